@@ -1,0 +1,1 @@
+"""What this project knows: its datasets, features and models, as plain functions."""

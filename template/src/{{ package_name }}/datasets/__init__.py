@@ -1,0 +1,1 @@
+"""Datasets: a folder each, with pipeline.py, schema.yml, suite.yml and datasheet.md."""

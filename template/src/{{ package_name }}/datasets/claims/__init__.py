@@ -1,0 +1,1 @@
+"""The claims dataset: pipeline, schema, suite and datasheet."""

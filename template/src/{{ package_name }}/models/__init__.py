@@ -1,0 +1,1 @@
+"""Models: a folder each, with parameters, features, training, evaluation, schema and gates."""

@@ -1,0 +1,1 @@
+"""How many outpatient visits an insured person will claim in a year."""

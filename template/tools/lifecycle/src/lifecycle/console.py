@@ -1,0 +1,52 @@
+"""What a person sees: tables within 80 columns, and a sign of life while something takes long.
+
+Results go to standard output and progress to standard error, so a command can be piped.
+Colours and spinners are off when the output is not a terminal, and with `NO_COLOR`.
+"""
+
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+from rich.console import Console
+from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.table import Table
+from rich.text import Text
+
+WIDTH = 80
+
+out = Console(width=WIDTH, highlight=False)
+err = Console(width=WIDTH, highlight=False, stderr=True)
+
+
+@contextmanager
+def step(text: str) -> Iterator[None]:
+    """Show `text` while the block runs, and how long it took once it is done.
+
+    Nothing is added when the block raises: the error that follows says it all.
+    """
+    started = time.monotonic()
+    if err.is_terminal:
+        columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
+        with Progress(*columns, console=err, transient=True) as progress:
+            progress.add_task(text, total=None)
+            yield
+    else:
+        err.print(Text(f"{text} ..."))
+        yield
+    err.print(Text(f"{text}: done in {time.monotonic() - started:.1f} s"), style="dim")
+
+
+def table(headers: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """Print rows under headers; the first column is text, the others are figures."""
+    grid = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 3, 0, 0))
+    for number, header in enumerate(headers):
+        grid.add_column(header, justify="left" if number == 0 else "right", overflow="fold")
+    for row in rows:
+        grid.add_row(*(Text(cell) for cell in row))
+    out.print(grid)
+
+
+def say(text: str, style: str = "") -> None:
+    """Print a result; nothing in `text` is taken for markup."""
+    out.print(Text(text), style=style or None, soft_wrap=True)

@@ -1,0 +1,1 @@
+"""Experiments: approaches compared on the Ask's metric, each run tracked with its origins."""

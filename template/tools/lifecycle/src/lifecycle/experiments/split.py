@@ -1,0 +1,120 @@
+"""Dividing records: an untouched holdout, folds for the experiments, and a check for leaks.
+
+A record's part follows from a hash of its key (or its group's), so it stays in its part when
+records are added, and nobody can move a record by sorting the data.
+"""
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
+
+from lifecycle.errors import LifecycleError
+from lifecycle.experiments.model import Split
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pandas as pd
+    from numpy.typing import NDArray
+
+
+def holdout(rows: "pd.DataFrame", split: Split, key: Sequence[str]) -> "NDArray[np.bool_]":
+    """For each row, whether it belongs to the holdout.
+
+    Args:
+        rows: the dataset.
+        split: the policy.
+        key: columns that identify a row, which the policy `random` goes by.
+
+    Raises:
+        LifecycleError: a column is missing, or one of the two parts would be empty.
+    """
+    import pandas as pd
+
+    by = [split.by] if split.by else list(key)
+    missing = [name for name in by if name not in rows]
+    if missing or not by:
+        raise LifecycleError(
+            f"the split goes by {', '.join(missing) or 'a key'}, which the dataset does not have"
+        )
+    if split.policy == "time":
+        part = (rows[split.by] > rows[split.by].quantile(1 - split.holdout)).to_numpy()
+    else:
+        hashed = pd.util.hash_pandas_object(
+            rows[by], index=False, hash_key=f"{split.seed:016d}"
+        ).to_numpy()
+        part = hashed / 2**64 < split.holdout
+    if part.all() or not part.any():
+        raise LifecycleError(f"the split leaves {part.sum()} of {len(rows)} rows in the holdout")
+    return part
+
+
+def folds(
+    rows: "pd.DataFrame", split: Split
+) -> "Iterator[tuple[NDArray[np.intp], NDArray[np.intp]]]":
+    """Positions of the training and the validation rows of each fold.
+
+    Raises:
+        LifecycleError: there are fewer groups or rows than folds.
+    """
+    import numpy as np
+    from sklearn.model_selection import GroupKFold, KFold, TimeSeriesSplit
+
+    order = np.arange(len(rows))
+    try:
+        if split.policy == "group":
+            parts = GroupKFold(split.folds, shuffle=True, random_state=split.seed % 2**32)
+            yield from parts.split(rows, groups=rows[split.by])
+        elif split.policy == "random":
+            yield from KFold(split.folds, shuffle=True, random_state=split.seed % 2**32).split(rows)
+        else:
+            order = np.argsort(rows[split.by].to_numpy(), kind="stable")
+            for train, validate in TimeSeriesSplit(split.folds).split(rows):
+                yield order[train], order[validate]
+    except ValueError as error:
+        raise LifecycleError(f"the split into {split.folds} folds: {error}") from None
+
+
+def leaks(
+    rows: "pd.DataFrame",
+    part: "NDArray[np.bool_]",
+    split: Split,
+    key: Sequence[str],
+    inputs: Sequence[str],
+    target: str,
+) -> list[str]:
+    """Ways in which the answer could be known beforehand, in words; empty if none was found.
+
+    Looked for: a record or group on both sides, a past that holds the future, and inputs that are
+    the target, the key or the group, or that follow the target exactly.
+    """
+    found = []
+    for name in inputs:
+        if name == target:
+            found.append(f"input {name} is the target")
+        elif name in key or (split.policy == "group" and name == split.by):
+            found.append(f"input {name} tells which record or group it is")
+        elif _determines(rows, name, target):
+            found.append(f"input {name} follows the target exactly")
+    for names in ([*key], [split.by] if split.policy == "group" and split.by else []):
+        both = _on_both_sides(rows, part, names) if names else 0
+        if both:
+            found.append(f"{both:,} of {', '.join(names)} are in training and in holdout")
+    if split.policy == "time" and rows[split.by][~part].max() > rows[split.by][part].min():
+        found.append(f"training data is later than holdout data by {split.by}")
+    return found
+
+
+def _on_both_sides(rows: "pd.DataFrame", part: "NDArray[np.bool_]", names: list[str]) -> int:
+    return len(rows.loc[part, names].drop_duplicates().merge(
+        rows.loc[~part, names].drop_duplicates(), on=names
+    ))  # fmt: skip
+
+
+def _determines(rows: "pd.DataFrame", name: str, target: str) -> bool:
+    """Whether the ranks of a numeric input and the target agree wholly: a copy, or a function."""
+    from pandas.api.types import is_bool_dtype, is_numeric_dtype
+
+    if any(not is_numeric_dtype(rows[c]) or is_bool_dtype(rows[c]) for c in (name, target)):
+        return bool(rows[name].astype("str").equals(rows[target].astype("str")))
+    if rows[name].nunique() < 2 or rows[target].nunique() < 2:
+        return False
+    return bool(abs(rows[name].rank().corr(rows[target].rank())) > 1 - 1e-9)

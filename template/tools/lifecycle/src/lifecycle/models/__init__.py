@@ -1,0 +1,1 @@
+"""Models: trained on one dataset version, registered, promoted past their gates."""

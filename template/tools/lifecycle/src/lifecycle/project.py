@@ -1,0 +1,152 @@
+"""The project around the tool: where it is, and what its `[tool.lifecycle]` table says."""
+
+import importlib
+import os
+import re
+import sys
+import tomllib
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+
+import yaml
+from dotenv import load_dotenv
+from lifecycle.errors import LifecycleError
+
+CHOICES = {
+    "branch": ("main", "development"),
+    "tracking": ("local", "server", "azureml", "databricks"),
+    "engine": ("embedded", "sql", "spark"),
+}
+
+
+@dataclass(frozen=True)
+class Project:
+    """One repository that follows the process.
+
+    Attributes:
+        root: the folder that holds `pyproject.toml`.
+        package: import name of the project's own package in `src/`.
+        branch: the collaboration branch that work is merged into (B8).
+        tracking: where runs and models are recorded (G3).
+        engine: what the data suites run on (G3).
+        data: the folder with raw/, interim/ and processed/ (D7: a parameter).
+    """
+
+    root: Path
+    package: str
+    data: Path
+    branch: str = "main"
+    tracking: str = "local"
+    engine: str = "embedded"
+
+    @classmethod
+    def find(cls, start: Path | None = None, data: Path | None = None) -> "Project":
+        """Read the project that `start` (by default the working directory) lies in.
+
+        Variables in the project's `.env` become environment variables, unless they are set.
+        The data folder is `data`, else what LIFECYCLE_DATA_DIR says, else `data/`.
+
+        Raises:
+            LifecycleError: there is none, or its settings are not what they should be.
+        """
+        start = (start or Path.cwd()).resolve()
+        for folder in (start, *start.parents):
+            file = folder / "pyproject.toml"
+            if not file.is_file():
+                continue
+            try:
+                content = tomllib.loads(file.read_text(encoding="utf-8"))
+            except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+                raise LifecycleError(f"{file} is not valid TOML: {error}") from None
+            settings = content.get("tool", {}).get("lifecycle")
+            if settings is not None:
+                load_dotenv(folder / ".env")
+                data = data or Path(os.environ.get("LIFECYCLE_DATA_DIR") or folder / "data")
+                return cls(root=folder, data=data.resolve(), **_checked(settings, file))
+        raise LifecycleError(
+            f"no project in {start}: no pyproject.toml with a [tool.lifecycle] table here or above"
+        )
+
+    @property
+    def source(self) -> Path:
+        """The folder of the project's own package."""
+        return self.root / "src" / self.package
+
+    def module(self, name: str) -> ModuleType:
+        """Import a module of the project's own package, such as `datasets.claims.pipeline`.
+
+        Raises:
+            LifecycleError: the module is missing or fails while it is imported.
+        """
+        source = str(self.root / "src")
+        if source not in sys.path:
+            sys.path.insert(0, source)
+        with self.running(f"import {self.package}.{name}"):
+            return importlib.import_module(f"{self.package}.{name}")
+
+    @contextmanager
+    def running(self, what: str) -> Iterator[None]:
+        """Turn an exception of the project's own code into one line that says where it arose.
+
+        Raises:
+            LifecycleError: in place of whatever the code in `src/` raised.
+        """
+        try:
+            yield
+        except LifecycleError:
+            raise
+        except Exception as error:
+            own = [
+                frame
+                for frame in traceback.extract_tb(error.__traceback__)
+                if Path(frame.filename).is_relative_to(self.root / "src")
+            ]
+            where = ""
+            if own:
+                where = f" ({Path(own[-1].filename).relative_to(self.root)}:{own[-1].lineno})"
+            raise LifecycleError(f"{what}: {type(error).__name__}: {error}{where}") from error
+
+
+def read_yaml(path: Path) -> dict[str, object]:
+    """Read a YAML file that holds a mapping.
+
+    Raises:
+        LifecycleError: the file is missing, is not YAML, or holds something else.
+    """
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise LifecycleError(f"{path} is missing") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise LifecycleError(f"{path} cannot be read: {error}") from None
+    except yaml.YAMLError as error:
+        raise LifecycleError(f"{path} is not valid YAML: {' '.join(str(error).split())}") from None
+    if not isinstance(content, dict):
+        raise LifecycleError(f"{path} must hold a mapping (name: value), not {content!r:.40}")
+    return content
+
+
+def redacted(address: str) -> str:
+    """An address without the user and password that it may hold."""
+    return re.sub(r"//[^/@]*@", "//", address)
+
+
+def _checked(settings: dict[str, object], file: Path) -> dict[str, str]:
+    """The settings, once each is known to be one that the tool understands."""
+    where = f"{file}, [tool.lifecycle]"
+    if not isinstance(settings.get("package"), str):
+        raise LifecycleError(f'{where}: package is missing; write package = "name_of_src_folder"')
+    checked: dict[str, str] = {}
+    for key, value in settings.items():
+        choices = CHOICES.get(key)
+        if key != "package" and choices is None:
+            known = ", ".join(("package", *CHOICES))
+            raise LifecycleError(f"{where}: {key} is not a setting; known are {known}")
+        if choices is not None and value not in choices:
+            raise LifecycleError(f"{where}: {key} = {value!r} is not one of {', '.join(choices)}")
+        checked[key] = str(value)
+    return checked

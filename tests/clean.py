@@ -1,0 +1,140 @@
+"""What a generated project is before anybody touches it: clean. One function for each promise."""
+
+import ast
+import functools
+import json
+import re
+import subprocess
+import tempfile
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+
+import yaml
+
+# What Jinja would have replaced; the braces of Python and its f-strings have no space after them.
+LEFTOVER = re.compile(r"\{\{-?\s|\{%|\{#|\{\{-?_?(project|package|copier)_")
+EXPRESSION = re.compile(r"\$\{\{.*?\}\}")  # GitHub's own, in workflows
+
+FRAMEWORKS = {"great_expectations", "lifecycle", "mlflow"}
+
+# What every component brings, as a project's paths; a component that is left out leaves none of it.
+BROUGHT_BY = {
+    "process": [".pre-commit-config.yaml"],
+    "data": ["data", "notebooks", "docs/data", "src/*/datasets", "tests/data"],
+    "experiments": ["tools/lifecycle/src/lifecycle/experiments", "src/*/models", "docs/models"],
+    "models": ["tools/lifecycle/src/lifecycle/models"],
+    "site": ["mkdocs.yml"],
+}
+
+
+def faults(project: Path, components: list[str]) -> list[str]:
+    """Everything that is not clean in a project, one line each."""
+    return [
+        *text_faults(project),
+        *linter_faults(project),
+        *workflow_faults(project),
+        *leftover_components(project, components),
+        *framework_imports(project),
+    ]
+
+
+def text_faults(project: Path) -> Iterator[str]:
+    """Line ends, white space, leftover braces, links; and what does not parse."""
+    for path in sorted(project.rglob("*")):
+        name = path.relative_to(project).as_posix()
+        if path.is_symlink():
+            yield f"{name}: a symbolic link"
+        if not path.is_file() or not path.stat().st_size:
+            continue
+        text = path.read_bytes().decode()
+        if "\r" in text:
+            yield f"{name}: a carriage return"
+        if not text.endswith("\n") or text.endswith("\n\n"):
+            yield f"{name}: does not end in one line feed"
+        for number, line in enumerate(text.split("\n"), 1):
+            if line != line.rstrip():
+                yield f"{name}:{number}: trailing white space"
+            if LEFTOVER.search(EXPRESSION.sub("", line)):
+                yield f"{name}:{number}: leftover braces: {line.strip()}"
+        try:
+            parse(path.name, text)
+        except (ValueError, SyntaxError, yaml.YAMLError) as error:
+            yield f"{name}: does not parse: {error}"
+
+
+def parse(name: str, text: str) -> object:
+    """Read the text as what its name says it is."""
+    match name.rpartition(".")[2]:
+        case "toml":
+            return tomllib.loads(text)
+        case "json" | "ipynb":
+            return json.loads(text)
+        case "yml" | "yaml":
+            return list(yaml.load_all(text, LenientLoader))
+        case "py":
+            return ast.parse(text)
+    return None
+
+
+class LenientLoader(yaml.SafeLoader):
+    """Also takes tags that only their reader knows, such as mkdocs' `!!python/name:`."""
+
+
+LenientLoader.add_multi_constructor("", lambda _loader, _tag, _node: None)
+
+
+def linter_faults(project: Path) -> Iterator[str]:
+    """What the project's own formatter and linter say, in the project's own settings."""
+    for command in (["format", "--check"], ["check", "--output-format", "concise"]):
+        yield from run(["ruff", *command, "--no-cache", "."], project)
+
+
+def workflow_faults(project: Path) -> Iterator[str]:
+    """What GitHub's schemas and zizmor say of everything in .github."""
+    github = project / ".github"
+    for path in sorted([*github.glob("*.yml"), *github.glob("workflows/*")]):
+        for fault in github_file_faults(
+            path.relative_to(project).as_posix(), path.read_text(encoding="utf-8")
+        ):
+            yield f"{path.relative_to(project)}: {fault}"
+
+
+@functools.cache  # few texts among many projects
+def github_file_faults(name: str, text: str) -> list[str]:
+    """What the schema and zizmor say of one file for GitHub; it is judged by its path as well."""
+    schema = "dependabot" if name.endswith("dependabot.yml") else "github-workflows"
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, name)
+        path.parent.mkdir(parents=True)
+        path.write_text(text, encoding="utf-8")
+        return [
+            *run(["check-jsonschema", "--builtin-schema", f"vendor.{schema}", name], folder),
+            *run(["zizmor", "--offline", "--no-progress", "--color=never", name], folder),
+        ]
+
+
+def leftover_components(project: Path, components: list[str]) -> Iterator[str]:
+    """Files of a component that was left out."""
+    for component, patterns in BROUGHT_BY.items():
+        for pattern in patterns:
+            for path in project.glob(pattern) if component not in components else ():
+                yield f"{path.relative_to(project)}: belongs to {component}, which was left out"
+
+
+def framework_imports(project: Path) -> Iterator[str]:
+    """Imports in src/ of what only the tool may know."""
+    for path in sorted(project.glob("src/**/*.py")):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            modules = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+            if isinstance(node, ast.ImportFrom):
+                modules = [node.module or ""]
+            for module in modules:
+                if module.split(".")[0] in FRAMEWORKS:
+                    yield f"{path.relative_to(project)}: imports {module}"
+
+
+def run(command: list[str], folder: Path | str) -> list[str]:
+    """What a linter prints when it is not content."""
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True)
+    return [f"{command[0]}: {done.stdout}{done.stderr}"] if done.returncode else []

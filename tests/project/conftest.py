@@ -1,0 +1,41 @@
+"""The whole projects, each set up once for all tests of it."""
+
+import os
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.project.whole import WHOLE, Project, generate
+from tests.template_copy import Template
+
+
+@pytest.fixture(scope="session")
+def machine(neutral_machine: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """The environment of somebody who has git, uv and Python, outside this repository's own."""
+    tools = tmp_path_factory.mktemp("bin")
+    own = Path(sys.executable).parent
+    (tools / "python3").symlink_to(os.path.realpath(sys.executable))
+    (tools / "uv").symlink_to(own / "uv")
+    elsewhere = [path for path in os.environ["PATH"].split(os.pathsep) if Path(path) != own]
+    return os.environ | {"PATH": os.pathsep.join([str(tools), *elsewhere])}
+
+
+@pytest.fixture(scope="session")
+def project(
+    request: pytest.FixtureRequest,
+    template: Template,
+    machine: dict[str, str],
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Project:
+    """The whole project that the test's parameter names."""
+    folder = tmp_path_factory.mktemp("whole") / str(request.param)
+    return generate(template, folder, WHOLE[request.param], machine)
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Give each test its projects; those of one project go to one worker, which sets it up once."""
+    if "project" in metafunc.fixturenames:
+        only = [name for mark in metafunc.definition.iter_markers("only") for name in mark.args]
+        names = [pytest.param(name, marks=pytest.mark.xdist_group(name)) for name in only or WHOLE]
+        metafunc.parametrize("project", names, indirect=True, scope="session")

@@ -1,0 +1,178 @@
+"""`copier copy gh:dslp/template myproject` works exactly as it stands, here offline."""
+
+import os
+import pty
+import re
+import select
+import subprocess
+import sys
+import termios
+import time
+from pathlib import Path
+
+import pytest
+import yaml
+
+from tests.template_copy import ROOT, Template
+
+COPIER = Path(sys.executable).with_name("copier")
+COMMAND = [str(COPIER), "copy", "gh:dslp/template", "myproject"]
+ESCAPES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|\x1b[()][A-Z0-9]|\r")
+PATIENCE = 60.0  # seconds until a question that does not come is given up
+
+ASKED = [
+    "project_name",
+    "package_name",
+    "description",
+    "owner",
+    "licence",
+    "components",
+    "customise",
+]
+
+
+@pytest.fixture
+def machine(template: Template, monkeypatch: pytest.MonkeyPatch) -> None:
+    """GitHub's copy of the template is the one under test, and nothing else can be reached."""
+    monkeypatch.setenv("GIT_CONFIG_COUNT", "1")
+    monkeypatch.setenv("GIT_CONFIG_KEY_0", f"url.file://{template.path}/.git.insteadOf")
+    monkeypatch.setenv("GIT_CONFIG_VALUE_0", "https://github.com/dslp/template.git")
+    monkeypatch.setenv("GIT_ALLOW_PROTOCOL", "file")
+    monkeypatch.setenv("COLUMNS", "200")
+
+
+@pytest.mark.rule("G1")
+@pytest.mark.usefixtures("machine")
+def test_with_defaults_in_seconds(tmp_path: Path) -> None:
+    start = time.monotonic()
+    done = subprocess.run(
+        [*COMMAND, "--defaults"],
+        cwd=tmp_path,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    assert time.monotonic() - start < 20
+    assert answers(tmp_path)["project_name"] == "myproject"
+    assert answers(tmp_path)["package_name"] == "myproject"
+    assert "python3 hooks/post_generate.py" in done.stderr
+    assert (tmp_path / "myproject" / "hooks" / "post_generate.py").is_file()
+
+
+@pytest.mark.usefixtures("machine")
+def test_answering_with_enter(tmp_path: Path) -> None:
+    terminal = Terminal(tmp_path)
+    for question in ASKED:
+        terminal.wait_for(help_of(question))
+        terminal.type("\r")
+    assert terminal.wait_for_end() == 0, terminal.text
+    assert "python3 hooks/post_generate.py" in terminal.text
+    assert answers(tmp_path) | {"customise": False} == answers(tmp_path)
+
+
+@pytest.mark.usefixtures("machine")
+def test_a_bad_answer_is_explained_at_its_question(tmp_path: Path) -> None:
+    terminal = Terminal(tmp_path)
+    terminal.wait_for(help_of("project_name"))
+    terminal.type("\x15no/good\r")  # ctrl-u takes the default away
+    terminal.wait_for("for example")
+    terminal.type("\x15claims-pricing\r")
+    for question in ASKED[1:]:
+        terminal.wait_for(help_of(question))
+        terminal.type("\r")
+    assert terminal.wait_for_end() == 0, terminal.text
+    assert answers(tmp_path)["project_name"] == "claims-pricing"
+    assert answers(tmp_path)["package_name"] == "claims_pricing"
+
+
+@pytest.mark.usefixtures("machine")
+def test_without_a_terminal_it_says_what_to_do(tmp_path: Path) -> None:
+    done = subprocess.run(
+        COMMAND, cwd=tmp_path, stdin=subprocess.DEVNULL, capture_output=True, text=True
+    )
+    assert done.returncode == 1
+    assert "Use `--defaults` and/or `--data`/`--data-file`" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_at_most_seven_questions_are_asked_by_default() -> None:
+    asked = [name for name, question in questions().items() if question.get("ask", True) is True]
+    assert asked == ASKED
+
+
+def test_copier_needs_no_trust() -> None:
+    settings = yaml.safe_load((ROOT / "copier.yml").read_text(encoding="utf-8"))
+    assert not settings.keys() & {"_tasks", "_migrations", "_jinja_extensions"}
+
+
+def answers(folder: Path) -> dict[str, object]:
+    """What the new project in the folder remembers of the answers."""
+    recorded = (folder / "myproject" / ".copier-answers.yml").read_text(encoding="utf-8")
+    return dict(yaml.safe_load(recorded))
+
+
+def questions() -> dict[str, dict[str, object]]:
+    """The questions as copier.yml has them."""
+    settings = yaml.safe_load((ROOT / "copier.yml").read_text(encoding="utf-8"))
+    return {name: value for name, value in settings.items() if not name.startswith("_")}
+
+
+def help_of(question: str) -> str:
+    """The first words that a question shows; none of them depends on an answer."""
+    return str(questions()[question]["help"]).strip().splitlines()[0][:30]
+
+
+class Terminal:
+    """The plain command, run by somebody at a terminal."""
+
+    def __init__(self, folder: Path) -> None:
+        self.shown = b""
+        self.seen = 0  # how much of the text was waited for
+        self.screen, stdin = pty.openpty()
+        termios.tcsetwinsize(self.screen, (50, 200))
+        self.command = subprocess.Popen(
+            COMMAND,
+            cwd=folder,
+            stdin=stdin,
+            stdout=stdin,
+            stderr=stdin,
+            env=os.environ | {"TERM": "xterm", "PROMPT_TOOLKIT_NO_CPR": "1"},
+            start_new_session=True,
+        )
+        os.close(stdin)
+
+    @property
+    def text(self) -> str:
+        """All that was shown, as plain text."""
+        return ESCAPES.sub("", self.shown.decode(errors="replace"))
+
+    def wait_for(self, words: str) -> None:
+        """Read on until the words are shown."""
+        deadline = time.monotonic() + PATIENCE
+        while (found := self.text.find(words, self.seen)) < 0:
+            assert self.read(deadline), f"{words!r} never came:\n{self.text}"
+        self.seen = found + len(words)
+
+    def type(self, keys: str) -> None:
+        """Press keys."""
+        os.write(self.screen, keys.encode())
+
+    def wait_for_end(self) -> int:
+        """Read until the command ends, and give its exit code."""
+        deadline = time.monotonic() + PATIENCE
+        while self.read(deadline):
+            pass
+        return self.command.wait()
+
+    def read(self, deadline: float) -> bool:
+        """Read what there is; false when the command has ended, or the patience."""
+        if not select.select([self.screen], [], [], max(0, deadline - time.monotonic()))[0]:
+            self.command.kill()
+            return False
+        try:
+            shown = os.read(self.screen, 65536)
+        except OSError:  # what Linux says of a terminal whose other end is closed
+            return False
+        self.shown += shown
+        return bool(shown)

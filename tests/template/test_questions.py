@@ -1,0 +1,248 @@
+"""Every question refuses a bad answer with what is wrong and a good one, and no default is bad."""
+
+import keyword
+import re
+import shutil
+import sys
+from importlib.metadata import packages_distributions
+from pathlib import Path
+
+import pytest
+from copier import run_copy
+
+from tests.template_copy import ROOT, Answers, Template, reserved
+
+EXAMPLE = re.compile(r"\b(for example|leave it empty)\b")
+
+FORM = "letters a to z"
+TAKEN = "dependency|installs"
+
+REFUSED: dict[str, list[tuple[object, str]]] = {
+    "project_name": [
+        ("", FORM),
+        (" ", FORM),
+        ("a", "2 to 50 characters, not 1"),
+        ("a" * 51, "2 to 50 characters, not 51"),
+        ("1st-model", FORM),
+        ("claims pricing", FORM),
+        ("claims--pricing", FORM),
+        ("-claims", FORM),
+        ("claims.", FORM),
+        ("claims/pricing", FORM),
+        ("..", FORM),
+        ("C:\\claims", FORM),
+        ('"claims"', FORM),
+        ("claims'", FORM),
+        ("{{ claims }}", FORM),
+        ("{% raw %}", FORM),
+        ("claims\n", FORM),
+        ("Schäden", FORM),
+        ("项目", FORM),
+        ("claims١", FORM),  # a digit, but not of ours
+        ("mlflow", TAKEN),
+        ("MLflow", TAKEN),
+        ("scikit_learn", TAKEN),
+        ("great.expectations", TAKEN),
+        ("lifecycle", TAKEN),
+    ],
+    "package_name": [
+        ("", FORM),
+        ("a" * 41, "at most 40 characters, not 41"),
+        ("1st", FORM),
+        ("claims-pricing", FORM),
+        ("claims.pricing", FORM),
+        ("claims/pricing", FORM),
+        ("claims__pricing", FORM),
+        ("_claims", FORM),
+        ("Claims", FORM),
+        ("claims'", FORM),
+        ("{{ claims }}", FORM),
+        ("claims\n", FORM),
+        ("schäden", FORM),
+        ("class", "word of the Python language"),
+        ("match", "word of the Python language"),
+        ("code", "standard library"),
+        ("statistics", "standard library"),
+        ("mlflow", "import name of a dependency"),
+        ("sklearn", "import name of a dependency"),
+        ("yaml", "import name of a dependency"),
+        *(
+            (name, "project's own")
+            for name in (
+                *("lifecycle", "tests", "test", "src", "tools"),
+                *("hooks", "docs", "notebooks", "data"),
+            )
+        ),
+    ],
+    "description": [
+        ("", "Say in one sentence"),
+        ("   ", "Say in one sentence"),
+        ("two\nlines", "one line"),
+        ("a\ttab", "one line"),
+        ("a bell\x07", "one line"),
+    ],
+    "owner": [
+        ("-octo", "as it stands in an address"),
+        ("octo-", "as it stands in an address"),
+        ("octo--org", "as it stands in an address"),
+        ("octo org", "as it stands in an address"),
+        ("octo/org", "as it stands in an address"),
+        ("https://github.com/octo-org", "as it stands in an address"),
+        ("@octo", "as it stands in an address"),
+        ("öcto", "as it stands in an address"),
+        ("o" * 40, "at most 39 characters"),
+        ("octo\n", "as it stands in an address"),
+    ],
+    "components": [
+        ([], "at least one"),
+        (["data", "models"], "models needs experiments"),
+        (["models"], "models needs experiments"),
+        (["process", "experiments"], "experiments needs data"),
+    ],
+    "python_versions": [([], "at least one")],
+}
+
+# Answers that are refused by copier itself, since they are not among the choices.
+NOT_A_CHOICE = [
+    ("licence", "GPL-3.0"),
+    ("components", ["deployment"]),
+    ("python_versions", ["2.7"]),
+    ("collaboration_branch", "master"),
+    ("tracking", "wandb"),
+    ("engine", "polars"),
+]
+
+GOOD: list[Answers] = [
+    {"project_name": "ab"},
+    {"project_name": "Claims.pricing_2026-b"},
+    {"project_name": "a" * 50},
+    {"package_name": "a"},
+    {"package_name": "a" * 40},
+    {"package_name": "claims_2"},
+    {"description": "She said \"it's 100 % {{ sure }}\"; \\ '''"},
+    {"description": "预测投保人一年内的就诊次数"},
+    {"description": "d" * 200},
+    {"owner": "octo-org"},
+    {"owner": "o" * 39},
+    {"components": ["site"]},
+    {"components": ["data", "experiments"]},
+]
+
+FOLDERS = {
+    "myproject": ("myproject", "myproject"),
+    "Über-Projekt 2": ("uber-projekt-2", "uber_projekt_2"),
+    "code": ("code", "code_project"),
+    "mlflow": ("mlflow-project", "mlflow_project"),
+    "class": ("class", "class_project"),
+    "match": ("match", "match_project"),
+    "tests": ("tests", "tests_project"),
+    "项目": ("my-project", "my_project"),
+    "2026": ("project-2026", "project_2026"),
+    "2nd try": ("project-2nd-try", "project_2nd_try"),
+    "x": ("x-project", "x_project"),
+    "--": ("my-project", "my_project"),
+    "{{ 7 * 7 }}": ("project-7-7", "project_7_7"),
+    'it\'s "mine"': ("it-s-mine", "it_s_mine"),
+    "a" * 120: ("a" * 50, "a" * 40),
+    "CON": ("CON", "con_project"),
+}
+
+
+@pytest.fixture(scope="session")
+def questions(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The questions alone, with nothing to render but the answers."""
+    folder = tmp_path_factory.mktemp("questions")
+    shutil.copy(ROOT / "copier.yml", folder)
+    shutil.copytree(ROOT / "includes", folder / "includes")
+    (folder / "template").mkdir()
+    return str(folder)
+
+
+def answer(questions: str, folder: Path, answers: Answers) -> Answers:
+    """What is recorded after giving these answers, and no others, for a project in the folder."""
+    worker = run_copy(questions, folder, answers, defaults=True, pretend=True, quiet=True)
+    return dict(worker.answers.combined)
+
+
+@pytest.mark.parametrize(
+    ("question", "bad", "wrong"),
+    [(question, *case) for question, cases in REFUSED.items() for case in cases],
+    ids=lambda value: ascii(value)[:30],
+)
+def test_a_bad_answer_is_refused(
+    questions: str, tmp_path: Path, question: str, bad: object, wrong: str
+) -> None:
+    with pytest.raises(ValueError, match=f"question '{question}': .*({wrong})") as refusal:
+        answer(questions, tmp_path / "project", {question: bad})
+    assert EXAMPLE.search(str(refusal.value)), "no example of a good answer"
+
+
+def test_a_description_is_short(questions: str, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="at most 200 characters, not 201"):
+        answer(questions, tmp_path / "project", {"description": "d" * 201})
+
+
+def test_the_example_needs_data(questions: str, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="The example needs the data component"):
+        answer(questions, tmp_path / "project", {"components": ["process"], "example": True})
+
+
+@pytest.mark.parametrize(("question", "bad"), NOT_A_CHOICE)
+def test_only_the_choices_can_be_chosen(
+    questions: str, tmp_path: Path, question: str, bad: object
+) -> None:
+    with pytest.raises(ValueError, match=question):
+        answer(questions, tmp_path / "project", {question: bad})
+
+
+@pytest.mark.parametrize("answers", GOOD, ids=lambda value: ascii(value)[:40])
+def test_a_good_answer_is_recorded(questions: str, tmp_path: Path, answers: Answers) -> None:
+    assert answer(questions, tmp_path / "project", answers).items() >= answers.items()
+
+
+@pytest.mark.parametrize("folder", FOLDERS, ids=ascii)
+def test_a_folder_of_any_name_gives_good_names(questions: str, tmp_path: Path, folder: str) -> None:
+    recorded = answer(questions, tmp_path / folder, {})
+    assert (recorded["project_name"], recorded["package_name"]) == FOLDERS[folder]
+
+
+def test_the_folder_one_is_in_gives_its_name(
+    questions: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "claims-pricing").mkdir()
+    monkeypatch.chdir(tmp_path / "claims-pricing")
+    assert answer(questions, Path(), {})["project_name"] == "claims-pricing"
+
+
+@pytest.mark.parametrize("folder", ["code", "Über-Projekt 2", "项目", "it's"])
+def test_a_folder_of_any_name_is_copied_into(
+    template: Template, tmp_path: Path, folder: str
+) -> None:
+    assert (template.copy(tmp_path / folder) / "README.md").is_file()
+
+
+def test_no_package_hides_a_module_of_python() -> None:
+    words = {*keyword.kwlist, *keyword.softkwlist, *sys.stdlib_module_names}
+    assert sorted(filter(is_name, words - reserved("keywords") - reserved("stdlib"))) == []
+
+
+@pytest.mark.parametrize("older_or_newer", ["imp", "asynchat", "annotationlib", "compression"])
+def test_modules_of_other_pythons_are_known_too(older_or_newer: str) -> None:
+    assert older_or_newer in reserved("stdlib")
+
+
+def test_no_package_hides_a_dependency() -> None:
+    """What is installed here is what a project with the default answers installs, and more."""
+    installed = set(packages_distributions())
+    assert sorted(filter(is_name, installed - reserved("imports") - {"lifecycle"})) == []
+
+
+def test_no_project_is_called_as_something_it_depends_on() -> None:
+    locked = re.findall(r'^name = "(.+)"$', (ROOT / "uv.lock").read_text(encoding="utf-8"), re.M)
+    ours = {"dslp-template", "lifecycle"}
+    assert sorted(set(locked) - reserved("distributions") - ours) == []
+
+
+def is_name(module: str) -> bool:
+    """Whether a package could be called like the module at all."""
+    return re.fullmatch(r"[a-z][a-z0-9]*(_[a-z0-9]+)*", module) is not None

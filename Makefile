@@ -2,17 +2,14 @@
 PYTHON ?= python3
 WORKERS ?= auto
 
-ifneq ($(shell command -v uv 2>/dev/null),)
-UV := uv
-OWN_UV :=
-else
-UV := .uv/bin/uv
+ifeq ($(shell command -v uv 2>/dev/null),)
 OWN_UV := .uv/bin/uv
 endif
-RUN := $(UV) run --locked
+export PATH := $(CURDIR)/.uv/bin:$(PATH)
+RUN := uv run --locked
 
 .DEFAULT_GOAL := help
-.PHONY: help test quick lint format
+.PHONY: help demo test quick lint format
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -22,6 +19,30 @@ test: lint ## Everything that must be green: lint, and all tests
 
 quick: lint ## The same without the slow tests: under two minutes
 	$(RUN) pytest -n $(WORKERS) -m "not slow"
+
+# The demo's first commit is made where git knows nobody, too.
+demo: export GIT_AUTHOR_NAME ?= demo
+demo: export GIT_AUTHOR_EMAIL ?= demo@example.org
+demo: export GIT_COMMITTER_NAME ?= demo
+demo: export GIT_COMMITTER_EMAIL ?= demo@example.org
+demo: $(OWN_UV) ## Generate a project in build/demo and walk it from idea to value
+	rm -rf build/demo
+	$(RUN) copier copy --quiet --defaults --vcs-ref HEAD . build/demo
+	cd build/demo && $(PYTHON) hooks/post_generate.py
+	cd build/demo && uv run lifecycle data build claims
+	cd build/demo && uv run lifecycle data validate claims
+	cd build/demo && uv run lifecycle experiment run claim_frequency
+	cd build/demo && uv run lifecycle model train claim_frequency
+	cd build/demo && uv run lifecycle model register claim_frequency
+	cd build/demo && uv run lifecycle model promote claim_frequency --why "the first one past its gates"
+	cd build/demo && uv run pytest --quiet
+	@echo
+	@echo "From idea to value, in build/demo:"
+	@echo "  the Ask, its metric and criterion   src/demo/models/claim_frequency/params.yml"
+	@echo "  the dataset and what it promises    src/demo/datasets/claims/, data/processed/"
+	@echo "  the runs and the registry           uv run mlflow ui --backend-store-uri sqlite:///mlruns/mlflow.db"
+	@echo "  the project's site                  uv run mkdocs serve"
+	@echo "  where to read on                    README.md"
 
 lint: $(OWN_UV) ## Formatting, lint and types of this repository
 	$(RUN) ruff format --check

@@ -1,0 +1,1 @@
+"""Measured claims: one script a claim, results as a table in README.md."""

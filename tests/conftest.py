@@ -1,10 +1,15 @@
 """What all tests share: the rule ledger, a neutral machine, and the template as people copy it."""
 
+import re
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+from xdist.scheduler import LoadScopeScheduling
 
+from tests.project.whole import WHOLE
 from tests.template_copy import Template, publish
 
 pytest_plugins = ["pytester", "tests.ledger"]
@@ -36,3 +41,23 @@ def neutral_machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 def template(tmp_path_factory: pytest.TempPathFactory) -> Template:
     """The template of the working tree as its newest release, in a git repository of its own."""
     return publish(tmp_path_factory.mktemp("published") / "template")
+
+
+@pytest.fixture(scope="session")
+def files(template: Template, tmp_path_factory: pytest.TempPathFactory) -> Template:
+    """The same without git, for the many copies in which no release matters: a fifth faster."""
+    path = tmp_path_factory.mktemp("files") / "template"
+    return Template(shutil.copytree(template.path, path, ignore=lambda *_: [".git"]), ())
+
+
+class OneWorkerForEachProject(LoadScopeScheduling):  # type: ignore[misc]
+    """Send all tests of one whole project to one worker, which sets it up once."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        found = re.search(rf"/project/.*\[({'|'.join(WHOLE)})[-\]]", nodeid)
+        return found[1] if found else nodeid
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadScopeScheduling:
+    """Share the tests among workers (the mark `xdist_group` has no effect in pytest 9.2)."""
+    return OneWorkerForEachProject(config, log)

@@ -34,8 +34,7 @@ def project(
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Give each test its projects; those of one project go to one worker, which sets it up once."""
+    """Give each test its projects: all, or those that it is only for."""
     if "project" in metafunc.fixturenames:
         only = [name for mark in metafunc.definition.iter_markers("only") for name in mark.args]
-        names = [pytest.param(name, marks=pytest.mark.xdist_group(name)) for name in only or WHOLE]
-        metafunc.parametrize("project", names, indirect=True, scope="session")
+        metafunc.parametrize("project", only or list(WHOLE), indirect=True, scope="session")

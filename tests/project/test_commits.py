@@ -52,7 +52,7 @@ def test_the_data_folders_are_there_and_what_is_in_them_is_ignored(project: Proj
         ("data/raw/people.txt", "1\n"),
         ("src/people.csv", "a,b\n1,2\n"),
         ("people.parquet", "PAR1\n"),
-        ("docs/large.txt", "many words\n" * 100_000),
+        ("docs/large.txt", "many words\n" * 50_000),
     ],
 )
 def test_data_and_large_files_are_refused(clean: Project, name: str, content: str) -> None:

@@ -172,4 +172,3 @@ def test_a_mistake_in_the_parameters_is_explained(
     assert done.code == 2, done.text
     assert "Traceback" not in done.text
     assert named in done.text
-    assert "params.yml" in done.text

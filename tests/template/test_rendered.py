@@ -80,9 +80,12 @@ def title(answers: Answers) -> str:
     return " ".join(str(value)[:60] for value in answers.values()) or "defaults"
 
 
-@pytest.mark.parametrize("answers", [{}, *ALONE, *pairwise()], ids=title)
-def test_clean(template: Template, tmp_path: Path, answers: Answers) -> None:
-    project = template.copy(tmp_path / "claims-pricing", answers)
+CASES = [{}, *ALONE, *(pytest.param(answers, marks=pytest.mark.slow) for answers in pairwise())]
+
+
+@pytest.mark.parametrize("answers", CASES, ids=title)
+def test_clean(files: Template, tmp_path: Path, answers: Answers) -> None:
+    project = files.copy(tmp_path / "claims-pricing", answers)
     faults = clean.faults(project, answers.get("components", ALL))
     assert not faults, "\n".join(faults)
 

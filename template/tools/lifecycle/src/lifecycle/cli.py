@@ -6,6 +6,7 @@ before a commit answer at once.
 
 import sys
 from importlib import import_module
+from io import TextIOWrapper
 from pathlib import Path
 from typing import Annotated
 
@@ -49,6 +50,9 @@ for _stage, _name in STAGES.items():  # a component that was left out has no com
 
 def main() -> None:
     """Run the command; a mistake of the user's ends in one line, not in a traceback."""
+    for stream in (sys.stdout, sys.stderr):  # a value that the terminal cannot show is spelt out
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     try:
         app()
     except LifecycleError as error:

@@ -16,7 +16,9 @@ DATA = re.compile(
     re.IGNORECASE,
 )
 ARCHIVE = re.compile(r"\.(7z|bz2|gz|tar|tgz|xz|zip|zst)$", re.IGNORECASE)
-SPRAWL = re.compile(r"^untitled\d*$|[-_ ](final|copy\d*|old|backup)\b|[ -]?\(\d+\)$", re.IGNORECASE)
+SPRAWL = re.compile(
+    r"^untitled\d*$|[-_ ](final|copy\d*|old|backup)(?![a-z0-9])|[ -]?\(\d+\)$", re.IGNORECASE
+)
 NOTEBOOK_SPRAWL = re.compile(r"[-_ ]v\d+$", re.IGNORECASE)
 
 
@@ -30,12 +32,13 @@ def findings(files: Iterable[str], root: Path) -> list[str]:
     for name in files:
         path = PurePosixPath(name.replace("\\", "/"))
         try:
-            size = (root / path).stat().st_size
+            size = (root / name).stat().st_size
         except OSError:  # deleted or not a file: nothing to commit
             continue
         problem = _problem(path, size)
         if problem:
-            found.append(f"{path}: {problem}")
+            # A name may hold anything, a new line or bytes that are no text: still one line.
+            found.append(f"{path if name.isprintable() else ascii(name)}: {problem}")
     return found
 
 

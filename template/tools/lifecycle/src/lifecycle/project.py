@@ -48,7 +48,7 @@ class Project:
         """Read the project that `start` (by default the working directory) lies in.
 
         Variables in the project's `.env` become environment variables, unless they are set.
-        The data folder is `data`, else what LIFECYCLE_DATA_DIR says, else `data/`.
+        The data folder is `data`, else what LIFECYCLE_DATA_DIR says (from the root), else `data/`.
 
         Raises:
             LifecycleError: there is none, or its settings are not what they should be.
@@ -62,10 +62,14 @@ class Project:
                 content = tomllib.loads(file.read_text(encoding="utf-8"))
             except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
                 raise LifecycleError(f"{file} is not valid TOML: {error}") from None
-            settings = content.get("tool", {}).get("lifecycle")
+            tools = content.get("tool")
+            settings = tools.get("lifecycle") if isinstance(tools, dict) else None
             if settings is not None:
-                load_dotenv(folder / ".env")
-                data = data or Path(os.environ.get("LIFECYCLE_DATA_DIR") or folder / "data")
+                try:
+                    load_dotenv(folder / ".env")
+                except UnicodeDecodeError as error:
+                    raise LifecycleError(f"{folder / '.env'} is not UTF-8 text: {error}") from None
+                data = data or folder / (os.environ.get("LIFECYCLE_DATA_DIR") or "data")
                 return cls(root=folder, data=data.resolve(), **_checked(settings, file))
         raise LifecycleError(
             f"no project in {start}: no pyproject.toml with a [tool.lifecycle] table here or above"
@@ -108,7 +112,8 @@ class Project:
             where = ""
             if own:
                 where = f" ({Path(own[-1].filename).relative_to(self.root)}:{own[-1].lineno})"
-            raise LifecycleError(f"{what}: {type(error).__name__}: {error}{where}") from error
+            reason = " ".join(str(error).split())
+            raise LifecycleError(f"{what}: {type(error).__name__}: {reason}{where}") from error
 
 
 def read_yaml(path: Path) -> dict[str, object]:
@@ -132,13 +137,13 @@ def read_yaml(path: Path) -> dict[str, object]:
 
 def redacted(address: str) -> str:
     """An address without the user and password that it may hold."""
-    return re.sub(r"//[^/@]*@", "//", address)
+    return re.sub(r"//\S*@", "//", address)
 
 
-def _checked(settings: dict[str, object], file: Path) -> dict[str, str]:
+def _checked(settings: object, file: Path) -> dict[str, str]:
     """The settings, once each is known to be one that the tool understands."""
     where = f"{file}, [tool.lifecycle]"
-    if not isinstance(settings.get("package"), str):
+    if not isinstance(settings, dict) or not isinstance(settings.get("package"), str):
         raise LifecycleError(f'{where}: package is missing; write package = "name_of_src_folder"')
     checked: dict[str, str] = {}
     for key, value in settings.items():

@@ -2,8 +2,11 @@
 
 import inspect
 import os
+from contextlib import suppress
 from dataclasses import dataclass
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING
 
 from lifecycle.data.catalogue import Dataset, datasets, digest
@@ -31,13 +34,10 @@ def build(dataset: Dataset, refresh: bool = False) -> Built:
     Raises:
         LifecycleError: an input is missing, the pipeline fails, or the disk does.
     """
-    project = dataset.project
-    pipeline = project.module(f"datasets.{dataset.name}.pipeline")
+    project, pipeline = dataset.project, _pipeline(dataset)
     where = f"{dataset.folder / 'pipeline.py'}"
-    if not callable(getattr(pipeline, "build", None)):
-        raise LifecycleError(f"{where} has no function build(raw)")
     inputs: dict[str, pd.DataFrame] = {}
-    for name in inspect.signature(pipeline.build).parameters:
+    for name in _inputs(pipeline):
         inputs[name] = (
             _raw(dataset, pipeline, refresh) if name == "raw" else _parent(dataset, name, where)
         )
@@ -48,7 +48,38 @@ def build(dataset: Dataset, refresh: bool = False) -> Built:
         from lifecycle.data.engines import load_table
 
         load_table(frame, dataset.name, project)
-    return Built(len(frame), len(frame.columns), digest(frame))
+    return Built(len(frame), len(frame.columns), digest(dataset.read()))  # as models will read it
+
+
+def ordered(chosen: list[Dataset]) -> list[Dataset]:
+    """The datasets with each after those that it is built from.
+
+    Raises:
+        LifecycleError: a dataset is built from itself, if by way of others.
+    """
+    by_name = {dataset.name: dataset for dataset in chosen}
+    parents = {
+        name: set(_inputs(_pipeline(dataset))) & by_name.keys() for name, dataset in by_name.items()
+    }
+    try:
+        return [by_name[name] for name in TopologicalSorter(parents).static_order()]
+    except CycleError as error:
+        raise LifecycleError(
+            f"datasets are built from each other: {', '.join(error.args[1])}"
+        ) from None
+
+
+def _pipeline(dataset: Dataset) -> ModuleType:
+    pipeline = dataset.project.module(f"datasets.{dataset.name}.pipeline")
+    if not callable(getattr(pipeline, "build", None)):
+        raise LifecycleError(f"{dataset.folder / 'pipeline.py'} has no function build(raw)")
+    return pipeline
+
+
+def _inputs(pipeline: ModuleType) -> list[str]:
+    """Parameters of `build` without a default: one with a default is a setting, not an input."""
+    parameters = inspect.signature(pipeline.build).parameters.values()
+    return [each.name for each in parameters if each.default is inspect.Parameter.empty]
 
 
 def _raw(dataset: Dataset, pipeline: object, refresh: bool) -> "pd.DataFrame":
@@ -94,12 +125,15 @@ def _frame(value: object, what: str) -> "pd.DataFrame":
 
 def _write(frame: "pd.DataFrame", path: Path) -> None:
     """Write beside `path` and move into place, so that an interrupted build leaves no half file."""
+    import pyarrow as pa
+
     aside = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         frame.to_parquet(aside, index=False)
         aside.replace(path)
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, pa.ArrowException) as error:
         raise LifecycleError(f"{path} cannot be written: {' '.join(str(error).split())}") from None
     finally:
-        aside.unlink(missing_ok=True)
+        with suppress(OSError):
+            aside.unlink()

@@ -129,6 +129,9 @@ def digest(frame: "pd.DataFrame") -> str:
     total = hashlib.sha256(
         repr([(name, str(kind)) for name, kind in frame.dtypes.items()]).encode()
     )
-    rows = pd.util.hash_pandas_object(frame, index=False).to_numpy()
+    try:
+        rows = pd.util.hash_pandas_object(frame, index=False).to_numpy()
+    except TypeError:  # lists and mappings have no hash; what they print as has
+        rows = pd.util.hash_pandas_object(frame.astype("str"), index=False).to_numpy()
     total.update(np.sort(rows).tobytes())
     return total.hexdigest()

@@ -40,9 +40,10 @@ def build(
     """Extract the raw data where it is not there yet, and build the processed data from it."""
     from lifecycle.console import say, step, table
     from lifecycle.data.build import build as build_dataset
+    from lifecycle.data.build import ordered
 
     made = {}
-    for dataset in _datasets(names, data):
+    for dataset in ordered(_datasets(names, data)):
         with step(f"building {dataset.name}"):
             made[dataset] = build_dataset(dataset, refresh)
     rows = [[d.name, f"{b.rows:,}", str(b.columns), b.digest[:12]] for d, b in made.items()]

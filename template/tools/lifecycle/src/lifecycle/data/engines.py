@@ -73,10 +73,10 @@ def _sql(context: Any, dataset: Dataset) -> Iterator[Any]:
         )
         found = _whole_table(source, dataset.name)
     except (SQLAlchemyError, GreatExpectationsError, ConnectionError, ImportError) as error:
-        reason = " ".join(str(error.__cause__ or error).split())[:160]
+        reason = redacted(" ".join(str(error.__cause__ or error).split()))[:160]
         raise LifecycleError(
-            redacted(f"table {dataset.name} in {url} cannot be read: {reason}; ")
-            + f"load it: uv run lifecycle data build {dataset.name}"
+            f"table {dataset.name} in {redacted(url)} cannot be read: {reason}; "
+            f"load it: uv run lifecycle data build {dataset.name}"
         ) from None
     yield found
 
@@ -125,5 +125,5 @@ def load_table(frame: "pd.DataFrame", name: str, project: Project) -> None:
             frame.to_sql(name, connection, if_exists="replace", index=False, chunksize=10_000)
         engine.dispose()
     except (sqlalchemy.exc.SQLAlchemyError, ModuleNotFoundError) as error:
-        reason = " ".join(str(error).split())[:160]
-        raise LifecycleError(redacted(f"{url} cannot be written: {reason}")) from None
+        reason = redacted(" ".join(str(error).split()))[:160]
+        raise LifecycleError(f"{redacted(url)} cannot be written: {reason}") from None

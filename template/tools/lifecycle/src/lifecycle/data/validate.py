@@ -93,6 +93,9 @@ def _expectations(dataset: Dataset) -> list[dict[str, Any]]:
     for number, expectation in enumerate(expectations, start=1):
         if not isinstance(expectation, dict) or not isinstance(expectation.get("type"), str):
             raise LifecycleError(f"{where}: expectation {number} has no type")
+        for part in ("kwargs", "meta"):
+            if not isinstance(expectation.get(part, {}), dict):
+                raise LifecycleError(f"{where}: {part} of expectation {number} is no mapping")
     return expectations
 
 
@@ -122,15 +125,23 @@ def _run(
 ) -> list[dict[str, Any]]:
     """Results in the order of `expectations`, which Great Expectations does not keep."""
     import great_expectations as gx
+    from great_expectations.expectations.expectation_configuration import ExpectationConfiguration
 
     if not expectations:
         return []
-    numbered = [
-        {**expectation, "meta": {**(expectation.get("meta") or {}), "number": number}}
-        for number, expectation in enumerate(expectations)
-    ]
+    # Great Expectations keeps quiet about what it cannot read and leaves it out: so one at a time.
+    suite = gx.ExpectationSuite(name=dataset.name)
+    for number, expectation in enumerate(expectations):
+        meta = {**(expectation.get("meta") or {}), "number": number}
+        try:
+            read = ExpectationConfiguration(**{**expectation, "meta": meta}).to_domain_obj()
+            suite.expectations.append(read)
+        except Exception as error:  # whatever the library raises is about this expectation
+            reason = " ".join(str(error).split())[:200]
+            raise LifecycleError(
+                f"{dataset.folder / 'suite.yml'}: {expectation['type']} cannot be read: {reason}"
+            ) from error
     try:
-        suite = gx.ExpectationSuite(name=dataset.name, expectations=numbered)
         outcome = data.validate(suite, result_format=result_format)
     except Exception as error:  # whatever the library raises is about the suite that it was given
         reason = " ".join(str(error).split())[:200]

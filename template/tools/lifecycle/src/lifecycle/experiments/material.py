@@ -46,7 +46,10 @@ def material(model: Model) -> Material:
     rows = dataset.read()
     absent = [name for name in (*model.inputs, params.target) if name not in rows]
     if absent:
-        raise LifecycleError(f"{dataset.processed} has no column {', '.join(absent)}")
+        raise LifecycleError(
+            f"{dataset.processed} has no column {', '.join(absent)}, which params.yml (target) "
+            f"or schema.py (Request) of {model.folder} names"
+        )
     held = split.holdout(rows, params.split, key(dataset))
     found = split.leaks(rows, held, params.split, key(dataset), model.inputs, params.target)
     if found:

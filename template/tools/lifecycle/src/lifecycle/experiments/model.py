@@ -1,5 +1,6 @@
 """A model of the project: its folder of plain functions, and its parameters, checked (M1)."""
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -119,12 +120,15 @@ class Model:
         Raises:
             LifecycleError: there is no such dataset, or it has another version by now.
         """
-        (dataset,) = datasets(self.project, [self.params.dataset.name])
-        stated = self.params.dataset.version
-        if dataset.version != stated:
+        where, stated = self.folder / "params.yml", self.params.dataset
+        try:
+            (dataset,) = datasets(self.project, [stated.name])
+        except LifecycleError as error:
+            raise LifecycleError(f"{where}: dataset.name: {error}") from None
+        if dataset.version != stated.version:
             raise LifecycleError(
-                f"{self.folder / 'params.yml'} is for {dataset.name} {stated}, which is "
-                f"{dataset.version} by now; look at what changed, then write that version"
+                f"{where} is for {dataset.name} {stated.version}, which is {dataset.version} by "
+                "now; look at what changed, then write that version"
             )
         return dataset
 
@@ -168,7 +172,14 @@ class Model:
             raise LifecycleError(
                 f"{where} must return a dict with the metric {self.params.metric.name!r}"
             )
-        return {name: float(value) for name, value in metrics.items()}
+        try:
+            found = {str(name): float(value) for name, value in metrics.items()}
+        except (TypeError, ValueError) as error:
+            raise LifecycleError(f"{where} returned a metric that is no number: {error}") from None
+        wrong = [name for name, value in found.items() if not math.isfinite(value)]
+        if wrong:
+            raise LifecycleError(f"{where} returned no finite number for {', '.join(wrong)}")
+        return found
 
 
 def model(project: Project, name: str | None = None) -> Model:

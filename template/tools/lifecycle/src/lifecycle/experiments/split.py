@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 from lifecycle.errors import LifecycleError
 from lifecycle.experiments.model import Split
 
+AGREEING = 30  # rows at least, before an input is said to follow the target
+
 if TYPE_CHECKING:
     import numpy as np
     import pandas as pd
@@ -27,21 +29,25 @@ def holdout(rows: "pd.DataFrame", split: Split, key: Sequence[str]) -> "NDArray[
     Raises:
         LifecycleError: a column is missing, or one of the two parts would be empty.
     """
+    import numpy as np
     import pandas as pd
+    from pandas.api.types import is_datetime64_any_dtype, is_numeric_dtype
 
     by = [split.by] if split.by else list(key)
-    missing = [name for name in by if name not in rows]
+    missing = [name for name in (*by, *key) if name not in rows]
     if missing or not by:
         raise LifecycleError(
             f"the split goes by {', '.join(missing) or 'a key'}, which the dataset does not have"
         )
     if split.policy == "time":
+        if not (is_datetime64_any_dtype(rows[split.by]) or is_numeric_dtype(rows[split.by])):
+            kind = rows[split.by].dtype
+            raise LifecycleError(f"the split goes by {split.by}, which is no time but {kind}")
         part = (rows[split.by] > rows[split.by].quantile(1 - split.holdout)).to_numpy()
     else:
-        hashed = pd.util.hash_pandas_object(
-            rows[by], index=False, hash_key=f"{split.seed:016d}"
-        ).to_numpy()
-        part = hashed / 2**64 < split.holdout
+        hashed = pd.util.hash_pandas_object(rows[by], index=False).to_numpy()
+        seeded = pd.util.hash_array(hashed ^ np.uint64(split.seed))  # pandas' own key skips numbers
+        part = seeded / 2**64 < split.holdout
     if part.all() or not part.any():
         raise LifecycleError(f"the split leaves {part.sum()} of {len(rows)} rows in the holdout")
     return part
@@ -117,4 +123,6 @@ def _determines(rows: "pd.DataFrame", name: str, target: str) -> bool:
         return bool(rows[name].astype("str").equals(rows[target].astype("str")))
     if rows[name].nunique() < 2 or rows[target].nunique() < 2:
         return False
-    return bool(abs(rows[name].rank().corr(rows[target].rank())) > 1 - 1e-9)
+    # A few rows agree by chance; fewer than the minimum give NaN, which is no agreement.
+    agreement = rows[name].rank().corr(rows[target].rank(), min_periods=AGREEING)
+    return bool(abs(agreement) > 1 - 1e-9)

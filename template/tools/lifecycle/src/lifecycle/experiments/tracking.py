@@ -64,17 +64,21 @@ class Tracking:
         from mlflow.utils.logging_utils import disable_logging
 
         disable_logging()  # how MLflow makes its tables is no news; errors are raised all the same
-        logging.getLogger("alembic").setLevel(logging.ERROR)
+        for chatty in ("alembic", "mlflow.utils.environment"):  # uv's environments have no pip
+            logging.getLogger(chatty).setLevel(logging.ERROR)
         try:
             if address.startswith("sqlite:///"):
                 (project.root / "mlruns").mkdir(exist_ok=True)
             mlflow.set_tracking_uri(address)
-            client = mlflow.MlflowClient(address)
+            mlflow.set_registry_uri(address)
+            client = mlflow.MlflowClient(address, address)
             client.search_experiments(max_results=1)
         except Exception as error:  # the client passes on whatever its transport raises
-            reason = " ".join(str(error).split())[:160]
+            reason = redacted(" ".join(str(error).split()))[
+                :160
+            ]  # a cut address would not be known
             raise LifecycleError(
-                redacted(f"tracking at {address} does not answer: {reason}")
+                f"tracking at {redacted(address)} does not answer: {reason}"
             ) from error
         return cls(project, client)
 
@@ -109,27 +113,44 @@ class Tracking:
                 "split": model.params.split.model_dump(exclude_none=True),
             }
         )
-        started = self.client.create_run(
-            self.experiment(model.name), run_name=candidate, tags=facts
-        )
-        identifier = str(started.info.run_id)
-        try:
-            self.client.log_batch(
-                identifier, params=[Param(name, value) for name, value in parameters.items()]
+        with answering():
+            started = self.client.create_run(
+                self.experiment(model.name), run_name=candidate, tags=facts
             )
-            dataset = Dataset(
-                name=model.params.dataset.name,
-                digest=data.digest[:DIGEST],
-                source_type="local",
-                source=str(model.dataset.processed),
-            )
-            self.client.log_inputs(identifier, [DatasetInput(dataset, [])])
-            yield Record(self.client, identifier)
-        except BaseException as error:
-            interrupted = isinstance(error, KeyboardInterrupt)
-            self.client.set_terminated(identifier, "KILLED" if interrupted else "FAILED")
-            raise
-        self.client.set_terminated(identifier, "FINISHED")
+            identifier = str(started.info.run_id)
+            try:
+                self.client.log_batch(
+                    identifier, params=[Param(name, value) for name, value in parameters.items()]
+                )
+                dataset = Dataset(
+                    name=model.params.dataset.name,
+                    digest=data.digest[:DIGEST],
+                    source_type="local",
+                    source=str(model.dataset.processed),
+                )
+                self.client.log_inputs(identifier, [DatasetInput(dataset, [])])
+                yield Record(self.client, identifier)
+            except BaseException as error:
+                interrupted = isinstance(error, KeyboardInterrupt)
+                self.client.set_terminated(identifier, "KILLED" if interrupted else "FAILED")
+                raise
+            self.client.set_terminated(identifier, "FINISHED")
+
+
+@contextmanager
+def answering() -> Iterator[None]:
+    """Turn what MLflow refuses, or a server that went away, into one line.
+
+    Raises:
+        LifecycleError: in place of MLflow's own error.
+    """
+    from mlflow.exceptions import MlflowException
+
+    try:
+        yield
+    except MlflowException as error:
+        reason = redacted(" ".join(str(error).split()))[:240]
+        raise LifecycleError(f"the tracking server says no: {reason}") from error
 
 
 def uri(project: Project) -> str:
@@ -166,12 +187,12 @@ def provenance(project: Project) -> dict[str, str]:
 
     A folder without git, or a repository without a commit, is said to be that.
     """
-    commit = _git(project, "rev-parse", "HEAD")
-    changes = _git(project, "status", "--porcelain")
+    commit = git(project, "rev-parse", "HEAD")
+    changes = git(project, "status", "--porcelain")
     lock = project.root / "uv.lock"
     return {
         "lifecycle.commit": commit or "none",
-        "lifecycle.branch": _git(project, "branch", "--show-current") or "none",
+        "lifecycle.branch": git(project, "branch", "--show-current") or "none",
         "lifecycle.clean": "true" if commit and changes == "" else "false",
         "lifecycle.environment": (
             hashlib.sha256(lock.read_bytes()).hexdigest() if lock.is_file() else "not locked"
@@ -180,7 +201,8 @@ def provenance(project: Project) -> dict[str, str]:
     }
 
 
-def _git(project: Project, *arguments: str) -> str | None:
+def git(project: Project, *arguments: str) -> str | None:
+    """What git answers in the project's folder; nothing where it has no answer."""
     command = ["git", "-C", str(project.root), *arguments]
     try:
         done = subprocess.run(command, capture_output=True, text=True, check=False)

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from lifecycle.errors import LifecycleError
 from lifecycle.experiments.material import material
 from lifecycle.experiments.model import Model, Strict, checked
-from lifecycle.experiments.tracking import Tracking
 from pydantic import Field
 
 
@@ -32,9 +31,7 @@ class Verdict:
     passed: bool
 
 
-def verdicts(
-    model: Model, tracking: Tracking, challenger: str, champion: str | None
-) -> list[Verdict]:
+def verdicts(model: Model, challenger: str, champion: str | None) -> list[Verdict]:
     """Judge version `challenger` of the registry, against version `champion` if there is one.
 
     Both are asked to predict the same holdout now, so figures of different data never meet.
@@ -45,7 +42,7 @@ def verdicts(
     gates = checked(Gates, model.folder / "gates.yml")
     params, metric = model.params, model.params.metric
     data = material(model)
-    value = model.score(_load(model, tracking, challenger), data.holdout)[metric.name]
+    value = model.score(_load(model, challenger), data.holdout)[metric.name]
     found = []
     if gates.criterion:
         baseline = model.score(model.fit(params.baseline, data.development), data.holdout)
@@ -53,7 +50,7 @@ def verdicts(
         limit = params.criterion.improvement
         found.append(Verdict("success criterion", f"{gain:+.1%}", f"{limit:+.1%}", gain >= limit))
     if gates.champion and champion:
-        reference = model.score(_load(model, tracking, champion), data.holdout)[metric.name]
+        reference = model.score(_load(model, champion), data.holdout)[metric.name]
         gain = metric.improvement(value, reference)
         limit = -gates.champion.margin
         found.append(
@@ -62,10 +59,9 @@ def verdicts(
     return found
 
 
-def _load(model: Model, tracking: Tracking, version: str) -> object:
+def _load(model: Model, version: str) -> object:
     import mlflow
 
-    mlflow.set_registry_uri(mlflow.get_tracking_uri())
     try:
         return mlflow.pyfunc.load_model(f"models:/{model.name}/{version}")
     except Exception as error:  # whatever storage or deserialisation raises

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from lifecycle.errors import LifecycleError, Refused
 from lifecycle.experiments.model import Model
-from lifecycle.experiments.tracking import Tracking
+from lifecycle.experiments.tracking import Tracking, answering, git
 from lifecycle.models.gates import Verdict, verdicts
 from lifecycle.models.signature import signature
 from lifecycle.models.train import ARTIFACT
@@ -30,6 +30,7 @@ CARRIED = (  # what a version repeats of its run, so that the registry answers b
 )
 
 
+@answering()
 def register(model: Model) -> tuple[str, bool]:
     """Register the last trained model as a version, and make it the challenger.
 
@@ -77,6 +78,7 @@ def register(model: Model) -> tuple[str, bool]:
     return str(made.version), True
 
 
+@answering()
 def promote(model: Model, why: str = "") -> tuple[str, list[Verdict]]:
     """Make the challenger the champion, if it passes its gates.
 
@@ -95,11 +97,11 @@ def promote(model: Model, why: str = "") -> tuple[str, list[Verdict]]:
         raise LifecycleError(
             f"{model.name} has no challenger{state}; first: uv run lifecycle model register"
         )
-    found = verdicts(model, tracking, challenger, champion)
+    found = verdicts(model, challenger, champion)
     if not all(verdict.passed for verdict in found):
         raise GatesFailed(model, challenger, found)
     audit = {
-        "lifecycle.promoted_by": getpass.getuser(),
+        "lifecycle.promoted_by": _who(model),
         "lifecycle.promoted_at": datetime.now(UTC).isoformat(timespec="seconds"),
         "lifecycle.promoted_why": why or "not said",
     }
@@ -109,6 +111,17 @@ def promote(model: Model, why: str = "") -> tuple[str, list[Verdict]]:
         tag(model, tracking, champion, {ROLE: "former champion"})
     alias(model, tracking, "challenger", None)
     return challenger, found
+
+
+def _who(model: Model) -> str:
+    """Who promotes, as git knows them, else as the system does."""
+    asked = git(model.project, "config", "user.name")
+    if asked:
+        return asked
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError):  # in a container, a user may have no name
+        return "unknown"
 
 
 class GatesFailed(Refused):

@@ -48,9 +48,10 @@ def signature(model: Model) -> "ModelSignature":
 def _column(annotation: Any, where: str) -> tuple[str, bool]:
     """The column's type in MLflow's words, and whether a value is required."""
     origin, arguments = get_origin(annotation), get_args(annotation)
-    if origin in (Union, types.UnionType) and type(None) in arguments:
-        (inner,) = [argument for argument in arguments if argument is not type(None)]
-        return _column(inner, where)[0], False
+    if origin in (Union, types.UnionType):
+        inner = [argument for argument in arguments if argument is not type(None)]
+        if len(inner) == 1:
+            return _column(inner[0], where)[0], False
     if origin is Literal:
         annotation = type(arguments[0])
     if isinstance(annotation, type):

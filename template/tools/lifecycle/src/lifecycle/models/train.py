@@ -11,7 +11,7 @@ from typing import Any
 from lifecycle.errors import LifecycleError
 from lifecycle.experiments.material import material
 from lifecycle.experiments.model import Model
-from lifecycle.experiments.tracking import Tracking
+from lifecycle.experiments.tracking import Tracking, answering
 from lifecycle.models.signature import signature
 from lifecycle.project import Project
 
@@ -31,12 +31,17 @@ class Trained:
     improvement: float
 
 
+@answering()
 def train(model: Model, candidate: str | None = None) -> Trained:
     """Train a candidate, by default the best of the experiments on this very dataset.
 
     Raises:
-        LifecycleError: there is no such candidate, or no experiment to choose from.
+        LifecycleError: there is no such candidate, no experiment to choose from, or the data does
+            not have the types that `schema.py` states.
     """
+    from mlflow.exceptions import MlflowException
+    from mlflow.models import validate_schema
+
     params, metric = model.params, model.params.metric
     data = material(model)
     tracking = Tracking.open(model.project)
@@ -45,6 +50,11 @@ def train(model: Model, candidate: str | None = None) -> Trained:
         known = ", ".join(params.candidates)
         raise LifecycleError(f"no candidate {candidate!r} in params.yml; there are: {known}")
     form = signature(model)
+    try:
+        validate_schema(data.rows[model.inputs], form.inputs)
+    except MlflowException as error:  # the registered model would refuse the same rows
+        where = f"{model.folder / 'schema.py'}: Request does not fit {params.dataset.name}"
+        raise LifecycleError(f"{where}: {' '.join(str(error).split())[:240]}") from None
     tags = {"lifecycle.kind": "training", "lifecycle.ask": str(params.ask.issue)}
     with tracking.run(model, data, candidate, tags) as record:
         estimator = model.fit(candidate, data.development)

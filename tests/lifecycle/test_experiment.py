@@ -1,0 +1,193 @@
+"""An experiment is recorded such that it is understood later, and never looks at the holdout."""
+
+import hashlib
+import json
+import os
+import platform
+from pathlib import Path
+
+import pytest
+from lifecycle.data.catalogue import digest
+from lifecycle.experiments.material import material
+from mlflow.entities import Run
+
+from tests.lifecycle.toy import Toy
+
+
+def runs(toy: Toy, kind: str = "experiment") -> list[Run]:
+    """The recorded runs, in the order in which they were made."""
+    store = toy.client
+    found = store.get_experiment_by_name("frequency")
+    return list(
+        store.search_runs(
+            [found.experiment_id],
+            f"tags.`lifecycle.kind` = '{kind}'",
+            order_by=["attributes.start_time ASC"],
+        )
+    )
+
+
+@pytest.mark.rule("E1", "V1")
+def test_a_run_carries_what_it_takes_to_understand_it(tracked: Toy) -> None:
+    commit = tracked.git("rev-parse", "HEAD")
+    tracked.git("switch", "--quiet", "--create", "experiment/14-lines")
+    tracked.done("experiment", "run", "--issue", "14")
+    baseline, linear = runs(tracked)
+    tags = {name: value for name, value in linear.data.tags.items() if "lifecycle" in name}
+    assert tags == {
+        "lifecycle.kind": "experiment",
+        "lifecycle.model": "frequency",
+        "lifecycle.candidate": "linear",
+        "lifecycle.ask": "7",
+        "lifecycle.issue": "14",
+        "lifecycle.branch": "experiment/14-lines",
+        "lifecycle.commit": commit,
+        "lifecycle.clean": "true",
+        "lifecycle.dataset": "visits 1.2.0",
+        "lifecycle.dataset_digest": digest(tracked.rows()),
+        "lifecycle.environment": hashlib.sha256(
+            (tracked.root / "uv.lock").read_bytes()
+        ).hexdigest(),
+        "lifecycle.python": platform.python_version(),
+    }
+    assert linear.data.params == {
+        "candidate.regressor": "linear",
+        "candidate.settings.fit_intercept": "True",
+        "split.policy": "group",
+        "split.by": "person",
+        "split.holdout": "0.2",
+        "split.folds": "3",
+        "split.seed": "1",
+    }
+    assert linear.data.metrics.keys() == {
+        "absolute_error",
+        "absolute_error_deviation",
+        "bias",
+        "fold_absolute_error",
+    }
+    (given,) = linear.inputs.dataset_inputs
+    assert given.dataset.name == "visits"
+    assert digest(tracked.rows()).startswith(given.dataset.digest)
+    assert given.dataset.source == str(tracked.processed)
+    assert [run.info.status for run in (baseline, linear)] == ["FINISHED"] * 2
+    assert [run.info.run_name for run in (baseline, linear)] == ["baseline", "linear"]
+
+
+def test_the_mean_that_is_recorded_is_that_of_the_folds(tracked: Toy) -> None:
+    tracked.done("experiment", "run")
+    store = tracked.client
+    for run in runs(tracked):
+        history = store.get_metric_history(run.info.run_id, "fold_absolute_error")
+        assert [metric.step for metric in history] == [0, 1, 2]
+        mean = sum(metric.value for metric in history) / 3
+        assert run.data.metrics["absolute_error"] == pytest.approx(mean)
+
+
+def test_a_run_of_uncommitted_work_says_that_it_is(tracked: Toy) -> None:
+    for name in ("notes.md", "src/more.py"):
+        (tracked.root / name).write_text("x = 1\n")
+        tracked.done("experiment", "run", "--candidate", "baseline")
+        tracked.commit()
+        tracked.done("experiment", "run", "--candidate", "baseline")
+    assert [run.data.tags["lifecycle.clean"] for run in runs(tracked)] == ["false", "true"] * 2
+
+
+def test_without_git_the_record_says_so(tracked: Toy) -> None:
+    (tracked.root / ".git").rename(tracked.root.parent / "git")
+    (tracked.root / "uv.lock").unlink()
+    outcome = tracked.done("experiment", "run", GIT_CEILING_DIRECTORIES=str(tracked.root.parent))
+    assert "fatal" not in outcome.err
+    for run in runs(tracked):
+        assert run.data.tags["lifecycle.commit"] == "none"
+        assert run.data.tags["lifecycle.clean"] == "false"
+        assert run.data.tags["lifecycle.environment"] == "not locked"
+
+
+def test_the_baseline_comes_first_and_is_always_there(tracked: Toy) -> None:
+    outcome = tracked.done("experiment", "run", "--candidate", "linear")
+    assert [run.info.run_name for run in runs(tracked)] == ["baseline", "linear"]
+    assert outcome.out.index("baseline") < outcome.out.index("linear")
+    assert "Ask #7: How many visits?" in outcome.out
+    assert "met" in outcome.out
+    assert "sqlite:///mlruns/mlflow.db" in outcome.out
+
+
+def test_a_candidate_that_does_not_exist_leaves_no_run(tracked: Toy) -> None:
+    outcome = tracked.run("experiment", "run", "--candidate", "magic")
+    assert outcome.code == 2
+    assert "no candidate 'magic'" in outcome.error
+    assert "there are: baseline, linear" in outcome.error
+    assert tracked.client.get_experiment_by_name("frequency") is None
+
+
+@pytest.mark.parametrize("command", ["experiment run", "model train --candidate linear"])
+def test_a_run_that_fails_is_marked_as_failed(tracked: Toy, command: str) -> None:
+    tracked.edit(tracked.model_folder / "train.py", '"linear": LinearRegression', '"line": 1')
+    outcome = tracked.run(*command.split())
+    assert outcome.code == 2
+    assert "frequency: train linear: KeyError: 'linear'" in outcome.error
+    kind = "experiment" if "experiment" in command else "training"
+    (failed,) = [run for run in runs(tracked, kind) if run.info.run_name == "linear"]
+    assert failed.info.status == "FAILED"
+    assert failed.info.end_time
+
+
+def test_a_run_that_is_interrupted_is_marked_as_killed(tracked: Toy) -> None:
+    tracked.edit(
+        tracked.model_folder / "train.py",
+        "    regressors =",
+        "    raise KeyboardInterrupt\n    regressors =",
+    )
+    assert tracked.run("experiment", "run").code != 0
+    (killed,) = runs(tracked)
+    assert killed.info.status == "KILLED"
+
+
+SEEN = """
+import json, os
+def note(rows):
+    with open(os.environ["SEEN"], "a") as file:
+        file.write(json.dumps(rows.index.tolist()) + "\\n")
+"""
+
+
+def watched(toy: Toy) -> Path:
+    """Let the toy's functions write down which rows they are given."""
+    (toy.source / "seen.py").write_text(SEEN)
+    for file, first in (("train", "    regressors ="), ("evaluate", "    return {")):
+        path = toy.model_folder / f"{file}.py"
+        rows = "inputs" if file == "train" else "target"
+        toy.edit(path, first, f"    from ...seen import note\n    note({rows})\n{first}")
+    os.environ["SEEN"] = str(toy.root.parent / "seen")
+    return toy.root.parent / "seen"
+
+
+def test_an_experiment_never_sees_the_holdout(tracked: Toy) -> None:
+    file = watched(tracked)
+    held = set(material(tracked.model).holdout.index)
+    tracked.done("experiment", "run")
+    seen = [json.loads(line) for line in file.read_text().splitlines()]
+    assert len(seen) == 2 * 2 * 3, "candidates, train and evaluate, folds"
+    assert held
+    assert not held & {row for rows in seen for row in rows}
+    assert len({row for rows in seen for row in rows}) + len(held) == 300
+
+
+def test_training_never_sees_the_holdout_and_is_judged_on_all_of_it(tracked: Toy) -> None:
+    file = watched(tracked)
+    held = list(material(tracked.model).holdout.index)
+    tracked.done("model", "train", "--candidate", "linear")
+    fit, judged, reference, judged_too = map(json.loads, file.read_text().splitlines())
+    assert not set(held) & {*fit, *reference}
+    assert judged == judged_too == held
+
+
+def test_a_project_may_lie_in_a_folder_that_is_called_anything(built: Toy) -> None:
+    root = built.root.with_name("ünsere projekte 100% #1")
+    built.root.rename(root)
+    moved = Toy(root, built.package)
+    moved.commit()
+    for command in ("experiment run", "model train", "model register", "model promote"):
+        moved.done(*command.split())
+    assert (root / "mlruns" / "artifacts").is_dir()
+    assert moved.git("status", "--porcelain") == ""

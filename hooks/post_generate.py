@@ -9,15 +9,18 @@ or could not do (and the command that does it later):
 2. environment   `uv sync`: packages resolved into uv.lock and installed into .venv
 3. pre-commit    the project's own checks, run by git before each commit
 4. first commit  the generated files and uv.lock, past those checks
+5. labels        those of .github/labels.yml, on GitHub where the repository is there already
 
 Run it again whenever you like: commits, and what you staged or changed, are left alone. Nothing
-outside this folder changes but uv's cache; only uv uses the network, to fetch packages.
+outside this folder changes but uv's cache and the labels on GitHub; only uv, to fetch packages,
+and the last step use the network.
 
 Exit codes: 0 nothing is left to do, 1 a step could not be done, 2 cannot run, 130 stopped.
 """
 
 # An older Python must still parse this file to say that it is too old: neither syntax nor a
 # module-level import that Python 3.6 does not know.
+import contextlib
 import io
 import os
 import re
@@ -28,27 +31,24 @@ import subprocess
 import sys
 import textwrap
 from pathlib import Path
-from typing import Dict, NamedTuple, Tuple
+from typing import Dict, List, NamedTuple, Optional, Tuple
 
+ROOT = Path(__file__).resolve().parent.parent
 AGAIN = "python3 hooks/post_generate.py"
-WIDTH, INDENT = 80, 11
+CHECKS, LABELS = ".pre-commit-config.yaml", ".github/labels.yml"
+WIDTH, INDENT = 80, " " * 11
+PROGRESS = r"(?! +(Downloaded|Built|[-+~]) )"  # uv's lines, without its list of packages
 
 # Set by git for its hooks, or by a shell: each would lead git or uv to another place.
 ELSEWHERE = {
     *("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_COMMON_DIR", "GIT_OBJECT_DIRECTORY"),
-    *("GIT_ALTERNATE_OBJECT_DIRECTORIES", "GIT_NAMESPACE", "GIT_PREFIX", "GIT_QUARANTINE_PATH"),
-    *("UV_PROJECT", "UV_WORKING_DIR", "UV_WORKING_DIRECTORY", "VIRTUAL_ENV"),
+    *("GIT_PREFIX", "UV_PROJECT", "UV_WORKING_DIR", "UV_WORKING_DIRECTORY", "VIRTUAL_ENV"),
 }
 
 
-class CannotRun(Exception):
-    """There is nothing to set up here; the message says why."""
-
-
 class Project(NamedTuple):
-    """The folder that holds `hooks/`, and what its pyproject.toml says."""
+    """What pyproject.toml says of the project."""
 
-    path: Path
     name: str
     package: str
     branch: str
@@ -70,41 +70,21 @@ class Outcome(NamedTuple):
     later: str = ""
 
 
-def read_project(path: Path) -> Project:
-    """Read pyproject.toml; raise CannotRun where it is not a generated project's."""
-    import tomllib
-
-    try:
-        with (path / "pyproject.toml").open("rb") as file:
-            content = tomllib.load(file)
-        ours = content["tool"]["lifecycle"]
-        project = Project(path, content["project"]["name"], ours["package"], ours["branch"])
-        if project.branch not in ("main", "development"):
-            raise ValueError("[tool.lifecycle] branch must be main or development")
-    except (OSError, KeyError, TypeError, ValueError) as error:
-        why = f"it has no {error}" if isinstance(error, KeyError) else error
-        raise CannotRun(
-            f"{path / 'pyproject.toml'} is not that of a generated project ({why}). This script "
-            "works from the hooks folder of one."
-        ) from error
-    return project
-
-
 def repository(project: Project, earlier: Dict[str, Outcome]) -> Outcome:
     """Make the folder a repository whose first commit will be on the collaboration branch."""
     if not shutil.which("git"):
         return Outcome("could not", "git is not on PATH: see https://git-scm.com/downloads", AGAIN)
-    place, words = place_of(project)
+    place, words = place_of_repository()
     if place == "inside":
         return Outcome("skipped", f"this folder is part of the repository {words}")
     if place == "unclear":
         trust = re.search(r"git config --global --add safe\.directory .*", words)
         return Outcome("could not", last_words(words), trust.group() if trust else "git status")
-    done = git(project, "init", "--quiet") if place == "none" else Result(0, "", "")
-    head = git(project, "symbolic-ref", "--short", "HEAD").out.strip()
-    moves = done.code == 0 and head != project.branch and not has_commits(project)
+    done = git("init", "--quiet") if place == "none" else Result(0, "", "")
+    head = git("symbolic-ref", "--short", "HEAD").out.strip()
+    moves = done.code == 0 and head != project.branch and not has_commits()
     if moves:  # nothing is lost without commits; `git init --initial-branch` needs git 2.28
-        done = git(project, "symbolic-ref", "HEAD", "refs/heads/" + project.branch)
+        done = git("symbolic-ref", "HEAD", "refs/heads/" + project.branch)
     if done.code:
         return Outcome("could not", last_words(done.err), AGAIN)
     if place == "none":
@@ -119,206 +99,184 @@ def environment(project: Project, earlier: Dict[str, Outcome]) -> Outcome:
     if not shutil.which("uv"):
         where = "https://docs.astral.sh/uv/getting-started/installation"
         return Outcome("could not", f"uv is not on PATH; install it ({where}), then", "uv sync")
-    folder = project.path / os.environ.get("UV_PROJECT_ENVIRONMENT", ".venv")
-    before = folder.is_dir() and any(folder.iterdir())
-    if before and not is_whole(folder):
+    folder = ROOT / os.environ.get("UV_PROJECT_ENVIRONMENT", ".venv")
+    if is_half_made(folder):
         words = f"{folder.name} is no whole environment (it has no pyvenv.cfg); remove that folder"
         return Outcome("could not", words, AGAIN)
-    if before and run(project, "uv", "sync", "--locked", "--check").code == 0:
+    if folder.is_dir() and run("uv", "sync", "--locked", "--check").code == 0:
         return Outcome("skipped", "already as uv.lock says")
-    if sync(project, folder, "shown").code:
-        # The first time uv drew its progress on the terminal; now it says only what is wrong.
-        failed = sync(project, folder, "kept", UV_HTTP_RETRIES="0")
-        if failed.code:
-            return Outcome("could not", last_words(failed.err), "uv sync")
+    try:
+        made = run("uv", "sync", show=PROGRESS)
+    finally:
+        if is_half_made(folder):
+            shutil.rmtree(str(folder), ignore_errors=True)
+    if made.code:
+        return Outcome("could not", last_words(made.out), "uv sync")
     return Outcome("done", f"locked in uv.lock, installed in {folder.name}")
 
 
 def pre_commit(project: Project, earlier: Dict[str, Outcome]) -> Outcome:
     """Let pre-commit put its hook into the repository."""
-    if not (project.path / ".pre-commit-config.yaml").is_file():
-        return Outcome("skipped", "there is no .pre-commit-config.yaml (component process)")
-    if place_of(project)[0] != "own":
-        return Outcome("skipped", "this folder is no repository of its own")
-    if earlier["environment"].status == "could not":
-        return Outcome("skipped", "it is part of the environment, which is not there yet")
-    elsewhere = git(project, "config", "core.hooksPath").out.strip()
+    elsewhere = git("config", "core.hooksPath").out.strip()
     if elsewhere:
         words = f"git's core.hooksPath is {elsewhere}, and pre-commit does not install beside it. "
         words += "Unset that and run this again, or check by hand before each commit"
         return Outcome("could not", words, "uv run pre-commit run --all-files")
-    before = pre_commit_hook(project)
-    made = run(project, "uv", "run", "--no-sync", "pre-commit", "install")
+    hook = ROOT / git("rev-parse", "--git-path", "hooks/pre-commit").out.rstrip("\r\n")
+    before = hook.read_bytes() if hook.is_file() else b""
+    made = run("uv", "run", "--no-sync", "pre-commit", "install")
     if made.code:
         return Outcome("could not", last_words(made.err + made.out), "uv run pre-commit install")
-    if pre_commit_hook(project) == before:
+    if before and hook.read_bytes() == before:
         return Outcome("skipped", "already installed")
     kept = "; the hook that was there is kept, and runs first" if before else ""
     return Outcome("done", f"installed{kept}")
 
 
 def first_commit(project: Project, earlier: Dict[str, Outcome]) -> Outcome:
-    """Commit everything once, where nobody has begun to."""
-    if place_of(project)[0] != "own":
-        return Outcome("skipped", "this folder is no repository of its own")
-    if has_commits(project):
+    """Commit everything once, past the checks, where nobody has begun to."""
+    if has_commits():
         beside = main_beside(project)
         if beside:
             return Outcome("done", f"there is one{beside}")
-        waiting = count(git(project, "status", "--porcelain", "--untracked-files=all").out)
-        words = f"there are commits, and {waiting} changed since"
-        later = "" if waiting.startswith("0") else "git add --all && git commit"
-        return Outcome("skipped", words, later)
-    staged = git(project, "ls-files").out
-    if staged:
-        return Outcome("skipped", f"you staged {count(staged)}, left as it is", "git commit")
-    if earlier["environment"].status == "could not":
-        return Outcome("skipped", "uv.lock belongs in it, and the environment is not there yet")
+        waiting = git("status", "--porcelain", "--untracked-files=all").out.splitlines()
+        words = f"there are commits; files changed since: {len(waiting)}"
+        return Outcome("skipped", words, "git add --all && git commit" if waiting else "")
+    if git("ls-files").out:
+        return Outcome("skipped", "what you staged is left as it is", "git commit")
     for person in ("GIT_AUTHOR_IDENT", "GIT_COMMITTER_IDENT"):
-        if git(project, "-c", "user.useConfigOnly=true", "var", person).code:
+        if git("-c", "user.useConfigOnly=true", "var", person).code:
             words = "git does not know who you are: set user.name and user.email, each as in "
             words += 'git config --global user.name "Your Name"'
             return Outcome("could not", words, AGAIN)
     message = f"Generate {project.name} from the life-cycle template"
-    body = "The files as they were generated, and the environment locked in uv.lock."
+    commands = [
+        ("git", "add", "--all"),
+        ("git", "add", "--force", "uv.lock"),  # somebody's global ignore file may name *.lock
+        ("git", "commit", "--quiet", "--message", message),
+    ]
+    if earlier["pre-commit"].status == "could not":  # then the commit itself runs no checks
+        commands.insert(2, ("uv", "run", "--no-sync", "pre-commit", "run", "--all-files"))
     try:
-        made = git(project, "add", "--all")
-        if made.code == 0:  # by force, as somebody's global ignore file may name *.lock
-            made = git(project, "add", "--force", "uv.lock")
-        if made.code == 0:
-            commit = ["commit", "--quiet", "--message", message, "--message", body]
-            made = run(project, "git", *commit, output="both")
+        for command in commands:
+            made = run(*command, show="")
+            if made.code:
+                checks = ", ".join(re.findall(r"^(.+?)\.{2,}.*Failed\r?$", made.out, re.MULTILINE))
+                words = f"refused by the project's checks (see above): {checks}"
+                return Outcome("could not", words if checks else last_words(made.out), AGAIN)
     finally:
-        if not has_commits(project):  # nothing was staged before: a second run can begin anew
-            git(project, "read-tree", "--empty")
-    if made.code:
-        checks = re.findall(r"^(.+?)\.{2,}.*Failed\r?$", made.out, re.MULTILINE)
-        words = f"refused by the project's checks (see above): {', '.join(checks)}"
-        return Outcome("could not", words if checks else last_words(made.out + made.err), AGAIN)
-    checked = ", past the project's checks" if b"pre-commit" in pre_commit_hook(project) else ""
-    words = f"{count(git(project, 'ls-files').out)}, on branch {project.branch}{checked}"
+        if not has_commits():  # nothing was staged before: a second run can begin anew
+            git("read-tree", "--empty")
+    checked = ", past the project's checks" if (ROOT / CHECKS).is_file() else ""
+    words = f"{len(git('ls-files').out.splitlines())} files, on branch {project.branch}{checked}"
     return Outcome("done", words + main_beside(project))
 
 
-# A step looks at the project, and at what became of the steps before it.
+def labels(project: Project, earlier: Dict[str, Outcome]) -> Outcome:
+    """Let the project's own tool register its labels on GitHub."""
+    register = ("lifecycle", "labels", "register")
+    later = "uv run " + " ".join(register)
+    if "github.com" not in git("remote", "-v").out:
+        words = "there is no remote on GitHub yet; the first push registers them. Make one by"
+        return Outcome("skipped", words, "gh repo create --source=. --private --push")
+    token = os.environ.get("GITHUB_TOKEN") or os.environ.get("GH_TOKEN")
+    if not token and run("gh", "auth", "token").code:
+        words = "there is no token here (gh auth login), but the first push registers them too"
+        return Outcome("skipped", words, later)
+    made = run("uv", "run", "--no-sync", *register)
+    if made.code:
+        return Outcome("could not", last_words(made.err), later)
+    words = made.out.strip().split("\n")[-1]
+    return Outcome("done", f"{words}. To let GitHub require the policy", "uv run lifecycle protect")
+
+
+# Each with the file that it is about, once there are a repository and an environment.
 STEPS = (
-    ("repository", repository),
-    ("environment", environment),
-    ("pre-commit", pre_commit),
-    ("first commit", first_commit),
+    ("repository", repository, ""),
+    ("environment", environment, ""),
+    ("pre-commit", pre_commit, CHECKS),
+    ("first commit", first_commit, "pyproject.toml"),
+    ("labels", labels, LABELS),
 )
 
 
-def place_of(project: Project) -> Tuple[str, str]:
+def place_of_repository() -> Tuple[str, str]:
     """Say where the repository is: own, inside (of which), none, or unclear (git's words)."""
-    asked = git(project, "rev-parse", "--show-toplevel")
+    asked = git("rev-parse", "--show-toplevel")
     if asked.code == 0:
         top = asked.out.rstrip("\r\n")
-        if project.path.samefile(top):
+        if ROOT.samefile(top):
             return "own", top
         # A folder that the repository around it ignores, such as build/, is no part of it.
-        ignored = git(project, "check-ignore", "--quiet", ".").code == 0
-        return ("none", "") if ignored and not git(project, "ls-files").out else ("inside", top)
+        ignored = git("check-ignore", "--quiet", ".").code == 0
+        return ("none", "") if ignored and not git("ls-files").out else ("inside", top)
     # `git init` completes a .git folder that was left half made; a .git file points elsewhere.
-    if "not a git repository" in asked.err and not (project.path / ".git").is_file():
-        return "none", ""
-    return "unclear", asked.err
+    unmade = "not a git repository" in asked.err and not (ROOT / ".git").is_file()
+    return ("none", "") if unmade else ("unclear", asked.err)
 
 
-def is_whole(folder: Path) -> bool:
-    """Say whether uv may work in an environment.
+def is_half_made(folder: Path) -> bool:
+    """Say whether an environment was begun and left, with a link to Python and no pyvenv.cfg yet.
 
-    One that was left half made, with a link to Python and no pyvenv.cfg yet, passes for the Python
-    that it links to: `uv sync` would uninstall that one's packages. A folder that somebody named
-    in UV_PROJECT_ENVIRONMENT is their choice, and may be a whole Python.
+    uv takes it for the Python that it links to, and `uv sync` would uninstall that one's packages.
+    What UV_PROJECT_ENVIRONMENT names is somebody's choice, and may be a whole Python.
     """
-    return "UV_PROJECT_ENVIRONMENT" in os.environ or (folder / "pyvenv.cfg").is_file()
+    if "UV_PROJECT_ENVIRONMENT" in os.environ or (folder / "pyvenv.cfg").is_file():
+        return False
+    return folder.is_dir() and any(folder.iterdir())
 
 
-def sync(project: Project, folder: Path, output: str, **variables: str) -> Result:
-    """Run `uv sync`; an environment that it began and left half made is removed again."""
-    try:
-        options = ["--quiet"] if output == "kept" else []
-        return run(project, "uv", "sync", *options, output=output, **variables)
-    finally:
-        if not is_whole(folder):
-            shutil.rmtree(str(folder), ignore_errors=True)
-
-
-def has_commits(project: Project) -> bool:
+def has_commits() -> bool:
     """Say whether any branch has a commit."""
-    return bool(git(project, "rev-list", "--all", "--max-count=1").out)
+    return bool(git("rev-list", "--all", "--max-count=1").out)
 
 
 def main_beside(project: Project) -> str:
     """Point `main` at the first commit of a team on development, which merges to main later."""
-    head = git(project, "symbolic-ref", "--short", "HEAD").out.strip()
-    only = git(project, "rev-list", "--all", "--count").out.strip() == "1"
-    there = git(project, "for-each-ref", "refs/heads/main", "refs/remotes/*/main").out
+    head = git("symbolic-ref", "--short", "HEAD").out.strip()
+    only = git("rev-list", "--all", "--count").out.strip() == "1"
+    there = git("for-each-ref", "refs/heads/main", "refs/remotes/*/main").out
     if there or not only or not head == project.branch == "development":
         return ""
-    return "" if git(project, "branch", "main").code else "; main points at it too"
+    return "" if git("branch", "main").code else "; main points at it too"
 
 
-def pre_commit_hook(project: Project) -> bytes:
-    """Return the repository's pre-commit hook; nothing where there is none."""
-    name = git(project, "rev-parse", "--git-path", "hooks/pre-commit").out.rstrip("\r\n")
-    file = project.path / name
-    return file.read_bytes() if file.is_file() else b""
-
-
-def git(project: Project, *options: str) -> Result:
+def git(*options: str) -> Result:
     """Ask git something, or have it do something that takes no time."""
-    return run(project, "git", *options)
+    return run("git", *options)
 
 
-def run(project: Project, *command: str, output: str = "kept", **variables: str) -> Result:
-    """Run a command in the project's folder, without a shell.
+def run(*command: str, show: Optional[str] = None) -> Result:
+    """Run a command in the project's folder, without a shell, and keep what it writes.
 
-    Args:
-        project: Where to run it.
-        command: The program and its arguments.
-        output: What it writes is `kept`, `shown` on the terminal, or `both` (kept in `out`).
-        variables: What to set in its environment.
+    With a pattern to `show`, lines that match it are printed as they come, and `out` holds all.
     """
     values = {name: value for name, value in os.environ.items() if name not in ELSEWHERE}
-    if output == "kept":  # words that can be recognised, and an index that is not even refreshed
+    if command[0] == "git" and show is None:
+        # Words that can be recognised, and an index that is not even refreshed. For git alone: in
+        # this locale Python 3.11 and 3.12 cannot read an environment in a folder such as `Ä`.
         values.update(LC_ALL="C", GIT_OPTIONAL_LOCKS="0")
-    pipe = None if output == "shown" else subprocess.PIPE
+    keep, pipe = show is None, subprocess.PIPE
+    stdin, stderr = (subprocess.DEVNULL, pipe) if keep else (None, subprocess.STDOUT)
+    out = ""
     try:
-        process = subprocess.Popen(
-            command,
-            cwd=str(project.path),
-            env=dict(values, **variables),
-            stdin=subprocess.DEVNULL if output == "kept" else None,
-            stdout=pipe,
-            stderr=subprocess.STDOUT if output == "both" else pipe,
-        )
+        process = subprocess.Popen(command, 0, None, stdin, pipe, stderr, cwd=str(ROOT), env=values)
     except OSError as error:
         return Result(127, "", f"{command[0]} does not start: {error.strerror}")
     try:
-        out = ""
-        for line in process.stdout or () if output == "both" else ():
-            out += os.fsdecode(line)
-            print(os.fsdecode(line), end="", flush=True)
+        for line in map(os.fsdecode, () if keep else process.stdout or ()):
+            out += line
+            if re.match(show or "", line):
+                print(line, end="", flush=True)
         rest, err = process.communicate()
     except BaseException:
-        stop(process)
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # a second Ctrl-C must not leave it running
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.communicate(timeout=5)  # the first one reached the command as well
+        process.kill()
+        process.wait()
         raise
-    return Result(process.returncode, out + os.fsdecode(rest or b""), os.fsdecode(err or b""))
-
-
-def stop(process: "subprocess.Popen[bytes]") -> None:
-    """Wait for a command that Ctrl-C reached as well, and end it where that did not."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # a second Ctrl-C must not leave it running
-    for end in (None, process.terminate, process.kill):
-        if end:
-            end()
-        try:
-            process.communicate(timeout=5)
-            return
-        except subprocess.TimeoutExpired:
-            continue
+    return Result(process.returncode, out + os.fsdecode(rest), os.fsdecode(err or b""))
 
 
 def last_words(text: str) -> str:
@@ -329,51 +287,54 @@ def last_words(text: str) -> str:
     return ": ".join((errors[-2:] or text.split("\n")[-1:]) + causes[-1:]) or "it said nothing"
 
 
-def count(lines: str) -> str:
-    """Say how many files are listed, one a line."""
-    number = len(lines.splitlines())
-    return f"{number} file" if number == 1 else f"{number} files"
-
-
 def report(name: str, outcome: Outcome) -> None:
     """Print what became of a step; a command for later stays in one piece."""
-    indent = " " * INDENT
-    text = textwrap.fill(
-        f"{outcome.status:<{INDENT}}{name}: {outcome.text}",
-        WIDTH,
-        subsequent_indent=indent,
-        break_long_words=False,
-        break_on_hyphens=False,
-    )
+    wrapper = textwrap.TextWrapper(WIDTH, subsequent_indent=INDENT, break_on_hyphens=False)
+    wrapper.break_long_words = False
+    text = wrapper.fill(f"{outcome.status:<{len(INDENT)}}{name}: {outcome.text}")
     if sys.stdout.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb":
         colour = {"done": 32, "skipped": 33, "could not": 31}[outcome.status]
-        text = f"\033[{colour}m{text[:INDENT]}\033[0m{text[INDENT:]}"
-    print(text + (f"\n{indent}later: {outcome.later}" if outcome.later else ""), flush=True)
+        text = f"\033[{colour}m{text[: len(INDENT)]}\033[0m{text[len(INDENT) :]}"
+    print(text + (f"\n{INDENT}later: {outcome.later}" if outcome.later else ""), flush=True)
 
 
-def summarise(project: Project, outcomes: Dict[str, Outcome]) -> int:
-    """Print what comes next; return the exit code."""
-    left = [name for name, outcome in outcomes.items() if outcome.status == "could not"]
-    commands = []
-    if not project.path.samefile("."):
-        commands.append("cd " + shlex.quote(str(project.path)))
-    if left:
-        print(f"\nLeft to do: {', '.join(left)}. When what is missing is there, go on with:")
-        commands.append(AGAIN)
-    else:
-        print("\nReady. Next:")
-        package = project.path / "src" / project.package
-        if any(package.glob("datasets/*/suite.yml")):
-            commands += ["uv run lifecycle data build", "uv run lifecycle data validate"]
-        if any(package.glob("models/*/params.yml")):
-            commands.append("uv run lifecycle experiment run")
-        commands.append("uv run pytest")
-    print("".join(f"  {command}\n" for command in commands), end="", flush=True)
+def following(project: Project) -> List[str]:
+    """Return the commands that a project which is set up goes on with."""
+    commands, package = [], ROOT / "src" / project.package
+    if any(package.glob("datasets/*/suite.yml")):
+        commands += ["data build", "data validate"]
+    if any(package.glob("models/*/params.yml")):
+        commands.append("experiment run")
+        if (ROOT / "tools" / "lifecycle" / "src" / "lifecycle" / "models").is_dir():
+            commands += ["model train", "model register", "model promote"]
+    return [*("uv run lifecycle " + command for command in commands), "uv run pytest"]
+
+
+def set_up(project: Project) -> int:
+    """Go through the steps, and print what comes next; return the exit code."""
+    print(f"Setting up {project.name} in {ROOT}\n", flush=True)
+    outcomes: Dict[str, Outcome] = {}
+    for name, step, file in STEPS:
+        if file and not (ROOT / file).is_file():
+            outcome = Outcome("skipped", f"there is no {file} (component process)")
+        elif file and place_of_repository()[0] != "own":
+            outcome = Outcome("skipped", "this folder is no repository of its own")
+        elif file and outcomes["environment"].status == "could not":
+            outcome = Outcome("skipped", "the environment, and uv.lock with it, is not there yet")
+        else:
+            outcome = step(project, outcomes)
+        outcomes[name] = outcome
+        report(name, outcome)
+    left = ", ".join(name for name, outcome in outcomes.items() if outcome.status == "could not")
+    go_on = f"Left to do: {left}. When what is missing is there, go on with:"
+    commands = [] if ROOT.samefile(".") else ["cd " + shlex.quote(str(ROOT))]
+    commands += [AGAIN] if left else following(project)
+    print("\n  ".join(["\n" + (go_on if left else "Ready. Next:"), *commands]), flush=True)
     return 1 if left else 0
 
 
 def main() -> int:
-    """Set the project up; return the exit code."""
+    """Set the project up, or say in a sentence what stops that; return the exit code."""
     if sys.version_info < (3, 11):
         found = "{}.{}.{}".format(*sys.version_info)
         sys.stderr.write(
@@ -382,22 +343,26 @@ def main() -> int:
             "  uv run --no-project --python '>=3.11' hooks/post_generate.py\n"
         )
         return 2
+    import tomllib
+
     if sys.argv[1:]:
         print((__doc__ or "").strip())
         return 0 if sys.argv[1] in ("-h", "--help") else 2
     try:
+        content = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+        ours = content["tool"]["lifecycle"]
+        project = Project(content["project"]["name"], ours["package"], ours["branch"])
+        if project.branch not in ("main", "development"):
+            raise ValueError("[tool.lifecycle] branch must be main or development")
+    except (OSError, KeyError, TypeError, ValueError) as error:
+        why = f"it has no {error}" if isinstance(error, KeyError) else error
+        words = f"Cannot run: {ROOT / 'pyproject.toml'} is not that of a generated project ({why})."
+        sys.stderr.write(textwrap.fill(words, WIDTH) + "\n")
+        return 2
+    try:
         if isinstance(sys.stdout, io.TextIOWrapper):
             sys.stdout.reconfigure(errors="replace")  # whatever a path or a message holds
-        project = read_project(Path(__file__).resolve().parent.parent)
-        print(f"Setting up {project.name} in {project.path}\n", flush=True)
-        outcomes: Dict[str, Outcome] = {}
-        for name, step in STEPS:
-            outcomes[name] = step(project, outcomes)
-            report(name, outcomes[name])
-        return summarise(project, outcomes)
-    except CannotRun as error:
-        sys.stderr.write(textwrap.fill(f"Cannot run: {error}", WIDTH) + "\n")
-        return 2
+        return set_up(project)
     except KeyboardInterrupt:
         sys.stderr.write("\nStopped. It is safe to run this again: it goes on from here.\n")
         return 130

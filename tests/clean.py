@@ -8,9 +8,11 @@ import subprocess
 import tempfile
 import tomllib
 from collections.abc import Iterator
-from pathlib import Path
+from pathlib import Path, PurePath
 
 import yaml
+
+from tests import form_lint
 
 # What Jinja would have replaced; the braces of Python and its f-strings have no space after them.
 LEFTOVER = re.compile(r"\{\{-?\s|\{%|\{#|\{\{-?_?(project|package|copier)_")
@@ -20,8 +22,16 @@ FRAMEWORKS = {"great_expectations", "lifecycle", "mlflow"}
 
 # What every component brings, as a project's paths; a component that is left out leaves none of it.
 BROUGHT_BY = {
-    "process": [".pre-commit-config.yaml"],
-    "data": ["data", "notebooks", "docs/data", "src/*/datasets", "tests/data"],
+    "process": [
+        *(".pre-commit-config.yaml", ".github/ISSUE_TEMPLATE", ".github/labels.yml"),
+        *(".github/pull_request_template.md", "docs/process.md"),
+        *(".github/workflows/lifecycle.yml", ".github/workflows/issues.yml"),
+        *(".github/workflows/setup.yml", "tools/lifecycle/src/lifecycle/github"),
+    ],
+    "data": [
+        *("data", "notebooks", "docs/data", "src/*/datasets", "tests/data"),
+        *("tools/lifecycle/src/lifecycle/data", "tools/lifecycle/src/lifecycle/scaffold"),
+    ],
     "experiments": ["tools/lifecycle/src/lifecycle/experiments", "src/*/models", "docs/models"],
     "models": ["tools/lifecycle/src/lifecycle/models"],
     "site": ["mkdocs.yml"],
@@ -33,7 +43,7 @@ def faults(project: Path, components: list[str]) -> list[str]:
     return [
         *text_faults(project),
         *linter_faults(project),
-        *workflow_faults(project),
+        *github_faults(project),
         *leftover_components(project, components),
         *framework_imports(project),
     ]
@@ -90,28 +100,39 @@ def linter_faults(project: Path) -> Iterator[str]:
         yield from run(["ruff", *command, "--no-cache", "."], project)
 
 
-def workflow_faults(project: Path) -> Iterator[str]:
-    """What GitHub's schemas and zizmor say of everything in .github."""
+def github_faults(project: Path) -> Iterator[str]:
+    """What GitHub's schemas, zizmor and our own linter of forms say of everything in .github."""
     github = project / ".github"
-    for path in sorted([*github.glob("*.yml"), *github.glob("workflows/*")]):
-        for fault in github_file_faults(
-            path.relative_to(project).as_posix(), path.read_text(encoding="utf-8")
-        ):
-            yield f"{path.relative_to(project)}: {fault}"
+    for path in sorted(github.rglob("*.yml")):
+        name = path.relative_to(project).as_posix()
+        for fault in github_file_faults(name, path.read_text(encoding="utf-8")):
+            yield f"{name}: {fault}"
+    yield from (f".github: {fault}" for fault in form_lint.faults(github))
+
+
+# The schema of a file, by the end of its name; the first that fits.
+SCHEMAS = {
+    ".github/dependabot.yml": "dependabot",
+    "ISSUE_TEMPLATE/config.yml": "github-issue-config",
+    "ISSUE_TEMPLATE/*.yml": "github-issue-forms",
+    "workflows/*.yml": "github-workflows",
+}
 
 
 @functools.cache  # few texts among many projects
 def github_file_faults(name: str, text: str) -> list[str]:
     """What the schema and zizmor say of one file for GitHub; it is judged by its path as well."""
-    schema = "dependabot" if name.endswith("dependabot.yml") else "github-workflows"
+    schema = next((s for pattern, s in SCHEMAS.items() if PurePath(name).match(pattern)), None)
+    if schema is None:  # labels, which are ours
+        return []
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, name)
         path.parent.mkdir(parents=True)
         path.write_text(text, encoding="utf-8")
-        return [
-            *run(["check-jsonschema", "--builtin-schema", f"vendor.{schema}", name], folder),
-            *run(["zizmor", "--offline", "--no-progress", "--color=never", name], folder),
-        ]
+        faults = run(["check-jsonschema", "--builtin-schema", f"vendor.{schema}", name], folder)
+        if "issue" not in schema:
+            faults += run(["zizmor", "--offline", "--no-progress", "--color=never", name], folder)
+        return faults
 
 
 def leftover_components(project: Path, components: list[str]) -> Iterator[str]:

@@ -60,7 +60,6 @@ def test_a_sample_is_no_way_into_the_data_folder(tmp_path: Path) -> None:
     "name",
     [
         "data/raw/.gitkeep",
-        "data/README.md",
         "src/pkg/datasets/claims/pipeline.py",
         "docs/data/index.md",
         "notebooks/14-visits-by-plan.ipynb",

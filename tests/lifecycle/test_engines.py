@@ -1,6 +1,9 @@
 """Engines: the same suite says the same of a file and of a table."""
 
+import contextlib
+import sqlite3
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -50,6 +53,20 @@ def test_a_table_that_is_not_there_says_how_to_load_it(built: Toy) -> None:
     outcome = built.run("data", "validate", "--engine", "sql")
     assert outcome.code == 2
     assert "load it: uv run lifecycle data build visits" in outcome.error
+
+
+@pytest.mark.rule("D7")
+def test_a_trial_in_another_folder_never_replaces_a_shared_table(toy: Toy, tmp_path: Path) -> None:
+    toy.edit(toy.root / "pyproject.toml", '"embedded"', '"sql"')
+    shared = tmp_path / "shared.db"
+    with contextlib.closing(sqlite3.connect(shared)) as database:
+        database.execute("CREATE TABLE visits (precious INTEGER)")
+        url = f"sqlite:///{shared}"
+        toy.done("data", "build", "--data", str(tmp_path / "trial"), LIFECYCLE_DATABASE_URL=url)
+        toy.done("data", "validate", "--data", str(tmp_path / "trial"), LIFECYCLE_DATABASE_URL=url)
+        assert database.execute("SELECT * FROM visits").description[0][0] == "precious"
+        toy.done("data", "build", LIFECYCLE_DATABASE_URL=url)
+        assert database.execute("SELECT count(*) FROM visits").fetchone() == (300,)
 
 
 @pytest.mark.parametrize("command", ["build", "validate"])

@@ -45,6 +45,7 @@ def test_a_run_carries_what_it_takes_to_understand_it(tracked: Toy) -> None:
         "lifecycle.clean": "true",
         "lifecycle.dataset": "visits 1.2.0",
         "lifecycle.dataset_digest": digest(tracked.rows()),
+        "lifecycle.code": linear.data.tags["lifecycle.code"],
         "lifecycle.environment": hashlib.sha256(
             (tracked.root / "uv.lock").read_bytes()
         ).hexdigest(),

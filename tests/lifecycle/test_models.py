@@ -37,9 +37,26 @@ def test_only_experiments_on_this_very_data_choose(tracked: Toy) -> None:
     tracked.with_rows(tracked.rows().iloc[:-1])
     outcome = tracked.run("model", "train")
     assert outcome.code == 2
-    assert "no experiment of frequency on this dataset is recorded" in outcome.error
+    assert (
+        "no experiment with this dataset, params.yml and code of frequency is recorded"
+        in outcome.error
+    )
     assert "uv run lifecycle experiment run frequency" in outcome.error
     assert "frequency (baseline)" in tracked.done("model", "train", "--candidate", "baseline").out
+
+
+@pytest.mark.parametrize("file", ["params.yml", "features.py"])
+def test_experiments_with_other_parameters_or_code_do_not_choose(tracked: Toy, file: str) -> None:
+    tracked.done("experiment", "run")
+    text = (tracked.model_folder / file).read_text()
+    changed = text.replace("folds: 3", "folds: 4") if file == "params.yml" else text + "\n# new\n"
+    assert changed != text
+    (tracked.model_folder / file).write_text(changed)
+    outcome = tracked.run("model", "train")
+    assert outcome.code == 2
+    assert "no experiment with this dataset, params.yml and code" in outcome.error
+    tracked.done("experiment", "run")
+    assert "frequency (linear)" in tracked.done("model", "train").out
 
 
 def test_a_candidate_that_does_not_exist_is_refused(tracked: Toy) -> None:
@@ -205,4 +222,4 @@ def test_the_model_is_loaded_without_the_project_and_the_tool(trained: Toy, tmp_
     assert not {trained.package, "lifecycle"} & set(modules)
     needs = (aside / "requirements.txt").read_text().split()
     names = [need.split("==")[0] for need in needs]
-    assert names == ["mlflow", "pandas", "scikit-learn"], "those that are installed, and MLflow"
+    assert names == ["mlflow", "numpy", "pandas", "scikit-learn", "skops"]

@@ -8,8 +8,15 @@ from tests.lifecycle.toy import Toy
 def test_the_challenger_becomes_champion_with_who_when_and_why(trained: Toy) -> None:
     trained.done("model", "register")
     assert trained.roles() == {"1": "challenger"}
-    ada = {"GIT_CONFIG_COUNT": "1", "GIT_CONFIG_KEY_0": "user.name", "GIT_CONFIG_VALUE_0": "ada"}
-    outcome = trained.done("model", "promote", "--why", "the board's “yes”", **ada)
+    outcome = trained.done(
+        "model",
+        "promote",
+        "--why",
+        "the board's “yes”",
+        GIT_CONFIG_COUNT="1",
+        GIT_CONFIG_KEY_0="user.name",
+        GIT_CONFIG_VALUE_0="ada",
+    )
     assert "success criterion" in outcome.out
     assert "frequency version 1 is the champion" in outcome.out
     assert trained.roles() == {"1": "champion"}

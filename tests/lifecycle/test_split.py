@@ -80,6 +80,25 @@ def test_training_never_sees_the_future(rows: pd.DataFrame) -> None:
         assert rows["day"].iloc[train].max() < rows["day"].iloc[validate].min()
 
 
+@pytest.mark.parametrize("moments", [2, 6, 40])
+def test_a_moment_is_never_on_both_sides(rows: pd.DataFrame, moments: int) -> None:
+    tied = rows.assign(day=rows["id"] * moments // len(rows))
+    part = holdout(tied, split("time"), KEY)
+    assert 0.2 <= part.mean() <= 0.2 + 1 / moments
+    assert tied["day"][~part].max() < tied["day"][part].min()
+    if moments > 4:
+        for train, validate in folds(tied, split("time")):
+            assert tied["day"].iloc[train].max() < tied["day"].iloc[validate].min()
+
+
+@pytest.mark.parametrize("policy", ["group", "time"])
+def test_a_row_without_time_or_group_is_refused(rows: pd.DataFrame, policy: str) -> None:
+    by = str(split(policy).by)
+    gaps = rows.assign(**{by: rows[by].where(rows["id"] % 7 > 0)})
+    with pytest.raises(LifecycleError, match=f"{by}, which is missing in 286 rows"):
+        holdout(gaps, split(policy), KEY)
+
+
 @pytest.mark.parametrize("policy", ["random", "group"])
 def test_folds_are_disjoint_and_cover_each_row_once(rows: pd.DataFrame, policy: str) -> None:
     parts = list(folds(rows, split(policy)))
@@ -101,8 +120,8 @@ def test_folds_are_the_same_each_time(rows: pd.DataFrame, policy: str) -> None:
     [
         (split("group", by="nothing"), "goes by nothing"),
         (split("time", by="person"), "person, which is no time"),
-        (split("random", holdout=1e-9), "leaves 0 of 2000 rows"),
-        (split("group", holdout=1 - 1e-12), "leaves 2000 of 2000 rows"),
+        (split("random", holdout=1e-9), "leaves 0 of 2,000 rows"),
+        (split("group", holdout=1 - 1e-12), "leaves 2,000 of 2,000 rows"),
     ],
 )
 def test_a_split_that_cannot_be_made_is_refused(
@@ -157,6 +176,13 @@ def test_a_copy_of_a_target_in_words_is_a_leak(rows: pd.DataFrame) -> None:
     words = rows["visits"].astype("str") + " times"
     more = rows.assign(visits=words, same=words, other=words.iloc[::-1].to_numpy())
     assert found(more, "same", "other") == ["input same follows the target exactly"]
+
+
+def test_a_value_for_each_answer_is_a_leak_in_whatever_words(rows: pd.DataFrame) -> None:
+    told = rows.assign(
+        code=rows["visits"].map(lambda visits: f"v{visits * 7 % 101}"), level=rows["visits"] % 3
+    )
+    assert found(told, "code", "level") == ["input code follows the target exactly"]
 
 
 def test_a_few_rows_that_agree_by_chance_are_no_leak(rows: pd.DataFrame) -> None:

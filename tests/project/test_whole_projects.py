@@ -1,4 +1,4 @@
-"""Three whole projects are green from the first minute: defaults, no example, process only."""
+"""Whole projects are green from the first minute: defaults, no example, SQL, process only."""
 
 import re
 import tomllib
@@ -71,7 +71,25 @@ def test_no_name_of_what_is_locked_can_be_the_project_s(project: Project) -> Non
 
 @pytest.mark.only("defaults", "no-example")
 def test_its_site_is_built(project: Project) -> None:
-    project.succeed("uv", "run", "mkdocs", "build", "--strict")
+    project.succeed("uv", "run", "mkdocs", "build", "--strict", NO_MKDOCS_2_WARNING="1")
+
+
+@pytest.mark.only("sql")
+@pytest.mark.rule("D3")
+@pytest.mark.parametrize("data", ["not built", "built before"])
+def test_a_pipeline_that_broke_fails_the_tests(project: Project, data: str) -> None:
+    (pipeline,) = project.path.glob("src/*/datasets/claims/pipeline.py")
+    whole = pipeline.read_text(encoding="utf-8")
+    if data == "built before":
+        project.lifecycle("data", "build")
+    broken = whole.replace('raw["mdvis"].astype("int64")', '-raw["mdvis"].astype("int64")')
+    pipeline.write_text(broken, encoding="utf-8")
+    try:
+        done = project.run("uv", "run", "pytest", "tests/data/test_suites.py")
+    finally:
+        pipeline.write_text(whole, encoding="utf-8")
+    assert done.code == 1, done.text
+    assert "visits: expect_column_values_to_be_between" in done.text
 
 
 @pytest.mark.only("process-only")

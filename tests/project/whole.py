@@ -9,6 +9,7 @@ from tests.template_copy import Answers, Template
 WHOLE: dict[str, Answers] = {
     "defaults": {"licence": "MIT", "owner": "octo-org"},
     "no-example": {"example": False},
+    "sql": {"engine": "sql"},
     "process-only": {"components": ["process"], "collaboration_branch": "development"},
 }
 

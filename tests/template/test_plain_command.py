@@ -18,7 +18,9 @@ from tests.template_copy import ROOT, Template
 COPIER = Path(sys.executable).with_name("copier")
 COMMAND = [str(COPIER), "copy", "gh:dslp/template", "myproject"]
 ESCAPES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|\x1b[()][A-Z0-9]|\r")
-PATIENCE = 60.0  # seconds until a question that does not come is given up
+COLUMNS = 80  # what a terminal has unless somebody makes it wider
+WHERE = b"\x1b[6n"  # a program asks the terminal where the cursor is
+PATIENCE = 30.0  # seconds until a question that does not come is given up
 
 ASKED = [
     "project_name",
@@ -29,6 +31,18 @@ ASKED = [
     "components",
     "customise",
 ]
+CUSTOMISED = ["python_versions", "collaboration_branch", "tracking", "engine", "example"]
+NONE = "a\r"  # with all chosen, `a` takes every choice away
+
+# What somebody types who errs (ctrl-u takes the default away), what is said, and what is right.
+MISTAKES = {
+    "project_name": ("\x15mlflow\r", "try mlflow-project: name is taken", "\x15claims\r"),
+    "package_name": ("\x15jsonpickle\r", "try claim_frequency: a dependency", "\x15claims\r"),
+    "description": ("\x15" + "d" * 201 + "\r", "try Find fraud: over 200 characters", "\x15Why\r"),
+    "owner": ("\x15" + "o" * 40 + "\r", "try octo-org or empty: over 39 characters", "\x15\r"),
+    "components": (NONE, "try [process, data]: none chosen", NONE),
+    "python_versions": ("aa\r", "try ['3.12']: none chosen", NONE),
+}
 
 
 @pytest.fixture
@@ -38,7 +52,7 @@ def machine(template: Template, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GIT_CONFIG_KEY_0", f"url.file://{template.path}/.git.insteadOf")
     monkeypatch.setenv("GIT_CONFIG_VALUE_0", "https://github.com/dslp/template.git")
     monkeypatch.setenv("GIT_ALLOW_PROTOCOL", "file")
-    monkeypatch.setenv("COLUMNS", "200")
+    monkeypatch.delenv("COLUMNS", raising=False)
 
 
 @pytest.mark.rule("G1")
@@ -72,18 +86,35 @@ def test_answering_with_enter(tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("machine")
-def test_a_bad_answer_is_explained_at_its_question(tmp_path: Path) -> None:
+def test_questions_and_what_is_wrong_with_an_answer_are_on_the_screen_whole(tmp_path: Path) -> None:
+    """A line that is too long is cut or wrapped, so its words do not come in one piece."""
     terminal = Terminal(tmp_path)
-    terminal.wait_for(help_of("project_name"))
-    terminal.type("\x15no/good\r")  # ctrl-u takes the default away
-    terminal.wait_for("for example")
-    terminal.type("\x15claims-pricing\r")
-    for question in ASKED[1:]:
+    for question in [*ASKED, *CUSTOMISED]:
         terminal.wait_for(help_of(question))
-        terminal.type("\r")
+        for choice in choices_of(question):
+            terminal.wait_for(choice)
+        if question in MISTAKES:
+            bad, said, good = MISTAKES[question]
+            terminal.type(bad)
+            terminal.wait_for(f"Validation error for question '{question}': {said}")
+            terminal.type(good)
+        else:
+            terminal.type("y" if question == "customise" else "\r")
     assert terminal.wait_for_end() == 0, terminal.text
-    assert answers(tmp_path)["project_name"] == "claims-pricing"
-    assert answers(tmp_path)["package_name"] == "claims_pricing"
+    given = {"project_name": "claims", "package_name": "claims", "description": "Why"}
+    assert answers(tmp_path).items() >= given.items()
+
+
+@pytest.mark.usefixtures("machine")
+def test_the_example_is_not_offered_without_data(tmp_path: Path) -> None:
+    """Copier checks no answer to yes or no where it is typed."""
+    terminal = Terminal(tmp_path)
+    for question in [*ASKED, *CUSTOMISED[:-1]]:
+        terminal.wait_for(help_of(question))
+        terminal.type({"components": "a \r", "customise": "y"}.get(question, "\r"))
+    assert terminal.wait_for_end() == 0, terminal.text
+    assert answers(tmp_path)["components"] == ["process"]
+    assert answers(tmp_path)["example"] is False
 
 
 @pytest.mark.usefixtures("machine")
@@ -119,8 +150,15 @@ def questions() -> dict[str, dict[str, object]]:
 
 
 def help_of(question: str) -> str:
-    """The first words that a question shows; none of them depends on an answer."""
-    return str(questions()[question]["help"]).strip().splitlines()[0][:30]
+    """What a question asks; none of it depends on an answer."""
+    return str(questions()[question]["help"]).strip()
+
+
+def choices_of(question: str) -> list[str]:
+    """What a question offers, as it is shown."""
+    choices = questions()[question].get("choices", [])
+    assert isinstance(choices, dict | list)
+    return list(choices)
 
 
 class Terminal:
@@ -130,14 +168,14 @@ class Terminal:
         self.shown = b""
         self.seen = 0  # how much of the text was waited for
         self.screen, stdin = pty.openpty()
-        termios.tcsetwinsize(self.screen, (50, 200))
+        termios.tcsetwinsize(self.screen, (50, COLUMNS))
         self.command = subprocess.Popen(
             COMMAND,
             cwd=folder,
             stdin=stdin,
             stdout=stdin,
             stderr=stdin,
-            env=os.environ | {"TERM": "xterm", "PROMPT_TOOLKIT_NO_CPR": "1"},
+            env=os.environ | {"TERM": "xterm"},
             start_new_session=True,
         )
         os.close(stdin)
@@ -175,4 +213,6 @@ class Terminal:
         except OSError:  # what Linux says of a terminal whose other end is closed
             return False
         self.shown += shown
+        for _ in range(shown.count(WHERE)):
+            self.type("\x1b[1;1R")
         return bool(shown)

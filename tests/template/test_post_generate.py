@@ -5,6 +5,7 @@ missing, failing or slow.
 """
 
 import ast
+import contextlib
 import os
 import pty
 import re
@@ -38,6 +39,15 @@ package = "small_project"
 branch = "{branch}"
 """
 
+PACKAGED = """
+[build-system]
+requires = ["uv_build>=0.13,<1"]
+build-backend = "uv_build"
+
+[dependency-groups]
+dev = ["pre-commit>=4.5,<5"]
+"""
+
 PRE_COMMIT_CONFIG = """\
 repos:
   - repo: local
@@ -57,9 +67,9 @@ class Run:
 
     @property
     def outcomes(self) -> dict[str, str]:
-        """The status of each step, in the order in which they were reported."""
+        """The status of each step but the labels', in the order in which they were reported."""
         found = re.findall(r"^(done|skipped|could not) +([a-z -]+):", self.out, re.MULTILINE)
-        return {step: status for status, step in found}
+        return {step: status for status, step in found if step != "labels"}
 
     def reason(self, step: str) -> str:
         """What was said of a step, on one line, its command for later included."""
@@ -147,7 +157,7 @@ class Place:
 
 def make_place(root: Path, python: str, branch: str = "main") -> Place:
     """A project, a home with a git identity, and a folder of tools, below a folder."""
-    home, tools, project = root / "home", root / "tools", root / "small project"
+    home, tools, project = root / "home", root / "tools", root / "kleines Projekt ü"
     for folder in (home, tools, project / "hooks"):
         folder.mkdir(parents=True)
     for tool in ("git", "uv"):
@@ -189,9 +199,9 @@ def finished(place: Place) -> Place:
 
 
 def with_pre_commit(place: Place, entry: str = "true") -> Place:
-    """The project with the real pre-commit and two checks of its own, the second one given."""
-    groups = '[dependency-groups]\ndev = ["pre-commit>=4.5,<5"]\n'
-    place.write("pyproject.toml", PYPROJECT.format(branch="main") + groups)
+    """The project, installed beside pre-commit, with two checks of its own: the second is given."""
+    place.write("pyproject.toml", PYPROJECT.format(branch="main") + PACKAGED)
+    place.write("src/small_project/__init__.py", "")
     place.write(".pre-commit-config.yaml", PRE_COMMIT_CONFIG.format(entry=entry))
     return place
 
@@ -344,13 +354,27 @@ def test_lock_is_committed_though_a_person_ignores_locks(place: Place) -> None:
 def test_next_commands_are_those_of_the_project(place: Place) -> None:
     place.write("src/small_project/datasets/claims/suite.yml", "")
     place.write("src/small_project/models/claim_frequency/params.yml", "")
-    following = place.set_up().out.partition("Next:\n")[2].split("\n  ")
-    assert [command.strip() for command in following] == [
+    experiments = [
         "uv run lifecycle data build",
         "uv run lifecycle data validate",
         "uv run lifecycle experiment run",
-        "uv run pytest",
     ]
+    models = [f"uv run lifecycle model {word}" for word in ("train", "register", "promote")]
+    assert following(place.set_up()) == [*experiments, "uv run pytest"]
+    place.write("tools/lifecycle/src/lifecycle/models/__init__.py", "")
+    assert following(place.set_up()) == [*experiments, *models, "uv run pytest"]
+
+
+def following(run: Run) -> list[str]:
+    """The commands that a finished run goes on with."""
+    return [line.strip() for line in run.out.partition("Next:\n")[2].splitlines()]
+
+
+def test_progress_is_shown_without_the_list_of_packages(place: Place) -> None:
+    run = with_pre_commit(place).set_up()
+    assert re.search(r"^Resolved \d+ packages", run.out, re.MULTILINE)
+    assert re.search(r"^Installed \d+ packages", run.out, re.MULTILINE)
+    assert re.findall(r"^ [-+~] .*", run.out + run.err, re.MULTILINE) == []
 
 
 # The project's own checks
@@ -389,7 +413,26 @@ def test_hooks_path_of_the_person_is_left_alone(place: Place) -> None:
     assert run.code == 1
     assert "core.hooksPath is /nowhere/hooks" in run.reason("pre-commit")
     assert run.reason("pre-commit").endswith("later: uv run pre-commit run --all-files")
-    assert run.outcomes["first commit"] == "done"
+    assert "another check....." in run.out
+    assert "past the project's checks" in run.reason("first commit")
+
+
+@pytest.mark.parametrize("broken", ["install", "run"])
+def test_nothing_is_committed_past_checks_that_did_not_run(place: Place, broken: str) -> None:
+    # Where the checks do not become git's hook, they are run before the first commit all the same.
+    stub = f"""case "$*" in *"pre-commit install") echo 'error: no moon' >&2; exit 1;;
+    *"pre-commit {broken} --all-files") echo 'error: no stars' >&2; exit 1;; esac; exec $REAL "$@"
+    """
+    real = place.replace("uv", stub)
+    run = with_pre_commit(place, "false").set_up()
+    assert run.code == 1
+    assert "no moon" in run.reason("pre-commit")
+    assert run.outcomes["first commit"] == "could not"
+    why = {"install": "checks (see above): another check", "run": "no stars"}[broken]
+    assert why in run.reason("first commit")
+    assert place.git("rev-list", "--all") == place.git("ls-files") == ""
+    place.restore("uv", real)
+    assert with_pre_commit(place).set_up().outcomes["first commit"] == "done"
 
 
 # Something is missing
@@ -413,7 +456,7 @@ def test_without_uv_the_repository_is_made_and_the_next_run_finishes(place: Plac
     assert run.code == 1
     assert list(run.outcomes.values()) == ["done", "could not", "skipped", "skipped"]
     assert run.reason("environment").endswith("later: uv sync")
-    assert "uv.lock belongs in it" in run.reason("first commit")
+    assert "uv.lock with it, is not there yet" in run.reason("first commit")
     assert place.set_up().code == 0
 
 
@@ -479,7 +522,7 @@ def test_repository_with_changes_is_left_as_it_is(finished: Place) -> None:
     before = contents(finished.project)
     run = finished.set_up()
     assert run.code == 0
-    assert "2 files changed since" in run.reason("first commit")
+    assert "files changed since: 2" in run.reason("first commit")
     assert "git add --all && git commit" in run.reason("first commit")
     assert contents(finished.project) == before
 
@@ -490,7 +533,7 @@ def test_what_was_staged_for_a_first_commit_is_left_as_it_is(place: Place) -> No
     index = (place.project / ".git" / "index").read_bytes()
     run = place.set_up()
     assert run.code == 0
-    assert "you staged 1 file" in run.reason("first commit")
+    assert "what you staged is left as it is" in run.reason("first commit")
     assert (place.project / ".git" / "index").read_bytes() == index
 
 
@@ -521,7 +564,7 @@ def test_folder_that_the_outer_repository_ignores_is_a_project_of_its_own(
     place: Place, tmp_path: Path
 ) -> None:
     place.git("init", "--quiet", cwd=tmp_path)
-    (tmp_path / ".gitignore").write_text("small project/\n")
+    (tmp_path / ".gitignore").write_text(f"{place.project.name}/\n", encoding="utf-8")
     assert place.set_up().code == 0
     assert place.git("rev-parse", "--show-toplevel") == str(place.project)
 
@@ -604,6 +647,60 @@ def test_read_only_folder_gets_sentences_and_the_next_run_finishes(restricted: P
     assert restricted.set_up().code == 0
 
 
+# Labels
+
+
+@pytest.fixture
+def labelled(finished: Place) -> Place:
+    """A project with labels and a remote on GitHub, whose tool is a stub that registers."""
+    finished.write(".github/labels.yml", "[]\n")
+    finished.git("remote", "add", "origin", "https://github.com/ada/small.git")
+    finished.env["GH_TOKEN"] = "a-token"
+    finished.replace(
+        "uv",
+        'case "$*" in *"labels register") echo "ada/small: 11 changed";;'
+        ' *) exec "$REAL" "$@";; esac',
+    )
+    return finished
+
+
+def test_labels_are_registered_where_there_is_a_remote_and_a_token(labelled: Place) -> None:
+    run = labelled.set_up()
+    assert run.code == 0
+    assert "ada/small: 11 changed" in run.reason("labels")
+
+
+def test_without_labels_there_is_nothing_to_register(finished: Place) -> None:
+    assert "component process" in finished.set_up().reason("labels")
+
+
+def test_without_a_remote_the_command_that_makes_one_is_said(labelled: Place) -> None:
+    labelled.git("remote", "remove", "origin")
+    run = labelled.set_up()
+    assert run.code == 0
+    assert "gh repo create --source=. --private --push" in run.reason("labels")
+
+
+def test_without_a_token_the_first_push_registers_the_labels(labelled: Place) -> None:
+    labelled.env |= {"GH_TOKEN": "", "GITHUB_TOKEN": "", "GH_CONFIG_DIR": "/nonexistent"}
+    run = labelled.set_up()
+    assert run.code == 0
+    assert "no token" in run.reason("labels")
+    assert "later: uv run lifecycle labels register" in run.reason("labels")
+
+
+def test_what_github_refuses_is_quoted_with_the_command_for_later(labelled: Place) -> None:
+    (labelled.tools / "uv").write_text(
+        (labelled.tools / "uv")
+        .read_text()
+        .replace('echo "ada/small: 11 changed"', 'echo "error: the token has no right" >&2; exit 2')
+    )
+    run = labelled.set_up()
+    assert run.code == 1
+    assert "the token has no right" in run.reason("labels")
+    assert "later: uv run lifecycle labels register" in run.reason("labels")
+
+
 # Ctrl-C
 
 
@@ -615,6 +712,20 @@ def wait_for(file: Path) -> None:
         time.sleep(0.02)
 
 
+def is_running(group: int) -> bool:
+    """Whether a process of the group runs; one that ended and nobody has asked after does not."""
+    try:
+        os.killpg(group, 0)
+    except ProcessLookupError:
+        return False
+    states = []
+    for file in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError):
+            state, _, member = file.read_text().rpartition(")")[2].split()[:3]
+            states += [state] if int(member) == group else []
+    return not states or any(state != "Z" for state in states)
+
+
 def interrupt(running: "subprocess.Popen[str]") -> str:
     """Press Ctrl-C: the whole group is signalled; return what was printed, and see all ended."""
     os.killpg(running.pid, signal.SIGINT)
@@ -622,14 +733,11 @@ def interrupt(running: "subprocess.Popen[str]") -> str:
     assert running.returncode == 130, out
     assert "Traceback" not in out
     assert "safe to run this again" in out
-    deadline = time.monotonic() + 5
-    while True:
-        try:
-            os.killpg(running.pid, 0)
-        except ProcessLookupError:
-            return out
+    deadline = time.monotonic() + 10
+    while is_running(running.pid):
         assert time.monotonic() < deadline, "a child process is still running"
         time.sleep(0.05)
+    return out
 
 
 def test_ctrl_c_while_uv_works_leaves_nothing_running_and_the_next_run_finishes(
@@ -730,7 +838,7 @@ def test_everything_fits_into_80_columns_but_paths_and_commands(place: Place) ->
     (place.project.parent / "home" / "gitconfig").unlink()
     place.git("config", "--global", "core.hooksPath", "/nowhere/hooks")
     lines = with_pre_commit(place).set_up().out.splitlines()[1:]
-    assert [line for line in lines if len(line) > 80 and "later:" not in line] == []
+    assert [line for line in lines if len(line) > 80 and not re.search("later:|://", line)] == []
 
 
 def test_closed_pipe_gets_a_sentence(finished: Place) -> None:

@@ -8,66 +8,78 @@ from importlib.metadata import packages_distributions
 from pathlib import Path
 
 import pytest
+import yaml
 from copier import run_copy
+from jinja2 import Environment, FileSystemLoader
 
 from tests.template_copy import ROOT, Answers, Template, reserved
 
-EXAMPLE = re.compile(r"\b(for example|leave it empty)\b")
+# What is good comes first, then what is wrong; a terminal cuts what has no room on one line.
+EXAMPLE = re.compile(r"': (try|add) \S.*: \S")
+COLUMNS = 80
 
-FORM = "letters a to z"
-TAKEN = "dependency|installs"
+EMPTY = "it is empty"
+FIRST = "begin with a letter"
+SIGNS = "use a-z 0-9"
+INSIDE = "single .* inside"
+TAKEN = "name is taken"
+LOGIN = "a-z 0-9 - only"
 
 REFUSED: dict[str, list[tuple[object, str]]] = {
     "project_name": [
-        ("", FORM),
-        (" ", FORM),
-        ("a", "2 to 50 characters, not 1"),
-        ("a" * 51, "2 to 50 characters, not 51"),
-        ("1st-model", FORM),
-        ("claims pricing", FORM),
-        ("claims--pricing", FORM),
-        ("-claims", FORM),
-        ("claims.", FORM),
-        ("claims/pricing", FORM),
-        ("..", FORM),
-        ("C:\\claims", FORM),
-        ('"claims"', FORM),
-        ("claims'", FORM),
-        ("{{ claims }}", FORM),
-        ("{% raw %}", FORM),
-        ("claims\n", FORM),
-        ("Schäden", FORM),
-        ("项目", FORM),
-        ("claims١", FORM),  # a digit, but not of ours
+        ("", EMPTY),
+        (" ", EMPTY),
+        ("a", "2 to 50 characters"),
+        ("a" * 51, "2 to 50 characters"),
+        ("1st-model", FIRST),
+        ("claims pricing", SIGNS),
+        ("claims--pricing", INSIDE),
+        ("-claims", FIRST),
+        ("claims.", INSIDE),
+        ("claims/pricing", SIGNS),
+        ("..", FIRST),
+        ("C:\\claims", SIGNS),
+        ('"claims"', SIGNS),
+        ("claims'", SIGNS),
+        ("{{ claims }}", SIGNS),
+        ("{% raw %}", SIGNS),
+        ("claims\n", SIGNS),
+        ("Schäden", SIGNS),
+        ("项目", SIGNS),
+        ("claims١", SIGNS),  # a digit, but not of ours
         ("mlflow", TAKEN),
         ("MLflow", TAKEN),
         ("scikit_learn", TAKEN),
         ("great.expectations", TAKEN),
+        ("opentelemetry-semantic-conventions", TAKEN),
         ("lifecycle", TAKEN),
     ],
     "package_name": [
-        ("", FORM),
-        ("a" * 41, "at most 40 characters, not 41"),
-        ("1st", FORM),
-        ("claims-pricing", FORM),
-        ("claims.pricing", FORM),
-        ("claims/pricing", FORM),
-        ("claims__pricing", FORM),
-        ("_claims", FORM),
-        ("Claims", FORM),
-        ("claims'", FORM),
-        ("{{ claims }}", FORM),
-        ("claims\n", FORM),
-        ("schäden", FORM),
-        ("class", "word of the Python language"),
-        ("match", "word of the Python language"),
-        ("code", "standard library"),
-        ("statistics", "standard library"),
-        ("mlflow", "import name of a dependency"),
-        ("sklearn", "import name of a dependency"),
-        ("yaml", "import name of a dependency"),
+        ("", EMPTY),
+        ("a" * 41, "up to 40 characters"),
+        ("1st", FIRST),
+        ("claims-pricing", SIGNS),
+        ("claims.pricing", SIGNS),
+        ("claims/pricing", SIGNS),
+        ("claims__pricing", INSIDE),
+        ("_claims", FIRST),
+        ("Claims", SIGNS),
+        ("claims'", SIGNS),
+        ("{{ claims }}", SIGNS),
+        ("claims\n", SIGNS),
+        ("schäden", SIGNS),
+        ("class", "a Python word"),
+        ("match", "a Python word"),
+        ("code", "Python's own"),
+        ("statistics", "Python's own"),
+        ("multiprocessing", "Python's own"),
+        ("mlflow", "a dependency"),
+        ("sklearn", "a dependency"),
+        ("yaml", "a dependency"),
+        ("jsonschema_specifications", "a dependency"),
+        ("con", "not on Windows"),
         *(
-            (name, "project's own")
+            (name, "used here")
             for name in (
                 *("lifecycle", "tests", "test", "src", "tools"),
                 *("hooks", "docs", "notebooks", "data"),
@@ -75,31 +87,32 @@ REFUSED: dict[str, list[tuple[object, str]]] = {
         ),
     ],
     "description": [
-        ("", "Say in one sentence"),
-        ("   ", "Say in one sentence"),
+        ("", EMPTY),
+        ("   ", EMPTY),
+        ("d" * 201, "over 200 characters"),
         ("two\nlines", "one line"),
         ("a\ttab", "one line"),
         ("a bell\x07", "one line"),
     ],
     "owner": [
-        ("-octo", "as it stands in an address"),
-        ("octo-", "as it stands in an address"),
-        ("octo--org", "as it stands in an address"),
-        ("octo org", "as it stands in an address"),
-        ("octo/org", "as it stands in an address"),
-        ("https://github.com/octo-org", "as it stands in an address"),
-        ("@octo", "as it stands in an address"),
-        ("öcto", "as it stands in an address"),
-        ("o" * 40, "at most 39 characters"),
-        ("octo\n", "as it stands in an address"),
+        ("-octo", LOGIN),
+        ("octo-", LOGIN),
+        ("octo--org", LOGIN),
+        ("octo org", LOGIN),
+        ("octo/org", LOGIN),
+        ("https://github.com/octo-org", LOGIN),
+        ("@octo", LOGIN),
+        ("öcto", LOGIN),
+        ("o" * 40, "over 39 characters"),
+        ("octo\n", LOGIN),
     ],
     "components": [
-        ([], "at least one"),
-        (["data", "models"], "models needs experiments"),
-        (["models"], "models needs experiments"),
-        (["process", "experiments"], "experiments needs data"),
+        ([], "none chosen"),
+        (["data", "models"], "models needs it"),
+        (["models"], "for models"),
+        (["process", "experiments"], "experiments needs it"),
     ],
-    "python_versions": [([], "at least one")],
+    "python_versions": [([], "none chosen")],
 }
 
 # Answers that are refused by copier itself, since they are not among the choices.
@@ -174,17 +187,45 @@ def test_a_bad_answer_is_refused(
 ) -> None:
     with pytest.raises(ValueError, match=f"question '{question}': .*({wrong})") as refusal:
         answer(questions, tmp_path / "project", {question: bad})
-    assert EXAMPLE.search(str(refusal.value)), "no example of a good answer"
+    assert_good_to_read(str(refusal.value))
 
 
-def test_a_description_is_short(questions: str, tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="at most 200 characters, not 201"):
-        answer(questions, tmp_path / "project", {"description": "d" * 201})
+def assert_good_to_read(said: str) -> None:
+    """One line of a terminal has room for a good answer, and for what is wrong with this one."""
+    assert EXAMPLE.search(said), "no example of a good answer"
+    assert len(said) <= COLUMNS, f"{len(said)} columns"
 
 
 def test_the_example_needs_data(questions: str, tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="The example needs the data component"):
+    with pytest.raises(ValueError, match=r"'example': .*the example needs data") as refusal:
         answer(questions, tmp_path / "project", {"components": ["process"], "example": True})
+    assert_good_to_read(str(refusal.value))
+
+
+@pytest.mark.parametrize(
+    ("kind", "taken"),
+    [("project", ["distributions"]), ("package", ["keywords", "stdlib", "imports"])],
+)
+def test_a_name_that_is_offered_for_one_that_is_taken_is_good(kind: str, taken: list[str]) -> None:
+    jinja = Environment(
+        loader=FileSystemLoader(ROOT),
+        extensions=["jinja2_ansible_filters.AnsibleCoreFiltersExtension"],
+    )
+    problem = getattr(jinja.get_template("includes/names.jinja").module, f"{kind}_problem")
+    for name in set().union(*map(reserved, taken)):
+        said = f"Validation error for question '{kind}_name': {problem(name)}"
+        assert_good_to_read(said)
+        assert problem(said.partition("': try ")[2].partition(": ")[0]) == "", said
+
+
+def test_what_is_asked_has_room_on_one_line() -> None:
+    """Before a question stand a picture and a space, before a choice a pointer and a mark."""
+    settings = yaml.safe_load((ROOT / "copier.yml").read_text(encoding="utf-8"))
+    for name, question in settings.items():
+        if not name.startswith("_"):
+            assert len(question["help"]) + 3 <= 76, name
+            for choice in question.get("choices", []):
+                assert len(choice) + 5 <= COLUMNS, (name, choice)
 
 
 @pytest.mark.parametrize(("question", "bad"), NOT_A_CHOICE)

@@ -17,6 +17,8 @@ COPIER = str(Path(sys.executable).with_name("copier"))
 # Where the next release improves something, by the path in a project, and the words it brings.
 IMPROVED = {
     ".gitignore": "# Improved.",
+    "CONTRIBUTING.md": "| `uv run improved` | Improves |",
+    "docs/process.md": "Improved.",
     "pyproject.toml": "# Improved.",
     "tools/lifecycle/src/lifecycle/__init__.py": "# Improved.",
     "tools/lifecycle/src/lifecycle/improved.py": '"""Improved."""',
@@ -30,12 +32,20 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Template:
     files = published.path / "template"
     ignored = (files / ".gitignore").read_text(encoding="utf-8")
     settings = (files / "pyproject.toml.jinja").read_text(encoding="utf-8")
+    contributing = (files / "CONTRIBUTING.md.jinja").read_text(encoding="utf-8")
+    commands = "## Commands\n\n| command | does |\n| --- | --- |\n"
+    assert commands in contributing
+    rules = (files / "docs" / "process.md.jinja").read_text(encoding="utf-8")
     tool = "tools/lifecycle/src/lifecycle"
     docstring = (files / tool / "__init__.py").read_text(encoding="utf-8")
     assert "[tool.mypy]\n" in settings
     return published.release(
         {
             "template/.gitignore": "# Improved.\n" + ignored,
+            "template/CONTRIBUTING.md.jinja": contributing.replace(
+                commands, commands + IMPROVED["CONTRIBUTING.md"] + "\n"
+            ),
+            "template/docs/process.md.jinja": rules + "\nImproved.\n",
             "template/pyproject.toml.jinja": settings.replace(
                 "[tool.mypy]\n", "# Improved.\n[tool.mypy]\n"
             ),
@@ -92,6 +102,7 @@ def test_what_a_user_wrote_stays_as_it_is(template: Template, project: Path) -> 
     add(project, f"{PACKAGE}/datasets/claims/suite.yml", "# Mine.\n")
     add(project, f"{PACKAGE}/features/mine.py", '"""Mine."""\n')
     add(project, "docs/index.md", "\nMine.\n")
+    add(project, "CONTRIBUTING.md", "\nMine.\n")
     add(project, ".gitignore", "mine/\n")
     (project / "README.md").write_text("# Mine\n", encoding="utf-8")
     (project / "notebooks" / "template.ipynb").unlink()
@@ -102,12 +113,13 @@ def test_what_a_user_wrote_stays_as_it_is(template: Template, project: Path) -> 
 
     assert conflicts(project) == []
     for name, content in before.items():
-        if name.startswith((PACKAGE, "docs/", "README.md")):
+        if name.startswith((PACKAGE, "docs/", "README.md")) and name not in IMPROVED:
             assert after[name] == content, name
     assert "notebooks/template.ipynb" not in after
     for name, words in IMPROVED.items():
         assert words.encode() in after[name], name
     assert after[".gitignore"].endswith(b"\nmine/\n")
+    assert after["CONTRIBUTING.md"].endswith(b"\nMine.\n")
 
 
 def test_a_dependency_of_theirs_and_an_improvement_of_ours_meet_in_one_file(
@@ -215,13 +227,32 @@ def test_an_answer_that_was_never_asked_for_changes_and_stays(
     assert_same_but_prose(project, fresh)
 
 
-def update(project: Path, *changed: str) -> None:
-    """The command that a user types."""
-    command = [COPIER, "update", "--defaults"]
+def test_an_answer_changes_with_the_update_or_alone(template: Template, project: Path) -> None:
+    said = update(project, "engine=sql", options=("--vcs-ref", ":current:"))
+    assert "\n    python3 hooks/post_generate.py\n" in said  # locks, and installs what is locked
+    assert "uv lock" not in said
+    assert answers(project)["engine"] == "sql"
+    assert release(project) == template.releases[0]
+    commit(project)
+    update(project, "engine=spark")
+    assert answers(project)["engine"] == "spark"
+    assert release(project) == template.releases[-1]
+
+
+def release(project: Path) -> str:
+    """The release of the template that the project has."""
+    recorded = yaml.safe_load((project / ".copier-answers.yml").read_text(encoding="utf-8"))
+    return str(recorded["_commit"])
+
+
+def update(project: Path, *changed: str, options: tuple[str, ...] = ()) -> str:
+    """The command that a user types, and what it says."""
+    command = [COPIER, "update", "--defaults", *options]
     for answer in changed:
         command += ["-d", answer]
     done = subprocess.run(command, cwd=project, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
+    return done.stderr
 
 
 def assert_same_but_prose(project: Path, fresh: Path) -> None:
@@ -229,4 +260,5 @@ def assert_same_but_prose(project: Path, fresh: Path) -> None:
     updated, expected = tree(project), tree(fresh)
     assert updated.keys() == expected.keys()
     differing = {name for name in expected if updated[name] != expected[name]}
-    assert not {name for name in differing if name != "README.md" and not name.startswith("docs/")}
+    prose = {name for name in differing if name.startswith(("README.md", "docs/"))}
+    assert differing <= prose - {"docs/process.md"}

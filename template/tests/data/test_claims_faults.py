@@ -18,10 +18,10 @@ def report(built: Callable[[str], Dataset], tmp_path_factory: pytest.TempPathFac
     rows.loc[20, "visits"] = -3
     rows["record_id"] = rows["record_id"].astype("Int64").mask(rows.index == 30).replace(42, 41)
     aside: Path = tmp_path_factory.mktemp("faults")
-    broken = replace(claims, project=replace(claims.project, data=aside))
+    broken = replace(claims, project=replace(claims.project, data=aside, usual=False))
     broken.processed.parent.mkdir()
     rows.to_parquet(broken.processed, index=False)
-    return validate(broken)
+    return validate(broken, "embedded")  # where the broken rows are
 
 
 def only(report: Report, subject: str, expectation: str) -> Finding:

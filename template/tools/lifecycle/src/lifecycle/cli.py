@@ -13,7 +13,7 @@ from typing import Annotated
 import typer
 from lifecycle.errors import LifecycleError
 
-STAGES = {"data": "data", "experiments": "experiment", "models": "model"}
+STAGES = {"data": "data", "experiments": "experiment", "models": "model", "scaffold": "new"}
 
 app = typer.Typer(
     help="The Data Science Life Cycle Process of this repository.",
@@ -46,6 +46,10 @@ def check_files(files: Annotated[list[str], typer.Argument(help="Files to commit
 for _stage, _name in STAGES.items():  # a component that was left out has no commands
     if (Path(__file__).parent / _stage / "commands.py").is_file():
         app.add_typer(import_module(f"lifecycle.{_stage}.commands").app, name=_name)
+
+
+if (Path(__file__).parent / "github" / "commands.py").is_file():
+    import_module("lifecycle.github.commands").attach(app)
 
 
 def main() -> None:

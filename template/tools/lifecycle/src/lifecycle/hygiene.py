@@ -7,7 +7,7 @@ from pathlib import Path, PurePosixPath
 LARGE = 500_000  # bytes; more than this is no source
 SAMPLE = 100_000  # bytes; a small sample that a test needs is welcome, in one of these folders
 SAMPLE_FOLDERS = {"fixtures", "samples", "tests"}
-KEPT = {".gitkeep", "README.md"}  # what marks and explains the folders in data/
+KEPT = {".gitkeep"}  # what marks the folders in data/
 GENERATED = {"uv.lock"}
 
 DATA = re.compile(
@@ -17,7 +17,8 @@ DATA = re.compile(
 )
 ARCHIVE = re.compile(r"\.(7z|bz2|gz|tar|tgz|xz|zip|zst)$", re.IGNORECASE)
 SPRAWL = re.compile(
-    r"^untitled\d*$|[-_ ](final|copy\d*|old|backup)(?![a-z0-9])|[ -]?\(\d+\)$", re.IGNORECASE
+    r"^untitled\d*$|^copy of |[-_ ](final|copy\d*|old|backup)(?![a-z0-9])|[ -]?\(\d+\)$",
+    re.IGNORECASE,
 )
 NOTEBOOK_SPRAWL = re.compile(r"[-_ ]v\d+$", re.IGNORECASE)
 
@@ -31,6 +32,8 @@ def findings(files: Iterable[str], root: Path) -> list[str]:
     found = []
     for name in files:
         path = PurePosixPath(name.replace("\\", "/"))
+        if not path.parts:
+            continue
         try:
             size = (root / name).stat().st_size
         except OSError:  # deleted or not a file: nothing to commit

@@ -3,6 +3,7 @@
 import importlib
 import os
 import re
+import subprocess
 import sys
 import tomllib
 import traceback
@@ -34,6 +35,7 @@ class Project:
         tracking: where runs and models are recorded (G3).
         engine: what the data suites run on (G3).
         data: the folder with raw/, interim/ and processed/ (D7: a parameter).
+        usual: whether that is the configured one; another one is somebody's trial.
     """
 
     root: Path
@@ -42,6 +44,7 @@ class Project:
     branch: str = "main"
     tracking: str = "local"
     engine: str = "embedded"
+    usual: bool = True
 
     @classmethod
     def find(cls, start: Path | None = None, data: Path | None = None) -> "Project":
@@ -69,8 +72,10 @@ class Project:
                     load_dotenv(folder / ".env")
                 except UnicodeDecodeError as error:
                     raise LifecycleError(f"{folder / '.env'} is not UTF-8 text: {error}") from None
-                data = data or folder / (os.environ.get("LIFECYCLE_DATA_DIR") or "data")
-                return cls(root=folder, data=data.resolve(), **_checked(settings, file))
+                stated = Path(os.environ.get("LIFECYCLE_DATA_DIR") or "data").expanduser()
+                place = (data or folder / stated).resolve()
+                settings = _checked(settings, file)
+                return cls(root=folder, data=place, usual=data is None, **settings)
         raise LifecycleError(
             f"no project in {start}: no pyproject.toml with a [tool.lifecycle] table here or above"
         )
@@ -138,6 +143,18 @@ def read_yaml(path: Path) -> dict[str, object]:
 def redacted(address: str) -> str:
     """An address without the user and password that it may hold."""
     return re.sub(r"//\S*@", "//", address)
+
+
+def git(project: Project, *arguments: str) -> str | None:
+    """What git answers in the project's folder; nothing where it has no answer."""
+    command = ["git", "-C", str(project.root), *arguments]
+    try:
+        done = subprocess.run(
+            command, capture_output=True, encoding="utf-8", errors="replace", check=False
+        )
+    except OSError:
+        return None
+    return done.stdout.strip() if done.returncode == 0 else None
 
 
 def _checked(settings: object, file: Path) -> dict[str, str]:

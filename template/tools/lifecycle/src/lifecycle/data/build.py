@@ -16,6 +16,10 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
+class RawMissing(LifecycleError):
+    """The raw data is not there, and the pipeline has no `extract()` to fetch it."""
+
+
 @dataclass(frozen=True)
 class Built:
     """What a build made: the size of the data frame, and the digest of its content."""
@@ -49,6 +53,21 @@ def build(dataset: Dataset, refresh: bool = False) -> Built:
 
         load_table(frame, dataset.name, project)
     return Built(len(frame), len(frame.columns), digest(dataset.read()))  # as models will read it
+
+
+def ensure(dataset: Dataset) -> None:
+    """Build a dataset that is not built, or not since its pipeline changed, and its parents first.
+
+    Raises:
+        RawMissing: raw data is not there and cannot be fetched.
+        LifecycleError: whatever else keeps it from being built.
+    """
+    for name in _inputs(_pipeline(dataset)):
+        if name != "raw":
+            (parent,) = datasets(dataset.project, [name])
+            ensure(parent)
+    if not dataset.processed.is_file() or dataset.stale:
+        build(dataset)
 
 
 def ordered(chosen: list[Dataset]) -> list[Dataset]:
@@ -88,7 +107,7 @@ def _raw(dataset: Dataset, pipeline: object, refresh: bool) -> "pd.DataFrame":
     extract = getattr(pipeline, "extract", None)
     if not dataset.raw.is_file() or (refresh and extract):
         if extract is None:
-            raise LifecycleError(
+            raise RawMissing(
                 f"{dataset.raw} is missing, and {dataset.folder / 'pipeline.py'} has no extract() "
                 "to fetch it; put the file there"
             )
@@ -99,10 +118,9 @@ def _raw(dataset: Dataset, pipeline: object, refresh: bool) -> "pd.DataFrame":
         return pd.read_parquet(dataset.raw)
     except (OSError, ValueError) as error:
         reason = " ".join(str(error).split())[:120]
-        raise LifecycleError(
-            f"{dataset.raw} cannot be read ({reason}); fetch it again: "
-            f"uv run lifecycle data build {dataset.name} --refresh"
-        ) from None
+        again = f"uv run lifecycle data build {dataset.name} --refresh"
+        todo = f"fetch it again: {again}" if extract else "put a whole file there"
+        raise LifecycleError(f"{dataset.raw} cannot be read ({reason}); {todo}") from None
 
 
 def _parent(dataset: Dataset, name: str, where: str) -> "pd.DataFrame":

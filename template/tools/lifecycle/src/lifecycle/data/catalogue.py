@@ -53,6 +53,12 @@ class Dataset:
         return self.processed
 
     @property
+    def stale(self) -> bool:
+        """Whether the pipeline was changed after the processed file was built."""
+        pipeline = self.folder / "pipeline.py"
+        return self.built.stat().st_mtime < pipeline.stat().st_mtime
+
+    @property
     def version(self) -> str:
         """The semantic version that the datasheet states (D8)."""
         path = self.folder / "datasheet.md"

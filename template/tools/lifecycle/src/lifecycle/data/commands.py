@@ -68,6 +68,10 @@ def validate(
     for dataset in _datasets(names, data):
         with step(f"validating {dataset.name}"):
             report = validate_dataset(dataset, engine)
+        if dataset.stale:
+            say(
+                f"{dataset.name}: pipeline.py is newer than what it built; build it again", "yellow"
+            )
         say(str(report), style="green" if report.ok else "red")
         failed = failed or not report.ok
     raise typer.Exit(1 if failed else 0)

@@ -10,12 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 from lifecycle.data.catalogue import Dataset
 from lifecycle.errors import LifecycleError
-from lifecycle.project import Project, redacted
+from lifecycle.project import CHOICES, Project, redacted
 
 if TYPE_CHECKING:
     import pandas as pd
-
-ENGINES = ("embedded", "sql", "spark")
 
 
 @contextmanager
@@ -36,7 +34,8 @@ def batch(dataset: Dataset, engine: str) -> Iterator[Any]:
     elif engine == "spark":
         yield from _spark(context, dataset)
     else:
-        raise LifecycleError(f"engine {engine!r} is not one of {', '.join(ENGINES)}")
+        known = ", ".join(CHOICES["engine"])
+        raise LifecycleError(f"engine {engine!r} is not one of {known}")
 
 
 def _embedded(context: Any, dataset: Dataset) -> Iterator[Any]:
@@ -68,7 +67,8 @@ def _sql(context: Any, dataset: Dataset) -> Iterator[Any]:
 
     url = database_url(dataset.project)
     try:
-        source = context.data_sources.add_sql(
+        kind = "add_sqlite" if url.startswith("sqlite") else "add_sql"
+        source = getattr(context.data_sources, kind)(
             dataset.name, connection_string=url, create_temp_table=False
         )
         found = _whole_table(source, dataset.name)
@@ -105,9 +105,13 @@ def _whole_table(source: Any, table: str) -> Any:
 
 
 def database_url(project: Project) -> str:
-    """Where tables are: `LIFECYCLE_DATABASE_URL`, else a SQLite file among the processed data."""
-    fallback = project.data / "processed" / "warehouse.db"
-    return os.environ.get("LIFECYCLE_DATABASE_URL") or f"sqlite:///{fallback}"
+    """Where tables are: `LIFECYCLE_DATABASE_URL`, else a SQLite file among the processed data.
+
+    A data folder that was named for once has its own file always, so that a trial or a test
+    never replaces a table that others read (D7).
+    """
+    beside = f"sqlite:///{project.data / 'processed' / 'warehouse.db'}"
+    return (os.environ.get("LIFECYCLE_DATABASE_URL") or beside) if project.usual else beside
 
 
 def load_table(frame: "pd.DataFrame", name: str, project: Project) -> None:

@@ -1,5 +1,6 @@
 """A model of the project: its folder of plain functions, and its parameters, checked (M1)."""
 
+import hashlib
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -131,6 +132,14 @@ class Model:
                 "now; look at what changed, then write that version"
             )
         return dataset
+
+    @property
+    def code(self) -> str:
+        """SHA-256 of its Python files, so that a run knows the code that it was made with."""
+        total = hashlib.sha256()
+        for path in sorted(self.folder.glob("*.py")):
+            total.update(path.name.encode() + b"\0" + path.read_bytes())
+        return total.hexdigest()
 
     def module(self, file: str) -> ModuleType:
         """One of its Python files, imported."""

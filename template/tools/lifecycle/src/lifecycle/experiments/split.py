@@ -39,17 +39,28 @@ def holdout(rows: "pd.DataFrame", split: Split, key: Sequence[str]) -> "NDArray[
         raise LifecycleError(
             f"the split goes by {', '.join(missing) or 'a key'}, which the dataset does not have"
         )
+    if split.by and rows[split.by].isna().any():
+        raise LifecycleError(
+            f"the split goes by {split.by}, which is missing in {rows[split.by].isna().sum():,} "
+            "rows; fill it, or leave these rows out of the dataset"
+        )
+    part: NDArray[np.bool_]
     if split.policy == "time":
         if not (is_datetime64_any_dtype(rows[split.by]) or is_numeric_dtype(rows[split.by])):
             kind = rows[split.by].dtype
             raise LifecycleError(f"the split goes by {split.by}, which is no time but {kind}")
-        part = (rows[split.by] > rows[split.by].quantile(1 - split.holdout)).to_numpy()
+        later = rows[split.by].value_counts(normalize=True).sort_index(ascending=False).cumsum()
+        first = later.index[int((later < split.holdout).sum())]
+        part = (rows[split.by] >= first).to_numpy(dtype=bool)
     else:
         hashed = pd.util.hash_pandas_object(rows[by], index=False).to_numpy()
         seeded = pd.util.hash_array(hashed ^ np.uint64(split.seed))  # pandas' own key skips numbers
         part = seeded / 2**64 < split.holdout
     if part.all() or not part.any():
-        raise LifecycleError(f"the split leaves {part.sum()} of {len(rows)} rows in the holdout")
+        raise LifecycleError(
+            f"the split leaves {part.sum():,} of {len(rows):,} rows in the holdout; there are too "
+            f"few different values of {', '.join(by)} for a share of {split.holdout}"
+        )
     return part
 
 
@@ -64,7 +75,6 @@ def folds(
     import numpy as np
     from sklearn.model_selection import GroupKFold, KFold, TimeSeriesSplit
 
-    order = np.arange(len(rows))
     try:
         if split.policy == "group":
             parts = GroupKFold(split.folds, shuffle=True, random_state=split.seed % 2**32)
@@ -72,9 +82,11 @@ def folds(
         elif split.policy == "random":
             yield from KFold(split.folds, shuffle=True, random_state=split.seed % 2**32).split(rows)
         else:
-            order = np.argsort(rows[split.by].to_numpy(), kind="stable")
-            for train, validate in TimeSeriesSplit(split.folds).split(rows):
-                yield order[train], order[validate]
+            times = np.sort(rows[split.by].unique())  # a moment is never on both sides
+            for train, validate in TimeSeriesSplit(split.folds).split(times):
+                before = rows[split.by].isin(times[train]).to_numpy()
+                after = rows[split.by].isin(times[validate]).to_numpy()
+                yield np.flatnonzero(before), np.flatnonzero(after)
     except ValueError as error:
         raise LifecycleError(f"the split into {split.folds} folds: {error}") from None
 
@@ -116,13 +128,15 @@ def _on_both_sides(rows: "pd.DataFrame", part: "NDArray[np.bool_]", names: list[
 
 
 def _determines(rows: "pd.DataFrame", name: str, target: str) -> bool:
-    """Whether the ranks of a numeric input and the target agree wholly: a copy, or a function."""
+    """Whether an input tells the target wholly, by a value for each of its own or by its order."""
     from pandas.api.types import is_bool_dtype, is_numeric_dtype
 
-    if any(not is_numeric_dtype(rows[c]) or is_bool_dtype(rows[c]) for c in (name, target)):
-        return bool(rows[name].astype("str").equals(rows[target].astype("str")))
-    if rows[name].nunique() < 2 or rows[target].nunique() < 2:
-        return False
-    # A few rows agree by chance; fewer than the minimum give NaN, which is no agreement.
-    agreement = rows[name].rank().corr(rows[target].rank(), min_periods=AGREEING)
-    return bool(abs(agreement) > 1 - 1e-9)
+    known = rows[[name, target]].dropna()
+    if len(known) < AGREEING or known[target].nunique() < 2:
+        return False  # a few rows agree by chance
+    levels = known.groupby(name, observed=True)[target].nunique()
+    if len(levels) <= len(known) / 2:
+        return bool(levels.max() == 1)
+    if any(not is_numeric_dtype(known[c]) or is_bool_dtype(known[c]) for c in (name, target)):
+        return bool(known[name].astype("str").equals(known[target].astype("str")))
+    return bool(abs(known[name].rank().corr(known[target].rank())) > 1 - 1e-9)

@@ -4,7 +4,7 @@ import hashlib
 import logging
 import os
 import platform
-import subprocess
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from lifecycle.errors import LifecycleError
 from lifecycle.experiments.material import Material
 from lifecycle.experiments.model import Model
-from lifecycle.project import Project, redacted
+from lifecycle.project import Project, git, redacted
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -66,20 +66,24 @@ class Tracking:
         disable_logging()  # how MLflow makes its tables is no news; errors are raised all the same
         for chatty in ("alembic", "mlflow.utils.environment"):  # uv's environments have no pip
             logging.getLogger(chatty).setLevel(logging.ERROR)
-        try:
-            if address.startswith("sqlite:///"):
-                (project.root / "mlruns").mkdir(exist_ok=True)
-            mlflow.set_tracking_uri(address)
-            mlflow.set_registry_uri(address)
-            client = mlflow.MlflowClient(address, address)
-            client.search_experiments(max_results=1)
-        except Exception as error:  # the client passes on whatever its transport raises
-            reason = redacted(" ".join(str(error).split()))[
-                :160
-            ]  # a cut address would not be known
-            raise LifecycleError(
-                f"tracking at {redacted(address)} does not answer: {reason}"
-            ) from error
+        local = address.startswith("sqlite:///")
+        mlflow.set_tracking_uri(address)
+        mlflow.set_registry_uri(address)
+        for left in (2, 1, 0):
+            try:
+                if local:
+                    (project.root / "mlruns").mkdir(exist_ok=True)
+                client = mlflow.MlflowClient(address, address)
+                client.search_experiments(max_results=1)
+                break
+            except Exception as error:  # the client passes on whatever its transport raises
+                if local and left:  # two that begin at once may both be making the tables
+                    time.sleep(1)
+                    continue
+                reason = redacted(" ".join(str(error).split()))[:160]  # redacted before it is cut
+                raise LifecycleError(
+                    f"tracking at {redacted(address)} does not answer: {reason}"
+                ) from error
         return cls(project, client)
 
     def experiment(self, name: str) -> str:
@@ -104,15 +108,10 @@ class Tracking:
             "lifecycle.candidate": candidate,
             "lifecycle.dataset": f"{model.params.dataset.name} {data.version}",
             "lifecycle.dataset_digest": data.digest,
+            "lifecycle.code": model.code,
             **provenance(self.project),
             **tags,
         }
-        parameters = flattened(
-            {
-                "candidate": model.params.candidates[candidate],
-                "split": model.params.split.model_dump(exclude_none=True),
-            }
-        )
         with answering():
             started = self.client.create_run(
                 self.experiment(model.name), run_name=candidate, tags=facts
@@ -120,7 +119,8 @@ class Tracking:
             identifier = str(started.info.run_id)
             try:
                 self.client.log_batch(
-                    identifier, params=[Param(name, value) for name, value in parameters.items()]
+                    identifier,
+                    params=[Param(*pair) for pair in parameters(model, candidate).items()],
                 )
                 dataset = Dataset(
                     name=model.params.dataset.name,
@@ -201,14 +201,14 @@ def provenance(project: Project) -> dict[str, str]:
     }
 
 
-def git(project: Project, *arguments: str) -> str | None:
-    """What git answers in the project's folder; nothing where it has no answer."""
-    command = ["git", "-C", str(project.root), *arguments]
-    try:
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
-    except OSError:
-        return None
-    return done.stdout.strip() if done.returncode == 0 else None
+def parameters(model: Model, candidate: str) -> dict[str, str]:
+    """What a run of the candidate records of `params.yml`: its own part, and the split."""
+    return flattened(
+        {
+            "candidate": model.params.candidates[candidate],
+            "split": model.params.split.model_dump(exclude_none=True),
+        }
+    )
 
 
 def flattened(values: Mapping[str, Any], prefix: str = "") -> dict[str, str]:

@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING
 
 from lifecycle.errors import LifecycleError, Refused
 from lifecycle.experiments.model import Model
-from lifecycle.experiments.tracking import Tracking, answering, git
+from lifecycle.experiments.tracking import Tracking, answering
 from lifecycle.models.gates import Verdict, verdicts
 from lifecycle.models.signature import signature
 from lifecycle.models.train import ARTIFACT
+from lifecycle.project import git
 
 if TYPE_CHECKING:
     from mlflow.entities.model_registry import ModelVersion

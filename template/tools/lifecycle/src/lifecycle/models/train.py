@@ -2,6 +2,7 @@
 
 import tempfile
 import tomllib
+from contextlib import suppress
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -11,7 +12,7 @@ from typing import Any
 from lifecycle.errors import LifecycleError
 from lifecycle.experiments.material import material
 from lifecycle.experiments.model import Model
-from lifecycle.experiments.tracking import Tracking, answering
+from lifecycle.experiments.tracking import Tracking, answering, parameters
 from lifecycle.models.signature import signature
 from lifecycle.project import Project
 
@@ -71,28 +72,40 @@ def train(model: Model, candidate: str | None = None) -> Trained:
 
 
 def best(model: Model, tracking: Tracking, digest: str) -> str:
-    """The candidate whose experiment run on this dataset content has the best metric.
+    """The candidate with the best metric among the experiments on what there is today.
+
+    What counts is a run on this dataset content, with this code, these parameters and this split;
+    of several of a candidate, the newest.
 
     Raises:
-        LifecycleError: none was run.
+        LifecycleError: there is none.
     """
     metric = model.params.metric
     runs = tracking.client.search_runs(
         [tracking.experiment(model.name)],
         filter_string=(
             "tags.`lifecycle.kind` = 'experiment' and attributes.status = 'FINISHED' "
-            f"and tags.`lifecycle.dataset_digest` = '{digest}'"
+            f"and tags.`lifecycle.dataset_digest` = '{digest}' "
+            f"and tags.`lifecycle.code` = '{model.code}'"
         ),
-        order_by=[f"metrics.`{metric.name}` {'ASC' if metric.better == 'lower' else 'DESC'}"],
+        order_by=["attributes.start_time DESC"],
     )
+    found: dict[str, float] = {}
     for run in runs:
         candidate = run.data.tags["lifecycle.candidate"]
-        if candidate in model.params.candidates and metric.name in run.data.metrics:
-            return str(candidate)
-    raise LifecycleError(
-        f"no experiment of {model.name} on this dataset is recorded; "
-        f"first: uv run lifecycle experiment run {model.name}, or say --candidate NAME"
-    )
+        if (
+            candidate in model.params.candidates
+            and run.data.params == parameters(model, candidate)
+            and metric.name in run.data.metrics
+        ):
+            found.setdefault(candidate, run.data.metrics[metric.name])
+    if not found:
+        raise LifecycleError(
+            f"no experiment with this dataset, params.yml and code of {model.name} is recorded; "
+            f"first: uv run lifecycle experiment run {model.name}, or say --candidate NAME"
+        )
+    choose = min if metric.better == "lower" else max
+    return choose(found, key=lambda candidate: found[candidate])
 
 
 def save(estimator: Any, folder: Path, form: Any, needs: list[str]) -> None:
@@ -122,14 +135,16 @@ def save(estimator: Any, folder: Path, form: Any, needs: list[str]) -> None:
 
 
 def requirements(project: Project) -> list[str]:
-    """The project's dependencies in the versions that are installed here."""
+    """What it takes to load the model: MLflow's own list, and the project's dependencies."""
+    import mlflow.sklearn
+
     content = tomllib.loads((project.root / "pyproject.toml").read_text(encoding="utf-8"))
-    pinned = []
-    for dependency in content.get("project", {}).get("dependencies", []):
-        name = match(r"[\w.-]+", dependency)
+    stated = content.get("project", {}).get("dependencies", [])
+    needed = [*mlflow.sklearn.get_default_pip_requirements(), "numpy", "skops", *stated]
+    pinned = {}
+    for requirement in needed:
+        name = match(r"[\w.-]+", requirement)
         if name:
-            try:
-                pinned.append(f"{name[0]}=={version(name[0])}")
-            except PackageNotFoundError:  # for another platform or Python version
-                continue
-    return pinned
+            with suppress(PackageNotFoundError):  # for another platform or Python version
+                pinned[name[0].lower()] = version(name[0])
+    return [f"{name}=={number}" for name, number in sorted(pinned.items())]

@@ -1,0 +1,1 @@
+"""The process on GitHub: labels, forms, branches, the policy on pull requests."""

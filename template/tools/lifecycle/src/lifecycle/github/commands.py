@@ -1,0 +1,166 @@
+"""`lifecycle check`, `labels`, `protect` and `issue-check`: the process on GitHub."""
+
+import json
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from lifecycle.github.start import start
+
+if TYPE_CHECKING:
+    from lifecycle.github.policy import Verdict
+
+labels = typer.Typer(help="The labels of .github/labels.yml.", no_args_is_help=True)
+FILE = Path(".github") / "labels.yml"
+
+
+def attach(app: typer.Typer) -> None:
+    """Add the commands of this stage, which are no group but `labels`."""
+    app.command()(start)
+    app.command()(check)
+    app.command()(issue_check)
+    app.command()(protect)
+    app.add_typer(labels, name="labels")
+
+
+@labels.callback()
+def _group() -> None:
+    """Keep the group a group while it has one command."""
+
+
+@labels.command()
+def register(
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the plan only.")] = False,
+    prune: Annotated[
+        bool, typer.Option("--prune", help="Delete labels that the file does not name.")
+    ] = False,
+) -> None:
+    """Make GitHub's labels those of .github/labels.yml; others are left alone."""
+    from lifecycle.console import say, table
+    from lifecycle.github.client import connect
+    from lifecycle.github.labels import plan, read
+    from lifecycle.github.labels import register as carry_out
+    from lifecycle.project import Project
+
+    project = Project.find()
+    wanted = read(project.root / FILE)
+    repository = connect(project)
+    if dry_run:
+        changes = plan(wanted, list(repository.pages("/labels")), prune)
+    else:
+        changes = []
+        for change in carry_out(repository, wanted, prune):
+            changes.append(change)
+            say(f"{change.action} {change.name}", style="dim")
+    if changes:
+        table(["label", "step", "what"], [[c.name, c.action, c.fields] for c in changes])
+    verb = "to change" if dry_run else "changed"
+    say(f"{repository.name}: {len(changes)} {verb}, {len(wanted)} labels in {FILE.as_posix()}")
+
+
+def check(
+    pull_request: Annotated[
+        int | None,
+        typer.Option(help="Number of the pull request.", min=1, envvar="LIFECYCLE_PULL_REQUEST"),
+    ] = None,
+    publish: Annotated[
+        bool, typer.Option("--publish", help="Write the verdict as the commit's status.")
+    ] = False,
+) -> None:
+    """Judge a pull request as GitHub will; without a number, the branch that is checked out."""
+    from lifecycle.github import check as checking
+    from lifecycle.github.client import connect
+    from lifecycle.github.local import judge_branch
+    from lifecycle.project import Project
+
+    project = Project.find()
+    repository = connect(project)
+    event = _event()
+    number = pull_request or _number(event, "pull_request")
+    if number is None and "merge_group" in event:
+        judged = checking.queued(event["merge_group"])
+    elif number is None:
+        verdict = judge_branch(project, repository)
+        _show(verdict, repository.name, project.branch)
+        raise typer.Exit(1 if verdict.state == "failure" else 0)
+    else:
+        judged = checking.check(repository, number, project.branch)
+    _show(judged.verdict, repository.name, project.branch)
+    if publish and checking.publish(repository, judged, project.branch):
+        typer.echo(f"published as {checking.CONTEXT}")
+        raise typer.Exit(0)
+    if publish:
+        typer.echo("not published: this token may not, so the job itself passes or fails")
+        raise typer.Exit(0 if judged.verdict.state == "success" else 1)
+    raise typer.Exit(1 if judged.verdict.state == "failure" else 0)
+
+
+def _show(verdict: "Verdict", repository: str, branch: str) -> None:
+    """The verdict for a person, and where GitHub Actions runs as annotations and a summary."""
+    from lifecycle.console import say
+    from lifecycle.github import check as checking
+
+    for finding in verdict.findings:
+        address = checking.page(repository, branch, finding.rule)
+        if os.environ.get("GITHUB_ACTIONS"):
+            say(checking.annotation(finding, address))
+        else:
+            say(f"{finding.rule}: {finding.wrong}\n    {finding.todo}\n    {address}")
+    checking.add_summary(checking.summary(verdict, repository, branch))
+    say(f"{verdict.state}: {verdict.why}")
+
+
+def issue_check(
+    number: Annotated[
+        int | None, typer.Argument(help="Number of the issue; that of the event by default.")
+    ] = None,
+) -> None:
+    """Say on an issue which links are missing, and judge its open pull requests anew.
+
+    For a pull request that was closed, note on its issue where its work stays findable.
+    """
+    from lifecycle.console import say
+    from lifecycle.errors import LifecycleError
+    from lifecycle.github.client import connect
+    from lifecycle.github.issues import check_links, judge_again, keep
+    from lifecycle.project import Project
+
+    project = Project.find()
+    event = _event()
+    number, closed = number or _number(event, "issue"), _number(event, "pull_request")
+    if number is None and closed is not None:
+        say(keep(connect(project), closed) or "nothing to note")
+        return
+    if number is None:
+        raise LifecycleError("say which issue: lifecycle issue-check NUMBER")
+    repository = connect(project)
+    for finding in check_links(repository, number, project.branch):
+        say(f"{finding.rule}: {finding.wrong}")
+    for judged in judge_again(repository, number, project.branch):
+        say(f"#{judged.pull.number}: {judged.verdict.state}: {judged.verdict.why}")
+
+
+def protect() -> None:
+    """Let GitHub require the policy: names of branches, the status, merge commits."""
+    from lifecycle.console import table
+    from lifecycle.github.client import connect
+    from lifecycle.github.protect import protect as carry_out
+    from lifecycle.project import Project
+
+    project = Project.find()
+    table(["rule", "now"], [list(row) for row in carry_out(connect(project), project.branch)])
+
+
+def _event() -> dict[str, Any]:
+    """The event that GitHub Actions runs for; empty elsewhere."""
+    path = os.environ.get("GITHUB_EVENT_PATH")
+    if not path or not Path(path).is_file():
+        return {}
+    event = json.loads(Path(path).read_text(encoding="utf-8"))
+    return event if isinstance(event, dict) else {}
+
+
+def _number(event: dict[str, Any], kind: str) -> int | None:
+    number = (event.get(kind) or {}).get("number")
+    return int(number) if number else None

@@ -1,0 +1,131 @@
+"""What follows from a change of an issue: its links are checked, its pull requests judged anew."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+from lifecycle.github.branches import parse
+from lifecycle.github.check import Judged, check, look_up, page, publish
+from lifecycle.github.client import Repository
+from lifecycle.github.forms import fields, links
+from lifecycle.github.model import Issue, pull_request_of
+from lifecycle.github.policy import Finding, link_findings, linked
+
+MARK = "<!-- lifecycle: links -->"
+OURS = ("OWNER", "MEMBER", "COLLABORATOR")
+
+
+def check_links(repository: Repository, number: int, branch: str) -> list[Finding]:
+    """Say on the issue which links are missing or wrong (I11): one comment, kept up to date.
+
+    The comment is made when there is something to say, changed when that changes, and removed
+    when all is well. A pull request, and an issue that is closed, is left alone.
+
+    Returns:
+        What was found.
+    """
+    known: dict[int, Issue | None] = {}
+    look_up(repository, [number], known)
+    issue = known[number]
+    if issue is None or issue.is_pull_request or issue.state != "open":
+        return []
+    look_up(repository, linked(issue, repository.name), known)
+    found = [*link_findings(issue, known, repository.name), *_same_version(repository, issue)]
+    said = [
+        comment for comment in repository.pages(f"/issues/{number}/comments") if _is_ours(comment)
+    ]
+    text = _text(found, page(repository.name, branch, found[0].rule)) if found else None
+    for comment in said[1:] if text else said:
+        repository.ask("DELETE", f"/issues/comments/{comment['id']}")
+    if text and not said:
+        repository.ask("POST", f"/issues/{number}/comments", {"body": text})
+    elif text and said[0]["body"].replace("\r\n", "\n") != text:
+        repository.ask("PATCH", f"/issues/comments/{said[0]['id']}", {"body": text})
+    return found
+
+
+def judge_again(repository: Repository, number: int, collaboration: str) -> list[Judged]:
+    """Judge and publish every open pull request whose verdict the issue has a part in."""
+    judged = []
+    known: dict[int, Issue | None] = {}
+    for found in repository.pages("/pulls", state="open"):
+        pull = pull_request_of(found)
+        branch = parse(pull.head)
+        if branch is None:
+            continue
+        look_up(repository, [branch.issue], known)
+        if number == branch.issue or number in _named(known[branch.issue], repository.name):
+            again = check(repository, pull.number, collaboration)
+            publish(repository, again, collaboration)
+            judged.append(again)
+    return judged
+
+
+def keep(repository: Repository, number: int) -> str | None:
+    """Note on the issue where the work of a closed, unmerged branch stays findable (B4).
+
+    GitHub keeps the head of a pull request when its branch is deleted. After an exploration, the
+    note also asks for what must end in the docs (X4). It is written once.
+
+    Returns:
+        What was noted, or None where there is nothing to note.
+    """
+    pull = repository.pull_request(number)
+    branch = parse(pull.head)
+    if pull.state == "open" or pull.merged or branch is None or pull.fork:
+        return None
+    if branch.kind not in ("Explore", "Experiment"):
+        return None
+    mark = f"<!-- lifecycle: kept {number} {pull.sha} -->"
+    there = repository.pages(f"/issues/{branch.issue}/comments")
+    if any(_is_ours(comment, mark) for comment in there):
+        return None
+    text = (
+        f"{mark}\nThe branch `{pull.head}` ended at {pull.sha}, unmerged. The commit stays with "
+        f"#{number}; it comes back by `git fetch origin refs/pull/{number}/head`."
+    )
+    if branch.kind == "Explore":
+        text += (
+            "\n\nBefore this issue is closed: are its insights written down above, each with a "
+            "link? What everybody must know belongs into `docs/`, by an issue of its own."
+        )
+    repository.ask("POST", f"/issues/{branch.issue}/comments", {"body": text})
+    return f"#{branch.issue}: {pull.head} ended at {pull.sha}"
+
+
+def _same_version(repository: Repository, issue: Issue) -> Iterator[Finding]:
+    """Other Data issues for the same version of the same dataset (I6)."""
+    this = _version(issue)
+    if issue.kind != "Data" or not all(this):
+        return
+    for other in repository.issues(["Data"]):
+        if other.number != issue.number and _version(other) == this:
+            yield Finding(
+                "I6",
+                f"issue #{other.number} is for this version of this dataset already",
+                "a version has one issue: go on there, or say the next version here",
+            )
+
+
+def _version(issue: Issue) -> tuple[str, str]:
+    """Dataset and version that a Data issue is for; empty where it does not say."""
+    said = fields(issue.body)
+    return said.get("Dataset", "").lower(), said.get("Version", "").lower().removeprefix("v")
+
+
+def _named(issue: Issue | None, repository: str) -> Iterable[int]:
+    if issue is None:
+        return ()
+    return [n for link in links(issue.kind, issue.body, repository) for n in link.numbers]
+
+
+def _is_ours(comment: Mapping[str, Any], mark: str = MARK) -> bool:
+    """Whether we wrote it: anybody can write the mark, so the author must be one of the team."""
+    trusted = comment["user"]["type"] == "Bot" or comment["author_association"] in OURS
+    return trusted and str(comment["body"]).startswith(mark)
+
+
+def _text(found: Iterable[Finding], address: str) -> str:
+    lines = [MARK, "Something is missing before the work on this issue can be merged:", ""]
+    lines += [f"- {finding.wrong}: {finding.todo}." for finding in found]
+    lines += ["", f"This comment goes when it is put right. [Why this matters]({address})"]
+    return "\n".join(lines)

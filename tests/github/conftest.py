@@ -1,0 +1,58 @@
+"""GitHub's stand-in as a fixture; a test fails if anything said to or by it was not GitHub's."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from github import Auth, Github
+
+from tests.github.evaluator import Evaluator, Missing, install
+from tests.github.standin.server import Standin
+from tests.github.standin.web import serve
+from tests.github.workflows import Runner
+
+
+@pytest.fixture
+def github() -> Iterator[Standin]:
+    """The stand-in on loopback, empty; what was not as GitHub describes it fails the test."""
+    standin = Standin()
+    server = serve(standin)
+    yield standin
+    server.shutdown()
+    server.server_close()
+    assert standin.violations == []
+
+
+@pytest.fixture
+def client(github: Standin) -> Callable[..., Github]:
+    """PyGithub for a token (by default of ada, who owns everything), which does not try again."""
+
+    def connect(token: str = "", **options: Any) -> Github:
+        calm = {"seconds_between_requests": 0, "seconds_between_writes": 0, "retry": None}
+        usual: dict[str, Any] = {**calm, "api_version": "2022-11-28"}
+        auth = Auth.Token(token or github.add_token())
+        return Github(base_url=github.url, auth=auth, **{**usual, **options})
+
+    return connect
+
+
+@pytest.fixture(scope="session")
+def evaluator(request: pytest.FixtureRequest) -> Iterator[Evaluator]:
+    """GitHub's own workflow parser and expression evaluator; skips where it cannot be had."""
+    cache: Path = request.config.cache.mkdir("github-actions")
+    try:
+        evaluator = Evaluator(install(cache))
+        evaluator.evaluate("true", {})
+    except Missing as missing:
+        pytest.skip(f"workflows cannot be run: {missing}")
+    yield evaluator
+    evaluator.close()
+
+
+@pytest.fixture
+def runner(evaluator: Evaluator, github: Standin, tmp_path: Path) -> Runner:
+    """Runs workflow files in a folder of its own, against the stand-in."""
+    folder = tmp_path / "workspace"
+    folder.mkdir()
+    return Runner(evaluator, github, folder)

@@ -1,0 +1,104 @@
+"""A project on the stand-in's GitHub, and the tool run as a workflow runs it."""
+
+import json
+import os
+from collections.abc import Mapping
+from contextlib import redirect_stderr, redirect_stdout
+from dataclasses import dataclass
+from io import StringIO
+from pathlib import Path
+from typing import Any
+from unittest import mock
+
+from lifecycle.cli import main
+
+from tests.github.standin.model import Issue, Repository, Status
+from tests.github.standin.server import Standin
+
+PYPROJECT = '[tool.lifecycle]\npackage = "demo"\nbranch = "{branch}"\n'
+WORKFLOW = {"contents": "read", "issues": "read", "pull_requests": "read", "statuses": "write"}
+DATASET = {
+    f"src/demo/datasets/claims/{name}": "x\n"
+    for name in ("pipeline.py", "schema.yml", "suite.yml", "datasheet.md")
+}
+
+
+@dataclass(frozen=True)
+class Said:
+    """How the tool ended and what it said."""
+
+    code: int
+    out: str
+    err: str
+
+
+@dataclass
+class Scene:
+    """A project's folder and its repository on the stand-in, with what a test adds to it."""
+
+    folder: Path
+    github: Standin
+    repository: Repository
+    token: str
+
+    def issue(self, kind: str, body: str = "", *labels: str, **values: Any) -> Issue:
+        """An issue of a type; `Task` has no label."""
+        kinds = () if kind == "Task" else (kind,)
+        return self.repository.add_issue(f"A {kind}", body, (*kinds, *labels), **values)
+
+    def pull(self, head: str, base: str = "main", **values: Any) -> Issue:
+        """A pull request, with the files of a dataset where it is a data branch."""
+        if head.startswith("data/"):
+            values.setdefault("files", DATASET)
+        return self.repository.add_pull(head, base, **values)
+
+    def run(self, *arguments: str, event: Mapping[str, Any] | None = None, **env: str) -> Said:
+        """Run the tool in the project's folder."""
+        values = {
+            "GITHUB_API_URL": self.github.url,
+            "GITHUB_REPOSITORY": self.repository.full_name,
+            "GITHUB_TOKEN": self.token,
+            "PATH": os.environ["PATH"],
+            **env,
+        }
+        if event is not None:
+            file = self.folder / "event.json"
+            file.write_text(json.dumps(event), encoding="utf-8")
+            values["GITHUB_EVENT_PATH"] = str(file)
+        out, err, before = StringIO(), StringIO(), Path.cwd()
+        os.chdir(self.folder)
+        try:
+            with (
+                mock.patch.dict(os.environ, values, clear=True),
+                mock.patch("sys.argv", ["lifecycle", *arguments]),
+                redirect_stdout(out),
+                redirect_stderr(err),
+            ):
+                try:
+                    main()
+                    code = 0
+                except SystemExit as end:
+                    code = int(end.code or 0)
+        finally:
+            os.chdir(before)
+        return Said(code, out.getvalue(), err.getvalue())
+
+    def judge(self, pull: Issue) -> Said:
+        """Judge and publish, as the workflow does."""
+        return self.run("check", "--pull-request", str(pull.number), "--publish")
+
+    def status(self, pull: Issue) -> Status:
+        """The verdict that stands on the pull request's commit."""
+        sha = self.repository.head_sha(pull)
+        return self.repository.statuses[sha][0]
+
+
+def make(folder: Path, github: Standin, branch: str = "main", **values: Any) -> Scene:
+    """A project with `branch` as the collaboration branch, and a token as workflows have it."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "pyproject.toml").write_text(PYPROJECT.format(branch=branch), encoding="utf-8")
+    repository = github.add_repository("ada/claims", **values)
+    if branch != "main":
+        repository.commit(branch, {})
+    token = github.add_workflow_token(repository, WORKFLOW)
+    return Scene(folder, github, repository, token)

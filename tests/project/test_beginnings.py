@@ -1,0 +1,43 @@
+"""In a whole project, what `lifecycle new` writes works at once and is as clean as all else."""
+
+import re
+from collections.abc import Iterator
+
+import pytest
+
+from tests.project.whole import Project
+
+pytestmark = [pytest.mark.slow, pytest.mark.only("no-example")]
+
+
+@pytest.fixture
+def begun(project: Project) -> Iterator[Project]:
+    """The project with a dataset, two models and an exploration, for the time of the test."""
+    project.lifecycle("new", "dataset", "orders")
+    project.lifecycle("new", "model", "volume", "--target", "outcome", "--ask", "3")
+    project.lifecycle("new", "model", "region", "--target", "segment")
+    project.lifecycle("new", "exploration", "4-orders-by-region", "--issue", "4")
+    project.succeed("git", "add", "--all")
+    yield project
+    project.succeed("git", "reset", "--hard", "--quiet")
+    project.succeed("git", "clean", "-dfxq", "src", "tests", "data", "mlruns")
+
+
+def test_a_new_dataset_validates_and_new_models_train(begun: Project) -> None:
+    begun.lifecycle("data", "build")
+    assert "orders holds" in begun.lifecycle("data", "validate")
+    said = begun.lifecycle("experiment", "run", "volume")
+    assert re.search(r"boosted .*\bmet", said), said
+    assert "on the holdout" in begun.lifecycle("model", "train", "volume")
+    begun.lifecycle("model", "register", "volume")
+    assert "is the champion" in begun.lifecycle("model", "promote", "volume")
+    begun.lifecycle("model", "train", "region", "--candidate", "boosted")
+
+
+def test_what_is_new_passes_the_projects_own_checks(begun: Project) -> None:
+    begun.succeed("uv", "run", "pre-commit", "run", "--all-files")
+    begun.succeed("uv", "run", "ruff", "format", "--check")
+    begun.succeed("uv", "run", "ruff", "check")
+    begun.succeed("uv", "run", "mypy")
+    said = begun.succeed("uv", "run", "pytest")
+    assert re.search(r"\d+ passed", said), said

@@ -2,7 +2,7 @@
 
     python3 hooks/post_generate.py
 
-It needs Python 3.11 or newer and no package. Step by step it says what it did, skipped (and why)
+It needs Python 3.11 or newer and no package. It says of each step what it did, skipped (and why)
 or could not do (and the command that does it later):
 
 1. repository    a git repository here, on the branch that pyproject.toml names
@@ -12,21 +12,18 @@ or could not do (and the command that does it later):
 5. labels        those of .github/labels.yml, on GitHub where the repository is there already
 
 Run it again whenever you like: commits, and what you staged or changed, are left alone. Nothing
-outside this folder changes but uv's cache and the labels on GitHub; only uv, to fetch packages,
-and the last step use the network.
+outside this folder changes but uv's cache and the labels on GitHub; only these use the network.
 
 Exit codes: 0 nothing is left to do, 1 a step could not be done, 2 cannot run, 130 stopped.
 """
 
 # An older Python must still parse this file to say that it is too old: neither syntax nor a
 # module-level import that Python 3.6 does not know.
-import contextlib
 import io
 import os
 import re
 import shlex
 import shutil
-import signal
 import subprocess
 import sys
 import textwrap
@@ -36,7 +33,7 @@ from typing import Dict, List, NamedTuple, Optional, Tuple
 ROOT = Path(__file__).resolve().parent.parent
 AGAIN = "python3 hooks/post_generate.py"
 CHECKS, LABELS = ".pre-commit-config.yaml", ".github/labels.yml"
-WIDTH, INDENT = 80, " " * 11
+WIDTH, INDENT = 80, 11
 PROGRESS = r"(?! +(Downloaded|Built|[-+~]) )"  # uv's lines, without its list of packages
 
 # Set by git for its hooks, or by a shell: each would lead git or uv to another place.
@@ -52,14 +49,6 @@ class Project(NamedTuple):
     name: str
     package: str
     branch: str
-
-
-class Result(NamedTuple):
-    """How a command ended, and what it wrote."""
-
-    code: int
-    out: str
-    err: str
 
 
 class Outcome(NamedTuple):
@@ -80,13 +69,13 @@ def repository(project: Project, earlier: Dict[str, Outcome]) -> Outcome:
     if place == "unclear":
         trust = re.search(r"git config --global --add safe\.directory .*", words)
         return Outcome("could not", last_words(words), trust.group() if trust else "git status")
-    done = git("init", "--quiet") if place == "none" else Result(0, "", "")
-    head = git("symbolic-ref", "--short", "HEAD").out.strip()
-    moves = done.code == 0 and head != project.branch and not has_commits()
+    done = run("git", "init", "--quiet") if place == "none" else None
+    head = run("git", "symbolic-ref", "--short", "HEAD").stdout.strip()
+    moves = not (done and done.returncode) and head != project.branch and not has_commits()
     if moves:  # nothing is lost without commits; `git init --initial-branch` needs git 2.28
-        done = git("symbolic-ref", "HEAD", "refs/heads/" + project.branch)
-    if done.code:
-        return Outcome("could not", last_words(done.err), AGAIN)
+        done = run("git", "symbolic-ref", "HEAD", "refs/heads/" + project.branch)
+    if done and done.returncode:
+        return Outcome("could not", last_words(done.stderr), AGAIN)
     if place == "none":
         return Outcome("done", f"made, on branch {project.branch}")
     if moves:
@@ -103,30 +92,32 @@ def environment(project: Project, earlier: Dict[str, Outcome]) -> Outcome:
     if is_half_made(folder):
         words = f"{folder.name} is no whole environment (it has no pyvenv.cfg); remove that folder"
         return Outcome("could not", words, AGAIN)
-    if folder.is_dir() and run("uv", "sync", "--locked", "--check").code == 0:
+    if folder.is_dir() and run("uv", "sync", "--locked", "--check").returncode == 0:
         return Outcome("skipped", "already as uv.lock says")
     try:
         made = run("uv", "sync", show=PROGRESS)
     finally:
         if is_half_made(folder):
             shutil.rmtree(str(folder), ignore_errors=True)
-    if made.code:
-        return Outcome("could not", last_words(made.out), "uv sync")
+    if made.returncode:
+        return Outcome("could not", last_words(made.stdout), "uv sync")
     return Outcome("done", f"locked in uv.lock, installed in {folder.name}")
 
 
 def pre_commit(project: Project, earlier: Dict[str, Outcome]) -> Outcome:
     """Let pre-commit put its hook into the repository."""
-    elsewhere = git("config", "core.hooksPath").out.strip()
+    elsewhere = run("git", "config", "core.hooksPath").stdout.strip()
     if elsewhere:
         words = f"git's core.hooksPath is {elsewhere}, and pre-commit does not install beside it. "
         words += "Unset that and run this again, or check by hand before each commit"
         return Outcome("could not", words, "uv run pre-commit run --all-files")
-    hook = ROOT / git("rev-parse", "--git-path", "hooks/pre-commit").out.rstrip("\r\n")
+    hook = ROOT / run("git", "rev-parse", "--git-path", "hooks/pre-commit").stdout.rstrip("\r\n")
     before = hook.read_bytes() if hook.is_file() else b""
     made = run("uv", "run", "--no-sync", "pre-commit", "install")
-    if made.code:
-        return Outcome("could not", last_words(made.err + made.out), "uv run pre-commit install")
+    if made.returncode:
+        return Outcome(
+            "could not", last_words(made.stderr + made.stdout), "uv run pre-commit install"
+        )
     if before and hook.read_bytes() == before:
         return Outcome("skipped", "already installed")
     kept = "; the hook that was there is kept, and runs first" if before else ""
@@ -139,13 +130,13 @@ def first_commit(project: Project, earlier: Dict[str, Outcome]) -> Outcome:
         beside = main_beside(project)
         if beside:
             return Outcome("done", f"there is one{beside}")
-        waiting = git("status", "--porcelain", "--untracked-files=all").out.splitlines()
+        waiting = run("git", "status", "--porcelain", "--untracked-files=all").stdout.splitlines()
         words = f"there are commits; files changed since: {len(waiting)}"
         return Outcome("skipped", words, "git add --all && git commit" if waiting else "")
-    if git("ls-files").out:
+    if run("git", "ls-files").stdout:
         return Outcome("skipped", "what you staged is left as it is", "git commit")
     for person in ("GIT_AUTHOR_IDENT", "GIT_COMMITTER_IDENT"):
-        if git("-c", "user.useConfigOnly=true", "var", person).code:
+        if run("git", "-c", "user.useConfigOnly=true", "var", person).returncode:
             words = "git does not know who you are: set user.name and user.email, each as in "
             words += 'git config --global user.name "Your Name"'
             return Outcome("could not", words, AGAIN)
@@ -160,33 +151,33 @@ def first_commit(project: Project, earlier: Dict[str, Outcome]) -> Outcome:
     try:
         for command in commands:
             made = run(*command, show="")
-            if made.code:
-                checks = ", ".join(re.findall(r"^(.+?)\.{2,}.*Failed\r?$", made.out, re.MULTILINE))
+            if made.returncode:
+                checks = ", ".join(re.findall(r"(?m)^(.+?)\.{2,}.*Failed\r?$", made.stdout))
                 words = f"refused by the project's checks (see above): {checks}"
-                return Outcome("could not", words if checks else last_words(made.out), AGAIN)
+                return Outcome("could not", words if checks else last_words(made.stdout), AGAIN)
     finally:
         if not has_commits():  # nothing was staged before: a second run can begin anew
-            git("read-tree", "--empty")
+            run("git", "read-tree", "--empty")
     checked = ", past the project's checks" if (ROOT / CHECKS).is_file() else ""
-    words = f"{len(git('ls-files').out.splitlines())} files, on branch {project.branch}{checked}"
-    return Outcome("done", words + main_beside(project))
+    files = run("git", "ls-files").stdout.splitlines()
+    words = f"{len(files)} files, on branch {project.branch}{checked}{main_beside(project)}"
+    return Outcome("done", words)
 
 
 def labels(project: Project, earlier: Dict[str, Outcome]) -> Outcome:
     """Let the project's own tool register its labels on GitHub."""
-    register = ("lifecycle", "labels", "register")
-    later = "uv run " + " ".join(register)
-    if "github.com" not in git("remote", "-v").out:
+    later = "uv run lifecycle labels register"
+    if "github.com" not in run("git", "remote", "-v").stdout:
         words = "there is no remote on GitHub yet; the first push registers them. Make one by"
         return Outcome("skipped", words, "gh repo create --source=. --private --push")
     token = os.environ.get("GITHUB_TOKEN") or os.environ.get("GH_TOKEN")
-    if not token and run("gh", "auth", "token").code:
+    if not token and run("gh", "auth", "token").returncode:
         words = "there is no token here (gh auth login), but the first push registers them too"
         return Outcome("skipped", words, later)
-    made = run("uv", "run", "--no-sync", *register)
-    if made.code:
-        return Outcome("could not", last_words(made.err), later)
-    words = made.out.strip().split("\n")[-1]
+    made = run("uv", "run", "--no-sync", "lifecycle", "labels", "register")
+    if made.returncode:
+        return Outcome("could not", last_words(made.stderr), later)
+    words = made.stdout.strip().split("\n")[-1]
     return Outcome("done", f"{words}. To let GitHub require the policy", "uv run lifecycle protect")
 
 
@@ -202,17 +193,17 @@ STEPS = (
 
 def place_of_repository() -> Tuple[str, str]:
     """Say where the repository is: own, inside (of which), none, or unclear (git's words)."""
-    asked = git("rev-parse", "--show-toplevel")
-    if asked.code == 0:
-        top = asked.out.rstrip("\r\n")
+    asked = run("git", "rev-parse", "--show-toplevel")
+    if asked.returncode == 0:
+        top = asked.stdout.rstrip("\r\n")
         if ROOT.samefile(top):
             return "own", top
         # A folder that the repository around it ignores, such as build/, is no part of it.
-        ignored = git("check-ignore", "--quiet", ".").code == 0
-        return ("none", "") if ignored and not git("ls-files").out else ("inside", top)
+        ignored = run("git", "check-ignore", "--quiet", ".").returncode == 0
+        return ("none", "") if ignored and not run("git", "ls-files").stdout else ("inside", top)
     # `git init` completes a .git folder that was left half made; a .git file points elsewhere.
-    unmade = "not a git repository" in asked.err and not (ROOT / ".git").is_file()
-    return ("none", "") if unmade else ("unclear", asked.err)
+    unmade = "not a git repository" in asked.stderr and not (ROOT / ".git").is_file()
+    return ("none", "") if unmade else ("unclear", asked.stderr)
 
 
 def is_half_made(folder: Path) -> bool:
@@ -221,35 +212,29 @@ def is_half_made(folder: Path) -> bool:
     uv takes it for the Python that it links to, and `uv sync` would uninstall that one's packages.
     What UV_PROJECT_ENVIRONMENT names is somebody's choice, and may be a whole Python.
     """
-    if "UV_PROJECT_ENVIRONMENT" in os.environ or (folder / "pyvenv.cfg").is_file():
-        return False
-    return folder.is_dir() and any(folder.iterdir())
+    fine = "UV_PROJECT_ENVIRONMENT" in os.environ or (folder / "pyvenv.cfg").is_file()
+    return not fine and folder.is_dir() and any(folder.iterdir())
 
 
 def has_commits() -> bool:
     """Say whether any branch has a commit."""
-    return bool(git("rev-list", "--all", "--max-count=1").out)
+    return bool(run("git", "rev-list", "--all", "--max-count=1").stdout)
 
 
 def main_beside(project: Project) -> str:
     """Point `main` at the first commit of a team on development, which merges to main later."""
-    head = git("symbolic-ref", "--short", "HEAD").out.strip()
-    only = git("rev-list", "--all", "--count").out.strip() == "1"
-    there = git("for-each-ref", "refs/heads/main", "refs/remotes/*/main").out
+    head = run("git", "symbolic-ref", "--short", "HEAD").stdout.strip()
+    only = run("git", "rev-list", "--all", "--count").stdout.strip() == "1"
+    there = run("git", "for-each-ref", "refs/heads/main", "refs/remotes/*/main").stdout
     if there or not only or not head == project.branch == "development":
         return ""
-    return "" if git("branch", "main").code else "; main points at it too"
+    return "" if run("git", "branch", "main").returncode else "; main points at it too"
 
 
-def git(*options: str) -> Result:
-    """Ask git something, or have it do something that takes no time."""
-    return run("git", *options)
-
-
-def run(*command: str, show: Optional[str] = None) -> Result:
+def run(*command: str, show: Optional[str] = None) -> "subprocess.CompletedProcess[str]":
     """Run a command in the project's folder, without a shell, and keep what it writes.
 
-    With a pattern to `show`, lines that match it are printed as they come, and `out` holds all.
+    With a pattern to `show`, lines that match it are printed as they come, and `stdout` holds all.
     """
     values = {name: value for name, value in os.environ.items() if name not in ELSEWHERE}
     if command[0] == "git" and show is None:
@@ -262,7 +247,8 @@ def run(*command: str, show: Optional[str] = None) -> Result:
     try:
         process = subprocess.Popen(command, 0, None, stdin, pipe, stderr, cwd=str(ROOT), env=values)
     except OSError as error:
-        return Result(127, "", f"{command[0]} does not start: {error.strerror}")
+        words = f"{command[0]} does not start: {error.strerror}"
+        return subprocess.CompletedProcess(command, 127, "", words)
     try:
         for line in map(os.fsdecode, () if keep else process.stdout or ()):
             out += line
@@ -270,13 +256,11 @@ def run(*command: str, show: Optional[str] = None) -> Result:
                 print(line, end="", flush=True)
         rest, err = process.communicate()
     except BaseException:
-        signal.signal(signal.SIGINT, signal.SIG_IGN)  # a second Ctrl-C must not leave it running
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            process.communicate(timeout=5)  # the first one reached the command as well
-        process.kill()
+        process.terminate()  # Ctrl-C reached it as well, and it may not listen to that
         process.wait()
         raise
-    return Result(process.returncode, out + os.fsdecode(rest), os.fsdecode(err or b""))
+    texts = out + os.fsdecode(rest), os.fsdecode(err or b"")
+    return subprocess.CompletedProcess(command, process.returncode, *texts)
 
 
 def last_words(text: str) -> str:
@@ -289,13 +273,14 @@ def last_words(text: str) -> str:
 
 def report(name: str, outcome: Outcome) -> None:
     """Print what became of a step; a command for later stays in one piece."""
-    wrapper = textwrap.TextWrapper(WIDTH, subsequent_indent=INDENT, break_on_hyphens=False)
-    wrapper.break_long_words = False
-    text = wrapper.fill(f"{outcome.status:<{len(INDENT)}}{name}: {outcome.text}")
+    lines = textwrap.TextWrapper(WIDTH, subsequent_indent=" " * INDENT, break_on_hyphens=False)
+    lines.break_long_words = False
+    text = lines.fill(f"{outcome.status:<{INDENT}}{name}: {outcome.text}")
     if sys.stdout.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb":
         colour = {"done": 32, "skipped": 33, "could not": 31}[outcome.status]
-        text = f"\033[{colour}m{text[: len(INDENT)]}\033[0m{text[len(INDENT) :]}"
-    print(text + (f"\n{INDENT}later: {outcome.later}" if outcome.later else ""), flush=True)
+        text = f"\033[{colour}m{text[:INDENT]}\033[0m{text[INDENT:]}"
+    text += "\n" + " " * INDENT + f"later: {outcome.later}" if outcome.later else ""
+    print(text, flush=True)
 
 
 def following(project: Project) -> List[str]:

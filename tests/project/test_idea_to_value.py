@@ -2,7 +2,6 @@
 
 import json
 import re
-import time
 from pathlib import Path
 from typing import Any
 
@@ -14,13 +13,11 @@ pytestmark = [pytest.mark.slow, pytest.mark.only("defaults")]
 
 RECORDED = Path(__file__).with_name("recorded.py").read_text(encoding="utf-8")
 INPUTS = ["coinsurance", "individual_deductible", "incentive_payment", "expenditure_ceiling"]
-PATIENCE = 120  # seconds; the walk takes a third of this on two cores
 
 
 @pytest.fixture(scope="session")
 def walk(project: Project) -> dict[str, Any]:
     """What every step said, and what MLflow knew after it."""
-    start = time.monotonic()
     said: dict[str, Any] = {
         "build": project.lifecycle("data", "build", "claims"),
         "validate": project.lifecycle("data", "validate"),
@@ -30,7 +27,6 @@ def walk(project: Project) -> dict[str, Any]:
     }
     said["registered"] = recorded(project)
     said["promote"] = project.lifecycle("model", "promote", "--why", "better than guessing")
-    said["seconds"] = time.monotonic() - start
     said["promoted"] = recorded(project)
     return said
 
@@ -50,7 +46,6 @@ def test_idea_to_value(walk: dict[str, Any]) -> None:
     assert "on the holdout" in walk["train"]
     assert "claim_frequency version 1 is registered, as the challenger" in walk["register"]
     assert "claim_frequency version 1 is the champion" in walk["promote"]
-    assert walk["seconds"] < PATIENCE
 
 
 def test_data_and_runs_stay_out_of_git(walk: dict[str, Any], project: Project) -> None:

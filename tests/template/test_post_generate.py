@@ -728,6 +728,7 @@ def is_running(group: int) -> bool:
 
 def interrupt(running: "subprocess.Popen[str]") -> str:
     """Press Ctrl-C: the whole group is signalled; return what was printed, and see all ended."""
+    time.sleep(0.5)  # a stub that begins its sleep just now would pass the signal by
     os.killpg(running.pid, signal.SIGINT)
     out, _ = running.communicate(timeout=30)
     assert running.returncode == 130, out

@@ -39,7 +39,14 @@ PROGRESS = r"(?! +(Downloaded|Built|[-+~]) )"  # uv's lines, without its list of
 # Set by git for its hooks, or by a shell: each would lead git or uv to another place.
 ELSEWHERE = {
     *("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_COMMON_DIR", "GIT_OBJECT_DIRECTORY"),
-    *("GIT_PREFIX", "UV_PROJECT", "UV_WORKING_DIR", "UV_WORKING_DIRECTORY", "VIRTUAL_ENV"),
+    *(
+        "GIT_PREFIX",
+        "UV_PROJECT",
+        "UV_WORKING_DIR",
+        "UV_WORKING_DIRECTORY",
+        "VIRTUAL_ENV",
+        "GITHUB_REPOSITORY",
+    ),
 }
 
 

@@ -87,6 +87,13 @@ class Scene:
         """Judge and publish, as the workflow does."""
         return self.run("check", "--pull-request", str(pull.number), "--publish")
 
+    def protect(self) -> None:
+        """Let the owner protect the repository."""
+        kept, self.token = self.token, self.github.add_token()
+        assert self.run("protect").code == 0
+        self.token = kept
+        self.github.forget()
+
     def status(self, pull: Issue) -> Status:
         """The verdict that stands on the pull request's commit."""
         sha = self.repository.head_sha(pull)

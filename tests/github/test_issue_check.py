@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from tests.github.scene import Scene, make
+from tests.github.standin import faults
 from tests.github.standin.server import Standin
 
 RIGHTS = {"contents": "read", "issues": "write", "pull_requests": "read", "statuses": "write"}
@@ -123,6 +124,32 @@ def test_a_change_of_a_label_judges_the_open_pull_requests_anew(scene: Scene) ->
     scene.run("issue-check", "2")
     assert scene.status(pull).state == "success"
     assert scene.repository.head_sha(other) not in scene.repository.statuses
+
+
+def test_a_forks_pull_request_is_left_to_a_maintainer(scene: Scene) -> None:
+    scene.issue("Task")
+    scene.pull("1-docs", fork=scene.github.add_fork(scene.repository, "eve"), user="eve")
+    scene.run("issue-check", "1")
+    assert scene.repository.statuses == {}
+
+
+def test_a_verdict_that_a_rate_limit_keeps_back_is_no_success(scene: Scene) -> None:
+    scene.issue("Task")
+    scene.pull("1-docs")
+    scene.github.on("POST", "*/statuses/*", faults.primary_limit(3600), times=None)
+    said = scene.run("issue-check", "1")
+    assert said.code == 2
+    assert "rate limit" in said.err
+
+
+def test_the_comment_goes_when_the_issue_that_is_named_is_put_right(scene: Scene) -> None:
+    named = scene.issue("Task")
+    scene.issue("Data", "### Ask\n\n#1")
+    scene.run("issue-check", "2")
+    assert "of type Task" in comments(scene, 2)[0]
+    named.labels += scene.repository.labelled(["Ask"])
+    scene.run("issue-check", "1")
+    assert comments(scene, 2) == []
 
 
 @pytest.mark.rule("B4", "X4")

@@ -195,6 +195,7 @@ def test_without_remote_or_token_the_next_command_is_said(scene: Scene) -> None:
         (f"- {{name: A, color: 'c9ecff', description: {'x' * 101}}}", "at most 100"),
         ("- {name: A, color: 'c9ecff'}\n- {name: a, color: 'c9ecff'}", "a is there twice"),
         ("- {name: A, color: 'c9ecff', aliases: b}", "aliases must be a list"),
+        ("- {name: A, color: 'c9ecff', aliases: ['b, c']}", "without a comma"),
         ("labels: []", "must hold a list"),
         ("- name: [", "cannot be read"),
     ],

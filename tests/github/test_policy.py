@@ -30,6 +30,7 @@ EXPECTED = {
     ("data", "closed issue"): ("failure", "is closed"),
     ("data", "missing link"): ("failure", "I11: issue #3 names no Ask"),
     **{("explore", flaw): ("pending", "never merged") for flaw in FLAWS},
+    ("explore", "wrong target"): ("failure", "never merged"),  # nothing guards that branch
     ("experiment", "right"): ("success", "nothing against it"),
     ("experiment", "wrong target"): ("failure", "B6: an experiment is merged into a model branch"),
     ("experiment", "wrong issue type"): ("failure", "B1: the branch is for Experiment"),
@@ -91,6 +92,7 @@ def test_table_of_branches_and_flaws(
 ) -> None:
     scene = make(tmp_path, github, "development" if branch == "development" else "main")
     pull = situation(scene, branch, flaw)
+    scene.protect()
     said = scene.judge(pull)
     status = scene.status(pull)
     record_property("verdict", f"{branch}|{flaw}|{status.state}|{status.description}")
@@ -139,6 +141,52 @@ def test_a_new_dataset_comes_with_datasheet_schema_and_suite(scene: Scene, lacki
 
 
 @pytest.mark.rule("D9")
+def test_neither_taking_away_nor_moving_gets_around_it(scene: Scene) -> None:
+    folder = "src/demo/datasets/claims"
+    scene.repository.commit("main", DATASET)
+    scene.issue("Ask")
+    scene.issue("Data", "### Ask\n\n#1")
+    gone = scene.pull("data/2-gone", files={f"{folder}/suite.yml": None})
+    scene.judge(gone)
+    assert scene.status(gone).state == "failure"
+    whole = scene.pull("data/2-whole", files=dict.fromkeys(DATASET))
+    scene.judge(whole)
+    assert scene.status(whole).state == "success"
+
+
+@pytest.mark.rule("B7")
+def test_a_failed_experiment_counts_that_was_merged_without_being_named(scene: Scene) -> None:
+    pull = situation(scene, "model", "right")
+    failed = scene.issue("Experiment", "### Ask\n\n#1", "failed")
+    assert pull.pull
+    merged = scene.pull(f"experiment/{failed.number}-other", pull.pull.head_ref)
+    assert merged.pull
+    merged.state, merged.pull.merged_at = "closed", "2026-01-05T10:00:00Z"
+    assert f"B5: experiment #{failed.number} failed" in scene.judge(pull).out
+
+
+@pytest.mark.rule("B1")
+def test_an_issue_of_two_types_is_not_judged_by_the_milder(scene: Scene) -> None:
+    scene.issue("Ask", "", "Explore")
+    pull = scene.pull("1-claims")
+    assert "has 2 types: Ask, Explore" in scene.judge(pull).out
+    assert scene.status(pull).state == "failure"
+
+
+@pytest.mark.parametrize("head", ["gh-readonly-queue/main/x", "template/v1", "revert-1-x"])
+def test_an_exemption_is_for_its_own_branch_and_without_notebooks(
+    tmp_path: Path, github: Standin, head: str
+) -> None:
+    scene = make(tmp_path, github, "development")
+    to_main = scene.pull(head, "main")
+    scene.judge(to_main)
+    assert scene.status(to_main).state == "failure"
+    notebook = scene.pull(f"{head}-2", "development", files={"a.ipynb": "{}"})
+    scene.judge(notebook)
+    assert scene.status(notebook).state == "failure"
+
+
+@pytest.mark.rule("D9")
 def test_a_dataset_that_changes_says_its_version(scene: Scene) -> None:
     scene.repository.commit("main", DATASET)
     scene.issue("Ask")
@@ -151,7 +199,7 @@ def test_a_dataset_that_changes_says_its_version(scene: Scene) -> None:
 def test_no_notebook_reaches_the_collaboration_branch(scene: Scene) -> None:
     scene.issue("Task")
     pull = scene.pull("1-plots", files={"notebooks/plots.ipynb": "{}"})
-    assert "X2: 1 notebooks would reach main" in scene.judge(pull).out
+    assert "X2: notebooks would reach main: 1" in scene.judge(pull).out
     template = scene.pull("1-template", files={"notebooks/template.ipynb": "{}"})
     scene.judge(template)
     assert scene.status(template).state == "success"
@@ -184,6 +232,7 @@ def test_the_stricter_verdict_stands_where_two_branches_share_a_commit(scene: Sc
     explore = scene.pull("explore/2-claims")
     scene.repository.branches["3-docs"] = scene.repository.branches["explore/2-claims"]
     plain = scene.pull("3-docs")
+    scene.protect()
     scene.judge(plain)
     assert scene.status(plain).state == "pending"
     assert scene.status(explore).state == "pending"
@@ -230,10 +279,11 @@ def test_a_check_reads_each_thing_once_and_writes_one_status(scene: Scene) -> No
     assert paths == [
         f"/pulls/{pull.number}",
         f"/commits/{sha}/pulls",
+        f"/pulls/{pull.number}/files",
         "/issues/3",
         "/issues/1",
         "/issues/2",
-        f"/pulls/{pull.number}/files",
+        "/pulls",
         f"/statuses/{sha}",
     ]
 

@@ -60,7 +60,7 @@ def judged(workspace: Runner, claims: Repository, pull: Issue, action: str = "op
 
 BRANCHES = {
     "data/2-claims": ("main", "success"),
-    "explore/3-claims": ("main", "pending"),
+    "explore/3-claims": ("main", "failure"),  # pending once a ruleset requires the status
     "experiment/4-boosting": ("main", "failure"),
     "model/5-frequency": ("main", "failure"),
     "6-docs": ("main", "success"),

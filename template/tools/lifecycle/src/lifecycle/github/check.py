@@ -1,12 +1,14 @@
 """Judging a pull request: the facts from GitHub, the verdict as a commit status."""
 
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
-from lifecycle.github.client import Repository, Unavailable
+from lifecycle.github.branches import parse
+from lifecycle.github.client import PAGE, Repository, Unavailable
 from lifecycle.github.model import Issue, PullRequest, pull_request_of
 from lifecycle.github.policy import Facts, Finding, Verdict, judge, linked, needed, strictest
 
@@ -50,18 +52,37 @@ def facts(
 
     The changed files are the pull request's, unless `files` says them.
     """
+    if files is None:
+        files = list(_changes(repository.pages(f"/pulls/{pull.number}/files")))
     number = needed(pull, collaboration)
     if number is None:
-        return Facts(pull, collaboration, repository=repository.name)
+        return Facts(pull, collaboration, files=files, repository=repository.name)
     look_up(repository, [number], known)
     look_up(repository, linked(known[number], repository.name), known)
-    if files is None:
-        files = [
-            (str(file["filename"]), str(file["status"]))
-            for file in repository.pages(f"/pulls/{pull.number}/files")
-        ]
-    blocks = not pull.head.startswith("explore/") or has_rulesets(repository)
-    return Facts(pull, collaboration, known, files, repository.name, blocks)
+    blocks = not pull.head.startswith("explore/") or is_required(repository, pull.base)
+    merged = []
+    if pull.head.startswith("model/"):
+        merged = list(_merged_experiments(repository, pull.head))
+        look_up(repository, merged, known)
+    return Facts(pull, collaboration, known, files, repository.name, blocks, merged)
+
+
+def _changes(files: Iterable[Mapping[str, Any]]) -> Iterator[tuple[str, str]]:
+    """Files and how each was changed; one that was moved is gone there and new here."""
+    for file in files:
+        name, status = str(file["filename"]), str(file["status"])
+        if status == "renamed" and file.get("previous_filename"):
+            yield str(file["previous_filename"]), "removed"
+        yield name, "added" if status in ("renamed", "copied") else status
+
+
+def _merged_experiments(repository: Repository, branch: str) -> Iterator[int]:
+    """Issues of the experiments that were merged into a model branch."""
+    for found in repository.pages("/pulls", state="closed", base=branch):
+        pull = pull_request_of(found)
+        named = parse(pull.head)
+        if pull.merged and named is not None and named.kind == "Experiment":
+            yield named.issue
 
 
 def look_up(repository: Repository, numbers: Iterable[int], known: dict[int, Issue | None]) -> None:
@@ -76,15 +97,23 @@ def look_up(repository: Repository, numbers: Iterable[int], known: dict[int, Iss
                 known[number] = None
 
 
-def has_rulesets(repository: Repository) -> bool:
-    """Whether the repository can require a status; a private one needs a paid plan for it."""
+def is_required(repository: Repository, branch: str) -> bool:
+    """Whether a merge into the branch waits for the status, so that pending keeps it shut.
+
+    A private repository needs a paid plan for such a rule.
+    """
     try:
-        repository.ask("GET", "/rulesets?per_page=1")
+        rules = repository.ask("GET", f"/rules/branches/{quote(branch, safe='')}?per_page={PAGE}")
     except Unavailable as error:
         if error.status not in (403, 404):
             raise
         return False
-    return True
+    return any(
+        check.get("context") == CONTEXT
+        for rule in rules
+        if rule["type"] == "required_status_checks"
+        for check in rule["parameters"]["required_status_checks"]
+    )
 
 
 def queued(group: Mapping[str, Any]) -> Judged:

@@ -116,7 +116,7 @@ class Repository:
             raise Unavailable(
                 f"GitHub's rate limit is used up for {max(wait, 1):,.0f} s; "
                 "the same command goes on after that",
-                error.status,
+                429,  # GitHub says 403, which means another thing everywhere else
             ) from None
         self.waited += max(wait, 1)
         self.sleep(max(wait, 1))

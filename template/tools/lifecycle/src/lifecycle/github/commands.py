@@ -123,7 +123,7 @@ def issue_check(
     from lifecycle.console import say
     from lifecycle.errors import LifecycleError
     from lifecycle.github.client import connect
-    from lifecycle.github.issues import check_links, judge_again, keep
+    from lifecycle.github.issues import check_links, judge_again, keep, naming
     from lifecycle.project import Project
 
     project = Project.find()
@@ -135,10 +135,11 @@ def issue_check(
     if number is None:
         raise LifecycleError("say which issue: lifecycle issue-check NUMBER")
     repository = connect(project)
-    for finding in check_links(repository, number, project.branch):
-        say(f"{finding.rule}: {finding.wrong}")
     for judged in judge_again(repository, number, project.branch):
         say(f"#{judged.pull.number}: {judged.verdict.state}: {judged.verdict.why}")
+    for each in dict.fromkeys((number, *naming(repository, number))):
+        for finding in check_links(repository, each, project.branch):
+            say(f"{finding.rule}: {finding.wrong}")
 
 
 def protect() -> None:

@@ -3,11 +3,12 @@
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
+from lifecycle.errors import LifecycleError
 from lifecycle.github.branches import parse
 from lifecycle.github.check import Judged, check, look_up, page, publish
 from lifecycle.github.client import Repository
 from lifecycle.github.forms import fields, links
-from lifecycle.github.model import Issue, pull_request_of
+from lifecycle.github.model import Issue, issue_of, pull_request_of
 from lifecycle.github.policy import Finding, link_findings, linked
 
 MARK = "<!-- lifecycle: links -->"
@@ -50,14 +51,26 @@ def judge_again(repository: Repository, number: int, collaboration: str) -> list
     for found in repository.pages("/pulls", state="open"):
         pull = pull_request_of(found)
         branch = parse(pull.head)
-        if branch is None:
+        if branch is None or pull.fork:  # for a fork's, a maintainer publishes
             continue
         look_up(repository, [branch.issue], known)
-        if number == branch.issue or number in _named(known[branch.issue], repository.name):
+        # A model's verdict rests on experiments that its issue may not name: always anew.
+        part = number == branch.issue or branch.kind == "Model"
+        if part or number in _named(known[branch.issue], repository.name):
             again = check(repository, pull.number, collaboration)
-            publish(repository, again, collaboration)
+            if not publish(repository, again, collaboration):
+                raise LifecycleError(f"the verdict on #{pull.number} cannot be published")
             judged.append(again)
     return judged
+
+
+def naming(repository: Repository, number: int) -> list[int]:
+    """Open issues that name the issue in one of their fields."""
+    return [
+        issue.number
+        for issue in map(issue_of, repository.pages("/issues", state="open"))
+        if not issue.is_pull_request and number in _named(issue, repository.name)
+    ]
 
 
 def keep(repository: Repository, number: int) -> str | None:
@@ -120,12 +133,12 @@ def _named(issue: Issue | None, repository: str) -> Iterable[int]:
 
 def _is_ours(comment: Mapping[str, Any], mark: str = MARK) -> bool:
     """Whether we wrote it: anybody can write the mark, so the author must be one of the team."""
-    trusted = comment["user"]["type"] == "Bot" or comment["author_association"] in OURS
+    trusted = (comment["user"] or {}).get("type") == "Bot" or comment["author_association"] in OURS
     return trusted and str(comment["body"]).startswith(mark)
 
 
 def _text(found: Iterable[Finding], address: str) -> str:
-    lines = [MARK, "Something is missing before the work on this issue can be merged:", ""]
+    lines = [MARK, "Something about this issue is to be put right:", ""]
     lines += [f"- {finding.wrong}: {finding.todo}." for finding in found]
     lines += ["", f"This comment goes when it is put right. [Why this matters]({address})"]
     return "\n".join(lines)

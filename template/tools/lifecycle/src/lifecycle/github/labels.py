@@ -147,8 +147,9 @@ def _label(entry: object, where: str) -> Label:
             "description must have at most 100 characters",
         ),
         (
-            not isinstance(aliases, list) or not all(isinstance(a, str) for a in aliases),
-            "aliases must be a list of names",
+            not isinstance(aliases, list)
+            or not all(isinstance(a, str) and "," not in a for a in aliases),
+            "aliases must be a list of names without a comma",
         ),
     ]
     for wrong, problem in problems:

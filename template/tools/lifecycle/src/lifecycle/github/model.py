@@ -24,6 +24,11 @@ class Issue:
         """The type that its labels say: one of TYPES, or `Task` where no label says one (L1)."""
         return next((kind for kind in TYPES if self.labelled(kind)), "Task")
 
+    @property
+    def kinds(self) -> tuple[str, ...]:
+        """Every type that its labels say; more than one is a mistake."""
+        return tuple(kind for kind in TYPES if self.labelled(kind))
+
     def labelled(self, name: str) -> bool:
         """Whether it has the label; GitHub does not tell upper from lower case in them."""
         return name.lower() in (label.lower() for label in self.labels)
@@ -43,6 +48,7 @@ class PullRequest:
         fork: whether the branch is in another repository.
         state: `open` or `closed`.
         merged: whether it was merged.
+        files: how many files it changes, as GitHub counts them.
     """
 
     number: int
@@ -54,6 +60,7 @@ class PullRequest:
     fork: bool
     state: str
     merged: bool = False
+    files: int = 0
 
 
 def issue_of(found: Mapping[str, Any]) -> Issue:
@@ -86,4 +93,5 @@ def pull_request_of(found: Mapping[str, Any]) -> PullRequest:
         fork=(head.get("repo") or {}).get("id") != here,
         state=str(found["state"]),
         merged=bool(found.get("merged_at")),
+        files=int(found.get("changed_files") or 0),
     )

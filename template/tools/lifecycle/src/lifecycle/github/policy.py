@@ -27,6 +27,7 @@ class Facts:
         files: changed files and how each was changed, as GitHub says it (`added`, `removed`, ...).
         repository: `owner/name`.
         blocks: whether a status that is pending keeps the merge button shut.
+        merged: issues of the experiments that were merged into this (model) branch.
     """
 
     pull: PullRequest
@@ -35,6 +36,7 @@ class Facts:
     files: Sequence[tuple[str, str]] = ()
     repository: str = ""
     blocks: bool = True
+    merged: Sequence[int] = ()
 
 
 @dataclass(frozen=True)
@@ -64,18 +66,20 @@ class Verdict:
 def exempt(pull: PullRequest, collaboration: str) -> str | None:
     """Why the policy does not look at this pull request, if it does not."""
     prefix = pull.head.split("/")[0]
-    if BOTS.get(prefix) == pull.author and pull.bot and not pull.fork:
-        return "a dependency bot's update needs no issue"
+    if pull.number == 0 and pull.head.startswith("gh-readonly-queue/"):  # no pull request has it
+        return "what is in the merge queue was judged before"
     if pull.fork:
         return None
+    if (pull.head, pull.base, collaboration) == ("development", "main", "development"):
+        return "development is merged to main"
+    if pull.base != collaboration:
+        return None
+    if BOTS.get(prefix) == pull.author and pull.bot:
+        return "a dependency bot's update needs no issue"
     if re.fullmatch(r"template/[\w.-]+", pull.head):
         return "an update of the template needs no issue"
     if re.fullmatch(r"revert-\d+-.+", pull.head):
         return "a revert needs no issue of its own"
-    if pull.head.startswith("gh-readonly-queue/"):
-        return "what is in the merge queue was judged before"
-    if (pull.head, pull.base, collaboration) == ("development", "main", "development"):
-        return "development is merged to main"
     return None
 
 
@@ -96,8 +100,9 @@ def linked(issue: Issue | None, repository: str) -> list[int]:
 def judge(facts: Facts) -> Verdict:
     """The verdict on a pull request (B1-B8, D9, I1, I11, X2)."""
     reason = exempt(facts.pull, facts.collaboration)
-    if reason:
-        return Verdict("success", reason)
+    if reason:  # from an issue; what must not reach the branch is looked for all the same
+        found = tuple(_notebooks(facts)) if reason != "development is merged to main" else ()
+        return Verdict("failure", found[0].wrong, found) if found else Verdict("success", reason)
     branch = parse(facts.pull.head)
     if branch is None:
         return Verdict("failure", "the branch's name is not one of the process", (_name(facts),))
@@ -147,6 +152,12 @@ def _issue(facts: Facts, branch: Branch) -> Iterator[Finding]:
     if issue.state != "open":
         yield Finding(
             "I1", f"issue #{issue.number} is closed", "reopen it, or open one for what is new"
+        )
+    if len(issue.kinds) > 1:
+        yield Finding(
+            "B1",
+            f"issue #{issue.number} has {len(issue.kinds)} types: {', '.join(issue.kinds)}",
+            "leave the one label that says what the work is",
         )
     expected = (branch.kind,) if branch.kind else OTHERS
     if issue.kind not in expected:
@@ -220,7 +231,7 @@ def _experiments(facts: Facts, branch: Branch) -> Iterator[Finding]:
             (each.numbers for each in links("Model", issue.body, facts.repository)
              if each.field == "Experiment"), ()
         )  # fmt: skip
-        experiments = [facts.issues.get(number) for number in named]
+        experiments = [facts.issues.get(n) for n in dict.fromkeys((*named, *facts.merged))]
     else:
         return
     for experiment in experiments:
@@ -240,30 +251,36 @@ def _experiments(facts: Facts, branch: Branch) -> Iterator[Finding]:
             )
 
 
-def _files(facts: Facts, branch: Branch) -> Iterator[Finding]:
+def _notebooks(facts: Facts) -> Iterator[Finding]:
     here = {path for path, change in facts.files if change != "removed"}
-    notebooks = sorted(
-        path for path in here if path.lower().endswith(".ipynb") and path != TEMPLATE
-    )
-    if notebooks and branch.kind != "Explore" and facts.pull.base == facts.collaboration:
+    notebooks = [path for path in here if path.lower().endswith(".ipynb") and path != TEMPLATE]
+    if notebooks and facts.pull.base == facts.collaboration:
         yield Finding(
             "X2",
-            f"{len(notebooks)} notebooks would reach {facts.collaboration}",
+            f"notebooks would reach {facts.collaboration}: {len(notebooks)}",
             "leave notebooks on an explore branch; bring what they found as code or docs",
         )
-    if branch.kind != "Data":
+    if facts.pull.files > len(facts.files):  # GitHub lists 3,000 at most
+        yield Finding(
+            "X2", "there are more files than can be looked at", "split it into smaller ones"
+        )
+
+
+def _files(facts: Facts, branch: Branch) -> Iterator[Finding]:
+    if branch.kind == "Explore":
         return
+    yield from _notebooks(facts)
     touched: dict[str, dict[str, str]] = {}
     for path, change in facts.files:
         found = DATASET.fullmatch(path)
         if found:
             touched.setdefault(found[1], {})[found[2]] = change
-    if not touched:
+    if not touched and branch.kind == "Data":
         yield Finding(
             "D9", "no dataset is changed", "a data branch holds src/…/datasets/NAME/ with its files"
         )
     for name, files in sorted(touched.items()):
-        if set(files.values()) == {"removed"}:
+        if files.get("pipeline.py") == "removed" and set(files.values()) == {"removed"}:
             continue  # the dataset goes as a whole
         new = files.get("pipeline.py") == "added"
         lacking = [f for f in NEEDED if files.get(f, "removed" if new else "") == "removed"]

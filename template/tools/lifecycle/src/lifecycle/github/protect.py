@@ -9,7 +9,14 @@ NAMES = "lifecycle: names of branches"
 MERGES = "lifecycle: merges"
 BRANCHES = (
     *("main", "development", "data/*", "explore/*", "experiment/*", "model/*", "[1-9]*-*"),
-    *("template/*", "revert-*", "dependabot/**/*", "renovate/**/*", "gh-readonly-queue/**/*"),
+    *(
+        "template/*",
+        "revert-*",
+        "revert-*/**/*",
+        "dependabot/**/*",
+        "renovate/**/*",
+        "gh-readonly-queue/**/*",
+    ),
 )
 
 
@@ -19,6 +26,7 @@ def rulesets(collaboration: str) -> list[dict[str, Any]]:
     required = {
         "required_status_checks": [{"context": CONTEXT}],
         "strict_required_status_checks_policy": False,
+        "do_not_enforce_on_create": True,  # the first push of `main` has nothing to be judged
     }
     review = {
         "required_approving_review_count": 0,
@@ -67,7 +75,7 @@ def protect(repository: Repository, collaboration: str) -> list[tuple[str, str]]
     Raises:
         Unavailable: GitHub refuses; a private repository needs a paid plan for rulesets.
     """
-    said = []
+    said = [("merge commits", _merge_commits(repository))]
     there = {found["name"]: found for found in repository.pages("/rulesets")}
     for ruleset in rulesets(collaboration):
         found = there.get(ruleset["name"])
@@ -81,7 +89,6 @@ def protect(repository: Repository, collaboration: str) -> list[tuple[str, str]]
             else:
                 repository.ask("PUT", f"/rulesets/{found['id']}", ruleset)
                 said.append((ruleset["name"], "changed"))
-    said.append(("merge commits", _merge_commits(repository)))
     return said
 
 

@@ -152,6 +152,21 @@ def test_the_comment_goes_when_the_issue_that_is_named_is_put_right(scene: Scene
     assert comments(scene, 2) == []
 
 
+def test_when_the_stricter_of_two_on_a_commit_is_closed_the_other_is_judged_anew(
+    scene: Scene,
+) -> None:
+    scene.issue("Explore")
+    scene.issue("Task")
+    strict = scene.pull("explore/1-claims")
+    scene.repository.branches["2-docs"] = scene.repository.branches["explore/1-claims"]
+    plain = scene.pull("2-docs")
+    scene.judge(plain)
+    assert scene.status(plain).state == "failure"
+    strict.state = "closed"
+    scene.run("issue-check", event={"pull_request": {"number": strict.number}})
+    assert scene.status(plain).state == "success"
+
+
 @pytest.mark.rule("B4", "X4")
 @pytest.mark.parametrize("kind", ["Explore", "Experiment"])
 def test_what_an_unmerged_branch_held_stays_findable(scene: Scene, kind: str) -> None:

@@ -123,23 +123,26 @@ def issue_check(
     from lifecycle.console import say
     from lifecycle.errors import LifecycleError
     from lifecycle.github.client import connect
-    from lifecycle.github.issues import check_links, judge_again, keep, naming
+    from lifecycle.github.issues import check_links, judge_again, judge_sharing, keep, naming
     from lifecycle.project import Project
 
     project = Project.find()
     event = _event()
     number, closed = number or _number(event, "issue"), _number(event, "pull_request")
-    if number is None and closed is not None:
-        say(keep(connect(project), closed) or "nothing to note")
-        return
-    if number is None:
-        raise LifecycleError("say which issue: lifecycle issue-check NUMBER")
     repository = connect(project)
-    for judged in judge_again(repository, number, project.branch):
+    if number is None and closed is not None:
+        say(keep(repository, closed) or "nothing to note")
+        again = judge_sharing(repository, closed, project.branch)
+    elif number is None:
+        raise LifecycleError("say which issue: lifecycle issue-check NUMBER")
+    else:
+        again = judge_again(repository, number, project.branch)
+    for judged in again:
         say(f"#{judged.pull.number}: {judged.verdict.state}: {judged.verdict.why}")
-    for each in dict.fromkeys((number, *naming(repository, number))):
-        for finding in check_links(repository, each, project.branch):
-            say(f"{finding.rule}: {finding.wrong}")
+    if number is not None:
+        for each in dict.fromkeys((number, *naming(repository, number))):
+            for finding in check_links(repository, each, project.branch):
+                say(f"{finding.rule}: {finding.wrong}")
 
 
 def protect() -> None:

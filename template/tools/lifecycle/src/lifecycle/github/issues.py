@@ -64,6 +64,16 @@ def judge_again(repository: Repository, number: int, collaboration: str) -> list
     return judged
 
 
+def judge_sharing(repository: Repository, number: int, collaboration: str) -> list[Judged]:
+    """Judge anew the open pull requests that share the commit of one that was closed."""
+    closed, judged = repository.pull_request(number), []
+    for pull in map(pull_request_of, repository.pages(f"/commits/{closed.sha}/pulls")):
+        if pull.state == "open" and pull.sha == closed.sha and not pull.fork:
+            judged.append(check(repository, pull.number, collaboration))
+            publish(repository, judged[-1], collaboration)
+    return judged
+
+
 def naming(repository: Repository, number: int) -> list[int]:
     """Open issues that name the issue in one of their fields."""
     return [

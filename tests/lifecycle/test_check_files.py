@@ -59,6 +59,7 @@ def test_a_sample_is_no_way_into_the_data_folder(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "name",
     [
+        "src/template_copy.py",
         "data/raw/.gitkeep",
         "src/pkg/datasets/claims/pipeline.py",
         "docs/data/index.md",

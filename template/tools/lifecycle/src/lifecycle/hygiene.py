@@ -17,7 +17,7 @@ DATA = re.compile(
 )
 ARCHIVE = re.compile(r"\.(7z|bz2|gz|tar|tgz|xz|zip|zst)$", re.IGNORECASE)
 SPRAWL = re.compile(
-    r"^untitled\d*$|^copy of |[-_ ](final|copy\d*|old|backup)(?![a-z0-9])|[ -]?\(\d+\)$",
+    r"^untitled\d*$|^copy of |[-_ ](final|old|backup)(?![a-z0-9])|[- ]copy\d*$|[ -]?\(\d+\)$",
     re.IGNORECASE,
 )
 NOTEBOOK_SPRAWL = re.compile(r"[-_ ]v\d+$", re.IGNORECASE)

@@ -101,6 +101,7 @@ def test_labels_of_the_team_go_only_when_pruning_is_asked_for(scene: Scene) -> N
     assert sorted(labels(scene)) == sorted(NAMES)
 
 
+@pytest.mark.slow
 @pytest.mark.rule("L4")
 @pytest.mark.parametrize("effective", [True, False])
 def test_killed_at_any_request_the_next_run_ends_in_the_same_state(

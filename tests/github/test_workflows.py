@@ -11,6 +11,8 @@ from tests.github.standin.model import Issue, Repository
 from tests.github.standin.server import Standin
 from tests.github.workflows import Outcome, Runner
 
+pytestmark = pytest.mark.slow  # each starts processes, and Node
+
 WORKFLOWS = Path(__file__).parents[2] / "template" / ".github" / "workflows"
 UV = f"""\
 #!/bin/sh

@@ -204,6 +204,7 @@ print(json.dumps([list(map(float, model.predict(rows))), sorted(sys.modules)]))
 """
 
 
+@pytest.mark.slow
 def test_the_model_is_loaded_without_the_project_and_the_tool(trained: Toy, tmp_path: Path) -> None:
     (file,) = trained.root.rglob("MLmodel")
     aside = tmp_path / "aside"

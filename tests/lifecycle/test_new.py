@@ -69,6 +69,7 @@ def test_a_new_dataset_says_that_it_is_made_up(toy: Toy) -> None:
     assert "made-up" in datasheet
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("target", "metric"), [("visits", "absolute_error"), ("kind", "balanced_accuracy")]
 )
@@ -86,6 +87,7 @@ def test_a_new_model_is_tried_trained_and_promoted(tracked: Toy, target: str, me
     assert "4 passed" in pytest_passes(tracked, "tests/model/test_better.py")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("target", ["flag", "on"])
 def test_gaps_truth_and_names_with_a_meaning_are_no_obstacle(tracked: Toy, target: str) -> None:
     rows = tracked.rows().rename(columns={"amount": "on", "person": "Person"})

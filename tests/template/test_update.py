@@ -192,6 +192,7 @@ def test_components_come_and_go(
     assert_same_but_prose(project, fresh)
 
 
+@pytest.mark.slow
 def test_a_component_that_went_leaves_a_tool_that_works(template: Template, tmp_path: Path) -> None:
     """Python's caches are ignored by git, so an update leaves their folders behind."""
     project = start(template, tmp_path / "claims")
@@ -212,6 +213,7 @@ def test_a_component_that_went_leaves_a_tool_that_works(template: Template, tmp_
     assert "experiment" not in said.stdout
 
 
+@pytest.mark.slow
 def test_an_answer_that_was_never_asked_for_changes_and_stays(
     template: Template, tmp_path: Path
 ) -> None:
@@ -227,6 +229,7 @@ def test_an_answer_that_was_never_asked_for_changes_and_stays(
     assert_same_but_prose(project, fresh)
 
 
+@pytest.mark.slow
 def test_an_answer_changes_with_the_update_or_alone(template: Template, project: Path) -> None:
     said = update(project, "engine=sql", options=("--vcs-ref", ":current:"))
     assert "\n    python3 hooks/post_generate.py\n" in said  # locks, and installs what is locked

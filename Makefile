@@ -17,7 +17,7 @@ help: ## Show this list
 test: lint ## Everything that must be green: lint, and all tests
 	$(RUN) pytest -n $(WORKERS)
 
-quick: lint ## The same without the slow tests: under two minutes
+quick: lint ## The same without the slow tests: under three minutes
 	$(RUN) pytest -n $(WORKERS) -m "not slow"
 
 demo: $(OWN_UV) ## Generate a project in build/demo and walk it from idea to value

@@ -1,12 +1,18 @@
 """Building datasets: inputs by name, raw data kept, and no half file whatever happens."""
 
+import os
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pandas as pd
 import pytest
+from lifecycle.data.build import ensure
+from lifecycle.data.catalogue import Dataset
+from lifecycle.data.digest import digest
+from lifecycle.errors import LifecycleError
 
 from tests.lifecycle.toy import Toy
 
@@ -62,6 +68,79 @@ def test_raw_data_without_extract_is_put_there_by_hand(toy: Toy) -> None:
     pd.DataFrame({"id": [4]}).to_parquet(toy.root / "data" / "raw" / "visits.parquet")
     toy.done("data", "build", "--refresh")
     assert value(toy) == 8
+
+
+def test_raw_data_may_be_put_there_as_csv(toy: Toy) -> None:
+    toy.pipeline("def build(raw):\n    return raw[['größe']] * 2")
+    raw = toy.root / "data" / "raw"
+    raw.mkdir(parents=True)
+    (raw / "visits.csv").write_text("\ufeffgröße;b\n4;x\n", encoding="utf-8")
+    toy.done("data", "build")
+    assert value(toy) == 8
+
+
+@pytest.mark.parametrize(
+    ("content", "problem"),
+    [
+        (b"", "is empty; its first line must name the columns"),
+        ("größe,b\n1,2\n".encode("latin-1"), "is not UTF-8 text"),
+        (b"a,b\n1,2\n3,4,5,6\n", "cannot be read"),
+        (b"a,a\n1,2\n", "does not name the columns, each once"),
+        (b"a," * 2_000_000 + b"\n", "more than 10,000 columns in its first line"),
+        (b'a,b\n"1,2\n', "cannot be read"),
+        (b"a,b\n1,2,9\n3,4,8\n", "cannot be read"),
+    ],
+    ids=["empty", "encoding", "ragged", "twice", "wide", "cut", "longer"],
+)
+def test_a_csv_file_that_is_no_table_is_said_to_be_none(
+    toy: Toy, content: bytes, problem: str
+) -> None:
+    toy.pipeline("def build(raw):\n    return raw")
+    raw = toy.root / "data" / "raw"
+    raw.mkdir(parents=True)
+    (raw / "visits.csv").write_bytes(content)
+    outcome = toy.run("data", "build")
+    assert outcome.code == 2
+    assert "raw/visits.csv" in outcome.error
+    assert problem in outcome.error
+    assert not toy.processed.exists()
+
+
+def test_any_data_frame_that_speaks_arrow_is_one(toy: Toy) -> None:
+    toy.pipeline("def build():\n    import pyarrow\n    return pyarrow.table({'id': [7]})")
+    toy.done("data", "build")
+    assert value(toy) == 7
+
+
+FULL = """
+import resource, sys
+from lifecycle.cli import main
+
+resource.setrlimit(resource.RLIMIT_FSIZE, (2_000, 2_000))  # bytes: the disk is full
+sys.argv = ["lifecycle", "data", "build"]
+main()
+"""
+
+
+def test_a_full_disk_leaves_the_earlier_file_and_says_so(built: Toy) -> None:
+    before = built.processed.read_bytes()
+    built.pipeline("def build():\n    return pd.DataFrame({'id': range(100_000)})")
+    done = subprocess.run(
+        [sys.executable, "-c", FULL], cwd=built.root, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 2
+    assert "processed/visits.parquet cannot be written" in done.stderr.splitlines()[-1]
+    assert "Traceback" not in done.stderr
+    assert built.processed.read_bytes() == before
+    assert [path.name for path in built.processed.parent.iterdir()] == ["visits.parquet"]
+
+
+def test_what_a_killed_build_left_is_swept_away(built: Toy) -> None:
+    left = built.processed.with_name(".visits.parquet.1")
+    left.write_bytes(b"PAR1 and half of it")
+    os.utime(left, (0, 0))
+    built.done("data", "build")
+    assert not left.exists()
 
 
 def test_other_datasets_are_inputs_by_the_names_of_the_parameters(toy: Toy) -> None:
@@ -148,28 +227,71 @@ def test_the_option_wins_over_the_variable(toy: Toy, tmp_path: Path) -> None:
 def test_the_digest_is_the_one_that_runs_will_record(toy: Toy) -> None:
     toy.pipeline("def build():\n    return pd.DataFrame({'a': pd.Series(['x'], dtype=object)})")
     outcome = toy.done("data", "build")
-    from lifecycle.data.catalogue import Dataset, digest
-
-    assert digest(Dataset(toy.project, "visits").read())[:12] in outcome.out
-
-
-def test_the_digest_follows_what_is_held_and_not_the_order() -> None:
-    from lifecycle.data.catalogue import digest
-
-    rows = pd.DataFrame({"a": [1, 2, 3], "b": ["x", None, "z"]})
-    assert digest(rows) == digest(rows.iloc[::-1].reset_index(drop=True))
-    others = [
-        rows.assign(a=[1, 2, 4]),
-        rows.rename(columns={"a": "c"}),
-        rows.astype({"a": "float64"}),
-        rows.iloc[:2],
-        pd.concat([rows, rows.iloc[:1]]),
-        rows.assign(b=["x", "", "z"]),
-    ]
-    assert len({digest(other) for other in [rows, *others]}) == 7
+    assert digest(Dataset(toy.project, "visits"))[:12] in outcome.out
 
 
 def test_progress_is_shown_beside_the_result(toy: Toy) -> None:
     outcome = toy.done("data", "build")
     assert "building visits ..." in outcome.err
     assert "building" not in outcome.out
+
+
+def test_a_delimiter_at_the_end_of_each_line_moves_no_column(toy: Toy) -> None:
+    toy.pipeline("def build(raw):\n    return raw")
+    (toy.root / "data" / "raw").mkdir(parents=True)
+    (toy.root / "data" / "raw" / "visits.csv").write_text("a,b\n1,2,\n3,4,\n")
+    toy.done("data", "build")
+    assert toy.rows().to_dict("list") == {"a": [1, 3], "b": [2, 4]}
+
+
+@pytest.mark.parametrize("way", ["groupby('kind').sum()", "set_index(['id', 'kind'])"])
+def test_an_index_with_a_name_is_never_lost(toy: Toy, way: str) -> None:
+    frame = "pd.DataFrame({'id': [1, 2], 'kind': ['a', 'b'], 'n': [1, 2]})"
+    toy.pipeline(f"def build():\n    return {frame}.{way}")
+    outcome = toy.run("data", "build")
+    assert outcome.code == 2
+    assert "kind in its index; use reset_index()" in outcome.error
+    toy.pipeline(f"def build():\n    return {frame}.query('id > 1')")
+    toy.done("data", "build")
+
+
+def test_what_is_built_from_what_changed_is_built_again(toy: Toy) -> None:
+    toy.pipeline(extracts(1))
+    toy.pipeline("def build(visits):\n    return visits * 10", "a_summary")
+    summary = Dataset(toy.project, "a_summary")
+    later = time.time() + 3600
+    os.utime(summary.folder / "pipeline.py", (later, later))
+    toy.done("data", "build")
+    assert not summary.stale
+    toy.pipeline("def build(raw):\n    return raw + 2")
+    later += 60
+    os.utime(toy.dataset / "pipeline.py", (later, later))
+    assert not summary.stale
+    toy.done("data", "build", "visits")
+    assert summary.stale
+    toy.forget()
+    sys.path.insert(0, str(toy.root / "src"))
+    ensure(summary)
+    assert value(toy, "a_summary") == 30
+    assert not summary.stale
+
+
+def test_a_build_takes_the_place_of_a_folder_of_parts(built: Toy) -> None:
+    rows = built.rows()
+    built.processed.unlink()
+    built.processed.mkdir()
+    rows.to_parquet(built.processed / "part-0.parquet")
+    built.done("data", "build")
+    assert built.processed.is_file()
+
+
+@pytest.mark.parametrize("suffix", [".parquet", ".csv"])
+def test_a_column_that_is_not_there_is_named(built: Toy, suffix: str) -> None:
+    rows = built.rows()
+    built.processed.unlink()
+    path = built.processed.with_suffix(suffix)
+    rows.to_csv(path, index=False) if suffix == ".csv" else rows.to_parquet(path)
+    dataset = Dataset(built.project, "visits")
+    assert list(dataset.read(["kind", "id"])) == ["kind", "id"]
+    with pytest.raises(LifecycleError, match="has no column nope; it has id, person"):
+        dataset.read(["id", "nope"])

@@ -2,10 +2,11 @@
 
 import shutil
 from collections.abc import Callable
+from pathlib import Path
 
 import pandas as pd
 import pytest
-from lifecycle.data.validate import Finding, Report
+from lifecycle.data.report import Finding, Report
 
 from tests.lifecycle.toy import Toy
 
@@ -77,6 +78,9 @@ def test_planted_faults_are_named_counted_and_shown(toy: Toy, engine: str) -> No
             "meta of expectation 1",
         ),
         ("- [\n", "is not valid YAML"),
+        ("- {type: expect_x, kwargs: {min_value: 2024-02-30}}\n", "is not valid YAML: day"),
+        ("- {type: expect_x}\nexpectations: []\n", "'expectations' is there twice"),
+        ("- {type: expect_x, kwargs: {column: a, column: b}}\n", "'column' is there twice"),
     ],
 )
 def test_a_suite_that_is_none_is_refused_and_never_passed(
@@ -110,7 +114,7 @@ def test_an_expectation_that_cannot_be_run_fails_and_says_why(
     )
     outcome = built.run("data", "validate")
     assert outcome.code == 1
-    assert 'it could not be run: Error: The column "nothing"' in outcome.out
+    assert '"nothing"' in outcome.out
     assert outcome.out.count("it could not be run") == 2
 
 
@@ -119,6 +123,7 @@ def test_a_warning_is_shown_and_does_not_fail(built: Toy, write_suite: Write) ->
     write_suite(built, expectation % "warning")
     outcome = built.run("data", "validate")
     assert outcome.code == 0
+    assert "Calculating" not in outcome.err
     assert "id: expect_column_values_to_be_null (warning)\n  found: 300 rows" in outcome.out
     write_suite(built, expectation % "critical")
     assert built.run("data", "validate").code == 1
@@ -193,3 +198,116 @@ def test_all_datasets_are_validated_though_one_fails(built: Toy, write_suite: Wr
         "again holds: 7 checks, 0 findings",
         "visits does not hold: 2 checks, 1 findings",
     ]
+
+
+@pytest.mark.parametrize("layout", ["file", "parts", "csv"])
+def test_a_folder_beside_it_is_never_read_in_its_place(
+    built: Toy, tmp_path: Path, layout: str
+) -> None:
+    good, bad = tmp_path / "p1" / "processed", tmp_path / "p[1]" / "processed"
+    for folder, rows in ((good, built.rows()), (bad, built.rows().assign(visits=-1))):
+        folder.mkdir(parents=True)
+        target = folder / "visits.parquet"
+        if layout == "csv":
+            rows.to_csv(target.with_suffix(".csv"), index=False)
+            continue
+        if layout == "parts":
+            target.mkdir()
+            target /= "part-0.parquet"
+        rows.to_parquet(target, index=False)
+    assert built.run("data", "validate", "--data", str(good.parent)).code == 0
+    outcome = built.run("data", "validate", "--data", str(bad.parent))
+    assert (outcome.code, outcome.err.count("error")) == (1, 0), outcome.err
+    assert "found: 300 rows" in outcome.out
+
+
+@pytest.mark.parametrize("engine", ["embedded", "pandas"])
+def test_only_folders_within_the_dataset_are_columns(
+    built: Toy, tmp_path: Path, engine: str
+) -> None:
+    data = tmp_path / "env=prod"
+    shutil.copytree(built.root / "data", data)
+    built.done("data", "validate", "--engine", engine, LIFECYCLE_DATA_DIR=str(data))
+    rows = built.rows()
+    folder = data / "processed" / "visits.parquet"
+    folder.unlink()
+    for kind, some in rows.groupby("kind"):
+        (folder / f"kind={kind}").mkdir(parents=True)
+        some.drop(columns="kind").to_parquet(folder / f"kind={kind}" / "a.parquet", index=False)
+    built.done("data", "validate", "--engine", engine, LIFECYCLE_DATA_DIR=str(data))
+
+
+@pytest.mark.parametrize("engine", ["embedded", "pandas"])
+def test_what_an_interrupted_job_left_in_a_folder_is_not_data(built: Toy, engine: str) -> None:
+    rows = built.rows()
+    built.processed.unlink()
+    left = built.processed / "_temporary" / "0"
+    left.mkdir(parents=True)
+    rows.to_parquet(left / "a.parquet", index=False)
+    assert "folder without Parquet files" in built.run("data", "validate").error
+    rows.to_parquet(built.processed / "a.parquet", index=False)
+    rows.to_parquet(built.processed / ".b.parquet", index=False)
+    built.done("data", "validate", "--engine", engine)
+
+
+@pytest.mark.parametrize("keys", ["[person]", "[person, kind]"])
+def test_a_key_that_identifies_no_row_is_named(built: Toy, keys: str) -> None:
+    built.edit(built.dataset / "schema.yml", "key: [id]", f"key: {keys}")
+    outcome = built.run("data", "validate")
+    assert outcome.code == 1
+    assert f"the key {keys[1:-1]} is not unique: " in outcome.out
+
+
+def test_names_and_values_are_shown_and_never_commands(built: Toy) -> None:
+    bad = "bad\n::error::pwned\x1b[31m"
+    built.with_rows(built.rows().assign(kind=bad))
+    outcome = built.run("data", "validate")
+    assert outcome.code == 1
+    assert "\n::error::" not in outcome.out
+    assert "\x1b" not in outcome.out
+    assert r"kind bad\u000a::error::pwned\u001b[31m where id 1" in outcome.out
+
+
+@pytest.mark.parametrize("engine", ["embedded", "pandas"])
+def test_of_personal_data_only_counts_and_keys_are_shown(
+    built: Toy, write_suite: Write, engine: str
+) -> None:
+    built.edit(built.dataset / "datasheet.md", "personal_data: no", "personal_data: yes")
+    built.edit(
+        built.dataset / "schema.yml",
+        "kind: {type: string}",
+        "kind: {type: string, categories: [a]}",
+    )
+    rows = built.rows()
+    rows.loc[3, "kind"] = "Jane Doe"
+    built.with_rows(rows)
+    kwargs = "kwargs: {column: kind, value_set: [home, office]}"
+    write_suite(
+        built,
+        f"- {{type: expect_column_values_to_be_in_set, {kwargs}}}\n"
+        f"- {{type: expect_column_distinct_values_to_equal_set, {kwargs}}}\n"
+        f"- {{type: expect_column_distinct_values_to_be_in_set, {kwargs}}}\n",
+    )
+    outcome = built.run("data", "validate", "--engine", engine)
+    assert outcome.code == 1
+    assert "Jane" not in outcome.out + outcome.err
+    assert "such as: id 4" in outcome.out
+    assert "column kind has values outside its categories" in outcome.out
+    built.run("data", "schema", "visits", "--write")
+    (built.dataset / "schema.yml").rename(built.dataset / "before.yml")
+    built.run("data", "schema", "visits", "--write")
+    for file in ("before.yml", "schema.yml"):
+        assert "Jane" not in (built.dataset / file).read_text()
+    assert "categories" not in (built.dataset / "schema.yml").read_text()
+
+
+def test_a_dataset_that_is_looked_up_and_not_built_is_named(built: Toy, write_suite: Write) -> None:
+    shutil.copytree(built.dataset, built.dataset.with_name("people"))
+    write_suite(
+        built,
+        "- type: unexpected_rows_expectation\n"
+        "  kwargs: {unexpected_rows_query: 'SELECT * FROM {batch} JOIN people USING (person)'}\n",
+    )
+    outcome = built.run("data", "validate", "visits")
+    assert outcome.code == 1
+    assert "people is not built; build it: uv run lifecycle data build people" in outcome.out

@@ -1,29 +1,37 @@
-"""Datasets for the tests: the built ones, or built here for the tests alone."""
+"""Datasets for the tests: as they lie in `data/`, or built aside as their datasheets say."""
 
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from lifecycle.data.build import RawMissing, ensure
+from lifecycle.data.build import RawMissing, stand_in
 from lifecycle.data.catalogue import Dataset, datasets
+from lifecycle.data.ci import summary
 from lifecycle.errors import LifecycleError
 from lifecycle.project import Project
 
 
 @pytest.fixture(scope="session")
 def built(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Dataset]:
-    """A dataset as it lies in `data/`, or else built by today's pipeline in a temporary folder."""
+    """A dataset as it lies in `data/`, or else built in a temporary folder by today's pipeline.
+
+    `ci` in its datasheet says from what: its source, a sample, or nothing (then its tests are
+    skipped). A pipeline that fails is a failure, never a skip.
+    """
     here = Project.find(Path(__file__).parent)
     aside = Project.find(Path(__file__).parent, data=tmp_path_factory.mktemp("data"))
 
     def find(name: str) -> Dataset:
         try:
             (dataset,) = datasets(here, [name])
-            if not dataset.processed.is_file() or dataset.stale:
+            if not dataset.is_built or dataset.stale:
                 (dataset,) = datasets(aside, [name])
-                ensure(dataset)
+                if not dataset.is_built:
+                    stand_in(dataset)
         except RawMissing as error:
-            pytest.skip(f"{name} is where its raw data is, not here: {error}")
+            where = f"where it is: uv run lifecycle data validate {name}"
+            summary(f"{name}: the suite was NOT run, the data is not here; {where}")
+            pytest.skip(f"{name}: {error}; its suite runs {where}")
         except LifecycleError as error:
             pytest.fail(str(error), pytrace=False)
         return dataset

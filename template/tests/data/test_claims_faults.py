@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 from lifecycle.data.catalogue import Dataset
-from lifecycle.data.validate import Finding, Report, validate
+from lifecycle.data.report import Finding, Report
+from lifecycle.data.validate import validate
 
 
 @pytest.fixture(scope="module")

@@ -5,7 +5,7 @@ Colours and spinners are off when the output is not a terminal, and with `NO_COL
 """
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 from rich.console import Console
@@ -20,20 +20,21 @@ err = Console(width=WIDTH, highlight=False, stderr=True)
 
 
 @contextmanager
-def step(text: str) -> Iterator[None]:
+def step(text: str) -> Iterator[Callable[[str], None]]:
     """Show `text` while the block runs, and how long it took once it is done.
 
+    The block may call what it is given with how far it is, which a terminal shows.
     Nothing is added when the block raises: the error that follows says it all.
     """
     started = time.monotonic()
     if err.is_terminal:
         columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
         with Progress(*columns, console=err, transient=True) as progress:
-            progress.add_task(text, total=None)
-            yield
+            task = progress.add_task(text, total=None)
+            yield lambda far: progress.update(task, description=f"{text}: {far}")
     else:
         err.print(Text(f"{text} ..."))
-        yield
+        yield lambda far: None
     err.print(Text(f"{text}: done in {time.monotonic() - started:.1f} s"), style="dim")
 
 

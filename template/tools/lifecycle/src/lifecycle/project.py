@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import yaml
 from dotenv import load_dotenv
@@ -20,7 +21,7 @@ from lifecycle.errors import LifecycleError
 CHOICES = {
     "branch": ("main", "development"),
     "tracking": ("local", "server", "azureml", "databricks"),
-    "engine": ("embedded", "sql", "spark"),
+    "engine": ("embedded", "pandas", "sql", "spark"),
 }
 
 
@@ -51,7 +52,8 @@ class Project:
         """Read the project that `start` (by default the working directory) lies in.
 
         Variables in the project's `.env` become environment variables, unless they are set.
-        The data folder is `data`, else what LIFECYCLE_DATA_DIR says (from the root), else `data/`.
+        The data folder is `data`, else what LIFECYCLE_DATA_DIR says (from the root), else `data/`;
+        the engine is what LIFECYCLE_ENGINE says, else the setting.
 
         Raises:
             LifecycleError: there is none, or its settings are not what they should be.
@@ -75,6 +77,11 @@ class Project:
                 stated = Path(os.environ.get("LIFECYCLE_DATA_DIR") or "data").expanduser()
                 place = (data or folder / stated).resolve()
                 settings = _checked(settings, file)
+                engine = os.environ.get("LIFECYCLE_ENGINE") or settings.get("engine", "embedded")
+                if engine not in CHOICES["engine"]:
+                    known = ", ".join(CHOICES["engine"])
+                    raise LifecycleError(f"LIFECYCLE_ENGINE = {engine!r} is not one of {known}")
+                settings["engine"] = engine
                 return cls(root=folder, data=place, usual=data is None, **settings)
         raise LifecycleError(
             f"no project in {start}: no pyproject.toml with a [tool.lifecycle] table here or above"
@@ -128,21 +135,44 @@ def read_yaml(path: Path) -> dict[str, object]:
         LifecycleError: the file is missing, is not YAML, or holds something else.
     """
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        content = parsed(path.read_text(encoding="utf-8"), path)
     except FileNotFoundError:
         raise LifecycleError(f"{path} is missing") from None
     except (OSError, UnicodeDecodeError) as error:
         raise LifecycleError(f"{path} cannot be read: {error}") from None
-    except yaml.YAMLError as error:
-        raise LifecycleError(f"{path} is not valid YAML: {' '.join(str(error).split())}") from None
     if not isinstance(content, dict):
         raise LifecycleError(f"{path} must hold a mapping (name: value), not {content!r:.40}")
     return content
 
 
+class _Loader(yaml.SafeLoader):
+    """YAML, but of two entries of one name the first is not dropped in silence."""
+
+    def compose_mapping_node(self, anchor: Any) -> Any:
+        node = super().compose_mapping_node(anchor)
+        names = [(key.tag, key.value) for key, _ in node.value if isinstance(key.value, str)]
+        for _, name in (each for each in names if names.count(each) > 1):
+            raise yaml.MarkedYAMLError(
+                problem=f"{name!r:.60} is there twice; leave one", problem_mark=node.start_mark
+            )
+        return node
+
+
+def parsed(text: str, where: object) -> object:
+    """What a text of YAML holds; `where` is what an error calls it.
+
+    Raises:
+        LifecycleError: it is not YAML, has two entries of one name, or a date that there is not.
+    """
+    try:
+        return yaml.load(text, _Loader)
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        raise LifecycleError(f"{where} is not valid YAML: {' '.join(str(error).split())}") from None
+
+
 def redacted(address: str) -> str:
-    """An address without the user and password that it may hold."""
-    return re.sub(r"//\S*@", "//", address)
+    """An address without the user and password, and without the query, that it may hold."""
+    return re.sub(r"(?<=\?)[^\s?]*=\S*[^\s.:;,]", "...", re.sub(r"//\S*@", "//", address))
 
 
 def git(project: Project, *arguments: str) -> str | None:

@@ -1,7 +1,10 @@
 """Building a dataset: the pipeline's plain functions in the middle, reading and writing here."""
 
+import glob
 import inspect
 import os
+import time
+import warnings
 from contextlib import suppress
 from dataclasses import dataclass
 from graphlib import CycleError, TopologicalSorter
@@ -9,11 +12,15 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING
 
-from lifecycle.data.catalogue import Dataset, datasets, digest
+from lifecycle.data.catalogue import Dataset, datasets
+from lifecycle.data.digest import digest
+from lifecycle.data.kept import remove
 from lifecycle.errors import LifecycleError
 
 if TYPE_CHECKING:
     import pandas as pd
+
+ABANDONED = 3600  # seconds without a byte written
 
 
 class RawMissing(LifecycleError):
@@ -47,16 +54,19 @@ def build(dataset: Dataset, refresh: bool = False) -> Built:
         )
     with project.running(f"{dataset.name}: build"):
         frame = pipeline.build(**inputs)
-    _write(_frame(frame, f"{where}: build"), dataset.processed)
+    frame = _frame(frame, f"{where}: build")
+    _write(frame, dataset.processed)
+    newest = max(dataset.changed, dataset.processed.stat().st_mtime_ns)
+    os.utime(dataset.processed, ns=(newest, newest))  # whatever clock the pipeline was saved by
     if project.engine == "sql":
-        from lifecycle.data.engines import load_table
+        from lifecycle.data.tables import load
 
-        load_table(frame, dataset.name, project)
-    return Built(len(frame), len(frame.columns), digest(dataset.read()))  # as models will read it
+        load(frame, dataset.name, project)
+    return Built(len(frame), len(frame.columns), digest(dataset))
 
 
 def ensure(dataset: Dataset) -> None:
-    """Build a dataset that is not built, or not since its pipeline changed, and its parents first.
+    """Build a dataset that is not built or stale, and those that it is built from before it.
 
     Raises:
         RawMissing: raw data is not there and cannot be fetched.
@@ -66,8 +76,41 @@ def ensure(dataset: Dataset) -> None:
         if name != "raw":
             (parent,) = datasets(dataset.project, [name])
             ensure(parent)
-    if not dataset.processed.is_file() or dataset.stale:
+    if not dataset.is_built or dataset.stale:
         build(dataset)
+
+
+def stand_in(dataset: Dataset) -> None:
+    """Build a dataset as its datasheet says that it comes to where its data is not (`ci`).
+
+    With `ci: sample`, the raw data is `tests/data/samples/NAME.parquet` (or .csv), or what
+    `sample()` in its pipeline returns; the pipeline makes of it what it makes of the whole.
+
+    Raises:
+        RawMissing: it does not come, or its raw data cannot be fetched.
+        LifecycleError: there is no sample, or whatever else keeps it from being built.
+    """
+    pipeline, ci = _pipeline(dataset), dataset.sheet.ci
+    if ci == "none":
+        raise RawMissing(f"ci is none in {dataset.folder / 'datasheet.md'}")
+    for name in _inputs(pipeline):
+        if name != "raw":
+            (parent,) = datasets(dataset.project, [name])
+            stand_in(parent)
+        elif ci == "sample":
+            _write(_sample(dataset, pipeline), dataset.raw)
+    build(dataset)
+
+
+def sampled(dataset: Dataset) -> bool:
+    """Whether what `stand_in` makes is a part of the dataset, because a sample is in it."""
+    inputs = _inputs(_pipeline(dataset))
+    parents = datasets(
+        dataset.project, [each for each in inputs if each != "raw"] or [dataset.name]
+    )
+    return ("raw" in inputs and dataset.sheet.ci == "sample") or any(
+        sampled(parent) for parent in parents if parent != dataset
+    )
 
 
 def ordered(chosen: list[Dataset]) -> list[Dataset]:
@@ -105,11 +148,14 @@ def _raw(dataset: Dataset, pipeline: object, refresh: bool) -> "pd.DataFrame":
     import pandas as pd
 
     extract = getattr(pipeline, "extract", None)
+    by_hand = dataset.raw.with_suffix(".csv")
+    if extract is None and by_hand.is_file():
+        return _csv(by_hand)
     if not dataset.raw.is_file() or (refresh and extract):
         if extract is None:
             raise RawMissing(
                 f"{dataset.raw} is missing, and {dataset.folder / 'pipeline.py'} has no extract() "
-                "to fetch it; put the file there"
+                "to fetch it; put the file there (or a .csv file of that name)"
             )
         with dataset.project.running(f"{dataset.name}: extract"):
             raw = extract()
@@ -121,6 +167,47 @@ def _raw(dataset: Dataset, pipeline: object, refresh: bool) -> "pd.DataFrame":
         again = f"uv run lifecycle data build {dataset.name} --refresh"
         todo = f"fetch it again: {again}" if extract else "put a whole file there"
         raise LifecycleError(f"{dataset.raw} cannot be read ({reason}); {todo}") from None
+
+
+def _sample(dataset: Dataset, pipeline: ModuleType) -> "pd.DataFrame":
+    """The raw rows that stand for all where the data is not."""
+    import pandas as pd
+
+    committed = dataset.project.root / "tests" / "data" / "samples" / f"{dataset.name}.parquet"
+    if committed.is_file():
+        return pd.read_parquet(committed)
+    if committed.with_suffix(".csv").is_file():
+        return _csv(committed.with_suffix(".csv"))
+    where = dataset.folder / "pipeline.py"
+    if not callable(getattr(pipeline, "sample", None)):
+        raise LifecycleError(
+            f"{dataset.name}: ci is sample in its datasheet, and there is neither {committed} "
+            f"(or .csv) nor a function sample() in {where}"
+        )
+    with dataset.project.running(f"{dataset.name}: sample"):
+        raw = pipeline.sample()
+    return _frame(raw, f"{where}: sample")
+
+
+def _csv(path: Path) -> "pd.DataFrame":
+    """Raw data that somebody put there as CSV; a pipeline says what its columns mean."""
+    import pandas as pd
+    from lifecycle.data.source import header
+
+    delimiter, names = header(path)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", pd.errors.ParserWarning)  # rows longer than the header
+            raw = pd.read_csv(path, sep=delimiter, encoding="utf-8-sig", index_col=False)
+    except (OSError, ValueError, pd.errors.ParserWarning) as error:
+        reason = " ".join(str(error).split())[:120]
+        raise LifecycleError(f"{path} cannot be read ({reason}); put a whole file there") from None
+    if len(raw.columns) != len(names) or list(raw.columns) != names:
+        raise LifecycleError(
+            f"{path}: the first line does not name the columns, each once; it begins with "
+            f"{', '.join(names[:3])!r:.60}"
+        )
+    return raw
 
 
 def _parent(dataset: Dataset, name: str, where: str) -> "pd.DataFrame":
@@ -136,8 +223,19 @@ def _parent(dataset: Dataset, name: str, where: str) -> "pd.DataFrame":
 def _frame(value: object, what: str) -> "pd.DataFrame":
     import pandas as pd
 
+    if hasattr(value, "__arrow_c_stream__") and not isinstance(value, pd.DataFrame):
+        import pyarrow as pa  # Polars, DuckDB, Arrow: whatever speaks Arrow is a data frame too
+
+        frame: pd.DataFrame = pa.table(value).to_pandas()
+        return frame
     if not isinstance(value, pd.DataFrame):
         raise LifecycleError(f"{what} returned {type(value).__name__}, not a data frame")
+    named = [str(name) for name in value.index.names if name is not None]
+    if named or (len(value) and value.index.dtype.kind not in "iu"):  # files have no index
+        held = ", ".join(named) or "values"
+        raise LifecycleError(
+            f"{what} returned a data frame with {held} in its index; use reset_index()"
+        )
     return value
 
 
@@ -148,7 +246,12 @@ def _write(frame: "pd.DataFrame", path: Path) -> None:
     aside = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+        for left in path.parent.glob(f".{glob.escape(path.name)}.*"):  # by a build that was killed
+            if time.time() - left.stat().st_mtime > ABANDONED:
+                left.unlink(missing_ok=True)
         frame.to_parquet(aside, index=False)
+        if path.is_dir():
+            remove(path)  # part files, of which not one may stay
         aside.replace(path)
     except (OSError, ValueError, pa.ArrowException) as error:
         raise LifecycleError(f"{path} cannot be written: {' '.join(str(error).split())}") from None

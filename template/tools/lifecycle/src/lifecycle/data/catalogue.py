@@ -1,20 +1,20 @@
 """The datasets of a project: one folder each, with pipeline, schema, suite and datasheet (D2)."""
 
-import hashlib
-import re
+import ast
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import yaml
 from lifecycle.errors import LifecycleError
 from lifecycle.project import Project, read_yaml
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import pandas as pd
+    from lifecycle.data.datasheet import Datasheet
 
 FILES = ("pipeline.py", "schema.yml", "suite.yml", "datasheet.md")
-FRONT_MATTER = re.compile(r"\A---\r?\n(.*?)\r?\n---\r?\n", re.DOTALL)
 
 
 @dataclass(frozen=True)
@@ -41,54 +41,125 @@ class Dataset:
 
     @property
     def built(self) -> Path:
-        """The processed file, which must be there.
+        """The processed data, which must be there: a Parquet file, a folder of parts, or CSV.
 
         Raises:
-            LifecycleError: it has not been built.
+            LifecycleError: it has not been built, or what is there is something else.
         """
-        if not self.processed.is_file():
-            raise LifecycleError(
-                f"{self.processed} is missing; build it: uv run lifecycle data build {self.name}"
-            )
-        return self.processed
+        for path in (self.processed, self.processed.with_suffix(".csv")):
+            if path.suffix == ".parquet" and path.is_dir():
+                if not _parts(path):
+                    raise LifecycleError(
+                        f"{path} is a folder without Parquet files in it; remove it, and build: "
+                        f"uv run lifecycle data build {self.name}"
+                    )
+                return path
+            if path.is_dir():
+                raise LifecycleError(f"{path} is a folder; put the CSV file itself there")
+            if path.is_file():
+                return path
+        raise LifecycleError(
+            f"{self.processed} is missing; build it: uv run lifecycle data build {self.name}"
+        )
+
+    @property
+    def files(self) -> list[Path]:
+        """The files of the processed data: one, or the parts in the folder."""
+        path = self.built
+        return _parts(path) if path.is_dir() else [path]
+
+    @property
+    def is_built(self) -> bool:
+        """Whether there is processed data, readable or not."""
+        return self.processed.exists() or self.processed.with_suffix(".csv").exists()
 
     @property
     def stale(self) -> bool:
-        """Whether the pipeline was changed after the processed file was built."""
+        """Whether its pipeline or a dataset that this takes is newer than the processed data."""
+        return self.built.stat().st_mtime_ns < self.changed
+
+    @property
+    def changed(self) -> int:
+        """When its pipeline was changed, or what that takes was built (nanoseconds since 1970)."""
         pipeline = self.folder / "pipeline.py"
-        return self.built.stat().st_mtime < pipeline.stat().st_mtime
+        others = [Dataset(self.project, name) for name in _taken(pipeline)]
+        files = [other.built for other in others if other.is_built]
+        return max(path.stat().st_mtime_ns for path in (pipeline, *files))
+
+    @property
+    def sheet(self) -> "Datasheet":
+        """The front matter of its datasheet, checked."""
+        from lifecycle.data.datasheet import read
+
+        return read(self)
 
     @property
     def version(self) -> str:
         """The semantic version that the datasheet states (D8)."""
-        path = self.folder / "datasheet.md"
-        try:
-            match = FRONT_MATTER.match(path.read_text(encoding="utf-8"))
-            front = yaml.safe_load(match.group(1)) if match else None
-        except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-            raise LifecycleError(f"{path} cannot be read: {' '.join(str(error).split())}") from None
-        version = front.get("version") if isinstance(front, dict) else None
-        if not re.fullmatch(r"\d+\.\d+\.\d+", str(version)):
-            raise LifecycleError(
-                f"{path} states no version; begin it with the lines ---, version: 1.0.0, ---"
-            )
-        return str(version)
+        return self.sheet.version
 
     def yaml(self, file: str) -> dict[str, object]:
         """Content of one of its YAML files."""
         return read_yaml(self.folder / file)
 
-    def read(self) -> "pd.DataFrame":
-        """The processed data as a data frame."""
-        import pandas as pd
+    def read(self, columns: "Sequence[str] | None" = None) -> "pd.DataFrame":
+        """The processed data as a data frame: all columns, or these.
 
+        Raises:
+            LifecycleError: it is not built, cannot be read, or has no such column.
+        """
+        import pandas as pd
+        import pyarrow as pa
+
+        path = self.built
+        if columns is not None or path.suffix == ".csv":
+            from lifecycle.data.source import identifier, opened, reading
+
+            with opened(self) as connection, reading(self):
+                here = connection.sql("FROM rows").columns
+            if gone := [name for name in columns or () if name not in here]:
+                raise LifecycleError(
+                    f"{path} has no column {', '.join(gone)}; it has {', '.join(here)}"
+                )
+        if path.suffix == ".csv":
+            chosen = ", ".join(map(identifier, columns)) if columns is not None else "*"
+            with opened(self) as connection, reading(self):
+                frame: pd.DataFrame = connection.execute(f"SELECT {chosen} FROM rows").df()
+                return frame
         try:
-            return pd.read_parquet(self.built)
-        except (OSError, ValueError) as error:
+            return pd.read_parquet(
+                path,
+                columns=None if columns is None else list(columns),
+                partitioning="hive" if path.is_dir() else None,
+            )
+        except (OSError, ValueError, pa.ArrowException) as error:
             raise LifecycleError(
-                f"{self.processed} cannot be read ({' '.join(str(error).split())[:120]}); "
+                f"{path} cannot be read ({' '.join(str(error).split())[:120]}); "
                 f"build it again: uv run lifecycle data build {self.name}"
             ) from None
+
+
+def _parts(folder: Path) -> list[Path]:
+    """The Parquet files below a folder, but for what a job that runs or was stopped keeps there."""
+    return sorted(
+        path
+        for path in folder.rglob("*.parquet")
+        if not any(part.startswith(("_", ".")) for part in path.relative_to(folder).parts)
+    )
+
+
+def _taken(pipeline: Path) -> list[str]:
+    """The parameters of `build` that have no default, but `raw`, without running the pipeline."""
+    try:
+        body = ast.parse(pipeline.read_bytes()).body
+    except (SyntaxError, ValueError):  # a build says so
+        return []
+    for each in body:
+        if isinstance(each, ast.FunctionDef) and each.name == "build":
+            given = each.args.posonlyargs + each.args.args
+            given = given[: len(given) - len(each.args.defaults)]
+            return [one.arg for one in given if one.arg != "raw"]
+    return []
 
 
 def names(project: Project) -> list[str]:
@@ -122,22 +193,3 @@ def datasets(project: Project, chosen: list[str] | None = None) -> list[Dataset]
         if missing:
             raise LifecycleError(f"{dataset.folder} has no {', '.join(missing)} (D2)")
     return found
-
-
-def digest(frame: "pd.DataFrame") -> str:
-    """SHA-256 of what a data frame holds, whatever the order of its rows.
-
-    Column names, types and every value count; the file format and the index do not.
-    """
-    import numpy as np
-    import pandas as pd
-
-    total = hashlib.sha256(
-        repr([(name, str(kind)) for name, kind in frame.dtypes.items()]).encode()
-    )
-    try:
-        rows = pd.util.hash_pandas_object(frame, index=False).to_numpy()
-    except TypeError:  # lists and mappings have no hash; what they print as has
-        rows = pd.util.hash_pandas_object(frame.astype("str"), index=False).to_numpy()
-    total.update(np.sort(rows).tobytes())
-    return total.hexdigest()

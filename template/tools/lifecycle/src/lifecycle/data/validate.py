@@ -1,93 +1,96 @@
 """Running a dataset's suite, and saying in words what does not hold (D3)."""
 
+import re
+import warnings
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from datetime import date, datetime
+from pathlib import Path
 from typing import Any
 
+from lifecycle.data import catalogue, tables
 from lifecycle.data.catalogue import Dataset
-from lifecycle.data.engines import batch
-from lifecycle.data.schema import columns, differences, key
+from lifecycle.data.engines import batch, columns, size, unable
+from lifecycle.data.report import Finding, Report
+from lifecycle.data.schema import differences, key
 from lifecycle.errors import LifecycleError
+from lifecycle.project import CHOICES, read_yaml
 
 EXAMPLES = 3
 NAMED = 1_000  # at most so many failing rows are fetched with their keys
+# How engines call a table that is not there.
+MISSING = re.compile(r"""(?:[Tt]able with name|table or view|table:|relation) ["`]?(\w+)""")
+# What is true of all rows and need not be of some of them, or the other way round.
+OF_THE_WHOLE = {
+    "expect_column_distinct_values_to_contain_set",
+    "expect_column_distinct_values_to_equal_set",
+    "expect_column_max_to_be_between",
+    "expect_column_mean_to_be_between",
+    "expect_column_median_to_be_between",
+    "expect_column_min_to_be_between",
+    "expect_column_most_common_value_to_be_in_set",
+    "expect_column_proportion_of_unique_values_to_be_between",
+    "expect_column_quantile_values_to_be_between",
+    "expect_column_stdev_to_be_between",
+    "expect_column_sum_to_be_between",
+    "expect_column_unique_value_count_to_be_between",
+    "expect_table_row_count_to_be_between",
+    "expect_table_row_count_to_equal",
+    "expect_table_row_count_to_equal_other_table",
+}
 
 
-@dataclass(frozen=True)
-class Finding:
-    """One thing that does not hold.
+def validate(
+    dataset: Dataset,
+    engine: str | None = None,
+    sample: int | None = None,
+    suite: Path | None = None,
+    part: bool = False,
+) -> Report:
+    """Compare a built dataset with its schema and run its suite, or another `suite` file.
 
-    Attributes:
-        subject: the column or columns, or `table`.
-        expectation: what was expected, by Great Expectations' name, or `schema`.
-        why: the sentence that the suite gives for it.
-        observed: what was found instead, in words.
-        count: number of rows, where the expectation is about rows.
-        examples: some of those rows: the value, and the key of its row.
-        severe: whether the dataset fails by it (a warning is shown, and does not fail).
-    """
-
-    subject: str
-    expectation: str
-    why: str = ""
-    observed: str = ""
-    count: int | None = None
-    examples: Sequence[str] = ()
-    severe: bool = True
-
-    def __str__(self) -> str:
-        rows = "" if self.count is None else f"{self.count:,} row" + "s" * (self.count != 1)
-        lines = [f"{self.subject}: {self.expectation}" + ("" if self.severe else " (warning)")]
-        lines += [f"  {self.why}"] if self.why else []
-        lines += [f"  found: {', '.join(filter(None, (rows, self.observed)))}"]
-        lines += [f"  such as: {'; '.join(self.examples)}"] if self.examples else []
-        return "\n".join(lines)
-
-
-@dataclass(frozen=True)
-class Report:
-    """What was checked about one dataset, and what does not hold."""
-
-    dataset: str
-    checks: int
-    findings: list[Finding] = field(default_factory=list)
-
-    @property
-    def ok(self) -> bool:
-        """Whether nothing severe was found."""
-        return not any(finding.severe for finding in self.findings)
-
-    def __str__(self) -> str:
-        verdict = "holds" if self.ok else "does not hold"
-        head = f"{self.dataset} {verdict}: {self.checks} checks, {len(self.findings)} findings"
-        return "\n\n".join([head, *map(str, self.findings)])
-
-
-def validate(dataset: Dataset, engine: str | None = None) -> Report:
-    """Compare a built dataset with its schema and run its suite.
-
+    With `sample`, the suite is run on so many rows, the same each time, and what they cannot say
+    of the whole is left out; so it is where `part` says that what is built is itself a sample.
     Failing expectations are asked again in more detail, so that the good case stays fast.
 
     Raises:
         LifecycleError: the suite is not one, or the engine cannot run it.
     """
-    expectations = _expectations(dataset)
-    found = [Finding("table", "schema", observed=text) for text in differences(dataset)]
-    with batch(dataset, engine or dataset.project.engine) as data:
-        results = _run(dataset, data, expectations, result_format="BOOLEAN_ONLY")
+    engine = engine or dataset.project.engine
+    if engine not in CHOICES["engine"]:
+        raise LifecycleError(f"engine {engine!r} is not one of {', '.join(CHOICES['engine'])}")
+    if sample is not None and sample < 1:
+        raise LifecycleError(f"a sample has at least one row, not {sample}")
+    found, compared = [], suite is None  # another suite is about values alone
+    if compared:
+        different = differences(dataset, tables.columns(dataset)) if engine == "sql" else []
+        if engine != "sql" or dataset.is_built:
+            different = sorted({*different, *differences(dataset)})
+        found = [Finding("table", "schema", observed=text) for text in different]
+    suite = suite or dataset.folder / "suite.yml"
+    expectations = _expectations(suite)
+    if engine == "pandas":  # which has no dates without a time, and compares no other ones
+        expectations = _timed(expectations)
+    skipped: list[str] = []
+    if sample is not None and sample >= size(dataset, engine):
+        sample = None
+    if sample is not None or part:
+        skipped = [_named(each) for each in expectations if each["type"] in OF_THE_WHOLE]
+        expectations = [each for each in expectations if each["type"] not in OF_THE_WHOLE]
+    with batch(dataset, engine, sample) as data:
+        _check_able(suite, data, engine, expectations)
+        results = _run(suite, data, expectations, result_format="BOOLEAN_ONLY")
         failing = [
             expectation
             for expectation, result in zip(expectations, results, strict=True)
             if not result["success"]
         ]
-        for expectation, result in zip(failing, _details(dataset, data, failing), strict=True):
-            found.append(_finding(expectation, result, key(dataset)))
-    return Report(dataset.name, len(expectations) + 1, found)
+        for expectation, result in zip(failing, _details(suite, data, failing), strict=True):
+            found.append(_finding(expectation, result, dataset))
+    return Report(dataset.name, len(expectations) + compared, found, skipped)
 
 
-def _expectations(dataset: Dataset) -> list[dict[str, Any]]:
-    where = dataset.folder / "suite.yml"
-    expectations = dataset.yaml("suite.yml").get("expectations")
+def _expectations(where: Path) -> list[dict[str, Any]]:
+    expectations = read_yaml(where).get("expectations")
     if not isinstance(expectations, list) or not expectations:
         raise LifecycleError(f"{where} has no expectations; write a list of type and kwargs")
     for number, expectation in enumerate(expectations, start=1):
@@ -99,20 +102,45 @@ def _expectations(dataset: Dataset) -> list[dict[str, Any]]:
     return expectations
 
 
-def _details(dataset: Dataset, data: Any, failing: list[dict[str, Any]]) -> list[dict[str, Any]]:
+def _timed(value: Any) -> Any:
+    """The same with the beginning of the day in place of each date."""
+    if isinstance(value, dict):
+        return {name: _timed(each) for name, each in value.items()}
+    if isinstance(value, list):
+        return [_timed(each) for each in value]
+    if isinstance(value, date) and not isinstance(value, datetime):
+        return datetime(value.year, value.month, value.day)
+    return value
+
+
+def _check_able(suite: Path, data: Any, engine: str, expectations: list[dict[str, Any]]) -> None:
+    """Say before the run what this engine cannot run, so that it neither fails nor passes.
+
+    Raises:
+        LifecycleError: there is such an expectation.
+    """
+    cannot = unable(data, [_read(suite, each) for each in expectations])
+    if cannot:
+        listed = "; ".join(
+            f"{kind} (on {', '.join(others) or 'no engine'})" for kind, others in cannot.items()
+        )
+        raise LifecycleError(f"{suite}: engine {engine} cannot run {listed}; choose with --engine")
+
+
+def _details(suite: Path, data: Any, failing: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """Count and examples for each failing expectation, with whole rows where they are few."""
-    results = _run(dataset, data, failing, result_format="SUMMARY")
+    results = _run(suite, data, failing, result_format="SUMMARY")
     few = [
         number
         for number, result in enumerate(results)
         if 0 < (result["result"].get("unexpected_count") or 0) <= NAMED
     ]
     rows = _run(
-        dataset,
+        suite,
         data,
         [failing[number] for number in few],
         result_format="COMPLETE",
-        unexpected_index_column_names=columns(dataset),
+        unexpected_index_column_names=columns(data) if few else [],
     )
     for number, result in zip(few, rows, strict=True):
         if not _raised(result):
@@ -121,61 +149,92 @@ def _details(dataset: Dataset, data: Any, failing: list[dict[str, Any]]) -> list
 
 
 def _run(
-    dataset: Dataset, data: Any, expectations: list[dict[str, Any]], **result_format: Any
+    where: Path, data: Any, expectations: list[dict[str, Any]], **result_format: Any
 ) -> list[dict[str, Any]]:
     """Results in the order of `expectations`, which Great Expectations does not keep."""
     import great_expectations as gx
-    from great_expectations.expectations.expectation_configuration import ExpectationConfiguration
 
     if not expectations:
         return []
-    # Great Expectations keeps quiet about what it cannot read and leaves it out: so one at a time.
-    suite = gx.ExpectationSuite(name=dataset.name)
-    for number, expectation in enumerate(expectations):
-        meta = {**(expectation.get("meta") or {}), "number": number}
-        try:
-            read = ExpectationConfiguration(**{**expectation, "meta": meta}).to_domain_obj()
-            suite.expectations.append(read)
-        except Exception as error:  # whatever the library raises is about this expectation
-            reason = " ".join(str(error).split())[:200]
-            raise LifecycleError(
-                f"{dataset.folder / 'suite.yml'}: {expectation['type']} cannot be read: {reason}"
-            ) from error
+    suite = gx.ExpectationSuite(name=where.stem)
+    suite.expectations += [_read(where, each, number) for number, each in enumerate(expectations)]
     try:
-        outcome = data.validate(suite, result_format=result_format)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # such as of groups in a regular expression
+            outcome = data.validate(suite, result_format=result_format)
     except Exception as error:  # whatever the library raises is about the suite that it was given
         reason = " ".join(str(error).split())[:200]
-        raise LifecycleError(f"{dataset.folder / 'suite.yml'} cannot be run: {reason}") from error
+        raise LifecycleError(f"{where} cannot be run: {reason}") from error
     results = sorted(
         (result.to_json_dict() for result in outcome.results),
         key=lambda result: int(result["expectation_config"]["meta"]["number"]),
     )
+    for expectation, result in zip(expectations, results, strict=True):
+        if "NotImplementedError" in str(result["exception_info"]):
+            raise LifecycleError(f"{where}: {expectation['type']}: {_raised(result)}")
+        if expectation["type"] == "unexpected_rows_expectation" and result["result"]:
+            result["result"]["unexpected_count"] = result["result"].pop("observed_value")
     return results
 
 
-def _finding(expectation: dict[str, Any], result: dict[str, Any], keys: Sequence[str]) -> Finding:
-    kwargs = expectation.get("kwargs", {})
-    names = (
-        kwargs.get("column_list")
-        or [kwargs[name] for name in ("column", "column_A", "column_B") if name in kwargs]
-        or ["table"]
-    )
+def _read(where: Path, expectation: dict[str, Any], number: int = 0) -> Any:
+    """The expectation as an object: a suite keeps quiet about what it cannot read, and drops it."""
+    from great_expectations.expectations.expectation_configuration import ExpectationConfiguration
+
+    meta = {**(expectation.get("meta") or {}), "number": number}
+    try:
+        return ExpectationConfiguration(**{**expectation, "meta": meta}).to_domain_obj()
+    except Exception as error:  # whatever the library raises is about this expectation
+        reason = " ".join(str(error).split())[:200]
+        raise LifecycleError(f"{where}: {expectation['type']} cannot be read: {reason}") from error
+
+
+def _finding(expectation: dict[str, Any], result: dict[str, Any], dataset: Dataset) -> Finding:
+    names = _subject(expectation)
     detail = result["result"]
+    personal = dataset.sheet.personal_data  # then no value is shown but of keys
     observed = [f"{detail['observed_value']}"] if detail.get("observed_value") is not None else []
-    observed += [text for text in (_mismatch(detail), _raised(result)) if text]
+    if personal and observed and names != ["table"]:
+        observed = ["what personal data does not show"]
+    observed += [text for text in (_mismatch(detail), _raised(result, dataset)) if text]
     return Finding(
         subject=", ".join(names),
         expectation=expectation["type"],
         why=expectation.get("description", ""),
         observed=", ".join(observed),
         count=detail.get("unexpected_count"),
-        examples=_examples(detail, names, keys),
+        examples=_examples(detail, names, key(dataset), personal),
         severe=expectation.get("severity", "critical") == "critical",
     )
 
 
-def _examples(detail: dict[str, Any], names: Sequence[str], keys: Sequence[str]) -> list[str]:
-    """Failing values with the keys of their rows, or bare where the rows were too many to fetch."""
+def _subject(expectation: dict[str, Any]) -> list[str]:
+    kwargs = expectation.get("kwargs", {})
+    return (
+        kwargs.get("column_list")
+        or [kwargs[name] for name in ("column", "column_A", "column_B") if name in kwargs]
+        or ["table"]
+    )
+
+
+def _named(expectation: dict[str, Any]) -> str:
+    return f"{', '.join(_subject(expectation))}: {expectation['type']}"
+
+
+def _examples(
+    detail: dict[str, Any], names: Sequence[str], keys: Sequence[str], personal: bool
+) -> list[str]:
+    """Failing values with the keys of their rows, or bare where the rows were too many to fetch.
+
+    Of personal data, it is the keys alone.
+    """
+    if personal:
+        own = (detail.get("details") or {}).get("unexpected_rows", [])[:1]
+        own = own or (detail.get("unexpected_index_list") or [])[:EXAMPLES]
+        found = [", ".join(f"{name} {row[name]}" for name in keys if name in row) for row in own]
+        return [text for text in found if text]
+    for row in (detail.get("details") or {}).get("unexpected_rows", [])[:1]:
+        return [", ".join(f"{name} {value}" for name, value in row.items())]
     rows = detail.get("unexpected_index_list")
     if not rows:
         return [str(value) for value in detail.get("partial_unexpected_list", [])[:EXAMPLES]]
@@ -195,10 +254,14 @@ def _mismatch(detail: dict[str, Any]) -> str:
     return ", ".join(f"{kind} {', '.join(map(str, names))}" for kind, names in mismatched.items())
 
 
-def _raised(result: dict[str, Any]) -> str:
+def _raised(result: dict[str, Any], dataset: Dataset | None = None) -> str:
     """What an engine says when it could not run the expectation at all."""
     information = result["exception_info"]
     for entry in (information, *information.values()):
         if isinstance(entry, dict) and entry.get("exception_message"):
-            return "it could not be run: " + " ".join(str(entry["exception_message"]).split())[:160]
+            said = str(entry["exception_message"]).split("[SQL: ")[0]  # that SQL is nobody's own
+            for name in MISSING.findall(said):
+                if dataset and name in catalogue.names(dataset.project):
+                    said = f"{name} is not built; build it: uv run lifecycle data build {name}"
+            return "it could not be run: " + " ".join(said.split())[:160]
     return ""

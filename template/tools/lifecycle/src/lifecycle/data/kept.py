@@ -1,0 +1,114 @@
+"""Versions of a dataset, kept as `NAME-VERSION` beside what is built today."""
+
+import os
+import shutil
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from lifecycle.data.catalogue import Dataset, datasets
+from lifecycle.errors import LifecycleError
+from lifecycle.project import Project
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+@dataclass(frozen=True)
+class Kept(Dataset):
+    """A dataset as one of its versions was; `of` is that version."""
+
+    of: str = ""
+
+    @property
+    def processed(self) -> Path:
+        """The data of that version."""
+        return self.project.data / "processed" / f"{self.name}-{self.of}.parquet"
+
+
+def load(
+    name: str, version: str | None = None, columns: Sequence[str] | None = None
+) -> "pd.DataFrame":
+    """A dataset as a data frame, from anywhere in the project, such as a notebook.
+
+    Args:
+        name: the dataset's.
+        version: the one to load, such as 1.2.0; without it, what is built here now.
+        columns: the ones to read; all without it.
+
+    Raises:
+        LifecycleError: it is not here (and this is how to get it), or cannot be read.
+    """
+    from lifecycle.data.version import number
+
+    (dataset,) = datasets(Project.find(), [name])
+    if version is None:
+        return dataset.read(columns)
+    number(version)
+    kept = Kept(dataset.project, name, version)
+    if kept.is_built:
+        return kept.read(columns)
+    stated = dataset.version
+    if version == stated and dataset.is_built and not dataset.stale:
+        return dataset.read(columns)
+    raise LifecycleError(
+        f"{name} {version} is not here; fetch it: uv run lifecycle data pull {name} "
+        f"--version {version}{_origin(dataset, version, stated)}"
+    )
+
+
+def keep(dataset: Dataset) -> Path:
+    """Keep the built data as the version that its datasheet states."""
+    built = dataset.built
+    target = built.with_name(f"{dataset.name}-{dataset.version}{built.suffix}")
+    put(built, target)
+    return target
+
+
+def put(source: Path, target: Path) -> None:
+    """Let `target` be a copy of a file or a folder: a link would change with what it links to."""
+    with aside(target) as made:
+        if source.is_dir():
+            shutil.copytree(source, made)
+        else:
+            shutil.copy2(source, made)
+
+
+@contextmanager
+def aside(path: Path) -> Iterator[Path]:
+    """Where to write what takes the place of `path` once the block has ended well.
+
+    Raises:
+        LifecycleError: the disk says no; what was there is there still.
+    """
+    made = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        yield made
+        if path.is_dir() or made.is_dir():
+            remove(path)
+        made.replace(path)
+    except (OSError, shutil.Error) as error:
+        raise LifecycleError(f"{path} cannot be written: {' '.join(str(error).split())}") from None
+    finally:
+        with suppress(OSError):
+            remove(made)
+
+
+def remove(path: Path) -> None:
+    """Let nothing be there, neither file nor folder."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def _origin(dataset: Dataset, version: str, stated: str) -> str:
+    """Where the version came from, as far as it is known without asking a server."""
+    from lifecycle.data.registered import known
+
+    if version == stated:
+        return f", or build it: uv run lifecycle data build {dataset.name}"
+    commits = [run.data.tags.get("lifecycle.commit", "none") for run in known(dataset, version)]
+    return f", or build it from commit {commits[0][:12]}" if {*commits} - {"none"} else ""

@@ -1,0 +1,145 @@
+"""Servers that tests start for themselves, each in a folder of its own, and stop."""
+
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+import pytest
+
+NOBODY = "nobody"  # PostgreSQL refuses to run as root
+
+
+@contextmanager
+def postgres() -> Iterator[str]:
+    """The URL of a PostgreSQL server of its own.
+
+    Tests that need it are skipped where Debian's package is not installed, but not in CI.
+    """
+    programs = sorted(Path("/usr/lib/postgresql").glob("*/bin"))
+    if not programs:
+        reason = "no PostgreSQL server in /usr/lib/postgresql (apt-get install postgresql)"
+        if os.environ.get("CI") == "true":
+            pytest.fail(reason)
+        pytest.skip(reason)
+    user = []
+    # pytest's own folders are closed to other users.
+    folder = Path(tempfile.mkdtemp(prefix="tests-postgres-"))
+    data = folder / "cluster"
+    if os.geteuid() == 0:
+        user = ["setpriv", f"--reuid={NOBODY}", "--regid=nogroup", "--clear-groups"]
+        shutil.chown(folder, NOBODY)
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+
+    def run(program: str, *arguments: str) -> None:
+        command = [*user, str(programs[-1] / program), "--pgdata", str(data), *arguments]
+        done = subprocess.run(command, capture_output=True, text=True, cwd=folder, check=False)
+        assert done.returncode == 0, done.stdout + done.stderr
+
+    options = f"-c listen_addresses=127.0.0.1 -c port={port} -c fsync=off"
+    options += f" -c unix_socket_directories={folder}"
+    try:
+        run("initdb", "--username=tests", "--auth=trust", "--encoding=UTF8", "--no-sync")
+        run("pg_ctl", "start", "--wait", "--log", str(folder / "log"), "--options", options)
+        yield f"postgresql+psycopg://tests@127.0.0.1:{port}/postgres"
+        run("pg_ctl", "stop", "--mode", "immediate")
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextmanager
+def mlflow(folder: Path, store: str) -> Iterator[str]:
+    """The address of an MLflow server, with the database `store`, and artifacts in `folder`."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        host, port = "127.0.0.1", str(free.getsockname()[1])
+    address = f"{host}:{port}"
+    command = [
+        *(sys.executable, "-m", "mlflow", "server", "--host", host, "--port", port),
+        *("--workers", "1", "--backend-store-uri", store),
+        *("--artifacts-destination", str(folder / "artifacts")),
+    ]
+    environment = os.environ | {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
+    with (
+        (folder / "log").open("w") as log,
+        subprocess.Popen(
+            command, cwd=folder, env=environment, stdout=log, stderr=log, start_new_session=True
+        ) as running,
+    ):
+        try:
+            for _ in range(300):
+                try:
+                    urllib.request.urlopen(f"http://{address}/health", timeout=1).close()
+                    break
+                except OSError:
+                    assert running.poll() is None, (folder / "log").read_text()
+                    time.sleep(0.2)
+            yield f"http://{address}"
+        finally:
+            os.killpg(running.pid, signal.SIGTERM)
+
+
+@contextmanager
+def spark(folder: Path) -> Iterator[str]:
+    """The address of a Spark cluster of its own: one master, two workers of one core and 1 GB.
+
+    Tests that need it are skipped where Java is not installed, but not in CI.
+    """
+    import pyspark
+
+    if shutil.which("java") is None and "JAVA_HOME" not in os.environ:
+        reason = "no Java on PATH or in JAVA_HOME (apt-get install openjdk-17-jre-headless)"
+        if os.environ.get("CI") == "true":
+            pytest.fail(reason)
+        pytest.skip(reason)
+    ports = []
+    for _ in range(2):
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            ports.append(str(free.getsockname()[1]))
+    home = Path(pyspark.__file__).parent
+    address = f"spark://127.0.0.1:{ports[0]}"
+    environment = os.environ | {"SPARK_LOCAL_IP": "127.0.0.1", "SPARK_DAEMON_MEMORY": "256m"}
+    deploy = "org.apache.spark.deploy"
+    here = ("--host", "127.0.0.1", "--webui-port")
+    worker = [f"{deploy}.worker.Worker", address, *here, "0", "--cores", "1", "--memory", "1g"]
+    with ExitStack() as running, (folder / "log").open("w") as log:
+
+        def start(*command: str) -> None:
+            process = subprocess.Popen(
+                [home / "bin" / "spark-class", *command],
+                cwd=folder,
+                env=environment,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+            running.callback(process.wait)
+            running.callback(os.killpg, process.pid, signal.SIGTERM)
+
+        start(f"{deploy}.master.Master", "--port", ports[0], *here, ports[1])
+        for number in range(2):
+            start(*worker, "--work-dir", str(folder / f"worker-{number}"))
+        for _ in range(300):
+            try:
+                page = f"http://127.0.0.1:{ports[1]}/json/"
+                with urllib.request.urlopen(page, timeout=1) as answer:
+                    if json.load(answer)["aliveworkers"] == 2:
+                        break
+            except OSError:
+                pass
+            time.sleep(0.2)
+        else:
+            pytest.fail((folder / "log").read_text())
+        yield address

@@ -29,11 +29,21 @@ BROUGHT_BY = {
         *(".github/workflows/setup.yml", "tools/lifecycle/src/lifecycle/github"),
     ],
     "data": [
-        *("data", "notebooks", "docs/data", "src/*/datasets", "tests/data"),
+        *(
+            ".github/workflows/data.yml",
+            "data",
+            "notebooks",
+            "docs/data",
+            "src/*/datasets",
+            "tests/data",
+        ),
         *("tools/lifecycle/src/lifecycle/data", "tools/lifecycle/src/lifecycle/scaffold"),
     ],
     "experiments": ["tools/lifecycle/src/lifecycle/experiments", "src/*/models", "docs/models"],
-    "models": ["tools/lifecycle/src/lifecycle/models"],
+    "models": [
+        *(".github/workflows/monitor.yml", ".github/workflows/release.yml"),
+        "tools/lifecycle/src/lifecycle/models",
+    ],
     "site": ["mkdocs.yml"],
 }
 

@@ -26,6 +26,8 @@ def neutral_machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         patch.setenv("GIT_CONFIG_NOSYSTEM", "1")
         patch.setenv("COPIER_SETTINGS_PATH", str(home / "copier.yml"))
         patch.setenv("COPIER_CACHE_DIR", str(home / "cache"))
+        # A worker of pytest has a core: threads that wait for a second one take ten times as long.
+        patch.setenv("OMP_NUM_THREADS", "1")
         for name in (
             "GIT_DIR",
             "GIT_WORK_TREE",
@@ -50,14 +52,19 @@ def files(template: Template, tmp_path_factory: pytest.TempPathFactory) -> Templ
     return Template(shutil.copytree(template.path, path, ignore=lambda *_: [".git"]), ())
 
 
-class OneWorkerForEachProject(LoadScopeScheduling):  # type: ignore[misc]
-    """Send all tests of one whole project to one worker, which sets it up once."""
+# Modules whose tests share what takes long to make: a cluster, a server, a registered model.
+SHARING = "card|gates|monitor|reproduce|score|serve|spark|sweep"
+
+
+class OneWorkerForWhatIsShared(LoadScopeScheduling):  # type: ignore[misc]
+    """Send all tests of one whole project, or of one such module, to one worker."""
 
     def _split_scope(self, nodeid: str) -> str:
         found = re.search(rf"/project/.*\[({'|'.join(WHOLE)})[-\]]", nodeid)
+        found = found or re.search(rf"/lifecycle/test_({SHARING})\.py", nodeid)
         return found[1] if found else nodeid
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadScopeScheduling:
     """Share the tests among workers (the mark `xdist_group` has no effect in pytest 9.2)."""
-    return OneWorkerForEachProject(config, log)
+    return OneWorkerForWhatIsShared(config, log)

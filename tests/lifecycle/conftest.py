@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from tests import services
 from tests.lifecycle.toy import FILES, NEUTRAL, Toy, restore
 
 NUMBERS = itertools.count(1)
@@ -81,6 +82,25 @@ def trained(tracked: Toy) -> Toy:
     """A toy project whose better candidate was trained."""
     tracked.done("model", "train", "--candidate", "linear")
     return tracked
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[str]:
+    """The URL of a real PostgreSQL server; its tables are each test's to replace."""
+    with services.postgres() as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory: pytest.TempPathFactory, postgres: str) -> Iterator[str]:
+    """The address of an MLflow server on PostgreSQL; its tests are of the group `mlflow-server`."""
+    from sqlalchemy import create_engine, text
+
+    with create_engine(postgres, isolation_level="AUTOCOMMIT").connect() as connection:
+        connection.execute(text("CREATE DATABASE mlflow"))
+    store = f"{postgres.rpartition('/')[0]}/mlflow"
+    with services.mlflow(tmp_path_factory.mktemp("server"), store) as address:
+        yield address
 
 
 @pytest.fixture(scope="session")

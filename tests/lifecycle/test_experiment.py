@@ -7,7 +7,8 @@ import platform
 from pathlib import Path
 
 import pytest
-from lifecycle.data.catalogue import digest
+from lifecycle.data.catalogue import Dataset
+from lifecycle.data.digest import digest
 from lifecycle.experiments.material import material
 from mlflow.entities import Run
 
@@ -31,7 +32,7 @@ def runs(toy: Toy, kind: str = "experiment") -> list[Run]:
 def test_a_run_carries_what_it_takes_to_understand_it(tracked: Toy) -> None:
     commit = tracked.git("rev-parse", "HEAD")
     tracked.git("switch", "--quiet", "--create", "experiment/14-lines")
-    tracked.done("experiment", "run", "--issue", "14")
+    tracked.done("experiment", "run")
     baseline, linear = runs(tracked)
     tags = {name: value for name, value in linear.data.tags.items() if "lifecycle" in name}
     assert tags == {
@@ -43,14 +44,20 @@ def test_a_run_carries_what_it_takes_to_understand_it(tracked: Toy) -> None:
         "lifecycle.branch": "experiment/14-lines",
         "lifecycle.commit": commit,
         "lifecycle.clean": "true",
-        "lifecycle.dataset": "visits 1.2.0",
-        "lifecycle.dataset_digest": digest(tracked.rows()),
+        "lifecycle.dataset": "visits",
+        "lifecycle.dataset_version": "1.2.0",
+        "lifecycle.dataset_digest": digest(Dataset(tracked.project, "visits")),
         "lifecycle.code": linear.data.tags["lifecycle.code"],
         "lifecycle.environment": hashlib.sha256(
             (tracked.root / "uv.lock").read_bytes()
         ).hexdigest(),
+        "lifecycle.environment_version": "1.0",
         "lifecycle.python": platform.python_version(),
+        "lifecycle.seed": "1",
+        "lifecycle.assumptions": "none",
+        "lifecycle.settings": '{"regressor": "linear", "settings": {"fit_intercept": true}}',
     }
+    assert linear.data.tags["mlflow.note.content"] == "Issue #14"
     assert linear.data.params == {
         "candidate.regressor": "linear",
         "candidate.settings.fit_intercept": "True",
@@ -68,10 +75,20 @@ def test_a_run_carries_what_it_takes_to_understand_it(tracked: Toy) -> None:
     }
     (given,) = linear.inputs.dataset_inputs
     assert given.dataset.name == "visits"
-    assert digest(tracked.rows()).startswith(given.dataset.digest)
+    assert digest(Dataset(tracked.project, "visits")).startswith(given.dataset.digest)
     assert given.dataset.source == str(tracked.processed)
     assert [run.info.status for run in (baseline, linear)] == ["FINISHED"] * 2
     assert [run.info.run_name for run in (baseline, linear)] == ["baseline", "linear"]
+
+
+def test_the_issue_that_is_said_counts_more_than_the_branch(tracked: Toy) -> None:
+    tracked.git("remote", "add", "origin", "https://me:secret@github.com/octo/claims.git")
+    tracked.git("switch", "--quiet", "--create", "experiment/14-lines")
+    tracked.done("experiment", "run", "--issue", "15")
+    for run in runs(tracked):
+        assert run.data.tags["lifecycle.issue"] == "15"
+        note = "Issue [#15](https://github.com/octo/claims/issues/15)"
+        assert run.data.tags["mlflow.note.content"] == note
 
 
 def test_the_mean_that_is_recorded_is_that_of_the_folds(tracked: Toy) -> None:
@@ -84,6 +101,7 @@ def test_the_mean_that_is_recorded_is_that_of_the_folds(tracked: Toy) -> None:
         assert run.data.metrics["absolute_error"] == pytest.approx(mean)
 
 
+@pytest.mark.rule("B10")
 def test_a_run_of_uncommitted_work_says_that_it_is(tracked: Toy) -> None:
     for name in ("notes.md", "src/more.py"):
         (tracked.root / name).write_text("x = 1\n")
@@ -102,6 +120,7 @@ def test_without_git_the_record_says_so(tracked: Toy) -> None:
         assert run.data.tags["lifecycle.commit"] == "none"
         assert run.data.tags["lifecycle.clean"] == "false"
         assert run.data.tags["lifecycle.environment"] == "not locked"
+        assert run.data.tags["lifecycle.environment_version"] == "not locked"
 
 
 def test_the_baseline_comes_first_and_is_always_there(tracked: Toy) -> None:
@@ -192,3 +211,73 @@ def test_a_project_may_lie_in_a_folder_that_is_called_anything(built: Toy) -> No
         moved.done(*command.split())
     assert (root / "mlruns" / "artifacts").is_dir()
     assert moved.git("status", "--porcelain") == ""
+
+
+FUNCTION = """
+def train(inputs, target, params):
+    level = float(target.mean()) if params["regressor"] == "mean" else None
+    return lambda frame: frame["amount"] * 0 + level if level else 1 + frame["amount"]
+"""
+
+
+def test_a_plain_function_is_a_model_too(tracked: Toy) -> None:
+    (tracked.model_folder / "train.py").write_text(FUNCTION)
+    tracked.done("experiment", "run")
+    baseline, linear = runs(tracked)
+    assert linear.data.metrics["absolute_error"] < baseline.data.metrics["absolute_error"]
+
+
+def test_a_model_may_answer_with_several_fields(tracked: Toy) -> None:
+    tracked.edit(
+        tracked.model_folder / "schema.py",
+        "    visits: float",
+        "    visits: float\n    at_most: float",
+    )
+    (tracked.model_folder / "train.py").write_text(
+        "import pandas as pd\n\n\n"
+        "def train(inputs, target, params):\n"
+        "    return lambda frame: pd.DataFrame(\n"
+        "        {'at_most': 9.0 + frame['amount'], 'more': 1, 'visits': frame['amount']}\n    )\n"
+    )
+    tracked.edit(
+        tracked.model_folder / "evaluate.py",
+        "    return {",
+        "    predicted = predicted['visits']\n    return {",
+    )
+    tracked.done("experiment", "run", "--candidate", "baseline")
+    model = tracked.model
+    rows = material(model).development
+    predicted = model.predict(model.fit("baseline", rows), rows)
+    assert list(predicted) == ["visits", "at_most"]
+    assert predicted.index.equals(rows.index)
+
+
+@pytest.mark.parametrize(
+    ("file", "old", "new", "said"),
+    [
+        ("train.py", "    return Pipeline", "    return 3 or Pipeline", "train returned int"),
+        ("train.py", "    return Pipeline", "    return (lambda f: f) or Pipeline", "no visits"),
+        (
+            "train.py",
+            "    return Pipeline",
+            "    return (lambda f: [1]) or Pipeline",
+            "1 rows of 1",
+        ),
+        ("train.py", "    return Pipeline", "    return (lambda f: 1) or Pipeline", "no table"),
+        ("evaluate.py", '"bias": "zero"', '"bias": "none"', "'none' of bias; it can be lower"),
+        (
+            "evaluate.py",
+            '"absolute_error": "lower"',
+            '"absolute_error": "higher"',
+            "make them agree",
+        ),
+        ("evaluate.py", '"bias": "zero"', '"rmse": "lower"', "with the metric rmse"),
+    ],
+)
+def test_what_no_model_can_be_is_named(
+    tracked: Toy, file: str, old: str, new: str, said: str
+) -> None:
+    tracked.edit(tracked.model_folder / file, old, new)
+    outcome = tracked.run("experiment", "run")
+    assert outcome.code == 2
+    assert said in outcome.error

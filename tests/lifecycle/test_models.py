@@ -1,5 +1,6 @@
 """Training, registering and promoting: each version knows where it comes from."""
 
+import html
 import json
 import os
 import shutil
@@ -7,8 +8,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pandas as pd
 import pytest
-from lifecycle.data.catalogue import digest
+from lifecycle.data.catalogue import Dataset
+from lifecycle.data.digest import digest
+from lifecycle.errors import LifecycleError
+from openapi_core import OpenAPI
 
 from tests.lifecycle.toy import Toy
 
@@ -23,6 +28,7 @@ def test_the_best_candidate_is_trained(tracked: Toy) -> None:
 def test_the_best_is_the_highest_where_higher_is_better(tracked: Toy) -> None:
     params = tracked.model_folder / "params.yml"
     tracked.edit(params, "name: absolute_error, better: lower", "name: bias, better: higher")
+    tracked.edit(tracked.model_folder / "evaluate.py", '"zero"', '"higher"')
     tracked.edit(
         tracked.model_folder / "evaluate.py",
         "float((predicted - target).mean())",
@@ -65,27 +71,78 @@ def test_a_candidate_that_does_not_exist_is_refused(tracked: Toy) -> None:
     assert "there are: baseline, linear" in outcome.error
 
 
-def test_what_no_registry_can_keep_is_refused(tracked: Toy) -> None:
-    tracked.edit(
-        tracked.model_folder / "train.py",
-        "    return Pipeline",
-        "    return type('Own', (), {'predict': lambda self, X: X['amount']})() or Pipeline",
-    )
+def test_whole_numbers_are_as_good_as_decimals(tracked: Toy) -> None:
+    rows = tracked.rows()
+    tracked.with_rows(rows.assign(amount=rows["amount"].round().astype("int64")))
+    tracked.train_and_register()
+    tracked.done("model", "test")
+
+
+@pytest.mark.rule("M2")
+@pytest.mark.parametrize(
+    ("column", "values", "said"),
+    [
+        ("kind", ["hotel"], "Request.kind: 1 of 300 rows, such as 'hotel': Input should be 'home'"),
+        ("kind", [1, 2, 3], "Request.kind: 300 of 300 rows, such as 1: Input should be"),
+        (
+            "amount",
+            [-1.0, None, None],
+            "Request.amount: 3 of 300 rows, such as -1.0: Input should ",
+        ),
+        ("amount", ["9"], "Request.amount: 300 of 300 rows, such as "),
+        ("visits", [-7], "Response.visits: 1 of 300 rows, such as -7: Input should be greater"),
+    ],
+)
+def test_training_rows_are_what_a_request_may_ask(
+    tracked: Toy, column: str, values: list[object], said: str
+) -> None:
+    schema = tracked.model_folder / "schema.py"
+    for field in ("amount", "visits"):
+        tracked.edit(schema, f"{field}: float", f"{field}: float = Field(ge=0)")
+    tracked.edit(schema, "import BaseModel", "import BaseModel, Field")
+    rows = tracked.rows()
+    everything = [*values, *rows[column].tolist()[len(values) :]]
+    if said.split(": ")[1].startswith("300"):
+        everything = (values * 300)[:300]
+    tracked.with_rows(rows.assign(**{column: everything}))
     outcome = tracked.run("model", "train", "--candidate", "linear")
     assert outcome.code == 2
-    assert "train returned Own; a model that is registered must be a scikit-learn" in outcome.error
+    assert f"schema.py does not fit visits: {said}" in outcome.error
 
 
-def test_data_that_the_schema_does_not_allow_is_refused_before_it_is_registered(
-    trained: Toy,
+@pytest.mark.parametrize(
+    ("field", "values"),
+    [
+        ("datetime.date", "2024-01-01"),
+        ("datetime.datetime", "2024-01-01T12:30"),
+        ("enum.Enum('Kind', {'HOME': 'home'})", None),
+        ("str | None", None),
+        ("int", 3),
+        ("bool", True),
+    ],
+)
+def test_every_type_of_a_table_fits_its_field(
+    built: Toy, field: str, values: str | bool | int | None
 ) -> None:
-    rows = trained.rows()
-    trained.with_rows(rows.assign(amount=rows["amount"].round().astype("int64")))
-    outcome = trained.run("model", "train", "--candidate", "linear")
-    assert outcome.code == 2
-    assert "schema.py: Request does not fit visits: Incompatible input types for column amount" in (
-        outcome.error
-    )
+    from lifecycle.models.signature import check
+
+    schema = built.model_folder / "schema.py"
+    built.edit(schema, 'Literal["home", "office"]', field)
+    built.edit(schema, "from typing", "import datetime\nimport enum\nfrom typing")
+    rows, model = built.rows(), built.model
+    if field.startswith("datetime"):
+        check(model, rows.assign(kind=pd.Timestamp(str(values))))
+        with pytest.raises(LifecycleError, match=r"kind: 300 of 300 rows, such as 5: "):
+            check(model, rows.assign(kind=5))
+    elif values is None:
+        rows.loc[:, "kind"] = "home"
+        if "None" in field:
+            rows.loc[:9, "kind"] = None
+        check(model, rows)
+    else:
+        check(model, rows.assign(kind=values))
+        with pytest.raises(LifecycleError, match=r"kind: 300 of 300 rows, such as 'a'"):
+            check(model, rows.assign(kind="a"))
 
 
 @pytest.mark.parametrize("command", ["register", "promote"])
@@ -102,8 +159,9 @@ def test_a_version_knows_where_it_comes_from(trained: Toy) -> None:
     (version,) = trained.client.search_model_versions("name = 'frequency'")
     run = trained.client.get_run(version.run_id)
     assert version.tags["lifecycle.ask"] == "7"
-    assert version.tags["lifecycle.dataset"] == "visits 1.2.0"
-    assert version.tags["lifecycle.dataset_digest"] == digest(trained.rows())
+    assert version.tags["lifecycle.dataset"] == "visits"
+    assert version.tags["lifecycle.dataset_version"] == "1.2.0"
+    assert version.tags["lifecycle.dataset_digest"] == digest(Dataset(trained.project, "visits"))
     assert version.tags["lifecycle.commit"] == trained.git("rev-parse", "HEAD")
     assert version.tags["lifecycle.clean"] == "true"
     assert version.tags["lifecycle.candidate"] == "linear"
@@ -167,19 +225,84 @@ def test_a_schema_that_no_table_can_have_is_refused(
     assert said in outcome.error
 
 
+@pytest.mark.rule("M2")
+def test_the_api_is_a_document_and_a_page(toy: Toy) -> None:
+    from lifecycle.models.api_page import write
+
+    schema = toy.model_folder / "schema.py"
+    toy.edit(
+        schema, "amount: float", 'amount: float | None = Field(None, ge=0, description="$ | x")'
+    )
+    toy.edit(schema, "import BaseModel", "import BaseModel, Field")
+    document, page = write(toy.model)
+    assert document == toy.root / "docs" / "models" / "frequency-openapi.json"
+    content = json.loads(document.read_text(encoding="utf-8"))
+    OpenAPI.from_dict(content)
+    request = content["components"]["schemas"]["Request"]
+    assert list(request["properties"]) == toy.model.inputs
+    assert request["required"] == ["kind"]
+    text = html.unescape(page.read_text(encoding="utf-8"))
+    assert "| amount | number or nothing | ≥ 0, may be left out | $ | x |" in text
+    assert "| kind | string | home, office |  |" in text
+    assert "| visits | number |  |  |" in text
+    before = text
+    write(toy.model)
+    assert html.unescape(page.read_text(encoding="utf-8")) == before
+    assert not list(page.parent.glob("*.new"))
+
+
 def test_the_same_training_is_registered_once(trained: Toy) -> None:
     trained.done("model", "register")
     before = trained.registry()
     outcome = trained.done("model", "register")
-    assert "frequency version 1 is this very training; nothing to do" in outcome.out
+    assert "frequency 1.0.0 (version 1) is this very training; nothing to do" in outcome.out
     assert trained.registry() == before
 
 
-def test_a_schema_that_changed_since_training_is_refused(trained: Toy) -> None:
-    trained.edit(trained.model_folder / "schema.py", "    kind:", "    day: str\n    kind:")
+def test_what_is_registered_and_judged_is_the_run_that_is_named(trained: Toy) -> None:
+    """A workflow's own, though somebody else has trained since."""
+    from lifecycle.models.release import register, tested
+
+    kept = trained.client.get_experiment_by_name("frequency")
+    (mine,) = trained.client.search_runs([kept.experiment_id])
+    trained.done("model", "train", "--candidate", "baseline")
+    label, _ = tested(trained.model, None, mine.info.run_id)
+    assert mine.info.run_id[:8] in label
+    release, _, _ = register(trained.model, run=mine.info.run_id)
+    assert release.run == mine.info.run_id
+    said = " ".join(trained.done("model", "register").out.split())
+    assert f"commit {trained.git('rev-parse', 'HEAD')[:12]} clean" in said
+
+
+def test_of_two_that_get_the_same_version_at_once_the_later_one_is_raised(
+    trained: Toy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import mlflow
+
+    register_model = mlflow.register_model
+
+    def slowly(*arguments: object, **more: object) -> object:
+        monkeypatch.setattr(mlflow, "register_model", register_model)
+        trained.train_and_register()
+        return register_model(*arguments, **more)
+
+    monkeypatch.setattr(mlflow, "register_model", slowly)
+    assert "frequency 1.0.1 (version 2) is registered" in trained.done("model", "register").out
+    tags = trained.registry()["tags"]
+    assert {n: one["lifecycle.version"] for n, one in tags.items()} == {"1": "1.0.0", "2": "1.0.1"}
+
+
+@pytest.mark.rule("M2")
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [("    kind:", "    day: str\n    kind:"), ('"home", "office"', '"home", "shop"')],
+)
+def test_a_schema_that_changed_since_training_is_refused(trained: Toy, old: str, new: str) -> None:
+    """Types and bounds alike."""
+    trained.edit(trained.model_folder / "schema.py", old, new)
     outcome = trained.run("model", "register")
     assert outcome.code == 1
-    assert "schema.py has changed since frequency was trained" in outcome.error
+    assert "schema.py is not the API of " in outcome.error
     assert "uv run lifecycle model train frequency" in outcome.error
     assert trained.registry()["tags"] == {}
 

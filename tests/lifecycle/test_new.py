@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from lifecycle.data.catalogue import Dataset
 from lifecycle.errors import LifecycleError
 from lifecycle.scaffold import place
 
@@ -65,26 +66,48 @@ def test_a_new_dataset_builds_validates_and_is_tested(toy: Toy, engine: str) -> 
 def test_a_new_dataset_says_that_it_is_made_up(toy: Toy) -> None:
     toy.done("new", "dataset", "orders")
     datasheet = (toy.dataset.with_name("orders") / "datasheet.md").read_text(encoding="utf-8")
-    assert datasheet.startswith("---\nversion: 0.1.0\n---\n\n# orders\n")
-    assert "made-up" in datasheet
+    assert datasheet.startswith("---\nversion: 0.1.0\nowner: nobody yet\n")
+    assert "\n# orders\n" in datasheet
+    assert Dataset(toy.project, "orders").sheet.known_issues == ["It is made up."]
 
 
 @pytest.mark.slow
+@pytest.mark.rule("M4")
 @pytest.mark.parametrize(
-    ("target", "metric"), [("visits", "absolute_error"), ("kind", "balanced_accuracy")]
+    ("target", "time", "metric", "inputs", "left_out"),
+    [
+        ("visits", None, "absolute_error", "person, amount, ", "day"),
+        ("kind", None, "balanced_accuracy", "person, amount, ", "day"),
+        ("visits", "day", "absolute_error", "day, kind", "person, amount"),
+    ],
 )
-def test_a_new_model_is_tried_trained_and_promoted(tracked: Toy, target: str, metric: str) -> None:
-    """Numbers make a regression, text makes a classification; both to the gates of the champion."""
-    said = tracked.done("new", "model", "better", "--target", target, "--ask", "12").out
-    assert "inputs: person, amount, " in said
-    assert "left out: day" in said
+def test_a_new_model_is_tried_trained_tested_and_promoted(
+    tracked: Toy, target: str, time: str | None, metric: str, inputs: str, left_out: str
+) -> None:
+    """Numbers make a regression, text a classification, a time a forecast; each to its gates."""
+    more = ["--time", time] if time else []
+    said = tracked.done("new", "model", "better", "--target", target, "--ask", "12", *more).out
+    assert f"inputs: {inputs}" in said
+    assert f"left out: {left_out}" in said
     said = tracked.done("experiment", "run", "better").out
     assert "Ask #12" in said
     assert metric in said
     tracked.done("model", "train", "better")
     tracked.done("model", "register", "better")
-    assert tracked.run("model", "promote", "better").code in (0, 1)  # good enough, or not
+    outcome = tracked.run("model", "promote", "better")
+    assert outcome.code in (0, 1)  # good enough, or not
+    rows = {line.split("  ")[0]: line.rsplit(" ", 1)[-1] for line in outcome.out.splitlines()}
+    passed = {rows[gate] for gate in ("size", "behaviour", "determinism")}
+    assert passed == {"passed"}, outcome.out
     assert "4 passed" in pytest_passes(tracked, "tests/model/test_better.py")
+
+
+@pytest.mark.parametrize(
+    ("target", "time"), [("visits", "amount"), ("visits", "night"), ("kind", "day")]
+)
+def test_a_forecast_needs_a_time_and_numbers(toy: Toy, target: str, time: str) -> None:
+    said = refused(toy, "model", "better", "--target", target, "--time", time)
+    assert "a forecast is of numbers, by a column of" in said
 
 
 @pytest.mark.slow
@@ -103,7 +126,7 @@ def test_gaps_truth_and_names_with_a_meaning_are_no_obstacle(tracked: Toy, targe
     said = tracked.done("new", "model", "gaps", "--target", target).out
     assert "left out: Person, copy, class" in said
     tracked.done("experiment", "run", "gaps")
-    tracked.done("model", "train", "gaps", "--candidate", "boosted")
+    tracked.done("model", "train", "gaps", "--candidate", "better")
     assert "4 passed" in pytest_passes(tracked, "tests/model/test_gaps.py")
 
 
@@ -261,8 +284,14 @@ def test_what_is_written_is_formatted_and_clean_whatever_the_names(
         ["dataset", name],
         ["model", name, "--target", "outcome"],
         ["model", f"{name[:-2]}_s", "--target", "segment"],
+        ["model", f"{name[:-2]}_t", "--target", "outcome", "--time", "w" * 40],
         ["exploration", name, "--issue", "3"],
     ):
+        if "--time" in arguments:
+            schema = toy.source / "datasets" / name / "schema.yml"
+            stated = schema.read_text(encoding="utf-8")
+            schema.write_text(f"{stated}  {'w' * 40}:\n    type: timestamp[us]\n", encoding="utf-8")
         said: Outcome = toy.done("new", *arguments)
         assert "written: " in said.out
-    assert clean.faults(toy.root, ["process", "data", "experiments", "models", "site"]) == []
+    faults = clean.faults(toy.root, ["process", "data", "experiments", "models", "site"])
+    assert faults == [], "\n".join(faults)

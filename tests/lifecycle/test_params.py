@@ -1,9 +1,10 @@
 """Mistakes in a model's configuration are explained by place and problem."""
 
+import math
 import shutil
 
 import pytest
-from lifecycle.experiments.model import Metric
+from lifecycle.experiments.params import Metric
 
 from tests.lifecycle.toy import Toy
 
@@ -82,7 +83,7 @@ def test_another_dataset_version_is_looked_at_before_it_is_used(built: Toy) -> N
             "    raise ValueError('flat')\n    regressors =",
             "train baseline: ValueError",
         ),
-        ("evaluate.py", '"absolute_error"', '"error"', "with the metric 'absolute_error'"),
+        ("evaluate.py", '"absolute_error"', '"error"', "with the metric absolute_error"),
         ("evaluate.py", '"bias": float(', '"bias": "none" or (', "no number"),
         ("evaluate.py", '"bias": float(', '"bias": float("nan") * (', "no finite number for bias"),
         ("evaluate.py", '"bias"', '"bias %"', "the tracking server says no"),
@@ -127,7 +128,9 @@ def test_a_project_without_models_says_what_one_is(toy: Toy) -> None:
         ("lower", 12, 10, -0.2),
         ("higher", 12, 10, 0.2),
         ("higher", -8, -10, 0.2),
-        ("higher", 1, 0, 0.0),
+        ("higher", 1, 0, math.inf),
+        ("lower", 100, 0, -math.inf),
+        ("lower", 0, 0, 0.0),
     ],
 )
 def test_improvement_is_a_share_in_the_metrics_direction(
@@ -135,3 +138,7 @@ def test_improvement_is_a_share_in_the_metrics_direction(
 ) -> None:
     metric = Metric.model_validate({"name": "m", "better": better})
     assert metric.improvement(value, reference) == pytest.approx(gain)
+    difference = metric.improvement(value, reference, "difference")
+    assert difference == pytest.approx(
+        value - reference if better == "higher" else reference - value
+    )

@@ -27,7 +27,7 @@ def test_outside_a_project_the_command_says_what_is_missing(toy: Toy, tmp_path: 
     ("settings", "problem"),
     [
         ('[tool.lifecycle]\npackage = "toy"\ncolour = "red"', "colour is not a setting"),
-        ('[tool.lifecycle]\npackage = "toy"\nengine = "gas"', "embedded, sql, spark"),
+        ('[tool.lifecycle]\npackage = "toy"\nengine = "gas"', "embedded, pandas, sql, spark"),
         ('[tool.lifecycle]\npackage = "toy"\nbranch = ["main"]', "main, development"),
         ('[tool.lifecycle]\npackage = "toy"\ntracking = 3', "tracking = 3"),
         ('[tool.lifecycle]\nbranch = "main"', "package is missing"),
@@ -99,6 +99,9 @@ def test_a_module_that_is_missing_is_named(toy: Toy) -> None:
         ("http://user:sec/ret@host", "http://host"),
         ("sqlite:///mlruns/mlflow.db", "sqlite:///mlruns/mlflow.db"),
         ("http://host:5000", "http://host:5000"),
+        ("postgresql://h/db?user=u&password=s3cret", "postgresql://h/db?..."),
+        ("mssql+pyodbc:///?odbc_connect=DRIVER%3Dx%3BPWD%3Ds3cret", "mssql+pyodbc:///?..."),
+        ("no https://h/data?sig=s3cret: why? a=b", "no https://h/data?...: why? a=b"),
     ],
 )
 def test_an_address_is_shown_without_its_password(address: str, shown: str) -> None:

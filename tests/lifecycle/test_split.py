@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from lifecycle.errors import LifecycleError
-from lifecycle.experiments.model import Split
+from lifecycle.experiments.params import Split
 from lifecycle.experiments.split import folds, holdout, leaks
 
 from tests.lifecycle.toy import Toy
@@ -54,6 +54,16 @@ def test_the_order_of_rows_moves_no_record(rows: pd.DataFrame, policy: str) -> N
     assert held(rows.sort_values("amount"), split(policy)) == expected
 
 
+@pytest.mark.parametrize("policy", POLICIES)
+def test_the_order_of_rows_moves_no_fold(rows: pd.DataFrame, policy: str) -> None:
+    other = rows.sort_values("amount")
+    for one, two in zip(
+        folds(rows, split(policy), KEY), folds(other, split(policy), KEY), strict=True
+    ):
+        for mine, its in zip(one, two, strict=True):
+            assert set(rows["id"].iloc[mine]) == set(other["id"].iloc[its])
+
+
 @pytest.mark.parametrize("policy", ["random", "group"])
 def test_rows_that_are_added_or_removed_move_no_other(rows: pd.DataFrame, policy: str) -> None:
     before, few = held(rows, split(policy)), rows.iloc[:1500]
@@ -69,14 +79,14 @@ def test_the_seed_decides_who_is_held_out(rows: pd.DataFrame, policy: str) -> No
 def test_a_group_is_never_divided(rows: pd.DataFrame) -> None:
     part = holdout(rows, split("group"), KEY)
     assert not set(rows["person"][part]) & set(rows["person"][~part])
-    for train, validate in folds(rows, split("group")):
+    for train, validate in folds(rows, split("group"), KEY):
         assert not set(rows["person"].iloc[train]) & set(rows["person"].iloc[validate])
 
 
 def test_training_never_sees_the_future(rows: pd.DataFrame) -> None:
     part = holdout(rows, split("time"), KEY)
     assert rows["day"][~part].max() < rows["day"][part].min()
-    for train, validate in folds(rows, split("time")):
+    for train, validate in folds(rows, split("time"), KEY):
         assert rows["day"].iloc[train].max() < rows["day"].iloc[validate].min()
 
 
@@ -87,7 +97,7 @@ def test_a_moment_is_never_on_both_sides(rows: pd.DataFrame, moments: int) -> No
     assert 0.2 <= part.mean() <= 0.2 + 1 / moments
     assert tied["day"][~part].max() < tied["day"][part].min()
     if moments > 4:
-        for train, validate in folds(tied, split("time")):
+        for train, validate in folds(tied, split("time"), KEY):
             assert tied["day"].iloc[train].max() < tied["day"].iloc[validate].min()
 
 
@@ -101,7 +111,7 @@ def test_a_row_without_time_or_group_is_refused(rows: pd.DataFrame, policy: str)
 
 @pytest.mark.parametrize("policy", ["random", "group"])
 def test_folds_are_disjoint_and_cover_each_row_once(rows: pd.DataFrame, policy: str) -> None:
-    parts = list(folds(rows, split(policy)))
+    parts = list(folds(rows, split(policy), KEY))
     assert len(parts) == 4
     assert sorted(np.concatenate([validate for _, validate in parts])) == list(range(2000))
     for train, validate in parts:
@@ -110,7 +120,9 @@ def test_folds_are_disjoint_and_cover_each_row_once(rows: pd.DataFrame, policy: 
 
 @pytest.mark.parametrize("policy", POLICIES)
 def test_folds_are_the_same_each_time(rows: pd.DataFrame, policy: str) -> None:
-    for one, other in zip(folds(rows, split(policy)), folds(rows, split(policy)), strict=True):
+    for one, other in zip(
+        folds(rows, split(policy), KEY), folds(rows, split(policy), KEY), strict=True
+    ):
         np.testing.assert_array_equal(one[0], other[0])
         np.testing.assert_array_equal(one[1], other[1])
 
@@ -134,7 +146,7 @@ def test_a_split_that_cannot_be_made_is_refused(
 @pytest.mark.parametrize("policy", POLICIES)
 def test_more_folds_than_there_is_to_divide_are_refused(rows: pd.DataFrame, policy: str) -> None:
     with pytest.raises(LifecycleError, match="the split into 3000 folds"):
-        list(folds(rows, split(policy, folds=3000)))
+        list(folds(rows, split(policy, folds=3000), KEY))
 
 
 def test_a_key_that_the_data_does_not_have_is_refused(rows: pd.DataFrame) -> None:

@@ -14,13 +14,27 @@ from typing import Any
 import pandas as pd
 from lifecycle.cli import main
 from lifecycle.data.catalogue import Dataset
-from lifecycle.data.validate import Report, validate
+from lifecycle.data.report import Report
+from lifecycle.data.validate import validate
 from lifecycle.experiments.model import Model, model
 from lifecycle.project import Project
 from mlflow import MlflowClient
 
 FILES = Path(__file__).parent / "toy_project"
-NEUTRAL = ("LIFECYCLE_DATA_DIR", "LIFECYCLE_DATABASE_URL", "MLFLOW_TRACKING_URI", "SPARK_MASTER")
+NEUTRAL = (
+    "CI",
+    "GITHUB_ACTIONS",
+    "GITHUB_STEP_SUMMARY",
+    "LIFECYCLE_DATA_STORE",
+    "LIFECYCLE_DATA_DIR",
+    "LIFECYCLE_ENGINE",
+    "LIFECYCLE_DATABASE_URL",
+    "LIFECYCLE_CLUSTER",
+    "LIFECYCLE_EXPERIMENT_PREFIX",
+    "LIFECYCLE_REGISTRY_PREFIX",
+    "MLFLOW_TRACKING_URI",
+    "SPARK_MASTER",
+)
 
 
 @dataclass(frozen=True)
@@ -187,9 +201,11 @@ class Toy:
         """The built rows."""
         return pd.read_parquet(self.processed)
 
-    def validated(self, engine: str | None = None, **project: Any) -> Report:
+    def validated(
+        self, engine: str | None = None, sample: int | None = None, **project: Any
+    ) -> Report:
         """The report about the dataset."""
-        return validate(Dataset(replace(self.project, **project), "visits"), engine)
+        return validate(Dataset(replace(self.project, **project), "visits"), engine, sample)
 
 
 def restore(environment: Mapping[str, str]) -> None:

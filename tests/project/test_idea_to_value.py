@@ -69,7 +69,8 @@ def test_a_run_carries_what_it_was_made_from(walk: dict[str, Any], project: Proj
         assert tags["lifecycle.branch"] == "main"
         assert tags["lifecycle.commit"] == project.succeed("git", "rev-parse", "HEAD").strip()
         assert tags["lifecycle.clean"] == "true"
-        assert tags["lifecycle.dataset"] == "claims 1.0.0"
+        assert tags["lifecycle.dataset"] == "claims"
+        assert tags["lifecycle.dataset_version"] == "1.0.0"
         assert re.fullmatch("[0-9a-f]{64}", tags["lifecycle.dataset_digest"])
         assert re.fullmatch("[0-9a-f]{64}", tags["lifecycle.environment"])
         assert run["datasets"] == ["claims"]
@@ -84,7 +85,8 @@ def test_a_registered_model_knows_where_it_comes_from(walk: dict[str, Any]) -> N
     assert version["aliases"] == ["challenger"]
     assert version["inputs"][: len(INPUTS)] == INPUTS
     assert version["outputs"] == ["visits"]
-    assert version["tags"]["lifecycle.dataset"] == "claims 1.0.0"
+    assert version["tags"]["lifecycle.dataset"] == "claims"
+    assert version["tags"]["lifecycle.dataset_version"] == "1.0.0"
     assert version["tags"]["lifecycle.ask"] == "1"
     assert float(version["tags"]["holdout_poisson_deviance"]) > 0
     (run,) = [run for run in walk["registered"]["runs"] if run["id"] == version["run"]]

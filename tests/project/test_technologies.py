@@ -25,4 +25,9 @@ def test_it_can_be_locked(
     assert done.code == 0, done.text
     lock = tomllib.loads((project / "uv.lock").read_text(encoding="utf-8"))
     names = {package["name"] for package in lock["package"]}
+    (mlflow,) = [package["version"] for package in lock["package"] if package["name"] == "mlflow"]
+    plugin = [each["version"] for each in lock["package"] if each["name"] == "azureml-mlflow"]
+    assert bool(plugin) == (answers["tracking"] == "azureml")
+    older = tuple(map(int, mlflow.split("."))) < (3, 16)
+    assert older == bool(plugin), "azureml-mlflow wants an older mlflow"
     assert names - reserved("distributions") - {"claims-pricing", "lifecycle"} == set()

@@ -13,7 +13,7 @@ import pytest
 from tests.template_copy import ROOT, Template
 
 TOOL = Path("tools/lifecycle/src")
-NAMED = re.compile(r"(?:`|\buv run )lifecycle((?: [a-z][a-z0-9_|-]*)+)")
+NAMED = re.compile(r"(?:`|\buv run (?:--group \w+ )?)lifecycle((?: [a-z][a-z0-9_|-]*)+)")
 
 # Asks the tool for the help of each command, and prints those that it does not know.
 ASK_FOR_HELP = """
@@ -28,8 +28,11 @@ for command in sys.argv[1:]:
 
 PROCESS = {"start", "check", "labels register", "protect"}
 DATA = {"new dataset", "new exploration", "data build", "data validate"}
-EXPERIMENTS = {"new model", "experiment run"}
-MODELS = {"model train", "model register", "model promote"}
+DATA |= {f"data {name}" for name in ("schema", "profile", "version", "register", "push", "pull")}
+EXPERIMENTS = {"new model", "doctor"}
+EXPERIMENTS |= {f"experiment {name}" for name in ("run", "compare", "sweep", "reproduce")}
+MODELS = {f"model {name}" for name in ("train", "test", "register", "promote", "rollback")}
+MODELS |= {f"model {name}" for name in ("history", "serve", "score", "profile", "monitor", "card")}
 
 EXPECTED = {
     "process": PROCESS,

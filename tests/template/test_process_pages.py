@@ -15,7 +15,7 @@ from tests.template_copy import Answers, Template
 
 EXPLAINED = [
     *("I1", "I6", "I11", "E5", "B1", "B2", "B3", "B4", "B5", "B6", "B7", "B8", "B9"),
-    *("D9", "X2", "X4"),
+    *("D8", "D9", "X2", "X4"),
 ]
 SECTION = re.compile(r'^<a id="(\w+)"></a>\n\n## (\w+): .+\n\n((?:(?!^<a id=).*\n)+)', re.M)
 BRANCHES = ["main", "development"]

@@ -179,7 +179,10 @@ def list_pulls_of_commit(call: Call) -> Answer:
         if one.pull
         and (one.state == "open" or one.pull.merged_at)
         and sha
-        in {each.sha for each in history.between(repository, *history.ends(repository, one))}
+        in {
+            one.pull.merge_commit_sha,
+            *(each.sha for each in history.between(repository, *history.ends(repository, one))),
+        }
     ]
     return [views.pull(repository, one, whole=False) for one in call.page(found)]
 

@@ -5,6 +5,8 @@ import pandas as pd
 from numpy.typing import NDArray
 from sklearn.metrics import mean_absolute_error, mean_poisson_deviance
 
+BETTER = {"poisson_deviance": "lower", "absolute_error": "lower", "bias": "zero"}
+
 
 def evaluate(visits: pd.Series, predicted: NDArray[np.float64]) -> dict[str, float]:
     """Compare predicted with claimed visits.

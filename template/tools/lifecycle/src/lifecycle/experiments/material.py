@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from lifecycle.data.catalogue import digest
+from lifecycle.data.digest import digest
 from lifecycle.data.schema import key
 from lifecycle.errors import LifecycleError, Refused
 from lifecycle.experiments import split
@@ -54,4 +54,4 @@ def material(model: Model) -> Material:
     found = split.leaks(rows, held, params.split, key(dataset), model.inputs, params.target)
     if found:
         raise Refused(f"{model.name} leaks: {'; '.join(found)}")
-    return Material(rows, held, dataset.version, digest(rows))
+    return Material(rows, held, dataset.version, digest(dataset))

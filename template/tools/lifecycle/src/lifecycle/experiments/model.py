@@ -6,99 +6,19 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
-from typing import TYPE_CHECKING, Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, get_args
 
 from lifecycle.data.catalogue import Dataset, datasets
+from lifecycle.data.change import code
 from lifecycle.errors import LifecycleError
-from lifecycle.project import Project, read_yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from lifecycle.experiments.params import Direction, Params, checked
+from lifecycle.project import Project
+from pydantic import BaseModel
 
 if TYPE_CHECKING:
     import pandas as pd
 
-Content = TypeVar("Content", bound=BaseModel)
 FILES = ("params.yml", "features.py", "train.py", "evaluate.py", "schema.py", "gates.yml")
-
-
-class Strict(BaseModel):
-    """A part of a file in which a misspelt name is an error, not an ignored line."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class Ask(Strict):
-    """The Ask that the model serves: the number of its issue, and its question."""
-
-    issue: int = Field(ge=1)
-    question: str = Field(min_length=1)
-
-
-class Metric(Strict):
-    """What the Ask measures success by; `evaluate` returns it among others."""
-
-    name: str
-    better: Literal["lower", "higher"]
-
-    def improvement(self, value: float, reference: float) -> float:
-        """How much better `value` is than `reference`, as a share of `reference` (0.05 is 5 %)."""
-        gain = value - reference if self.better == "higher" else reference - value
-        return gain / abs(reference) if reference else 0.0
-
-
-class Criterion(Strict):
-    """How much is enough to be valuable: a share by which the baseline must be improved on."""
-
-    improvement: float = Field(gt=0)
-
-
-class DatasetVersion(Strict):
-    """The dataset that the model is made from, and the version that this was written for."""
-
-    name: str
-    version: str = Field(pattern=r"^\d+\.\d+\.\d+$")
-
-
-class Split(Strict):
-    """How records are divided: the policy, not a line of code.
-
-    Attributes:
-        policy: `random` by the dataset's key, `group` so that what belongs together stays
-            together, `time` so that the future is never seen.
-        by: the column of the group or the time.
-        holdout: share of records (or of groups, or the latest) that no experiment sees.
-        folds: number of parts that experiments are cross-validated on.
-        seed: makes the division repeatable.
-    """
-
-    policy: Literal["random", "group", "time"]
-    by: str | None = None
-    holdout: float = Field(gt=0, lt=1)
-    folds: int = Field(ge=2)
-    seed: int = Field(ge=0, lt=10**15)
-
-    @model_validator(mode="after")
-    def _needs_a_column(self) -> "Split":
-        if (self.policy == "random") != (self.by is None):
-            needs = "takes no column" if self.by else "needs the column to split"
-            raise ValueError(f"policy {self.policy} {needs} by")
-        return self
-
-
-class Params(Strict):
-    """What stands in `params.yml`. The first candidate is the baseline."""
-
-    ask: Ask
-    metric: Metric
-    criterion: Criterion
-    dataset: DatasetVersion
-    target: str
-    split: Split
-    candidates: dict[str, dict[str, Any]] = Field(min_length=1)
-
-    @property
-    def baseline(self) -> str:
-        """Name of the candidate that the others are compared with."""
-        return next(iter(self.candidates))
 
 
 @dataclass(frozen=True)
@@ -134,12 +54,33 @@ class Model:
         return dataset
 
     @property
+    def files(self) -> dict[str, Path]:
+        """The Python files that it may be made by: its own, and what models of the package share.
+
+        Its own are named as in its folder, the others with the package before them.
+        """
+        found, source = {}, self.project.source
+        for path in sorted(source.rglob("*.py")):
+            place = path.relative_to(source)
+            other = place.parts[0] == "datasets" or (place.parts[0] == "models" and place.parts[2:])
+            if path.is_relative_to(self.folder):
+                found[path.relative_to(self.folder).as_posix()] = path
+            elif not other:
+                found[f"{source.name}/{place.as_posix()}"] = path
+        return found
+
+    @property
     def code(self) -> str:
         """SHA-256 of its Python files, so that a run knows the code that it was made with."""
         total = hashlib.sha256()
-        for path in sorted(self.folder.glob("*.py")):
-            total.update(path.name.encode() + b"\0" + path.read_bytes())
+        for name, path in self.files.items():
+            total.update(f"{name}\0{len(content := path.read_bytes())}\0".encode() + content)
         return total.hexdigest()
+
+    @property
+    def judge(self) -> str:
+        """SHA-256 of what `evaluate.py` does: figures of another one cannot be compared."""
+        return code((self.folder / "evaluate.py").read_text(encoding="utf-8"))
 
     def module(self, file: str) -> ModuleType:
         """One of its Python files, imported."""
@@ -155,32 +96,110 @@ class Model:
     @property
     def inputs(self) -> list[str]:
         """Columns that the model predicts from: the fields of `Request` in `schema.py` (M2)."""
-        request = getattr(self.module("schema"), "Request", None)
-        if not (isinstance(request, type) and issubclass(request, BaseModel)):
-            raise LifecycleError(f"{self.folder / 'schema.py'} has no pydantic model Request")
-        return list(request.model_fields)
+        return self._fields("Request")
 
-    def fit(self, candidate: str, rows: "pd.DataFrame") -> Any:
-        """A candidate trained on `rows`: whatever `train` returns, with a method `predict`."""
-        with self.project.running(f"{self.name}: train {candidate}"):
-            return self.function("train")(
-                rows[self.inputs], rows[self.params.target], self.params.candidates[candidate]
+    @property
+    def outputs(self) -> list[str]:
+        """What it predicts: the fields of `Response` in `schema.py` (M2)."""
+        return self._fields("Response")
+
+    def _fields(self, name: str) -> list[str]:
+        kind = getattr(self.module("schema"), name, None)
+        if not (isinstance(kind, type) and issubclass(kind, BaseModel) and kind.model_fields):
+            raise LifecycleError(f"{self.folder / 'schema.py'} has no pydantic model {name}")
+        return list(kind.model_fields)
+
+    @property
+    def better(self) -> dict[str, Direction]:
+        """Which way each metric is better: `BETTER` in `evaluate.py`, and the Ask's own metric.
+
+        Raises:
+            LifecycleError: a direction is none, or is another one than `params.yml` says.
+        """
+        where, metric = f"{self.folder / 'evaluate.py'}: BETTER", self.params.metric
+        stated = getattr(self.module("evaluate"), "BETTER", {})
+        known = get_args(Direction)
+        if not isinstance(stated, Mapping):
+            raise LifecycleError(f"{where} must be a dict of metrics to {', '.join(known)}")
+        for name, direction in stated.items():
+            if direction not in known:
+                raise LifecycleError(
+                    f"{where} says {direction!r:.40} of {name}; it can be {', '.join(known)}"
+                )
+        if stated.get(metric.name, metric.better) != metric.better:
+            raise LifecycleError(
+                f"{where} says that {stated[metric.name]} {metric.name} is better, params.yml "
+                f"that {metric.better} is; make them agree"
             )
+        return {**stated, metric.name: metric.better}
+
+    def fit(
+        self, candidate: str, rows: "pd.DataFrame", settings: Mapping[str, Any] | None = None
+    ) -> Any:
+        """A candidate trained on `rows`, with other `settings` than in `params.yml` if given.
+
+        Returns:
+            Whatever `train` returns: what has a method `predict`, or is a function of a data frame.
+        """
+        chosen = self.params.candidates[candidate] if settings is None else settings
+        with self.project.running(f"{self.name}: train {candidate}"):
+            return self.function("train")(rows[self.inputs], rows[self.params.target], chosen)
+
+    def predict(self, estimator: Any, rows: "pd.DataFrame") -> "pd.DataFrame":
+        """What the estimator predicts for `rows`: a column for each field of `Response`.
+
+        Raises:
+            LifecycleError: it cannot predict, or what it predicts does not fit `Response`.
+        """
+        import pandas as pd
+
+        fields, kind = self.outputs, type(estimator).__name__
+        ask = getattr(estimator, "predict", estimator)
+        if not callable(ask):
+            raise LifecycleError(
+                f"{self.folder / 'train.py'}: train returned {kind}, which has no predict(frame) "
+                "and is no function"
+            )
+        with self.project.running(f"{self.name}: predict"):
+            answer = ask(rows[self.inputs])
+        where = f"{self.name}: {kind} predicts"
+        if isinstance(answer, pd.DataFrame):
+            absent = [name for name in fields if name not in answer]
+            if absent:
+                raise LifecycleError(
+                    f"{where} no {', '.join(absent)}, which Response in schema.py has"
+                )
+            answer = answer[fields]
+        try:
+            frame = pd.DataFrame(answer)
+        except (TypeError, ValueError) as error:
+            raise LifecycleError(f"{where} no table: {' '.join(str(error).split())}") from None
+        if frame.shape != (len(rows), len(fields)):
+            raise LifecycleError(
+                f"{where} {frame.shape[0]:,} rows of {frame.shape[1]} for {len(rows):,} rows; "
+                f"Response in schema.py has {', '.join(fields)}"
+            )
+        return frame.set_axis(fields, axis=1).set_axis(rows.index, axis=0)
 
     def score(self, estimator: Any, rows: "pd.DataFrame") -> dict[str, float]:
         """The metrics that `evaluate` returns for predictions on `rows`.
 
+        Where `Response` has one field, `evaluate` is given its values, otherwise the data frame.
+
         Raises:
             LifecycleError: the Ask's metric is not among them, or one is not a number.
         """
+        frame, fields = self.predict(estimator, rows), self.outputs
+        predicted = frame[fields[0]].to_numpy() if len(fields) == 1 else frame
+        better = self.better  # a direction that contradicts params.yml is said before figures are
         with self.project.running(f"{self.name}: evaluate"):
-            predicted = estimator.predict(rows[self.inputs])
             metrics = self.function("evaluate")(rows[self.params.target], predicted)
         where = f"{self.folder / 'evaluate.py'}: evaluate"
-        if not isinstance(metrics, Mapping) or self.params.metric.name not in metrics:
-            raise LifecycleError(
-                f"{where} must return a dict with the metric {self.params.metric.name!r}"
-            )
+        if not isinstance(metrics, Mapping):
+            metrics = {}
+        absent = [name for name in better if name not in metrics]
+        if absent:
+            raise LifecycleError(f"{where} must return a dict with the metric {', '.join(absent)}")
         try:
             found = {str(name): float(value) for name, value in metrics.items()}
         except (TypeError, ValueError) as error:
@@ -212,20 +231,3 @@ def model(project: Project, name: str | None = None) -> Model:
     if missing:
         raise LifecycleError(f"{folder / name} has no {', '.join(missing)}")
     return Model(project, name, checked(Params, folder / name / "params.yml"))
-
-
-def checked(kind: type[Content], path: Path) -> Content:
-    """The content of a YAML file as `kind`.
-
-    Raises:
-        LifecycleError: one line for each value that is not what it should be.
-    """
-    try:
-        return kind.model_validate(read_yaml(path))
-    except ValidationError as error:
-        problems = "; ".join(
-            f"{'.'.join(map(str, problem['loc'])) or 'file'}: {problem['msg']}, "
-            f"not {problem['input']!r:.40}"
-            for problem in error.errors()
-        )
-        raise LifecycleError(f"{path}: {problems}") from None

@@ -1,14 +1,22 @@
 """Running an experiment: every candidate on the same folds, baseline first, each a tracked run."""
 
 import statistics
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
+from lifecycle.data.schema import key
 from lifecycle.errors import LifecycleError
 from lifecycle.experiments import split
+from lifecycle.experiments.assumptions import Outcome, outcome
 from lifecycle.experiments.material import Material, material
 from lifecycle.experiments.model import Model
-from lifecycle.experiments.tracking import Tracking
+from lifecycle.experiments.tracking import Record, Tracking
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+Scores = list[dict[str, float]]  # the metrics of each fold
 
 
 @dataclass(frozen=True)
@@ -29,18 +37,21 @@ class Experiment:
         model: what is tried.
         data: the rows; only the development part is looked at.
         tracking: where each attempt is recorded.
+        assumptions: what became of the assumptions about the data (E4).
         issue: number of the Experiment issue that the attempts belong to (E2), if there is one.
     """
 
     model: Model
     data: Material
     tracking: Tracking
+    assumptions: Outcome
     issue: int | None = None
 
     @classmethod
     def prepare(cls, model: Model, issue: int | None = None) -> "Experiment":
-        """Read and divide the data, and reach the tracking server."""
-        return cls(model, material(model), Tracking.open(model.project), issue)
+        """Read and divide the data, check what is assumed of it, reach the tracking server."""
+        data, tracking = material(model), Tracking.open(model.project)
+        return cls(model, data, tracking, outcome(model), issue)
 
     def candidates(self, names: Sequence[str] | None = None) -> list[str]:
         """The candidates called `names`, or all; the baseline comes first and is always there.
@@ -60,20 +71,44 @@ class Experiment:
 
     def attempt(self, candidate: str) -> Attempt:
         """Cross-validate one candidate, and record it as a run."""
-        params = self.model.params
-        metric = params.metric.name
-        tags = {"lifecycle.kind": "experiment", "lifecycle.ask": str(params.ask.issue)}
-        if self.issue is not None:
-            tags["lifecycle.issue"] = str(self.issue)
-        with self.tracking.run(self.model, self.data, candidate, tags) as record:
-            rows = self.data.development
-            scores = [
-                self.model.score(self.model.fit(candidate, rows.iloc[train]), rows.iloc[validate])
-                for train, validate in split.folds(rows, params.split)
-            ]
-            means = {name: statistics.fmean(score[name] for score in scores) for name in scores[0]}
-            deviation = statistics.stdev(score[metric] for score in scores)
-            record.metrics({**means, f"{metric}_deviation": deviation})
-            for fold, score in enumerate(scores):
-                record.metrics({f"fold_{metric}": score[metric]}, step=fold)
-        return Attempt(candidate, record.identifier, means, deviation)
+        metric, tags = self.model.params.metric.name, self.tags("experiment")
+        with self.tracking.run(self.model, self.data, candidate, tags, issue=self.issue) as run:
+            scores = cross_validated(self.model, self.data.development, candidate)
+            record(run, scores, metric)
+        means = mean(scores)
+        return Attempt(candidate, run.identifier, means, _deviation(scores, metric))
+
+    def tags(self, kind: str) -> dict[str, str]:
+        """What all runs of the experiment carry beside what they are made from."""
+        return {"lifecycle.kind": kind, "lifecycle.assumptions": self.assumptions.tag}
+
+
+def cross_validated(
+    model: Model, rows: "pd.DataFrame", candidate: str, settings: Mapping[str, Any] | None = None
+) -> Scores:
+    """The metrics of a candidate on each fold of `rows`, fitted on the others (E3)."""
+    return [
+        model.score(model.fit(candidate, rows.iloc[train], settings), rows.iloc[validate])
+        for train, validate in split.folds(rows, model.params.split, key(model.dataset))
+    ]
+
+
+def mean(scores: Scores) -> dict[str, float]:
+    """The mean of each metric over the folds."""
+    return {name: statistics.fmean(score[name] for score in scores) for name in scores[0]}
+
+
+def figures(scores: Scores, metric: str) -> dict[str, float]:
+    """What a run records of its folds: all means, and the scatter of the Ask's metric."""
+    return {**mean(scores), f"{metric}_deviation": _deviation(scores, metric)}
+
+
+def record(run: Record, scores: Scores, metric: str) -> None:
+    """Record the figures, and the Ask's metric of each fold."""
+    run.metrics(figures(scores, metric))
+    for fold, score in enumerate(scores):
+        run.metrics({f"fold_{metric}": score[metric]}, step=fold)
+
+
+def _deviation(scores: Scores, metric: str) -> float:
+    return statistics.stdev(score[metric] for score in scores)

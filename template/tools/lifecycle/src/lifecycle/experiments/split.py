@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from lifecycle.errors import LifecycleError
-from lifecycle.experiments.model import Split
+from lifecycle.experiments.params import Split
 
 AGREEING = 30  # rows at least, before an input is said to follow the target
 
@@ -29,8 +29,6 @@ def holdout(rows: "pd.DataFrame", split: Split, key: Sequence[str]) -> "NDArray[
     Raises:
         LifecycleError: a column is missing, or one of the two parts would be empty.
     """
-    import numpy as np
-    import pandas as pd
     from pandas.api.types import is_datetime64_any_dtype, is_numeric_dtype
 
     by = [split.by] if split.by else list(key)
@@ -53,9 +51,7 @@ def holdout(rows: "pd.DataFrame", split: Split, key: Sequence[str]) -> "NDArray[
         first = later.index[int((later < split.holdout).sum())]
         part = (rows[split.by] >= first).to_numpy(dtype=bool)
     else:
-        hashed = pd.util.hash_pandas_object(rows[by], index=False).to_numpy()
-        seeded = pd.util.hash_array(hashed ^ np.uint64(split.seed))  # pandas' own key skips numbers
-        part = seeded / 2**64 < split.holdout
+        part = _hashed(rows, by, split) / 2**64 < split.holdout
     if part.all() or not part.any():
         raise LifecycleError(
             f"the split leaves {part.sum():,} of {len(rows):,} rows in the holdout; there are too "
@@ -65,9 +61,9 @@ def holdout(rows: "pd.DataFrame", split: Split, key: Sequence[str]) -> "NDArray[
 
 
 def folds(
-    rows: "pd.DataFrame", split: Split
+    rows: "pd.DataFrame", split: Split, key: Sequence[str]
 ) -> "Iterator[tuple[NDArray[np.intp], NDArray[np.intp]]]":
-    """Positions of the training and the validation rows of each fold.
+    """Positions of the training and the validation rows of each fold, whatever their order is.
 
     Raises:
         LifecycleError: there are fewer groups or rows than folds.
@@ -80,7 +76,9 @@ def folds(
             parts = GroupKFold(split.folds, shuffle=True, random_state=split.seed % 2**32)
             yield from parts.split(rows, groups=rows[split.by])
         elif split.policy == "random":
-            yield from KFold(split.folds, shuffle=True, random_state=split.seed % 2**32).split(rows)
+            order = np.argsort(_hashed(rows, key, split), kind="stable")
+            for train, validate in KFold(split.folds).split(order):
+                yield np.sort(order[train]), np.sort(order[validate])
         else:
             times = np.sort(rows[split.by].unique())  # a moment is never on both sides
             for train, validate in TimeSeriesSplit(split.folds).split(times):
@@ -119,6 +117,15 @@ def leaks(
     if split.policy == "time" and rows[split.by][~part].max() > rows[split.by][part].min():
         found.append(f"training data is later than holdout data by {split.by}")
     return found
+
+
+def _hashed(rows: "pd.DataFrame", by: Sequence[str], split: Split) -> "NDArray[np.uint64]":
+    """A number for each row that depends on these columns and the seed alone."""
+    import numpy as np
+    import pandas as pd
+
+    hashed = pd.util.hash_pandas_object(rows[[*by]], index=False).to_numpy()
+    return pd.util.hash_array(hashed ^ np.uint64(split.seed))  # pandas' own key skips numbers
 
 
 def _on_both_sides(rows: "pd.DataFrame", part: "NDArray[np.bool_]", names: list[str]) -> int:

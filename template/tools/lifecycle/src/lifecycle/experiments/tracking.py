@@ -1,20 +1,20 @@
-"""Where runs are recorded, and what every run records of how it was made (E1, G3, V1)."""
+"""Where runs are recorded: a file, a server or a workspace, by configuration alone (E1, G3)."""
 
-import hashlib
 import logging
 import os
-import platform
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from importlib.metadata import entry_points
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lifecycle.errors import LifecycleError
 from lifecycle.experiments.material import Material
 from lifecycle.experiments.model import Model
-from lifecycle.project import Project, git, redacted
+from lifecycle.experiments.provenance import facts, parameters
+from lifecycle.project import Project, redacted
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -39,6 +39,10 @@ class Record:
         for name, value in values.items():
             self.client.set_tag(self.identifier, name, value)
 
+    def end(self, status: str) -> None:
+        """Close the run: FINISHED, FAILED or KILLED."""
+        self.client.set_terminated(self.identifier, status)
+
 
 @dataclass(frozen=True)
 class Tracking:
@@ -55,7 +59,7 @@ class Tracking:
             LifecycleError: its address is not known, or it does not answer.
         """
         address = uri(project)
-        os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+        _plugged(address)
         os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
         os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "30")
         os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
@@ -67,13 +71,15 @@ class Tracking:
         for chatty in ("alembic", "mlflow.utils.environment"):  # uv's environments have no pip
             logging.getLogger(chatty).setLevel(logging.ERROR)
         local = address.startswith("sqlite:///")
+        registry = registry_uri(address)
         mlflow.set_tracking_uri(address)
-        mlflow.set_registry_uri(address)
+        mlflow.set_registry_uri(registry)
         for left in (2, 1, 0):
             try:
                 if local:
                     (project.root / "mlruns").mkdir(exist_ok=True)
-                client = mlflow.MlflowClient(address, address)
+                _asked(address)
+                client = mlflow.MlflowClient(address, registry)
                 client.search_experiments(max_results=1)
                 break
             except Exception as error:  # the client passes on whatever its transport raises
@@ -86,55 +92,105 @@ class Tracking:
                 ) from error
         return cls(project, client)
 
+    def named(self, name: str) -> str:
+        """The name that the experiment `name` has in MLflow.
+
+        What stands before it is `LIFECYCLE_EXPERIMENT_PREFIX`. Databricks takes only the path of a
+        place in its workspace, which is `/Shared/` and the project's package by default.
+        """
+        prefix = os.environ.get("LIFECYCLE_EXPERIMENT_PREFIX", "")
+        if not prefix and uri(self.project).startswith("databricks"):
+            prefix = f"/Shared/{self.project.package}-"
+        return prefix + name
+
     def experiment(self, name: str) -> str:
-        """Identifier of the MLflow experiment called `name`, made if there is none."""
+        """Identifier of the MLflow experiment that is `named` so, made if there is none."""
+        from mlflow.exceptions import MlflowException
+
+        name = self.named(name)
         found = self.client.get_experiment_by_name(name)
         if found is not None:
             return str(found.experiment_id)
         folder = None
         if uri(self.project).startswith("sqlite:///"):
             folder = (self.project.root / "mlruns" / "artifacts" / name).as_uri()
-        return str(self.client.create_experiment(name, artifact_location=folder))
+        try:
+            return str(self.client.create_experiment(name, artifact_location=folder))
+        except MlflowException:  # somebody else made it a moment ago, or it is an error
+            found = self.client.get_experiment_by_name(name)
+            if found is None:
+                raise
+            return str(found.experiment_id)
+
+    def begin(
+        self,
+        model: Model,
+        data: Material,
+        candidate: str,
+        tags: Mapping[str, str],
+        *,
+        settings: Mapping[str, Any] | None = None,
+        issue: int | None = None,
+        name: str | None = None,
+    ) -> Record:
+        """A new run that says what it is made from; whoever begins it ends it.
+
+        Args:
+            model: what is tried or trained.
+            data: what it is made from.
+            candidate: of `params.yml`.
+            tags: more facts, `lifecycle.kind` among them.
+            settings: of the candidate, where they are others than in `params.yml`.
+            issue: number of the run's issue, where the branch is not named for it.
+            name: of the run, the candidate's by default.
+        """
+        from lifecycle.experiments.assumptions import outcome
+        from lifecycle.experiments.environment import version
+        from mlflow.entities import Dataset, DatasetInput, Param
+
+        chosen = model.params.candidates[candidate] if settings is None else settings
+        stated = {
+            **facts(model, data, candidate, chosen, issue),
+            "lifecycle.environment_version": version(self),
+            **tags,
+        }
+        if "lifecycle.assumptions" not in stated:
+            stated["lifecycle.assumptions"] = outcome(model).tag
+        experiment = self.experiment(model.name)
+        started = self.client.create_run(experiment, run_name=name or candidate, tags=stated)
+        record = Record(self.client, str(started.info.run_id))
+        dataset = Dataset(
+            name=model.params.dataset.name,
+            digest=data.digest[:DIGEST],
+            source_type="local",
+            source=str(model.dataset.processed),
+        )
+        with ending(record):
+            given = [Param(*pair) for pair in parameters(model, candidate, settings).items()]
+            self.client.log_batch(record.identifier, params=given)
+            self.client.log_inputs(record.identifier, [DatasetInput(dataset, [])])
+        return record
 
     @contextmanager
     def run(
-        self, model: Model, data: Material, candidate: str, tags: Mapping[str, str]
+        self, model: Model, data: Material, candidate: str, tags: Mapping[str, str], **more: Any
     ) -> Iterator[Record]:
-        """Record a candidate's run: what it is made from first, its end whatever happens."""
-        from mlflow.entities import Dataset, DatasetInput, Param
-
-        facts = {
-            "lifecycle.model": model.name,
-            "lifecycle.candidate": candidate,
-            "lifecycle.dataset": f"{model.params.dataset.name} {data.version}",
-            "lifecycle.dataset_digest": data.digest,
-            "lifecycle.code": model.code,
-            **provenance(self.project),
-            **tags,
-        }
+        """Record a run from its beginning (`begin`) to its end, whatever happens."""
         with answering():
-            started = self.client.create_run(
-                self.experiment(model.name), run_name=candidate, tags=facts
-            )
-            identifier = str(started.info.run_id)
-            try:
-                self.client.log_batch(
-                    identifier,
-                    params=[Param(*pair) for pair in parameters(model, candidate).items()],
-                )
-                dataset = Dataset(
-                    name=model.params.dataset.name,
-                    digest=data.digest[:DIGEST],
-                    source_type="local",
-                    source=str(model.dataset.processed),
-                )
-                self.client.log_inputs(identifier, [DatasetInput(dataset, [])])
-                yield Record(self.client, identifier)
-            except BaseException as error:
-                interrupted = isinstance(error, KeyboardInterrupt)
-                self.client.set_terminated(identifier, "KILLED" if interrupted else "FAILED")
-                raise
-            self.client.set_terminated(identifier, "FINISHED")
+            record = self.begin(model, data, candidate, tags, **more)
+            with ending(record):
+                yield record
+            record.end("FINISHED")
+
+
+@contextmanager
+def ending(record: Record) -> Iterator[None]:
+    """End the run as failed or killed when the block does not come to its end."""
+    try:
+        yield
+    except BaseException as error:
+        record.end("KILLED" if isinstance(error, KeyboardInterrupt) else "FAILED")
+        raise
 
 
 @contextmanager
@@ -171,6 +227,57 @@ def uri(project: Project) -> str:
     )
 
 
+def registry_uri(address: str) -> str:
+    """Where models are registered: beside the runs; with Databricks, in its Unity Catalog."""
+    stated = os.environ.get("MLFLOW_REGISTRY_URI")
+    if stated:
+        return stated
+    if address == "databricks" or address.startswith("databricks://"):
+        return address.replace("databricks", "databricks-uc", 1)
+    return address
+
+
+def registered(project: Project, name: str) -> str:
+    """The name that a model has in the registry.
+
+    Unity Catalog wants three parts: `LIFECYCLE_REGISTRY_PREFIX`, which is a catalog and a
+    schema such as `main.pricing`, and the model's own name.
+
+    Raises:
+        LifecycleError: the prefix is not set, and the registry needs it.
+    """
+    prefix = os.environ.get("LIFECYCLE_REGISTRY_PREFIX", "")
+    if registry_uri(uri(project)).startswith("databricks-uc") and prefix.count(".") != 1:
+        raise LifecycleError(
+            f"{name} needs a catalog and a schema in Unity Catalog; write them in .env: "
+            "LIFECYCLE_REGISTRY_PREFIX=catalog.schema"
+        )
+    return f"{prefix}.{name}" if prefix and not name.startswith(f"{prefix}.") else name
+
+
+def _plugged(address: str) -> None:
+    """Say which package brings the scheme of an address to MLflow, if it is not there.
+
+    Raises:
+        LifecycleError: it is AzureML's, and its package is not installed.
+    """
+    if address.startswith("azureml:") and not entry_points(
+        group="mlflow.tracking_store", name="azureml"
+    ):
+        raise LifecycleError(
+            f"tracking at {redacted(address)[:60]} needs the package azureml-mlflow; the answer "
+            "tracking: azureml brings it: uvx copier update --data tracking=azureml, then uv sync"
+        )
+
+
+def _asked(address: str) -> None:
+    """Connect to a database once, and raise what it says: MLflow asks for a minute and a half."""
+    if address.startswith(("postgresql", "mysql")):
+        from sqlalchemy import create_engine
+
+        create_engine(address, connect_args={"connect_timeout": 5}).connect().close()
+
+
 def look(project: Project) -> str:
     """The command or the address that shows the runs to a person."""
     address = uri(project)
@@ -180,43 +287,3 @@ def look(project: Project) -> str:
             file = file.relative_to(project.root)
         return f"uv run mlflow ui --backend-store-uri sqlite:///{file.as_posix()}"
     return redacted(address)
-
-
-def provenance(project: Project) -> dict[str, str]:
-    """Tags that say what a run was made from: commit, branch, clean or not (B10), environment.
-
-    A folder without git, or a repository without a commit, is said to be that.
-    """
-    commit = git(project, "rev-parse", "HEAD")
-    changes = git(project, "status", "--porcelain")
-    lock = project.root / "uv.lock"
-    return {
-        "lifecycle.commit": commit or "none",
-        "lifecycle.branch": git(project, "branch", "--show-current") or "none",
-        "lifecycle.clean": "true" if commit and changes == "" else "false",
-        "lifecycle.environment": (
-            hashlib.sha256(lock.read_bytes()).hexdigest() if lock.is_file() else "not locked"
-        ),
-        "lifecycle.python": platform.python_version(),
-    }
-
-
-def parameters(model: Model, candidate: str) -> dict[str, str]:
-    """What a run of the candidate records of `params.yml`: its own part, and the split."""
-    return flattened(
-        {
-            "candidate": model.params.candidates[candidate],
-            "split": model.params.split.model_dump(exclude_none=True),
-        }
-    )
-
-
-def flattened(values: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
-    """Nested parameters as MLflow keeps them: one text a name, levels joined by dots."""
-    flat: dict[str, str] = {}
-    for name, value in values.items():
-        if isinstance(value, Mapping):
-            flat |= flattened(value, f"{prefix}{name}.")
-        else:
-            flat[f"{prefix}{name}"] = str(value)
-    return flat

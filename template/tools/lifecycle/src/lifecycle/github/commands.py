@@ -22,6 +22,8 @@ def attach(app: typer.Typer) -> None:
     app.command()(issue_check)
     app.command()(protect)
     app.add_typer(labels, name="labels")
+    for of_a_workflow in (merged, propose, tell):
+        app.command(hidden=True)(of_a_workflow)
 
 
 @labels.callback()
@@ -154,6 +156,46 @@ def protect() -> None:
 
     project = Project.find()
     table(["rule", "now"], [list(row) for row in carry_out(connect(project), project.branch)])
+
+
+def merged(commit: Annotated[str, typer.Argument(help="Of the collaboration branch.")]) -> None:
+    """Print the number of the Model issue whose branch was merged as a commit, if one was."""
+    from lifecycle.github.client import connect
+    from lifecycle.github.proposal import released_for
+    from lifecycle.project import Project
+
+    typer.echo(released_for(connect(Project.find()), commit) or "")
+
+
+def propose(
+    folder: Annotated[Path, typer.Argument(help="What `lifecycle model watch` wrote.")],
+) -> None:
+    """Ask people for a retraining of each model that moved: an issue and a pull request (M10)."""
+    from lifecycle.console import say
+    from lifecycle.github.client import connect
+    from lifecycle.github.proposal import propose as ask
+    from lifecycle.project import Project
+
+    project = Project.find()
+    for file in sorted(folder.glob("*.json")):
+        for line in ask(connect(project), project.branch, file):
+            say(line)
+
+
+def tell(
+    folder: Annotated[
+        Path, typer.Argument(help="What `lifecycle model release` or `deploy` wrote.")
+    ],
+    issue: Annotated[int, typer.Argument(help="Of the Model issue.", min=1)],
+) -> None:
+    """Comment the figures of a release on its issue (M8, L5)."""
+    from lifecycle.console import say
+    from lifecycle.github.client import connect
+    from lifecycle.github.proposal import tell as comment
+    from lifecycle.project import Project
+
+    for line in comment(connect(Project.find()), folder, issue):
+        say(line)
 
 
 def _event() -> dict[str, Any]:

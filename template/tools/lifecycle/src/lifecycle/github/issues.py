@@ -4,11 +4,11 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from lifecycle.errors import LifecycleError
-from lifecycle.github.branches import parse
+from lifecycle.github.branches import Branch, parse
 from lifecycle.github.check import Judged, check, look_up, page, publish
 from lifecycle.github.client import Repository
 from lifecycle.github.forms import fields, links
-from lifecycle.github.model import Issue, issue_of, pull_request_of
+from lifecycle.github.model import Issue, PullRequest, issue_of, pull_request_of
 from lifecycle.github.policy import Finding, link_findings, linked
 
 MARK = "<!-- lifecycle: links -->"
@@ -32,7 +32,7 @@ def check_links(repository: Repository, number: int, branch: str) -> list[Findin
     look_up(repository, linked(issue, repository.name), known)
     found = [*link_findings(issue, known, repository.name), *_same_version(repository, issue)]
     said = [
-        comment for comment in repository.pages(f"/issues/{number}/comments") if _is_ours(comment)
+        comment for comment in repository.pages(f"/issues/{number}/comments") if is_ours(comment)
     ]
     text = _text(found, page(repository.name, branch, found[0].rule)) if found else None
     for comment in said[1:] if text else said:
@@ -86,21 +86,25 @@ def naming(repository: Repository, number: int) -> list[int]:
 def keep(repository: Repository, number: int) -> str | None:
     """Note on the issue where the work of a closed, unmerged branch stays findable (B4).
 
+    An experiment's that was merged into a model's branch is closed instead.
+
     GitHub keeps the head of a pull request when its branch is deleted. After an exploration, the
     note also asks for what must end in the docs (X4). It is written once.
 
     Returns:
-        What was noted, or None where there is nothing to note.
+        What was done, or None where there is nothing to do.
     """
     pull = repository.pull_request(number)
     branch = parse(pull.head)
-    if pull.state == "open" or pull.merged or branch is None or pull.fork:
+    if pull.state == "open" or branch is None or pull.fork:
         return None
+    if pull.merged:
+        return _ended(repository, pull, branch)
     if branch.kind not in ("Explore", "Experiment"):
         return None
     mark = f"<!-- lifecycle: kept {number} {pull.sha} -->"
     there = repository.pages(f"/issues/{branch.issue}/comments")
-    if any(_is_ours(comment, mark) for comment in there):
+    if any(is_ours(comment, mark) for comment in there):
         return None
     text = (
         f"{mark}\nThe branch `{pull.head}` ended at {pull.sha}, unmerged. The commit stays with "
@@ -113,6 +117,16 @@ def keep(repository: Repository, number: int) -> str | None:
         )
     repository.ask("POST", f"/issues/{branch.issue}/comments", {"body": text})
     return f"#{branch.issue}: {pull.head} ended at {pull.sha}"
+
+
+def _ended(repository: Repository, pull: PullRequest, branch: Branch) -> str | None:
+    """Close an experiment that was merged into a model's branch, which GitHub does not (B6)."""
+    if branch.kind != "Experiment" or not pull.base.startswith("model/"):
+        return None
+    if repository.issue(branch.issue).state != "open":
+        return None
+    repository.ask("PATCH", f"/issues/{branch.issue}", {"state": "closed"})
+    return f"#{branch.issue} is closed: {pull.head} was merged into {pull.base}"
 
 
 def _same_version(repository: Repository, issue: Issue) -> Iterator[Finding]:
@@ -141,7 +155,7 @@ def _named(issue: Issue | None, repository: str) -> Iterable[int]:
     return [n for link in links(issue.kind, issue.body, repository) for n in link.numbers]
 
 
-def _is_ours(comment: Mapping[str, Any], mark: str = MARK) -> bool:
+def is_ours(comment: Mapping[str, Any], mark: str = MARK) -> bool:
     """Whether we wrote it: anybody can write the mark, so the author must be one of the team."""
     trusted = (comment["user"] or {}).get("type") == "Bot" or comment["author_association"] in OURS
     return trusted and str(comment["body"]).startswith(mark)

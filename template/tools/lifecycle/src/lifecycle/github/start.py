@@ -34,10 +34,18 @@ class Issues(Protocol):
 
 def start(number: Annotated[int, typer.Argument(help="Number of the issue.", min=1)]) -> None:
     """Go to the branch of an issue: its own, or a new one, once similar work was shown."""
+    from lifecycle.console import say
     from lifecycle.github.client import connect
+    from lifecycle.github.handover import hand_over
 
     project = Project.find()
-    begin(project, connect(project), number)
+    repository = connect(project)
+    begin(project, repository, number)
+    issue = repository.issue(number)
+    if issue.kind == "Model":
+        branch = _git(project, "branch", "--show-current")
+        for said in hand_over(repository, issue, branch, project.branch):
+            say(said)
 
 
 def begin(project: Project, github: Issues, number: int) -> None:

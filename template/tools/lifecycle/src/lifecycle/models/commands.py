@@ -1,18 +1,26 @@
-"""`lifecycle model`: train, register and promote."""
+"""`lifecycle model`: train, test, register, promote, and the way back."""
 
-from typing import TYPE_CHECKING, Annotated
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
+from lifecycle.errors import LifecycleError
 
 if TYPE_CHECKING:
     from lifecycle.experiments.model import Model
     from lifecycle.models.gates import Verdict
+    from lifecycle.models.registry import Registry, Release
+    from lifecycle.project import Project
 
 app = typer.Typer(help="Train a model, register it, make it the champion.", no_args_is_help=True)
 
 Name = Annotated[
     str | None, typer.Argument(metavar="MODEL", help="May be left out if there is only one.")
 ]
+
+Why = Annotated[str, typer.Option(help="The reason, kept in the audit trail.")]
+Issue = Annotated[int | None, typer.Option(help="Number of the issue it is done for.", min=1)]
 
 
 @app.command()
@@ -36,41 +44,371 @@ def train(
     say(f"run {trained.run}; next: uv run lifecycle model register {model.name}")
 
 
+@app.command("test")
+def judge(
+    name: Name = None,
+    version: Annotated[
+        str | None, typer.Option(help="A registered version; what was trained last by default.")
+    ] = None,
+) -> None:
+    """Measure each gate of gates.yml; exit code 1 if one is not passed."""
+    from lifecycle.console import say, step
+    from lifecycle.errors import Refused
+    from lifecycle.models.gates import failed
+    from lifecycle.models.release import tested
+
+    model = _model(name)
+    with step(f"judging {model.name}"):
+        label, verdicts = tested(model, version, None)
+    say(f"{model.name}, {label}")
+    _show(verdicts)
+    if failed(verdicts):
+        raise Refused(f"{model.name} does not pass: {failed(verdicts)}")
+    say("every gate is passed" if verdicts else "gates.yml asks for nothing", style="green")
+
+
 @app.command()
-def register(name: Name = None) -> None:
+def register(
+    name: Name = None,
+    version: Annotated[
+        str | None, typer.Option(help="Such as 1.2.0; proposed from what changed by default.")
+    ] = None,
+    why: Why = "",
+    issue: Issue = None,
+) -> None:
     """Register the last trained model as a new version, and make it the challenger."""
     from lifecycle.console import say, step
-    from lifecycle.models.registry import register as register_model
+    from lifecycle.models.release import register as register_model
 
     model = _model(name)
     with step(f"registering {model.name}"):
-        version, new = register_model(model)
-    if new:
-        say(f"{model.name} version {version} is registered, as the challenger")
-        say(f"next: uv run lifecycle model promote {model.name}")
-    else:
-        say(f"{model.name} version {version} is this very training; nothing to do")
+        release, proposal, new = register_model(model, version, why, issue)
+    if not new:
+        say(f"{model.name} {release.label} is this very training; nothing to do")
+        return
+    state = {"true": "clean", "false": "with changes"}.get(
+        release.tags.get("lifecycle.clean", ""), ""
+    )
+    made = (
+        f"run {release.run[:8]}, commit {release.tags.get('lifecycle.commit', 'none')[:12]} {state}"
+    )
+    say(f"{model.name} {release.label} is registered, as the challenger ({made.strip()})")
+    if proposal:
+        say(f"{proposal.level}: {'; '.join(proposal.reasons)}")
+    say(f"next: uv run lifecycle model promote {model.name}")
 
 
 @app.command()
-def promote(
-    name: Name = None,
-    why: Annotated[str, typer.Option(help="The reason, kept with the version.")] = "",
-) -> None:
+def promote(name: Name = None, why: Why = "", issue: Issue = None) -> None:
     """Make the challenger the champion, if it passes its gates; exit code 1 if it does not."""
     from lifecycle.console import say, step
-    from lifecycle.models.registry import GatesFailed
-    from lifecycle.models.registry import promote as promote_model
+    from lifecycle.models.release import GatesFailed
+    from lifecycle.models.release import promote as promote_model
 
     model = _model(name)
     try:
         with step(f"judging {model.name}"):
-            version, verdicts = promote_model(model, why)
+            release, verdicts = promote_model(model, why, issue)
     except GatesFailed as refusal:
         _show(refusal.verdicts)
         raise
     _show(verdicts)
-    say(f"{model.name} version {version} is the champion", style="green")
+    say(f"{model.name} {release.label} is the champion", style="green")
+
+
+@app.command()
+def rollback(
+    name: Name = None,
+    to: Annotated[
+        str | None, typer.Option(help="A former champion; the one before by default.")
+    ] = None,
+    why: Why = "",
+    issue: Issue = None,
+) -> None:
+    """Make a former champion the champion again, at once: nothing is loaded or judged."""
+    from lifecycle.console import say
+    from lifecycle.models.registry import rollback as roll_back
+
+    project, found = _found(name)
+    release, former = roll_back(found, project, to, why, issue)
+    say(f"{found} {release.label} is the champion again, after {former.label}", style="green")
+
+
+@app.command()
+def history(name: Name = None) -> None:
+    """Show the versions, and what was done with them, newest first."""
+    from lifecycle.console import say, table
+    from lifecycle.models.registry import Registry
+
+    project, found = _found(name)
+    registry = Registry.read(project, found)
+    trail = registry.whole()
+    if not trail:
+        say(f"{found} was never registered")
+        return
+    rows = []
+    for one in registry.releases:
+        tags = [one.tags.get(f"lifecycle.{n}", "") for n in ("candidate", "dataset_version")]
+        rows.append([one.semantic or "none", one.version, one.role or "none", *tags])
+    table(["version", "number", "role", "candidate", "dataset"], rows)
+    say("")
+    known = {one.version: one.semantic or one.version for one in registry.releases}
+    for entry in reversed(trail):
+        issue = f" (#{entry.issue})" if entry.issue else ""
+        why = f": {' '.join(entry.why.split())}" if entry.why else ""
+        done = f"{entry.action:<8}  {known.get(entry.version, f'{entry.version} (deleted)'):<6}"
+        say(f"{entry.time}  {done}  {entry.who}{why}{issue}")
+
+
+def _found(name: str | None) -> "tuple[Project, str]":
+    """The project, and the model's name; nothing else of it need be in order."""
+    from lifecycle.errors import LifecycleError
+    from lifecycle.project import Project
+
+    project = Project.find()
+    here = sorted(path.parent.name for path in project.source.glob("models/*/params.yml"))
+    if name is None and len(here) != 1:
+        raise LifecycleError(f"say which model: {', '.join(here) or 'none is here'}")
+    return project, name or here[0]
+
+
+@app.command()
+def serve(
+    name: Name = None,
+    host: Annotated[str, typer.Option(help="0.0.0.0 is everybody.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65535, help="0 is any free one.")] = 8000,
+    share: Annotated[
+        float, typer.Option(min=0, max=1, help="Of the requests, for the challenger.")
+    ] = 0.0,
+    log: Annotated[
+        Path | None, typer.Option(help="Folder of the predictions; data/interim/predictions/MODEL.")
+    ] = None,
+    poll: Annotated[
+        float, typer.Option(min=0.05, help="Seconds between looks at the registry.")
+    ] = 5,
+) -> None:
+    """Answer requests with the champion, and a share of them with the challenger."""
+    # More threads for one small prediction cost more than they bring, and starve the server.
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+    from lifecycle.console import say
+    from lifecycle.models.api import Api
+
+    try:
+        from lifecycle.models.serve import serve as serve_model
+    except ModuleNotFoundError as error:
+        raise LifecycleError(
+            f"{error.name} is not installed; uv run --group serving lifecycle model serve"
+        ) from None
+    model = _model(name)
+    place = log or model.project.data / "interim" / "predictions" / model.name
+    serve_model(
+        Api(model),
+        host,
+        port,
+        share,
+        place,
+        poll,
+        lambda address: say(f"{model.name} at {address}"),
+    )
+
+
+@app.command()
+def score(
+    source: Annotated[str, typer.Option("--input", help="A dataset, or a file.")],
+    output: Annotated[Path, typer.Option(help="Parquet file; on Spark a folder of parts.")],
+    name: Name = None,
+    version: Annotated[
+        str | None, typer.Option(help="The champion by default, or the challenger.")
+    ] = None,
+    rejects: Annotated[
+        Path | None, typer.Option(help="Parquet file for rows that Request does not allow.")
+    ] = None,
+    engine: Annotated[
+        Literal["embedded", "spark"], typer.Option(help="What the rows are read with.")
+    ] = "embedded",
+) -> None:
+    """Predict for all rows of a dataset or file, by the same schema as requests."""
+    from lifecycle.console import say, step
+    from lifecycle.models.api import Api
+    from lifecycle.models.copies import copy
+    from lifecycle.models.registry import Registry
+    from lifecycle.models.score import Scorer
+    from lifecycle.models.score import score as score_rows
+
+    model = _model(name)
+    with step(f"scoring {source} with {model.name}"):
+        release = _release(Registry.read(model.project, model.name), version)
+        stated = release.semantic or release.version
+        scorer = Scorer(Api(model), copy(model.project, release), stated)
+        done = score_rows(scorer, source, output, rejects, engine)
+    say(f"{done.rows:,} rows scored by {model.name} {release.label}: {output}")
+    if done.rejected:
+        say(f"{done.rejected:,} rows are not what Request allows: {rejects}", style="yellow")
+
+
+@app.command("profile")
+def measure(
+    name: Name = None,
+    version: Annotated[
+        str | None, typer.Option(help="The champion by default, or the challenger.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the figures as JSON.")] = False,
+) -> None:
+    """Measure what a version costs to use, and record it with the version."""
+    import json
+
+    from lifecycle.console import say, step, table
+    from lifecycle.models.copies import copy
+    from lifecycle.models.performance import FIGURES, measured, tags
+    from lifecycle.models.registry import Registry
+
+    model = _model(name)
+    with step(f"measuring {model.name}"):
+        registry = Registry.read(model.project, model.name)
+        release = _release(registry, version)
+        found = measured(model, copy(model.project, release))
+        registry.tag(release.version, tags(found))
+    if as_json:
+        typer.echo(json.dumps(found))
+        return
+    rows = [[FIGURES[figure], f"{value:,.4g}"] for figure, value in found.items()]
+    table([f"{model.name} {release.label}", ""], rows)
+    say("recorded with the version")
+
+
+@app.command()
+def monitor(
+    name: Name = None,
+    predictions: Annotated[
+        str | None,
+        typer.Option(help="Folder of the server's log.", show_default="data/interim/predictions"),
+    ] = None,
+    data: Annotated[str | None, typer.Option(help="New rows: a dataset, or a file.")] = None,
+    truth: Annotated[
+        Path | None, typer.Option(help="What came true, by request_id or by the dataset's key.")
+    ] = None,
+    report: Annotated[Path | None, typer.Option(help="Write a page: a Markdown file.")] = None,
+    proposal: Annotated[
+        Path | None, typer.Option(help="Write what moved for `propose`: a JSON file.")
+    ] = None,
+) -> None:
+    """Compare new data and predictions with the training data; exit code 1 if something moved."""
+    from lifecycle.console import say, step, table
+    from lifecycle.errors import Refused
+    from lifecycle.models import monitor_page
+    from lifecycle.models.monitor import monitor as look
+    from lifecycle.models.watch import write
+
+    model = _model(name)
+    with step(f"watching {model.name}"):
+        seen = look(model, predictions, data, truth)
+    rows = [
+        [s.subject, s.what, s.figure, s.limit, "moved" if s.moved else "holds"]
+        for s in seen.signals
+    ]
+    table(["", "looked at", "figure", "limit", ""], rows)
+    for signal in seen.signals:
+        if signal.moved and signal.note:
+            say(f"{signal.subject}: {signal.note}")
+    for side in seen.sides:
+        value = "not known yet" if side.metric is None else f"{side.metric:.4g}"
+        metric = f"{model.params.metric.name} {value}"
+        say(f"{side.role} {side.label}: {side.rows:,} rows ({side.share:.1%}), {metric}")
+    if seen.sides:
+        say(monitor_page.difference(seen))
+    write(seen, report, proposal)
+    if seen.moved:
+        raise Refused(monitor_page.verdict(seen))
+    say(monitor_page.verdict(seen), style="green")
+
+
+@app.command()
+def card(
+    name: Name = None,
+    version: Annotated[
+        str | None, typer.Option(help="The champion by default, or the newest.")
+    ] = None,
+) -> None:
+    """Write docs/models/NAME.md, which says what is recorded of a model."""
+    from lifecycle.console import say
+    from lifecycle.models.card import write
+
+    project, found = _found(name)
+    say(f"written: {write(project, found, version)}")
+
+
+@app.command(hidden=True)
+def watch(folder: Annotated[Path, typer.Argument(help="Where reports go.")]) -> None:
+    """Watch every model that has a champion, as the monitor workflow does."""
+    from lifecycle.models.watch import watch as watch_all
+    from lifecycle.project import Project
+
+    if not watch_all(Project.find(), folder):
+        raise typer.Exit(2)
+
+
+@app.command(hidden=True)
+def release(
+    folder: Annotated[Path, typer.Argument(help="Where the records go.")],
+    name: Name = None,
+    issue: Issue = None,
+) -> None:
+    """Train, test and register a model that was merged, as the release workflow does (M8)."""
+    from lifecycle.console import say
+    from lifecycle.models.delivery import release as deliver
+
+    say(deliver(_model(name), folder, issue))
+
+
+@app.command(hidden=True)
+def deploy(
+    folder: Annotated[Path, typer.Argument(help="Where the record goes.")],
+    issue: Annotated[int, typer.Argument(help="The Model issue that was labelled.", min=1)],
+) -> None:
+    """Promote the challenger that an issue asks for, as the release workflow does (L5)."""
+    from lifecycle.console import say
+    from lifecycle.models.delivery import deploy as promote_asked
+    from lifecycle.project import Project
+
+    say(promote_asked(Project.find(), folder, issue))
+
+
+@app.command(hidden=True)
+def current(name: str, roles: list[str]) -> None:
+    """Print the versions in use as JSON, their files brought to this machine, or why not."""
+    import json
+
+    from lifecycle.models.copies import copy
+    from lifecycle.models.flavours import FILES
+    from lifecycle.models.registry import current as in_use
+
+    model = _model(name)
+    found: dict[str, dict[str, str] | None] = dict.fromkeys(roles)
+    for role, release in in_use(model.name, model.project).items():
+        if release is None or role not in roles:
+            continue
+        try:
+            found[role] = {
+                "version": release.version,
+                "semantic": release.semantic,
+                "run": release.run,
+                "files": release.tags.get(FILES, ""),
+                "folder": str(copy(model.project, release)),
+            }
+        except LifecycleError as error:  # of one role; the other one is served all the same
+            found[role] = {"version": release.version, "error": str(error)}
+    typer.echo(json.dumps(found))
+
+
+def _release(registry: "Registry", version: str | None) -> "Release":
+    if version:
+        return registry.release(version)
+    release = registry.holder("champion") or registry.holder("challenger")
+    if release is None:
+        raise LifecycleError(
+            f"{registry.name} has no version in use; first: uv run lifecycle model register"
+        )
+    return release
 
 
 def _model(name: str | None) -> "Model":
@@ -81,7 +419,10 @@ def _model(name: str | None) -> "Model":
 
 
 def _show(verdicts: "list[Verdict]") -> None:
-    from lifecycle.console import table
+    from lifecycle.console import say, table
 
     rows = [[v.gate, v.figure, v.limit, "passed" if v.passed else "failed"] for v in verdicts]
     table(["gate", "figure", "limit", ""], rows)
+    for verdict in verdicts:
+        if verdict.note:
+            say(f"{verdict.gate}: {verdict.note}")

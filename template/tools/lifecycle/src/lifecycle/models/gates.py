@@ -1,71 +1,89 @@
-"""The gates between challenger and champion (M7): `gates.yml`, each with its figure and limit."""
+"""What `gates.yml` asks of a model (M7): each gate that stands there is to be passed."""
 
-from dataclasses import dataclass
+import json
+from dataclasses import asdict, dataclass, replace
 
-from lifecycle.errors import LifecycleError
-from lifecycle.experiments.material import material
-from lifecycle.experiments.model import Model, Strict, checked
+from lifecycle.experiments.params import Measure, Strict
 from pydantic import Field
+
+TAG = "lifecycle.gates"  # of a version: what each gate said when it became champion
+LONGEST = 4000  # characters of it
 
 
 class Champion(Strict):
-    """How much worse than the champion a challenger may be, as a share of the champion's figure."""
+    """How much worse than the champion a challenger may be.
+
+    Attributes:
+        margin: how much.
+        by: whether that is a share of the champion's figure, or a difference from it.
+    """
 
     margin: float = Field(ge=0)
+    by: Measure = "share"
+
+
+class Subgroups(Strict):
+    """How much worse than on the whole holdout a model may be on a part of it.
+
+    Attributes:
+        by: columns of the dataset, whether the model is told them or not.
+        metric: what is compared, the Ask's metric by default.
+        gap: a share of the whole's figure; for a metric that is best at 0, in the metric's unit.
+        minimum_rows: smaller parts are not looked at.
+    """
+
+    by: list[str] = Field(min_length=1)
+    metric: str | None = None
+    gap: float = Field(default=0.2, ge=0)
+    minimum_rows: int = Field(default=100, ge=1)
+
+
+class Latency(Strict):
+    """How long a prediction of one row may take, in milliseconds, at the 95th percentile."""
+
+    p95_ms: float = Field(gt=0)
+
+
+class Size(Strict):
+    """How large the model's files may be, in millions of bytes."""
+
+    megabytes: float = Field(gt=0)
 
 
 class Gates(Strict):
     """What stands in `gates.yml`: a gate that is left out is not asked for."""
 
     criterion: bool = True
+    minimum: dict[str, float] = Field(default_factory=dict)
     champion: Champion | None = None
+    subgroups: Subgroups | None = None
+    latency: Latency | None = None
+    size: Size | None = None
+    behaviour: bool = False
+    determinism: bool = False
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """One gate: what was measured, what was asked for, and whether it is passed."""
+    """One gate: what was measured, what was asked for, whether it is passed, and what to know."""
 
     gate: str
     figure: str
     limit: str
     passed: bool
+    note: str = ""
 
 
-def verdicts(model: Model, challenger: str, champion: str | None) -> list[Verdict]:
-    """Judge version `challenger` of the registry, against version `champion` if there is one.
-
-    Both are asked to predict the same holdout now, so figures of different data never meet.
-
-    Raises:
-        LifecycleError: a version cannot be loaded.
-    """
-    gates = checked(Gates, model.folder / "gates.yml")
-    params, metric = model.params, model.params.metric
-    data = material(model)
-    value = model.score(_load(model, challenger), data.holdout)[metric.name]
-    found = []
-    if gates.criterion:
-        baseline = model.score(model.fit(params.baseline, data.development), data.holdout)
-        gain = metric.improvement(value, baseline[metric.name])
-        limit = params.criterion.improvement
-        found.append(Verdict("success criterion", f"{gain:+.1%}", f"{limit:+.1%}", gain >= limit))
-    if gates.champion and champion:
-        reference = model.score(_load(model, champion), data.holdout)[metric.name]
-        gain = metric.improvement(value, reference)
-        limit = -gates.champion.margin
-        found.append(
-            Verdict(f"against version {champion}", f"{gain:+.1%}", f"{limit:+.1%}", gain >= limit)
-        )
-    return found
+def recorded(verdicts: list[Verdict]) -> dict[str, str]:
+    """What the gates said, as a tag of the version that they let through."""
+    for most in (400, 40, 0):  # characters of a note; a server keeps 5,000 of a tag
+        told = [asdict(replace(verdict, note=verdict.note[:most])) for verdict in verdicts]
+        text = json.dumps(told, ensure_ascii=False)
+        if len(text) <= LONGEST:
+            break
+    return {TAG: text} if len(text) <= LONGEST else {}
 
 
-def _load(model: Model, version: str) -> object:
-    import mlflow
-
-    try:
-        return mlflow.pyfunc.load_model(f"models:/{model.name}/{version}")
-    except Exception as error:  # whatever storage or deserialisation raises
-        reason = " ".join(str(error).split())[:160]
-        raise LifecycleError(
-            f"{model.name} version {version} cannot be loaded: {reason}"
-        ) from error
+def failed(verdicts: list[Verdict]) -> str:
+    """The gates that were not passed, in words."""
+    return ", ".join(verdict.gate for verdict in verdicts if not verdict.passed)

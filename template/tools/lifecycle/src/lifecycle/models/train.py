@@ -1,20 +1,23 @@
 """Training a model: fitted on the development rows, judged once on the holdout, and recorded."""
 
 import tempfile
-import tomllib
-from contextlib import suppress
 from dataclasses import dataclass
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from re import match
-from typing import Any
+from typing import TYPE_CHECKING
 
 from lifecycle.errors import LifecycleError
 from lifecycle.experiments.material import material
 from lifecycle.experiments.model import Model
-from lifecycle.experiments.tracking import Tracking, answering, parameters
-from lifecycle.models.signature import signature
-from lifecycle.project import Project
+from lifecycle.experiments.provenance import parameters
+from lifecycle.experiments.tracking import Tracking, answering
+from lifecycle.models.api import API
+from lifecycle.models.flavours import save
+from lifecycle.models.record import FILE, described
+from lifecycle.models.signature import SIDES, check, fields, signature
+from lifecycle.models.version import made_of
+
+if TYPE_CHECKING:
+    from mlflow.entities import Run
 
 ARTIFACT = "model"  # folder of the model among a run's artifacts
 
@@ -40,9 +43,6 @@ def train(model: Model, candidate: str | None = None) -> Trained:
         LifecycleError: there is no such candidate, no experiment to choose from, or the data does
             not have the types that `schema.py` states.
     """
-    from mlflow.exceptions import MlflowException
-    from mlflow.models import validate_schema
-
     params, metric = model.params, model.params.metric
     data = material(model)
     tracking = Tracking.open(model.project)
@@ -51,12 +51,12 @@ def train(model: Model, candidate: str | None = None) -> Trained:
         known = ", ".join(params.candidates)
         raise LifecycleError(f"no candidate {candidate!r} in params.yml; there are: {known}")
     form = signature(model)
-    try:
-        validate_schema(data.rows[model.inputs], form.inputs)
-    except MlflowException as error:  # the registered model would refuse the same rows
-        where = f"{model.folder / 'schema.py'}: Request does not fit {params.dataset.name}"
-        raise LifecycleError(f"{where}: {' '.join(str(error).split())[:240]}") from None
-    tags = {"lifecycle.kind": "training", "lifecycle.ask": str(params.ask.issue)}
+    check(model, data.rows)
+    tags = {
+        "lifecycle.kind": "training",
+        "lifecycle.ask": str(params.ask.issue),
+        **made_of(model, candidate),
+    }
     with tracking.run(model, data, candidate, tags) as record:
         estimator = model.fit(candidate, data.development)
         metrics = model.score(estimator, data.holdout)
@@ -66,8 +66,10 @@ def train(model: Model, candidate: str | None = None) -> Trained:
         record.metrics({f"baseline_holdout_{metric.name}": reference[metric.name]})
         record.metrics({"improvement": improvement})
         with tempfile.TemporaryDirectory() as folder:
-            save(estimator, Path(folder) / ARTIFACT, form, requirements(model.project))
+            stated = {API: {name: fields(model, name) for name in SIDES}}
+            save(estimator, Path(folder) / ARTIFACT, form, model.project, stated)
             tracking.client.log_artifacts(record.identifier, str(Path(folder) / ARTIFACT), ARTIFACT)
+        tracking.client.log_dict(record.identifier, described(model, data, estimator), FILE)
     return Trained(record.identifier, candidate, metrics, improvement)
 
 
@@ -108,43 +110,22 @@ def best(model: Model, tracking: Tracking, digest: str) -> str:
     return choose(found, key=lambda candidate: found[candidate])
 
 
-def save(estimator: Any, folder: Path, form: Any, needs: list[str]) -> None:
-    """Write the estimator as an MLflow model that loads without this tool or the project.
+def training(model: Model, tracking: Tracking, run: str | None = None) -> "Run":
+    """The run of a training, by default of the last one, whoever it is by.
 
     Raises:
-        LifecycleError: it is nothing that MLflow's scikit-learn flavour can keep.
+        LifecycleError: nothing was trained.
     """
-    import mlflow.sklearn
-    import skops.io
-    from sklearn.base import BaseEstimator
-
-    if not isinstance(estimator, BaseEstimator):
-        raise LifecycleError(
-            f"train returned {type(estimator).__name__}; a model that is registered must be a "
-            "scikit-learn estimator or pipeline"
-        )
-    # skops asks which types may be loaded; those of a model that was made a moment ago may.
-    trusted = skops.io.get_untrusted_types(data=skops.io.dumps(estimator))
-    mlflow.sklearn.save_model(
-        estimator,
-        str(folder),
-        signature=form,
-        pip_requirements=needs,
-        skops_trusted_types=trusted,
+    if run:
+        return tracking.client.get_run(run)
+    runs = tracking.client.search_runs(
+        [tracking.experiment(model.name)],
+        filter_string="tags.`lifecycle.kind` = 'training' and attributes.status = 'FINISHED'",
+        order_by=["attributes.start_time DESC"],
+        max_results=1,
     )
-
-
-def requirements(project: Project) -> list[str]:
-    """What it takes to load the model: MLflow's own list, and the project's dependencies."""
-    import mlflow.sklearn
-
-    content = tomllib.loads((project.root / "pyproject.toml").read_text(encoding="utf-8"))
-    stated = content.get("project", {}).get("dependencies", [])
-    needed = [*mlflow.sklearn.get_default_pip_requirements(), "numpy", "skops", *stated]
-    pinned = {}
-    for requirement in needed:
-        name = match(r"[\w.-]+", requirement)
-        if name:
-            with suppress(PackageNotFoundError):  # for another platform or Python version
-                pinned[name[0].lower()] = version(name[0])
-    return [f"{name}=={number}" for name, number in sorted(pinned.items())]
+    if not runs:
+        raise LifecycleError(
+            f"nothing was trained; first: uv run lifecycle model train {model.name}"
+        )
+    return runs[0]

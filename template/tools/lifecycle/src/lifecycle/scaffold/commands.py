@@ -30,17 +30,21 @@ def model(
         str | None, typer.Option(help="What it is made from; may be left out if there is only one.")
     ] = None,
     ask: Annotated[int, typer.Option(help="Number of the Ask that it serves.", min=1)] = 1,
+    time: Annotated[
+        str | None, typer.Option(help="The column of the time, which makes it a forecast.")
+    ] = None,
 ) -> None:
-    """Write a model that predicts a column from the others: a baseline, and boosted trees."""
+    """Write a model that predicts a column from the others: a baseline, and a better one."""
     from lifecycle.console import say
     from lifecycle.project import Project
     from lifecycle.scaffold.model import model as write
 
-    begun = write(Project.find(), name, dataset, target, ask)
+    begun = write(Project.find(), name, dataset, target, ask, time)
     _done(begun.paths)
     say(f"inputs: {', '.join(begun.inputs)}; take out of schema.py what is not known beforehand")
     if begun.left_out:
-        say(f"left out: {', '.join(begun.left_out)}; inputs are numbers, text or truth, with")
+        kinds = "text or truth, known before the time comes" if time else "numbers, text or truth"
+        say(f"left out: {', '.join(begun.left_out)}; inputs are {kinds}, with")
         say("lower-case names that Python and pydantic have no other use for")
     _next(f"experiment run {name}")
 

@@ -1,4 +1,4 @@
-"""A new model: a baseline and boosted trees, on the columns that a dataset's schema states."""
+"""A new model: a baseline and a better one, on the columns that a dataset's schema states."""
 
 import keyword
 from collections.abc import Mapping
@@ -12,14 +12,17 @@ from lifecycle.project import Project
 from lifecycle.scaffold.place import checked, place, plain, skeleton
 from pydantic import BaseModel
 
-# Types of a schema as the API's, and how a test makes up values of them.
+# Types of a schema as the API's, and how a test makes up values of them; of a time, only a forecast
+# knows what to do with it.
 KINDS = {
     **dict.fromkeys(("int8", "int16", "int32", "int64"), "int"),
     **dict.fromkeys(("float", "double"), "float"),
     "bool": "bool",
     "string": "str",
 }
+TIMES = ("timestamp[s]", "timestamp[ms]", "timestamp[us]", "timestamp[ns]")
 MADE_UP = {
+    "datetime": 'pd.date_range("2024-01-01", periods=ROWS)',
     "int": "draw.integers(0, 10, ROWS)",
     "float": "draw.uniform(0, 10, ROWS)",
     "bool": "draw.integers(0, 2, ROWS).astype(bool)",
@@ -36,10 +39,37 @@ class Begun:
     left_out: list[str]
 
 
-def model(project: Project, name: str, dataset: str | None, target: str | None, ask: int) -> Begun:
+SPLIT = (
+    "policy: random # `group` keeps together what belongs together, `time` never sees the future"
+)
+TRIED = """  baseline:
+    estimator: constant
+    strategy: {}
+  better:
+    estimator: boosting
+    learning_rate: 0.1
+    max_iter: 100
+    random_state: 0"""
+FORECAST = """  baseline:
+    method: usual
+    days: 28
+  better:
+    method: trend
+    alpha: 1.0"""
+
+
+def model(
+    project: Project,
+    name: str,
+    dataset: str | None,
+    target: str | None,
+    ask: int,
+    time: str | None = None,
+) -> Begun:
     """Write the model's folder and its test.
 
-    A target of numbers makes it a regression, one of text or truth a classification.
+    A target of numbers makes it a regression, or a forecast where a time is given; one of text or
+    truth a classification.
 
     Args:
         project: where it is written.
@@ -47,6 +77,7 @@ def model(project: Project, name: str, dataset: str | None, target: str | None, 
         dataset: what it is made from; may be left out where there is only one.
         target: the column to predict.
         ask: number of the Ask's issue.
+        time: the column of the time, where what comes is to be known from what was.
 
     Raises:
         LifecycleError: a name cannot be used, the dataset has no such column or no key, or there
@@ -62,10 +93,18 @@ def model(project: Project, name: str, dataset: str | None, target: str | None, 
         known = ", ".join(possible) or "none, see " + where
         raise LifecycleError(f"{wrong} that can be predicted (--target): {known}")
     inputs = {c: kind for c, kind in kinds.items() if kind and c != target and c not in keys}
+    numbers = kinds[target] in ("int", "float")
+    if time is not None:
+        if str(columns.get(time, {}).get("type")) not in TIMES or not _name(time) or not numbers:
+            raise LifecycleError(
+                f"a forecast is of numbers, by a column of {where} with the type timestamp; "
+                f"--target {target} and --time {time!a:.60} are not"
+            )
+        inputs = {time: "datetime"} | {c: k for c, k in inputs.items() if k in ("str", "bool")}
     if not keys or not inputs:
         missing = "inputs beside the target" if keys else "key, which the split goes by"
         raise LifecycleError(f"{where} states no {missing}")
-    numbers = kinds[target] in ("int", "float")
+    strategy = "median" if numbers else "prior"
     values = {
         "name": name,
         "dataset": source.name,
@@ -76,15 +115,19 @@ def model(project: Project, name: str, dataset: str | None, target: str | None, 
         "answer": "float" if numbers else kinds[target],
         "metric": "absolute_error" if numbers else "balanced_accuracy",
         "better": "lower" if numbers else "higher",
-        "strategy": "median" if numbers else "prior",
+        "split": f"policy: time # the future is never seen\n  by: {time}" if time else SPLIT,
+        "candidates": FORECAST if time else TRIED.format(strategy),
+        "time": time,
+        "imports": "from datetime import datetime\n\n" if time else "",
         "inputs": "\n".join(f"    {column}: {kind}" for column, kind in inputs.items()),
         "rows": "\n".join(
-            f'            "{column}": {MADE_UP[str(kinds[column]).removesuffix(" | None")]},'
-            for column in (*inputs, target)
+            f'            "{column}": {MADE_UP[str(kind).removesuffix(" | None")]},'
+            for column, kind in {**inputs, target: kinds[target]}.items()
         ),
     }
     texts = skeleton("model", **values)
     texts |= skeleton("regression" if numbers else "classification", **values)
+    texts |= skeleton("forecast", **values) if time else {}
     test = texts.pop("test.py")
     folder = f"src/{project.package}/models/{name}"
     paths = place(project.root, {folder: texts, f"tests/model/test_{name}.py": test})
@@ -109,11 +152,15 @@ def _columns(dataset: Dataset) -> dict[str, Mapping[str, Any]]:
 def _kind(column: str, stated: Mapping[str, Any]) -> str | None:
     """The column's type in the API, or None where it cannot be a field of it as it is."""
     kind = KINDS.get(str(stated.get("type")))
-    field = column.isascii() and column.isidentifier() and column == column.lower()
-    if not field or column.startswith("_") or keyword.iskeyword(column) or column in MADE_UP:
-        return None
-    if hasattr(BaseModel, column) or (kind == "bool" and stated.get("nullable")):
+    if not _name(column) or (kind == "bool" and stated.get("nullable")):
         return None
     if kind and stated.get("nullable"):  # numbers with gaps are read as floats
         return "str | None" if kind == "str" else "float | None"
     return kind
+
+
+def _name(column: str) -> bool:
+    """Whether a field of the API can have the column's name."""
+    field = column.isascii() and column.isidentifier() and column == column.lower()
+    taken = keyword.iskeyword(column) or column in MADE_UP or hasattr(BaseModel, column)
+    return field and not column.startswith("_") and not taken

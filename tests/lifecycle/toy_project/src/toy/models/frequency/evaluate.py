@@ -4,6 +4,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+BETTER = {"absolute_error": "lower", "bias": "zero"}
+
 
 def evaluate(target: pd.Series, predicted: NDArray[np.float64]) -> dict[str, float]:
     """Mean distance, and mean difference."""

@@ -1,0 +1,183 @@
+"""How many requests a served model answers, beside `mlflow models serve` with the same model.
+
+    python -m benchmarks.serving [--seconds 10] [--rounds 1]
+
+The model is the example's boosted trees. Each contender is asked by `wrk` (which must be installed)
+on the same machine: one client, then eight, each with one record at a time and a connection that it
+keeps. Memory is the resident one of all processes after the load; the cold start is from the
+command to the first answer. MLflow is measured as it comes, and once more with the number of
+OpenMP threads that `lifecycle model serve` chooses for itself.
+"""
+
+import argparse
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.request import Request, urlopen
+
+from benchmarks.machine import describe
+
+ROOT = Path(__file__).parents[1]
+PACKAGE = ROOT / "template" / "src" / "{{ package_name }}"
+SETTINGS = '[project]\nname = "claims"\n\n[tool.lifecycle]\npackage = "claims"\n'
+RECORD: dict[str, Any] = {
+    "coinsurance": 25.0,
+    "individual_deductible": True,
+    "incentive_payment": 10.0,
+    "expenditure_ceiling": 0.0,
+    "physical_limitation": 0.0,
+    "chronic_diseases": 3.0,
+    "health": "good",
+}
+SCRIPT = """
+wrk.method = "POST"
+wrk.headers["Content-Type"] = "application/json"
+wrk.body = [[%s]]
+done = function(summary, latency, requests)
+  local e = summary.errors
+  local wrong = e.connect + e.read + e.write + e.status + e.timeout
+  print(string.format("%%d %%d %%d %%d %%d", summary.requests, summary.duration,
+    latency:percentile(50), latency:percentile(99), wrong))
+end
+"""
+
+
+@dataclass(frozen=True)
+class Contender:
+    """A server: what starts it, with what, and how it is asked."""
+
+    name: str
+    command: list[str]
+    environment: dict[str, str]
+    path: str
+    body: str
+
+
+def project(folder: Path) -> Path:
+    """The example as a project with a champion; the folder of its model."""
+    shutil.copytree(PACKAGE, folder / "src" / "claims")
+    (folder / "pyproject.toml").write_text(SETTINGS)
+    gates = folder / "src" / "claims" / "models" / "claim_frequency" / "gates.yml"
+    gates.write_text("criterion: true\n")  # the others ask for the example's tests
+    steps = ("data build", "model train --candidate boosted", "model register", "model promote")
+    for step in steps:
+        command = [sys.executable, "-m", "lifecycle", *step.split()]
+        done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+        if done.returncode:
+            raise SystemExit(f"{step}: {done.stderr}")
+    return next((folder / "mlruns").rglob("MLmodel")).parent
+
+
+def contenders(model: Path, port: int) -> list[Contender]:
+    """Those that are compared."""
+    python = [sys.executable, "-m"]
+    listens = ["--port", str(port)]
+    ours = [*python, "lifecycle", "model", "serve", *listens]
+    theirs = [*python, "mlflow", "models", "serve", "--env-manager", "local", *listens]
+    theirs += ["--model-uri", str(model)]
+    path = {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
+    quiet = path | {"MLFLOW_DISABLE_TELEMETRY": "true"}
+    one = {"OMP_NUM_THREADS": "1"}
+    theirs_body = json.dumps({"dataframe_records": [RECORD]})
+    return [
+        Contender("lifecycle model serve", ours, path, "/predict", json.dumps(RECORD)),
+        Contender("mlflow models serve", theirs, quiet, "/invocations", theirs_body),
+        Contender("the same, one OpenMP thread", theirs, quiet | one, "/invocations", theirs_body),
+    ]
+
+
+@contextmanager
+def running(contender: Contender, folder: Path, address: str) -> Iterator[tuple[int, float]]:
+    """The server's process and the seconds until it answered; it is stopped in the end."""
+    started = time.perf_counter()
+    process = subprocess.Popen(
+        contender.command,
+        cwd=folder,
+        env=os.environ | contender.environment,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    headers = {"Content-Type": "application/json"}
+    asked = Request(address + contender.path, contender.body.encode(), headers)
+    try:
+        while True:
+            try:
+                with urlopen(asked, timeout=60):
+                    break
+            except OSError:
+                if process.poll() is not None or time.perf_counter() - started > 180:
+                    raise SystemExit(f"{contender.name} does not start") from None
+                time.sleep(0.02)
+        yield process.pid, time.perf_counter() - started
+    finally:
+        os.killpg(process.pid, signal.SIGTERM)
+        process.wait(60)
+
+
+def load(contender: Contender, address: str, clients: int, seconds: float) -> list[float]:
+    """Requests a second, and milliseconds of the middle and of the slowest hundredth."""
+    with tempfile.NamedTemporaryFile("w", suffix=".lua") as script:
+        script.write(SCRIPT % contender.body)
+        script.flush()
+        command = ["wrk", "-t1", f"-c{clients}", f"-d{seconds:g}s", "--timeout", "30s", "-s"]
+        command += [script.name, address + contender.path]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise SystemExit(f"wrk: {done.stdout} {done.stderr}")
+    requests, duration, middle, slow, wrong = map(int, done.stdout.splitlines()[-1].split())
+    if wrong:
+        raise SystemExit(f"{contender.name}: {wrong} of {requests} requests failed")
+    return [requests / duration * 1e6, middle / 1000, slow / 1000]
+
+
+def memory(process: int) -> float:
+    """Resident memory of a process and those it started, in MB."""
+    total, tasks = 0.0, Path(f"/proc/{process}/task")
+    for line in Path(f"/proc/{process}/status").read_text().splitlines():
+        if line.startswith("VmRSS"):
+            total = int(line.split()[1]) / 1000
+    for task in tasks.iterdir():
+        total += sum(memory(int(child)) for child in (task / "children").read_text().split())
+    return total
+
+
+def main() -> None:
+    """Print a row for each contender and round."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("--seconds", type=float, default=10, help="that each load is held")
+    parser.add_argument("--rounds", type=int, default=1)
+    chosen = parser.parse_args()
+    if shutil.which("wrk") is None:
+        raise SystemExit("wrk is not installed; Debian and Ubuntu have it: apt-get install wrk")
+    print(describe())
+    print(f"{'':<28} {'1 client':^24} | {'8 clients':^24} |")
+    head = f"{'req/s':>8} {'p50 ms':>7} {'p99 ms':>7} | "
+    print(f"{'':<28} {head}{head}{'MB':>5} {'cold s':>7}")
+    with tempfile.TemporaryDirectory() as name, socket.create_server(("127.0.0.1", 0)) as free:
+        folder, port = Path(name), free.getsockname()[1]
+        free.close()
+        model = project(folder)
+        address = f"http://127.0.0.1:{port}"
+        for contender in contenders(model, port) * chosen.rounds:
+            with running(contender, folder, address) as (process, cold):
+                text = ""
+                for clients in (1, 8):
+                    figures = load(contender, address, clients, chosen.seconds)
+                    text += "{:8.0f} {:7.1f} {:7.1f} | ".format(*figures)
+                print(f"{contender.name:<28} {text}{memory(process):5.0f} {cold:7.1f}", flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,305 @@
+"""Judging a trained model by the gates between challenger and champion (M4, M7)."""
+
+import json
+import math
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from lifecycle.errors import LifecycleError, Refused
+from lifecycle.experiments.material import Material, material
+from lifecycle.experiments.model import Model
+from lifecycle.experiments.params import Direction, Measure, checked, shown
+from lifecycle.experiments.provenance import parameters
+from lifecycle.models.flavours import FILES, load, verified
+from lifecycle.models.gates import Champion, Gates, Latency, Subgroups, Verdict
+from lifecycle.models.version import TAG
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from lifecycle.models.registry import Release
+
+FEW = 10  # different numbers that are groups by themselves; more are divided into four
+PATIENCE = 1800  # seconds that the behaviour tests may take
+OUTCOMES = "passed|failed|errors?|skipped|deselected|xfailed|xpassed"  # of tests, in pytest's words
+FOLDER = "LIFECYCLE_MODEL_FOLDER"  # tells the behaviour tests which model they are about
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A trained model that is judged.
+
+    Attributes:
+        label: what it is called.
+        address: where MLflow finds its files.
+        candidate: the candidate of `params.yml` that it is.
+        files: what its files were when it was registered (`flavours.content`).
+    """
+
+    label: str
+    address: str
+    candidate: str
+    files: str = ""
+
+    @classmethod
+    def of(cls, release: "Release") -> "Subject":
+        """A version of the registry."""
+        candidate = release.tags.get("lifecycle.candidate", "")
+        files = release.tags.get(FILES, "")
+        return cls(release.label, release.address, candidate, files)
+
+    @cached_property
+    def origin(self) -> tuple[dict[str, str], str]:
+        """The split and the target of the run that it was trained in."""
+        import mlflow
+
+        client = mlflow.MlflowClient()
+        kind, _, place = self.address.partition(":/")
+        number, _, version = place.partition("/")
+        if kind == "models":
+            number = client.get_model_version(number, version).run_id
+        data = client.get_run(number).data
+        split = {name: value for name, value in data.params.items() if name.startswith("split.")}
+        return split, data.tags.get(f"{TAG}target", "")
+
+    @cached_property
+    def folder(self) -> Path:
+        """Its files, fetched if they are elsewhere.
+
+        Raises:
+            LifecycleError: they are not there, or not those that were registered.
+        """
+        import mlflow
+
+        try:
+            folder = Path(mlflow.artifacts.download_artifacts(artifact_uri=self.address))
+        except Exception as error:  # whatever the storage raises
+            reason = " ".join(str(error).split())[:160]
+            raise LifecycleError(f"{self.label} cannot be loaded: {reason}") from error
+        verified(folder, self.files)
+        return folder
+
+    @cached_property
+    def columns(self) -> list[list[str]]:
+        """What it is asked and what it answers."""
+        from mlflow.models import Model as Saved
+
+        form = Saved.load(self.folder).signature
+        sides = (form.inputs, form.outputs) if form else ()
+        return [sorted(side.input_names()) for side in sides]
+
+    @cached_property
+    def estimator(self) -> Any:
+        """The model, loaded."""
+        return load(self.folder)
+
+
+def judge(model: Model, subject: Subject, champion: Subject | None) -> list[Verdict]:
+    """Judge a model by the gates of `gates.yml`, against the champion if there is one.
+
+    Both are asked to predict the same holdout now, so figures of different data never meet.
+
+    Raises:
+        Refused: the model was trained on another split, so it has seen rows of the holdout.
+        LifecycleError: one of them cannot be loaded, or a gate cannot be measured.
+    """
+    now = parameters(model, model.params.baseline)
+    split = {name: value for name, value in now.items() if name.startswith("split.")}
+    origin = split, json.dumps({"name": model.params.target}, ensure_ascii=False)
+    if subject.origin != origin:
+        raise Refused(
+            f"{model.name} {subject.label} was trained with another split or target than "
+            "params.yml has by now, so it may have seen rows of the holdout; train it again: "
+            f"uv run lifecycle model train {model.name}"
+        )
+    gates = checked(Gates, model.folder / "gates.yml")
+    return list(_Judge(model, subject, champion, gates).verdicts())
+
+
+@dataclass
+class _Judge:
+    model: Model
+    subject: Subject
+    champion: Subject | None
+    gates: Gates
+    data: Material = field(init=False)
+
+    def verdicts(self) -> Iterator[Verdict]:
+        """What each gate says, the quick ones first."""
+        self.data, gates = material(self.model), self.gates
+        if gates.criterion:
+            yield self._criterion()
+        for metric, limit in gates.minimum.items():
+            yield self._minimum(metric, limit)
+        if gates.champion and self.champion:
+            yield self._champion(gates.champion, self.champion)
+        if gates.subgroups:
+            yield self._subgroups(gates.subgroups)
+        if gates.size:
+            files = [path for path in self.subject.folder.rglob("*") if path.is_file()]
+            size, limit = sum(path.stat().st_size for path in files) / 1e6, gates.size.megabytes
+            yield Verdict("size", f"{size:.3g} MB", f"{limit:g} MB", size <= limit)
+        if gates.latency:
+            yield self._latency(gates.latency)
+        if gates.determinism:
+            yield self._determinism()
+        if gates.behaviour:
+            yield self._behaviour()
+
+    @cached_property
+    def metrics(self) -> dict[str, float]:
+        """On the holdout."""
+        return self.model.score(self.subject.estimator, self.data.holdout)
+
+    def _direction(self, metric: str, where: str) -> Direction:
+        """Which way a metric is better.
+
+        Raises:
+            LifecycleError: there is no such metric, or nobody says.
+        """
+        known = self.model.better
+        if metric not in self.metrics or metric not in known:
+            raise LifecycleError(
+                f"{self.model.folder / 'gates.yml'}: {where}: {metric} is no metric of evaluate.py "
+                f"with a direction in BETTER; there are: {', '.join(known)}"
+            )
+        return known[metric]
+
+    def _criterion(self) -> Verdict:
+        params = self.model.params
+        name, baseline = params.metric.name, self.model.fit(params.baseline, self.data.development)
+        reference = self.model.score(baseline, self.data.holdout)[name]
+        limit, by = params.criterion.improvement, params.criterion.by
+        gain = params.metric.improvement(self.metrics[name], reference, by)
+        return Verdict("success criterion", shown(gain, by), shown(limit, by), gain >= limit)
+
+    def _minimum(self, metric: str, limit: float) -> Verdict:
+        better = self._direction(metric, "minimum")
+        value = self.metrics[metric]
+        passed, sign = {
+            "higher": (value >= limit, "≥"),
+            "lower": (value <= limit, "≤"),
+            "zero": (abs(value) <= limit, "±"),
+        }[better]
+        return Verdict(metric, f"{value:.4g}", f"{sign} {limit:g}", passed)
+
+    def _champion(self, gate: Champion, champion: Subject) -> Verdict:
+        name, metric, by = f"against {champion.label}", self.model.params.metric, gate.by
+        limit = 0.0 - gate.margin
+        (split, target), (its, goal) = self.subject.origin, champion.origin
+        if target != goal or self.subject.columns != champion.columns:
+            note = "not comparable: the champion has other inputs, outputs or another target"
+            return Verdict(name, "not asked", shown(limit, by), True, note)
+        if split != its:
+            note = (
+                "not comparable: trained with another split, it may have seen rows of the holdout; "
+                "write its split in params.yml and train again, or leave champion out of gates.yml"
+            )
+            return Verdict(name, "unknown", shown(limit, by), False, note)
+        reference = self.model.score(champion.estimator, self.data.holdout)[metric.name]
+        gain = metric.improvement(self.metrics[metric.name], reference, by)
+        return Verdict(name, shown(gain, by), shown(limit, by), gain >= limit)
+
+    def _subgroups(self, gate: Subgroups) -> Verdict:
+        metric = gate.metric or self.model.params.metric.name
+        better = self._direction(metric, "subgroups.metric")
+        by: Measure = "difference" if better == "zero" else "share"
+        whole, worst, where = self.metrics[metric], -math.inf, ""
+        unseen = [*gate.by]
+        for column, name, rows in self._groups(gate):
+            unseen = [other for other in unseen if other != column]
+            value = self.model.score(self.subject.estimator, rows)[metric]
+            gap = value - whole if better == "lower" else whole - value
+            if better == "zero":
+                gap = abs(value) - abs(whole)
+            elif gap:
+                gap = gap / abs(whole) if whole else math.copysign(math.inf, gap)
+            if gap > worst:
+                worst, where = gap, f"{name} ({len(rows):,} rows)"
+        limit, figure = f"≤ {shown(gate.gap, by, '')}", shown(max(worst, 0.0), by, "")
+        if unseen:
+            note = f"no subgroup by {', '.join(unseen)} has {gate.minimum_rows:,} rows or more"
+            return Verdict("subgroups", "none" if not where else figure, limit, False, note)
+        note = f"{metric} is worst where {where}"
+        return Verdict("subgroups", figure, limit, worst <= gate.gap, note)
+
+    def _groups(self, gate: Subgroups) -> Iterator[tuple[str, str, "pd.DataFrame"]]:
+        """Parts of the holdout that are large enough, each with its column and its name."""
+        import pandas as pd
+        from pandas.api.types import is_bool_dtype, is_numeric_dtype
+
+        rows = self.data.holdout
+        for column in gate.by:
+            if column not in rows:
+                raise LifecycleError(
+                    f"{self.model.folder / 'gates.yml'}: subgroups.by: "
+                    f"{self.model.params.dataset.name} has no column {column}"
+                )
+            values = rows[column]
+            number = is_numeric_dtype(values) and not is_bool_dtype(values)
+            if number and values.nunique() > FEW:
+                values = pd.qcut(values, 4, duplicates="drop")
+            for value, part in rows.groupby(values, observed=True, dropna=False):
+                if len(part) >= gate.minimum_rows:
+                    yield column, f"{column} is {value!s:.40}", part
+
+    def _latency(self, gate: Latency) -> Verdict:
+        from lifecycle.models.performance import latency
+
+        inputs = self.data.holdout[self.model.inputs]
+        value, limit = latency(self.subject.estimator, inputs)["p95_ms"], gate.p95_ms
+        return Verdict("latency (p95)", f"{value:.3g} ms", f"{limit:g} ms", value <= limit)
+
+    def _determinism(self) -> Verdict:
+        """Trained twice, and asked twice, it answers the same."""
+        name, rows = self.subject.candidate, self.data.holdout
+        if name not in self.model.params.candidates:
+            note = f"params.yml has no candidate {name} by now"
+            return Verdict("determinism", "unknown", "0 rows", False, note)
+        pairs = [
+            [self.model.fit(name, self.data.development) for _ in range(2)],
+            [self.subject.estimator] * 2,
+        ]
+        differ = 0
+        for first, second in pairs:
+            one, two = self.model.predict(first, rows), self.model.predict(second, rows)
+            differ += int(((one != two) & ~(one.isna() & two.isna())).any(axis=1).sum())
+        return Verdict("determinism", f"{differ:,} rows", "0 rows", differ == 0)
+
+    def _behaviour(self) -> Verdict:
+        """The model's own tests, about this very model."""
+        root = self.model.project.root
+        test = root / "tests" / "model" / f"test_{self.model.name}.py"
+        if not test.is_file():
+            note = f"there is no {test.relative_to(root)}"
+            return Verdict("behaviour", "no tests", "all pass", False, note)
+        path = os.pathsep.join([str(root / "src"), *filter(None, [os.environ.get("PYTHONPATH")])])
+        variables = {FOLDER: str(self.subject.folder), "PYTHONPATH": path, "PYTEST_ADDOPTS": ""}
+        plain = ["-q", "-o", "addopts=", "--import-mode=importlib", "-p", "no:cacheprovider", "-ra"]
+        try:
+            done = subprocess.run(
+                [sys.executable, "-m", "pytest", *plain, str(test)],
+                cwd=root,
+                env=os.environ | variables,
+                capture_output=True,
+                encoding="utf-8",
+                errors="replace",
+                check=False,
+                timeout=PATIENCE,
+            )
+        except subprocess.TimeoutExpired:
+            note = f"stopped after {PATIENCE} s: {test.relative_to(root)}"
+            return Verdict("behaviour", "not ended", "all pass", False, note)
+        lines = [line for line in (done.stderr + done.stdout).splitlines() if line.strip()]
+        counts = re.findall(rf"(\d+) ({OUTCOMES})", lines[-1] if lines else "")
+        figure = ", ".join(" ".join(count) for count in counts) or "not run"
+        passed = done.returncode == 0 and [kind for _, kind in counts] == ["passed"]
+        wrong = [line for line in lines if line.startswith(("FAILED", "ERROR", "SKIPPED", "X"))]
+        note = "" if passed else (wrong or lines or ["nothing was said"])[-1][:200]
+        return Verdict("behaviour", figure, "all pass", passed, note)

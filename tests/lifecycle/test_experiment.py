@@ -48,6 +48,7 @@ def test_a_run_carries_what_it_takes_to_understand_it(tracked: Toy) -> None:
         "lifecycle.dataset_version": "1.2.0",
         "lifecycle.dataset_digest": digest(Dataset(tracked.project, "visits")),
         "lifecycle.code": linear.data.tags["lifecycle.code"],
+        "lifecycle.evaluate": linear.data.tags["lifecycle.evaluate"],
         "lifecycle.environment": hashlib.sha256(
             (tracked.root / "uv.lock").read_bytes()
         ).hexdigest(),

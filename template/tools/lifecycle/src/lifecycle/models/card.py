@@ -12,6 +12,7 @@ from typing import Any
 from lifecycle.data.datasheet import save
 from lifecycle.data.figures import markdown, number, text
 from lifecycle.errors import LifecycleError
+from lifecycle.experiments.params import shown
 from lifecycle.experiments.tracking import answering
 from lifecycle.models import record
 from lifecycle.models.gates import TAG as GATES
@@ -114,8 +115,9 @@ def _quality(release: Release, told: dict[str, Any]) -> str:
     if gain and metric:
         words = (
             f"On {told['holdout']:,} rows that no experiment saw, {markdown(metric['name'])} is "
-            f"{float(gain):+.1%} against the baseline ({metric['better']} is better); the Ask "
-            f"wants {told['criterion']:+.1%}."
+            f"{shown(float(gain), told['criterion']['by'])} against the baseline "
+            f"({metric['better']} is better); the Ask wants "
+            f"{shown(told['criterion']['improvement'], told['criterion']['by'])}."
         )
     return "\n\n".join(filter(None, [words, _table(["metric", "on the holdout"], rows)]))
 

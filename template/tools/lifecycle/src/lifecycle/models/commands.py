@@ -32,6 +32,7 @@ def train(
 ) -> None:
     """Train on everything but the holdout, judge on the holdout, and record both."""
     from lifecycle.console import say, step, table
+    from lifecycle.experiments.params import shown
     from lifecycle.models.train import train as train_model
 
     model = _model(name)
@@ -40,7 +41,8 @@ def train(
         trained = train_model(model, candidate)
     rows = [[figure, f"{value:.4g}"] for figure, value in trained.metrics.items()]
     table([f"{model.name} ({trained.candidate})", "on the holdout"], rows)
-    say(f"{trained.improvement:+.1%} against the baseline; {metric.better} {metric.name} is better")
+    gain = shown(trained.improvement, model.params.criterion.by)
+    say(f"{gain} against the baseline; {metric.better} {metric.name} is better")
     say(f"run {trained.run}; next: uv run lifecycle model register {model.name}")
 
 

@@ -14,6 +14,7 @@ from lifecycle.data.register import alone
 from lifecycle.errors import LifecycleError, Refused
 from lifecycle.experiments.material import material
 from lifecycle.experiments.model import Model, model
+from lifecycle.experiments.params import shown
 from lifecycle.experiments.run import Experiment
 from lifecycle.experiments.tracking import Tracking
 from lifecycle.models.copies import copy
@@ -146,7 +147,8 @@ def _judged(verdicts: list[Verdict]) -> str:
 
 def _figures(trained: Trained, model: Model) -> str:
     rows = [[name, f"{value:.4g}"] for name, value in trained.metrics.items()]
-    gain = f"{trained.improvement:+.1%} against the baseline in {model.params.metric.name}"
+    gain = shown(trained.improvement, model.params.criterion.by)
+    gain = f"{gain} against the baseline in {model.params.metric.name}"
     return _table([f"{trained.candidate}, on the holdout", gain], rows)
 
 

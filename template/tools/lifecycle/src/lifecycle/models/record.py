@@ -30,7 +30,7 @@ def described(model: Model, data: Material, estimator: Any) -> dict[str, Any]:
     return {
         "question": params.ask.question,
         "metric": params.metric.model_dump(),
-        "criterion": params.criterion.improvement,
+        "criterion": params.criterion.model_dump(),
         "target": target,
         "population": model.dataset.yaml("schema.yml").get("population") or "",
         "personal_data": sheet.personal_data,

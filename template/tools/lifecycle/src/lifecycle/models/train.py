@@ -26,7 +26,7 @@ ARTIFACT = "model"  # folder of the model among a run's artifacts
 class Trained:
     """A trained model's run, and its figures on the holdout.
 
-    `improvement` is the gain over the baseline in the Ask's metric, as a share.
+    `improvement` is the gain over the baseline in the Ask's metric, by the criterion's measure.
     """
 
     run: str
@@ -61,7 +61,9 @@ def train(model: Model, candidate: str | None = None) -> Trained:
         estimator = model.fit(candidate, data.development)
         metrics = model.score(estimator, data.holdout)
         reference = model.score(model.fit(params.baseline, data.development), data.holdout)
-        improvement = metric.improvement(metrics[metric.name], reference[metric.name])
+        improvement = metric.improvement(
+            metrics[metric.name], reference[metric.name], params.criterion.by
+        )
         record.metrics({f"holdout_{name}": value for name, value in metrics.items()})
         record.metrics({f"baseline_holdout_{metric.name}": reference[metric.name]})
         record.metrics({"improvement": improvement})

@@ -27,7 +27,7 @@ def test_a_new_dataset_validates_and_new_models_train(begun: Project) -> None:
     begun.lifecycle("data", "build")
     assert "orders holds" in begun.lifecycle("data", "validate")
     said = begun.lifecycle("experiment", "run", "volume")
-    assert re.search(r"boosted .*\bmet", said), said
+    assert re.search(r"better .*\bmet", said), said
     assert "on the holdout" in begun.lifecycle("model", "train", "volume")
     begun.lifecycle("model", "register", "volume")
     assert "is the champion" in begun.lifecycle("model", "promote", "volume")

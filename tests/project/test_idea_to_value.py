@@ -44,8 +44,8 @@ def test_idea_to_value(walk: dict[str, Any]) -> None:
     assert walk["experiment"].index("baseline ") < walk["experiment"].index("boosted ")
     assert re.search(r"boosted .*\bmet", walk["experiment"]), walk["experiment"]
     assert "on the holdout" in walk["train"]
-    assert "claim_frequency version 1 is registered, as the challenger" in walk["register"]
-    assert "claim_frequency version 1 is the champion" in walk["promote"]
+    assert "claim_frequency 1.0.0 (version 1) is registered, as the challenger" in walk["register"]
+    assert "claim_frequency 1.0.0 (version 1) is the champion" in walk["promote"]
 
 
 def test_data_and_runs_stay_out_of_git(walk: dict[str, Any], project: Project) -> None:
@@ -100,7 +100,9 @@ def test_a_registered_model_knows_where_it_comes_from(walk: dict[str, Any]) -> N
 def test_the_champion_is_the_challenger_that_passed(walk: dict[str, Any]) -> None:
     (version,) = walk["promoted"]["models"]["claim_frequency"].values()
     assert version["aliases"] == ["champion"]
-    assert version["tags"]["lifecycle.promoted_why"] == "better than guessing"
+    trail = [v for name, v in version["tags"].items() if name.startswith("lifecycle.audit.")]
+    whys = {entry["action"]: entry.get("why") for entry in map(json.loads, trail)}
+    assert whys["promote"] == "better than guessing"
 
 
 def test_there_is_no_second_promotion(walk: dict[str, Any], project: Project) -> None:

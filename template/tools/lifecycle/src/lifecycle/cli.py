@@ -43,28 +43,14 @@ def check_files(files: Annotated[list[str], typer.Argument(help="Files to commit
     raise typer.Exit(1 if found else 0)
 
 
-@app.command()
-def doctor() -> None:
-    """Say where data and runs go, and whether each place answers; exit code 1 if one does not."""
-    from lifecycle.console import say
-    from lifecycle.doctor import examine
-    from lifecycle.project import Project
-
-    works = True
-    for found in examine(Project.find()):
-        say(f"{found.name:<9} {found.where}", style="" if found.works else "red")
-        say(f"{'':<9} {found.state}", style="dim" if found.works else "red")
-        works = works and found.works
-    raise typer.Exit(0 if works else 1)
-
-
 for _stage, _name in STAGES.items():  # a component that was left out has no commands
     if (Path(__file__).parent / _stage / "commands.py").is_file():
         app.add_typer(import_module(f"lifecycle.{_stage}.commands").app, name=_name)
 
 
-if (Path(__file__).parent / "github" / "commands.py").is_file():
-    import_module("lifecycle.github.commands").attach(app)
+for _module in ("doctor", "github.commands"):
+    if Path(__file__).parent.joinpath(*_module.split(".")).with_suffix(".py").is_file():
+        import_module(f"lifecycle.{_module}").attach(app)
 
 
 def main() -> None:

@@ -13,11 +13,28 @@ from importlib.util import find_spec
 from pathlib import Path
 from urllib.parse import urlsplit
 
+import typer
+from lifecycle.console import say
 from lifecycle.errors import LifecycleError
 from lifecycle.project import Project, redacted
 
 PATIENCE = 5.0  # seconds for each place
 PORTS = {"postgresql": 5432, "mysql": 3306, "mssql": 1433, "spark": 7077, "tcp": 8786}
+
+
+def attach(app: typer.Typer) -> None:
+    """Give the command line its command."""
+    app.command()(doctor)
+
+
+def doctor() -> None:
+    """Say where data and runs go, and whether each place answers; exit code 1 if one does not."""
+    works = True
+    for found in examine(Project.find()):
+        say(f"{found.name:<9} {found.where}", style="" if found.works else "red")
+        say(f"{'':<9} {found.state}", style="dim" if found.works else "red")
+        works = works and found.works
+    raise typer.Exit(0 if works else 1)
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,8 @@
 """Whatever the answers, the project that is rendered is clean."""
 
 import datetime
+import subprocess
+import sys
 from collections.abc import Iterator
 from itertools import combinations
 from pathlib import Path
@@ -124,3 +126,16 @@ def test_nothing_tells_the_day_it_was_made(template: Template, tmp_path: Path) -
         name for name, content in files.items() for day in told if day.encode() in content
     ] == []
     assert str(today.year).encode() not in files["LICENSE"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "components", ["process data", "data experiments", "data experiments models"]
+)
+def test_a_part_is_typed_without_those_that_were_left_out(
+    files: Template, tmp_path: Path, components: str
+) -> None:
+    project = files.copy(tmp_path / "claims", {"components": components.split()})
+    command = [sys.executable, "-m", "mypy", "--no-incremental"]
+    done = subprocess.run(command, cwd=project, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout

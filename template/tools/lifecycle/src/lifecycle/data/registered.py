@@ -110,7 +110,7 @@ def address(project: Project) -> str:
     from lifecycle.experiments.tracking import uri
 
     try:
-        return uri(project)
+        return str(uri(project))
     except LifecycleError:
         return ""
 

@@ -287,6 +287,7 @@ def test_a_plugin_brings_its_scheme_and_a_registry_without_aliases(
     for command in ("model train --candidate linear", *LIFE[2:]):
         outcome = built.shell(*command.split(), PYTHONPATH=str(folder))
         assert outcome.code == 0, outcome.err
-    (version,) = MlflowClient(f"sqlite:///{tmp_path / 'mlflow.db'}").search_model_versions()
+    store = f"sqlite:///{tmp_path / 'mlflow.db'}"
+    (version,) = MlflowClient(store, store).search_model_versions()
     assert version.tags["lifecycle.role"] == "champion"
     assert not version.aliases

@@ -166,7 +166,8 @@ class Toy:
     @property
     def client(self) -> MlflowClient:
         """MLflow's own view of what was recorded."""
-        return MlflowClient(f"sqlite:///{self.root / 'mlruns' / 'mlflow.db'}")
+        store = f"sqlite:///{self.root / 'mlruns' / 'mlflow.db'}"
+        return MlflowClient(store, store)  # MLflow keeps for a process what the last command set
 
     def registry(self) -> dict[str, Any]:
         """All that the registry holds."""

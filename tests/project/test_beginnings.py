@@ -31,7 +31,7 @@ def test_a_new_dataset_validates_and_new_models_train(begun: Project) -> None:
     assert "on the holdout" in begun.lifecycle("model", "train", "volume")
     begun.lifecycle("model", "register", "volume")
     assert "is the champion" in begun.lifecycle("model", "promote", "volume")
-    begun.lifecycle("model", "train", "region", "--candidate", "boosted")
+    begun.lifecycle("model", "train", "region", "--candidate", "better")
 
 
 def test_what_is_new_passes_the_projects_own_checks(begun: Project) -> None:

@@ -322,6 +322,7 @@ def project(folder: Path, rows: int) -> None:
     file(folder).parent.mkdir(parents=True)
     (folder / "pyproject.toml").write_text('[tool.lifecycle]\npackage = "claims"\n')
     (dataset / "suite.yml").write_text(yaml.safe_dump({"expectations": suite(rows)}))
+    (dataset / "datasheet.md").write_bytes((EXAMPLE / "datasheet.md").read_bytes())
     make(file(folder), rows)
     import pyarrow.parquet as pq
 

@@ -89,8 +89,7 @@ def test_a_run_that_is_none_or_has_no_commit_is_refused(tracked: Toy) -> None:
     tracked.done("experiment", "run")
     run = newest(tracked)
     shutil.rmtree(tracked.root / ".git")
-    tracked.commit()
-    tracked.git("commit", "--quiet", "--amend", "--message", "another")
+    tracked.commit("another")  # the same message in the same second would be the same commit
     outcome = tracked.run("experiment", "reproduce", run)
     assert outcome.code == 2
     assert "is not in this repository; fetch it: git fetch origin" in outcome.error

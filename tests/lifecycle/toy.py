@@ -150,12 +150,12 @@ class Toy:
         command = ["git", "-C", str(self.root), *arguments]
         return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
 
-    def commit(self) -> str:
+    def commit(self, message: str = "state") -> str:
         """Commit everything, in a new repository if there is none."""
         if not (self.root / ".git").exists():
             self.git("init", "--quiet", "--initial-branch", "main")
         self.git("add", "--all")
-        self.git("commit", "--quiet", "--message", "state")
+        self.git("commit", "--quiet", "--message", message)
         return self.git("rev-parse", "HEAD")
 
     def train_and_register(self) -> None:

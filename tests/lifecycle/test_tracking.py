@@ -1,13 +1,8 @@
 """Where runs are recorded is an address: a file, a server, or one that does not answer."""
 
-import http.server
-import json
 import os
 import socket
-import threading
 import time
-import urllib.error
-import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -17,6 +12,7 @@ from lifecycle.experiments.tracking import look, uri
 from mlflow import MlflowClient
 
 from tests.lifecycle.toy import Toy
+from tests.workspaces import Databricks, Serving, workspace
 
 LIFE = ("experiment run", "model train", "model register", "model promote")
 
@@ -138,95 +134,34 @@ def test_a_server_in_the_environment_is_enough(built: Toy, server: str) -> None:
     assert MlflowClient(server, server).get_model_version_by_alias("severity", "champion")
 
 
-class Workspace(http.server.BaseHTTPRequestHandler):
-    """A Databricks workspace as far as runs go: its paths, its token, its rules of names.
-
-    What is not the registry's is answered by an MLflow server, whose paths are the same.
-    """
-
-    server: "WorkspaceServer"
-
-    def answer(self) -> None:
-        length = int(self.headers.get("content-length") or 0)
-        body = json.loads(self.rfile.read(length) or b"{}")
-        self.server.seen.append((self.path.partition("?")[0], json.dumps(body)))
-        status, said = 200, b"{}"
-        if self.path.startswith("/api/2.0/mlflow/"):
-            if self.headers.get("authorization") != "Bearer a-token":
-                status = 401
-            elif self.path.endswith("/experiments/create"):
-                assert body["name"].startswith("/"), "Databricks takes paths of its workspace only"
-                body["artifact_location"] = self.server.artifacts
-            if status == 200 and "/unity-catalog/model-versions/" in self.path:
-                version = {"name": "main.pricing.frequency", "version": "1"}
-                said = json.dumps({"model_versions": [version], "model_version": version}).encode()
-            elif status == 200 and "/unity-catalog/" not in self.path:
-                status, said = self.forwarded(body if length else None)
-        self.send_response(status)
-        self.send_header("content-type", "application/json")
-        self.send_header("content-length", str(len(said)))
-        self.end_headers()
-        self.wfile.write(said)
-
-    def forwarded(self, body: object) -> tuple[int, bytes]:
-        request = urllib.request.Request(
-            self.server.behind + self.path,
-            json.dumps(body).encode() if body is not None else None,
-            {"content-type": "application/json"},
-            method=self.command,
-        )
-        try:
-            with urllib.request.urlopen(request) as response:
-                return response.status, response.read()
-        except urllib.error.HTTPError as error:
-            return error.code, error.read()
-
-    do_GET = do_POST = do_PATCH = do_DELETE = answer  # noqa: N815
-
-    def log_message(self, *_: object) -> None:
-        """Say nothing."""
-
-
-class WorkspaceServer(http.server.ThreadingHTTPServer):
-    """What a workspace was asked, and where it keeps things."""
-
-    behind: str
-    artifacts: str
-    seen: list[tuple[str, str]]
-
-
 @pytest.fixture
-def workspace(server: str, tmp_path: Path) -> Iterator[WorkspaceServer]:
-    with WorkspaceServer(("127.0.0.1", 0), Workspace) as serving:
-        serving.behind, serving.seen = server, []
-        serving.artifacts = (tmp_path / "artifacts").as_uri()
-        threading.Thread(target=serving.serve_forever, daemon=True).start()
+def databricks(server: str) -> Iterator[Serving]:
+    with workspace(Databricks, server) as serving:
         yield serving
-        serving.shutdown()
 
 
 @pytest.mark.rule("G3")
 @pytest.mark.slow
 @pytest.mark.xdist_group("mlflow-server")
 def test_databricks_takes_runs_by_path_and_models_by_three_parts(
-    built: Toy, workspace: WorkspaceServer
+    built: Toy, databricks: Serving
 ) -> None:
     built.edit(built.root / "pyproject.toml", 'tracking = "local"', 'tracking = "databricks"')
     (built.root / ".env").write_text(
-        f"DATABRICKS_HOST=http://127.0.0.1:{workspace.server_port}\nDATABRICKS_TOKEN=a-token\n"
+        f"DATABRICKS_HOST=http://127.0.0.1:{databricks.server_port}\nDATABRICKS_TOKEN=a-token\n"
     )
     built.commit()
     for command in ("doctor", "experiment run --issue 14", "experiment compare --issue 14"):
         built.done(*command.split())
     built.done("model", "train", "--candidate", "linear")
     path = f"/Shared/{built.package}-frequency"
-    found = MlflowClient(workspace.behind).get_experiment_by_name(path)
-    assert len(MlflowClient(workspace.behind).search_runs([found.experiment_id])) == 3
+    found = MlflowClient(databricks.behind).get_experiment_by_name(path)
+    assert len(MlflowClient(databricks.behind).search_runs([found.experiment_id])) == 3
     outcome = built.run("model", "register")
     assert "write them in .env: LIFECYCLE_REGISTRY_PREFIX=catalog.schema" in outcome.error
-    before = len(workspace.seen)
+    before = len(databricks.seen)
     built.run("model", "register", LIFECYCLE_REGISTRY_PREFIX="main.pricing")
-    catalog = [(p, body) for p, body in workspace.seen[before:] if "/unity-catalog/" in p]
+    catalog = [(p, body) for p, body in databricks.seen[before:] if "/unity-catalog/" in p]
     created = "/api/2.0/mlflow/unity-catalog/registered-models/create"
     assert (created, '{"name": "main.pricing.frequency"}') in catalog
     assert any(path.endswith("/unity-catalog/model-versions/get") for path, _ in catalog)
@@ -239,55 +174,3 @@ def test_azureml_without_its_package_says_which(built: Toy) -> None:
         assert outcome.code != 0
         assert "needs the package azureml-mlflow" in outcome.out + outcome.err
         assert "copier update --data tracking=azureml" in outcome.out + outcome.err
-
-
-PLUGIN = """
-def refuse(*_, **__):
-    from mlflow.exceptions import MlflowException
-
-    raise MlflowException("404: not in this workspace")
-
-
-def runs(store_uri=None, artifact_uri=None):
-    from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
-
-    SqlAlchemyStore.create_logged_model = refuse
-    return SqlAlchemyStore("sqlite:///DATABASE", "ARTIFACTS")
-
-
-def models(store_uri=None):
-    from mlflow.store.model_registry.sqlalchemy_store import SqlAlchemyStore
-
-    SqlAlchemyStore.set_registered_model_alias = refuse
-    SqlAlchemyStore.delete_registered_model_alias = refuse
-    return SqlAlchemyStore("sqlite:///DATABASE")
-"""
-
-
-@pytest.mark.rule("G3")
-@pytest.mark.slow
-def test_a_plugin_brings_its_scheme_and_a_registry_without_aliases(
-    built: Toy, empty_store: Path, tmp_path: Path
-) -> None:
-    """As azureml-mlflow does it: no aliases, no logged models. Its own requests need an account."""
-    folder = tmp_path / "plugin"
-    (folder / "stand_in-1.0.dist-info").mkdir(parents=True)
-    (folder / "stand_in-1.0.dist-info" / "METADATA").write_text("Name: stand-in\nVersion: 1.0\n")
-    (folder / "stand_in-1.0.dist-info" / "entry_points.txt").write_text(
-        "[mlflow.tracking_store]\nazureml = azure_stand_in:runs\n"
-        "[mlflow.model_registry_store]\nazureml = azure_stand_in:models\n"
-    )
-    (tmp_path / "mlflow.db").write_bytes(empty_store.read_bytes())
-    code = PLUGIN.replace("DATABASE", str(tmp_path / "mlflow.db"))
-    code = code.replace("ARTIFACTS", (tmp_path / "artifacts").as_uri())
-    (folder / "azure_stand_in.py").write_text(code)
-    built.edit(built.root / "pyproject.toml", 'tracking = "local"', 'tracking = "azureml"')
-    (built.root / ".env").write_text("MLFLOW_TRACKING_URI=azureml://host/mlflow\n")
-    built.commit()
-    for command in ("model train --candidate linear", *LIFE[2:]):
-        outcome = built.shell(*command.split(), PYTHONPATH=str(folder))
-        assert outcome.code == 0, outcome.err
-    store = f"sqlite:///{tmp_path / 'mlflow.db'}"
-    (version,) = MlflowClient(store, store).search_model_versions()
-    assert version.tags["lifecycle.role"] == "champion"
-    assert not version.aliases

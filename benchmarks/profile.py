@@ -7,16 +7,15 @@ The rows are those of benchmarks/data.py: real claims drawn again and again, 12 
 """
 
 import argparse
-import os
 import shutil
-import subprocess
 import sys
 import tempfile
-import time
 from pathlib import Path
 
 from benchmarks.data import EXAMPLE, make
-from benchmarks.machine import describe, row
+from benchmarks.machine import describe, row, whole
+
+COMMAND = [sys.executable, "-m", "lifecycle", "data", "profile", "claims"]
 
 
 def main() -> None:
@@ -33,27 +32,13 @@ def main() -> None:
         (folder / "data" / "processed").mkdir(parents=True)
         for rows in arguments.rows:
             make(folder / "data" / "processed" / "claims.parquet", rows)
-            pages, seconds, peaks = set(), [], []
+            pages, taken = set(), []
             for _ in range(arguments.runs):
-                took, peak = profile(folder)
-                seconds.append(took)
-                peaks.append(peak)
+                taken.append(whole(COMMAND, folder))
                 pages.add((folder / "docs" / "data" / "claims.md").read_bytes())
             assert len(pages) == 1, "the same data gave another page"
-            print(row(f"{rows:,} rows", seconds), f"  peak {max(peaks):,.0f} MB")
-
-
-def profile(folder: Path) -> tuple[float, float]:
-    """Seconds and peak memory, in MB, of one process."""
-    started = time.perf_counter()
-    command = [sys.executable, "-m", "lifecycle", "data", "profile", "claims"]
-    process = subprocess.Popen(
-        command, cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-    )
-    _, status, usage = os.wait4(process.pid, 0)
-    process.returncode = os.waitstatus_to_exitcode(status)
-    assert process.returncode == 0, "the command fails; run it by hand"
-    return time.perf_counter() - started, usage.ru_maxrss / 1024  # Linux counts in KiB
+            peak = max(one.peak for one in taken)
+            print(row(f"{rows:,} rows", [one.wall for one in taken]), f"  peak {peak:,.0f} MB")
 
 
 if __name__ == "__main__":

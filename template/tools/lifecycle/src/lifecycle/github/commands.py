@@ -6,7 +6,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from lifecycle.console import say, table
+from lifecycle.errors import LifecycleError
 from lifecycle.github.start import start
+from lifecycle.project import Project
 
 if TYPE_CHECKING:
     from lifecycle.github.policy import Verdict
@@ -39,11 +42,9 @@ def register(
     ] = False,
 ) -> None:
     """Make GitHub's labels those of .github/labels.yml; others are left alone."""
-    from lifecycle.console import say, table
     from lifecycle.github.client import connect
     from lifecycle.github.labels import plan, read
     from lifecycle.github.labels import register as carry_out
-    from lifecycle.project import Project
 
     project = Project.find()
     wanted = read(project.root / FILE)
@@ -74,7 +75,6 @@ def check(
     from lifecycle.github import check as checking
     from lifecycle.github.client import connect
     from lifecycle.github.local import judge_branch
-    from lifecycle.project import Project
 
     project = Project.find()
     repository = connect(project)
@@ -100,7 +100,6 @@ def check(
 
 def _show(verdict: "Verdict", repository: str, branch: str) -> None:
     """The verdict for a person, and where GitHub Actions runs as annotations and a summary."""
-    from lifecycle.console import say
     from lifecycle.github import check as checking
 
     for finding in verdict.findings:
@@ -122,11 +121,8 @@ def issue_check(
 
     For a pull request that was closed, note on its issue where its work stays findable.
     """
-    from lifecycle.console import say
-    from lifecycle.errors import LifecycleError
     from lifecycle.github.client import connect
     from lifecycle.github.issues import check_links, judge_again, judge_sharing, keep, naming
-    from lifecycle.project import Project
 
     project = Project.find()
     event = _event()
@@ -149,10 +145,8 @@ def issue_check(
 
 def protect() -> None:
     """Let GitHub require the policy: names of branches, the status, merge commits."""
-    from lifecycle.console import table
     from lifecycle.github.client import connect
     from lifecycle.github.protect import protect as carry_out
-    from lifecycle.project import Project
 
     project = Project.find()
     table(["rule", "now"], [list(row) for row in carry_out(connect(project), project.branch)])
@@ -162,7 +156,6 @@ def merged(commit: Annotated[str, typer.Argument(help="Of the collaboration bran
     """Print the number of the Model issue whose branch was merged as a commit, if one was."""
     from lifecycle.github.client import connect
     from lifecycle.github.proposal import released_for
-    from lifecycle.project import Project
 
     typer.echo(released_for(connect(Project.find()), commit) or "")
 
@@ -171,10 +164,8 @@ def propose(
     folder: Annotated[Path, typer.Argument(help="What `lifecycle model watch` wrote.")],
 ) -> None:
     """Ask people for a retraining of each model that moved: an issue and a pull request (M10)."""
-    from lifecycle.console import say
     from lifecycle.github.client import connect
     from lifecycle.github.proposal import propose as ask
-    from lifecycle.project import Project
 
     project = Project.find()
     for file in sorted(folder.glob("*.json")):
@@ -189,10 +180,8 @@ def tell(
     issue: Annotated[int, typer.Argument(help="Of the Model issue.", min=1)],
 ) -> None:
     """Comment the figures of a release on its issue (M8, L5)."""
-    from lifecycle.console import say
     from lifecycle.github.client import connect
     from lifecycle.github.proposal import tell as comment
-    from lifecycle.project import Project
 
     for line in comment(connect(Project.find()), folder, issue):
         say(line)

@@ -4,6 +4,8 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from lifecycle.console import say
+from lifecycle.project import Project
 
 app = typer.Typer(
     help="Begin a dataset, a model or an exploration, with files that work as they are.",
@@ -16,7 +18,6 @@ Name = Annotated[str, typer.Argument(help="Lower-case words joined by _.")]
 @app.command()
 def dataset(name: Name) -> None:
     """Write a dataset of made-up rows, to be replaced, with schema, suite, datasheet and test."""
-    from lifecycle.project import Project
     from lifecycle.scaffold.dataset import dataset as write
 
     _done(write(Project.find(), name))
@@ -35,8 +36,6 @@ def model(
     ] = None,
 ) -> None:
     """Write a model that predicts a column from the others: a baseline, and a better one."""
-    from lifecycle.console import say
-    from lifecycle.project import Project
     from lifecycle.scaffold.model import model as write
 
     begun = write(Project.find(), name, dataset, target, ask, time)
@@ -56,7 +55,6 @@ def exploration(
     title: Annotated[str, typer.Option(help="What it asks; the name's words by default.")] = "",
 ) -> None:
     """Write a notebook from the project's template."""
-    from lifecycle.project import Project
     from lifecycle.scaffold.exploration import exploration as write
 
     _done(write(Project.find(), name, issue, title))
@@ -67,14 +65,10 @@ if (Path(__file__).parent.parent / "experiments").is_dir():  # a component that 
 
 
 def _done(paths: list[str]) -> None:
-    from lifecycle.console import say
-
     for path in paths:
         say(f"written: {path}")
 
 
 def _next(*commands: str) -> None:
-    from lifecycle.console import say
-
     for command in commands:
         say(f"next: uv run lifecycle {command}")

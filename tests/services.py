@@ -13,10 +13,18 @@ import urllib.request
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 
 NOBODY = "nobody"  # PostgreSQL refuses to run as root
+
+
+def missing(reason: str) -> NoReturn:
+    """Skip the test, or fail it in CI, which has what tests need."""
+    if os.environ.get("CI") == "true":
+        pytest.fail(reason)
+    pytest.skip(reason)
 
 
 @contextmanager
@@ -27,10 +35,7 @@ def postgres() -> Iterator[str]:
     """
     programs = sorted(Path("/usr/lib/postgresql").glob("*/bin"))
     if not programs:
-        reason = "no PostgreSQL server in /usr/lib/postgresql (apt-get install postgresql)"
-        if os.environ.get("CI") == "true":
-            pytest.fail(reason)
-        pytest.skip(reason)
+        missing("no PostgreSQL server in /usr/lib/postgresql (apt-get install postgresql)")
     user = []
     # pytest's own folders are closed to other users.
     folder = Path(tempfile.mkdtemp(prefix="tests-postgres-"))
@@ -99,10 +104,7 @@ def spark(folder: Path) -> Iterator[str]:
     import pyspark
 
     if shutil.which("java") is None and "JAVA_HOME" not in os.environ:
-        reason = "no Java on PATH or in JAVA_HOME (apt-get install openjdk-17-jre-headless)"
-        if os.environ.get("CI") == "true":
-            pytest.fail(reason)
-        pytest.skip(reason)
+        missing("no Java on PATH or in JAVA_HOME (apt-get install openjdk-17-jre-headless)")
     ports = []
     for _ in range(2):
         with socket.socket() as free:

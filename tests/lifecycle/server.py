@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from tests import services
 from tests.lifecycle.conftest import make
 from tests.lifecycle.toy import Toy
 
@@ -104,6 +105,47 @@ def serving(toy: Toy, log: Path, *options: str) -> Iterator[Server]:
             process.send_signal(signal.SIGTERM)
             process.wait(30)
         process.stdout.close()
+
+
+LOAD = """
+local number = 0
+request = function()
+  number = number + 1
+  local headers = {["Content-Type"] = "application/json", ["X-Request-ID"] = "wrk-" .. number}
+  return wrk.format("POST", nil, headers, [[%s]])
+end
+done = function(summary)
+  local e = summary.errors
+  print(summary.requests, e.connect + e.read + e.write + e.status + e.timeout)
+end
+"""
+
+
+@dataclass
+class Load:
+    """How many requests were answered, and how many were not, or not as they should be."""
+
+    requests: int = 0
+    errors: int = 0
+
+
+@contextmanager
+def load(server: Server, record: Any, clients: int = 8) -> Iterator[Load]:
+    """Clients that ask for predictions all the while, each request with a name of its own."""
+    if shutil.which("wrk") is None:
+        services.missing("no wrk on PATH (apt-get install wrk)")
+    script = server.log.with_suffix(".lua")
+    script.write_text(LOAD % json.dumps(record))
+    command = ["wrk", "-t1", f"-c{clients}", "-d900s", "--timeout", "30s", "-s", str(script)]
+    address = f"http://127.0.0.1:{server.port}/predict"
+    held = Load()
+    with subprocess.Popen([*command, address], stdout=subprocess.PIPE, text=True) as running:
+        try:
+            yield held
+        finally:
+            running.send_signal(signal.SIGINT)
+            said, _ = running.communicate(timeout=30)
+    held.requests, held.errors = map(int, said.splitlines()[-1].split())
 
 
 def release(folder: Path, data: Path, store: Path) -> Toy:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from markdown import Markdown  # type: ignore[import-untyped]
+from openapi_core import OpenAPI
 
 from tests.lifecycle.toy import Toy
 
@@ -68,8 +69,25 @@ def test_the_card_is_made_from_the_record_alone(champion: Toy) -> None:
 def test_nothing_in_it_is_markup_of_somebody_s(champion: Toy) -> None:
     shown = Markdown().convert(card(champion))
     assert "<script" not in shown
-    assert "<a " not in shown
+    assert re.findall(r'<a href="([^"]+)', shown) == ["frequency-openapi.json"]
     assert unescape(shown).count(HOSTILE) == 2
+
+
+@pytest.mark.rule("M2")
+def test_beside_the_card_is_the_api_of_the_version_for_machines(trained: Toy) -> None:
+    schema = trained.model_folder / "schema.py"
+    before = schema.read_text()
+    trained.edit(schema, "amount: float", 'amount: float | None = Field(None, description="$ | x")')
+    trained.edit(schema, "import BaseModel", "import BaseModel, Field")
+    trained.train_and_register()
+    schema.write_text(before)
+    card(trained)
+    document = trained.root / "docs" / "models" / "frequency-openapi.json"
+    content = json.loads(document.read_text(encoding="utf-8"))
+    OpenAPI.from_dict(content)
+    request = content["components"]["schemas"]["Request"]
+    assert request["properties"]["amount"]["description"] == "$ | x"
+    assert request["required"] == ["kind"]
 
 
 def test_the_card_of_another_version_is_asked_for_by_its_number(champion: Toy) -> None:

@@ -1,6 +1,5 @@
 """Training, registering and promoting: each version knows where it comes from."""
 
-import html
 import json
 import os
 import shutil
@@ -13,7 +12,6 @@ import pytest
 from lifecycle.data.catalogue import Dataset
 from lifecycle.data.digest import digest
 from lifecycle.errors import LifecycleError
-from openapi_core import OpenAPI
 
 from tests.lifecycle.toy import Toy
 
@@ -223,32 +221,6 @@ def test_a_schema_that_no_table_can_have_is_refused(
     outcome = tracked.run("model", "train", "--candidate", "linear")
     assert outcome.code == 2
     assert said in outcome.error
-
-
-@pytest.mark.rule("M2")
-def test_the_api_is_a_document_and_a_page(toy: Toy) -> None:
-    from lifecycle.models.api_page import write
-
-    schema = toy.model_folder / "schema.py"
-    toy.edit(
-        schema, "amount: float", 'amount: float | None = Field(None, ge=0, description="$ | x")'
-    )
-    toy.edit(schema, "import BaseModel", "import BaseModel, Field")
-    document, page = write(toy.model)
-    assert document == toy.root / "docs" / "models" / "frequency-openapi.json"
-    content = json.loads(document.read_text(encoding="utf-8"))
-    OpenAPI.from_dict(content)
-    request = content["components"]["schemas"]["Request"]
-    assert list(request["properties"]) == toy.model.inputs
-    assert request["required"] == ["kind"]
-    text = html.unescape(page.read_text(encoding="utf-8"))
-    assert "| amount | number or nothing | ≥ 0, may be left out | $ | x |" in text
-    assert "| kind | string | home, office |  |" in text
-    assert "| visits | number |  |  |" in text
-    before = text
-    write(toy.model)
-    assert html.unescape(page.read_text(encoding="utf-8")) == before
-    assert not list(page.parent.glob("*.new"))
 
 
 def test_the_same_training_is_registered_once(trained: Toy) -> None:

@@ -2,13 +2,13 @@
 
 import asyncio
 import json
-import threading
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import pandas as pd
 import pytest
 from lifecycle.models.api import Api
 from lifecycle.models.body import records_of
@@ -16,7 +16,7 @@ from lifecycle.models.predictions import Answered, Log
 from lifecycle.models.predictor import Loaded, Problem
 from openapi_spec_validator import validate
 
-from tests.lifecycle.server import JSON, Server, release, serving, until
+from tests.lifecycle.server import Server, load, release, serving, until
 from tests.lifecycle.toy import Toy
 
 RECORD = {"amount": 3.5, "kind": "home"}
@@ -142,42 +142,26 @@ def test_it_says_how_it_is(server: Server, released: Toy) -> None:
 
 @pytest.mark.slow
 @pytest.mark.rule("M7")
-def test_ten_switches_under_load_lose_no_request(released: Toy, tmp_path: Path) -> None:
-    released.done("model", "promote")  # version 2, so that there are two to switch between
-    with serving(released, tmp_path / "log") as server:
-        sent: list[str] = []
-        wrong: list[object] = []
-        stop = threading.Event()
-
-        def client(name: int) -> None:
-            connection, body = server.connection(), json.dumps(RECORD)
-            while not stop.is_set():
-                number = f"{name}-{len(sent)}-{threading.get_ident()}"
-                connection.request("POST", "/predict", body, {**JSON, "X-Request-ID": number})
-                answer = connection.getresponse()
-                if answer.status != 200 or b"visits" not in answer.read():
-                    wrong.append(answer.status)
-                sent.append(number)
-            connection.close()
-
-        clients = [threading.Thread(target=client, args=[name]) for name in range(4)]
-        for one in clients:
-            one.start()
-        try:
-            for switch in range(10):
-                version = "12"[switch % 2]
-                released.done("model", "rollback", "--to", version)
-                until(lambda version=version: server.champion() == version)
-        finally:
-            stop.set()
-            for one in clients:
-                one.join()
+def test_ten_promotions_under_held_load_lose_no_request(
+    data: Path, empty_store: Path, tmp_path: Path
+) -> None:
+    toy = release(tmp_path / "toy", data, empty_store)
+    with serving(toy, tmp_path / "log") as server:
+        with load(server, RECORD) as held:
+            for version in range(2, 12):
+                toy.train_and_register()
+                toy.done("model", "promote")
+                until(lambda version=version: server.champion() == str(version))
+            toy.done("model", "rollback")
+            until(lambda: server.champion() == "10")
         server.stop()
-        assert wrong == []
         lines = server.logged()
-        assert Counter(line["request_id"] for line in lines) == Counter(sent)
-        assert {line["version"] for line in lines} == {"1", "2"}
-        assert len(sent) > 100
+    assert held.errors == 0
+    assert held.requests > 1000
+    times = Counter(line["request_id"] for line in lines)
+    assert set(times.values()) == {1}
+    assert len(times) >= held.requests  # what was asked when the load ended was answered too
+    assert {line["version"] for line in lines} == {str(version) for version in range(1, 12)}
 
 
 @pytest.mark.slow
@@ -277,6 +261,32 @@ def test_what_a_model_sees_of_a_record_does_not_depend_on_its_neighbours(toy: To
         assert alone.dtypes.to_dict() == both.dtypes.to_dict()
         assert alone.equals(both.iloc[[place]].reset_index(drop=True))
     assert both["kind"].tolist()[1] == "home"
+
+
+@pytest.mark.rule("M2")
+def test_a_model_is_trained_on_the_types_that_a_request_brings(built: Toy) -> None:
+    """A column of whole numbers without gaps, or of 32 bits, is not what is served."""
+    fields = "count: int | None\n    flag: bool | None\n    small: float\n    whole: int"
+    built.edit(built.model_folder / "schema.py", "amount: float", f"amount: float\n    {fields}")
+    rows = built.rows().astype({"amount": "float32"})
+    stored = {"count": "int64", "flag": "bool", "small": "int16", "whole": "int32"}
+    rows = rows.assign(**{name: pd.Series(1, rows.index, kind) for name, kind in stored.items()})
+    record = {"amount": 1, "kind": "home", "count": None, "flag": None, "small": 1, "whole": 1}
+    model = built.model
+    records, _ = records_of(Api(model), json.dumps([record]).encode())
+    served = Api(model).frame(records).dtypes.to_dict()
+    seen: list[pd.DataFrame] = []
+
+    def predict(inputs: pd.DataFrame) -> list[float]:
+        seen.append(inputs)
+        return [0.0] * len(inputs)
+
+    model.predict(predict, rows)
+    (built.model_folder / "train.py").write_text(
+        "def train(inputs, target, params):\n    return inputs\n"
+    )
+    trained = built.model.fit("linear", rows)
+    assert trained.dtypes.to_dict() == served == seen[0].dtypes.to_dict()
 
 
 def test_a_number_that_no_column_holds_is_told_by_field(toy: Toy) -> None:

@@ -17,6 +17,7 @@ from pydantic import BaseModel
 
 if TYPE_CHECKING:
     import pandas as pd
+    from pydantic.fields import FieldInfo
 
 FILES = ("params.yml", "features.py", "train.py", "evaluate.py", "schema.py", "gates.yml")
 
@@ -96,18 +97,35 @@ class Model:
     @property
     def inputs(self) -> list[str]:
         """Columns that the model predicts from: the fields of `Request` in `schema.py` (M2)."""
-        return self._fields("Request")
+        return list(self._fields("Request"))
 
     @property
     def outputs(self) -> list[str]:
         """What it predicts: the fields of `Response` in `schema.py` (M2)."""
-        return self._fields("Response")
+        return list(self._fields("Response"))
 
-    def _fields(self, name: str) -> list[str]:
+    def _fields(self, name: str) -> dict[str, "FieldInfo"]:
         kind = getattr(self.module("schema"), name, None)
         if not (isinstance(kind, type) and issubclass(kind, BaseModel) and kind.model_fields):
             raise LifecycleError(f"{self.folder / 'schema.py'} has no pydantic model {name}")
-        return list(kind.model_fields)
+        return kind.model_fields
+
+    def asked(self, rows: "pd.DataFrame") -> "pd.DataFrame":
+        """The inputs in the types that a request brings them in, however they were stored (M2).
+
+        Where a value may be missing, whole numbers are floats: a column without gaps is too.
+        """
+        found, wanted = rows[self.inputs], {}
+        for name, field in self._fields("Request").items():
+            kinds = (field.annotation, *get_args(field.annotation))
+            kind, gaps = found[name].dtype.kind, type(None) in kinds
+            if kind == "f" or (kind in "iu" and (gaps or float in kinds)):
+                wanted[name] = "float64"
+            elif kind in "iu":
+                wanted[name] = "int64"
+            elif kind == "b" and gaps:
+                wanted[name] = "object"
+        return found.astype(wanted)
 
     @property
     def better(self) -> dict[str, Direction]:
@@ -143,7 +161,7 @@ class Model:
         """
         chosen = self.params.candidates[candidate] if settings is None else settings
         with self.project.running(f"{self.name}: train {candidate}"):
-            return self.function("train")(rows[self.inputs], rows[self.params.target], chosen)
+            return self.function("train")(self.asked(rows), rows[self.params.target], chosen)
 
     def predict(self, estimator: Any, rows: "pd.DataFrame") -> "pd.DataFrame":
         """What the estimator predicts for `rows`: a column for each field of `Response`.
@@ -161,7 +179,7 @@ class Model:
                 "and is no function"
             )
         with self.project.running(f"{self.name}: predict"):
-            answer = ask(rows[self.inputs])
+            answer = ask(self.asked(rows))
         where = f"{self.name}: {kind} predicts"
         if isinstance(answer, pd.DataFrame):
             absent = [name for name in fields if name not in answer]

@@ -29,6 +29,8 @@ Rows = Sequence[Sequence[str]]
 def write(project: Project, name: str, version: str | None = None) -> Path:
     """Write docs/models/NAME.md about a version: the champion, or the newest where there is none.
 
+    Beside it, NAME-openapi.json has the version's API, for machines (M2).
+
     Raises:
         LifecycleError: it was never registered, or a file cannot be read or written.
     """
@@ -39,16 +41,21 @@ def write(project: Project, name: str, version: str | None = None) -> Path:
         )
     champion = registry.holder("champion") or registry.releases[0]
     shown = project.root / "docs" / "models" / f"{name}.md"
-    content = card(registry, registry.release(version) if version else champion)
+    release = registry.release(version) if version else champion
+    told = record.read(registry, release)
+    content = card(registry, release, told)
     shown.parent.mkdir(parents=True, exist_ok=True)
     save(shown, content)
+    if "openapi" in told:
+        api = json.dumps(told["openapi"], ensure_ascii=False, indent=2)
+        save(shown.with_name(f"{name}-openapi.json"), f"{api}\n")
     return shown
 
 
 @answering()
-def card(registry: Registry, release: Release) -> str:
-    """The page about a version."""
-    told, name = record.read(registry, release), registry.name
+def card(registry: Registry, release: Release, told: dict[str, Any]) -> str:
+    """The page about a version, and what its training told of it."""
+    name = registry.name
     parts = [
         f"# {markdown(name)}",
         f"<!-- Written by `lifecycle model card {markdown(name)}`: a change here is lost. -->",
@@ -195,6 +202,8 @@ def _use(name: str, told: dict[str, Any]) -> str:
     words = (
         f"`uv run --group serving lifecycle model serve {markdown(name)}` answers `POST /predict`"
     )
+    if "openapi" in told:
+        words += f" ([OpenAPI document]({name.rpartition('.')[2]}-openapi.json))"
     example = told.get("example")
     if not example:
         return f"{words}."

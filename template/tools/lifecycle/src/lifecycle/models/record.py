@@ -26,7 +26,7 @@ def described(model: Model, data: Material, estimator: Any) -> dict[str, Any]:
 
     params, sheet = model.params, model.dataset.sheet
     rows, holdout, target = data.development, data.holdout, params.target
-    predicted, example = model.predict(estimator, holdout), Api(model).example
+    predicted, api = model.predict(estimator, holdout), Api(model)
     return {
         "question": params.ask.question,
         "metric": params.metric.model_dump(),
@@ -38,7 +38,8 @@ def described(model: Model, data: Material, estimator: Any) -> dict[str, Any]:
         "assumptions": _assumptions(model),
         "rows": len(rows),
         "holdout": len(holdout),
-        "example": example and example.model_dump(mode="json"),
+        "example": api.example and api.example.model_dump(mode="json"),
+        "openapi": api.openapi(),
         "packages": requirements(model.project, ()),
         "features": {name: drift.bins(rows[name]) for name in model.inputs},
         "predictions": {name: drift.bins(predicted[name]) for name in predicted},

@@ -1,5 +1,6 @@
 """Servers that tests start for themselves, each in a folder of its own, and stop."""
 
+import base64
 import json
 import os
 import shutil
@@ -17,6 +18,8 @@ from typing import NoReturn
 
 import pytest
 
+from tests import node
+
 NOBODY = "nobody"  # PostgreSQL refuses to run as root
 
 
@@ -25,6 +28,13 @@ def missing(reason: str) -> NoReturn:
     if os.environ.get("CI") == "true":
         pytest.fail(reason)
     pytest.skip(reason)
+
+
+def free_port() -> int:
+    """A port of this machine that nothing listens at."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return int(free.getsockname()[1])
 
 
 @contextmanager
@@ -43,9 +53,7 @@ def postgres() -> Iterator[str]:
     if os.geteuid() == 0:
         user = ["setpriv", f"--reuid={NOBODY}", "--regid=nogroup", "--clear-groups"]
         shutil.chown(folder, NOBODY)
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
 
     def run(program: str, *arguments: str) -> None:
         command = [*user, str(programs[-1] / program), "--pgdata", str(data), *arguments]
@@ -66,9 +74,7 @@ def postgres() -> Iterator[str]:
 @contextmanager
 def mlflow(folder: Path, store: str) -> Iterator[str]:
     """The address of an MLflow server, with the database `store`, and artifacts in `folder`."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        host, port = "127.0.0.1", str(free.getsockname()[1])
+    host, port = "127.0.0.1", str(free_port())
     address = f"{host}:{port}"
     command = [
         *(sys.executable, "-m", "mlflow", "server", "--host", host, "--port", port),
@@ -105,11 +111,7 @@ def spark(folder: Path) -> Iterator[str]:
 
     if shutil.which("java") is None and "JAVA_HOME" not in os.environ:
         missing("no Java on PATH or in JAVA_HOME (apt-get install openjdk-17-jre-headless)")
-    ports = []
-    for _ in range(2):
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            ports.append(str(free.getsockname()[1]))
+    ports = [str(free_port()) for _ in range(2)]
     home = Path(pyspark.__file__).parent
     address = f"spark://127.0.0.1:{ports[0]}"
     environment = os.environ | {"SPARK_LOCAL_IP": "127.0.0.1", "SPARK_DAEMON_MEMORY": "256m"}
@@ -145,3 +147,54 @@ def spark(folder: Path) -> Iterator[str]:
         else:
             pytest.fail((folder / "log").read_text())
         yield address
+
+
+@contextmanager
+def azure(cache: Path) -> Iterator[dict[str, str]]:
+    """The environment that reaches Microsoft's emulator of Azure's storage, container `team`.
+
+    Tests that need it are skipped where npm cannot have it, but not in CI.
+    """
+    from azure.storage.blob import BlobServiceClient
+
+    try:
+        modules = node.install(Path(__file__).parent / "azurite", cache)
+        program = modules / "azurite" / "dist" / "src" / "blob" / "main.js"
+        command = [*node.node(), str(program), "--inMemoryPersistence", "--disableTelemetry"]
+    except node.Missing as reason:
+        missing(f"no emulator of Azure's storage: {reason}")
+    port = free_port()
+    command += ["--skipApiVersionCheck", "--silent", "--blobPort", str(port)]
+    key = base64.b64encode(b"of the tests").decode()
+    account = {"AZURITE_ACCOUNTS": f"team:{key}"}
+    with subprocess.Popen(command, env=os.environ | account, stdout=subprocess.DEVNULL) as running:
+        try:
+            for _ in range(300):
+                with socket.socket() as asked:
+                    if asked.connect_ex(("127.0.0.1", port)) == 0:
+                        break
+                assert running.poll() is None, "the emulator ended"
+                time.sleep(0.1)
+            parts = {
+                "DefaultEndpointsProtocol": "http",
+                "AccountName": "team",
+                "AccountKey": key,
+                "BlobEndpoint": f"http://127.0.0.1:{port}/team",
+            }
+            stated = ";".join(f"{name}={value}" for name, value in parts.items())
+            BlobServiceClient.from_connection_string(stated).create_container("team")
+            yield {"AZURE_STORAGE_CONNECTION_STRING": stated}
+        finally:
+            running.terminate()
+
+
+@contextmanager
+def google() -> Iterator[dict[str, str]]:
+    """The environment that reaches an emulator of Google's storage, with a bucket `team`."""
+    from gcp_storage_emulator.server import create_server  # type: ignore[import-untyped]
+
+    port = free_port()
+    server = create_server("127.0.0.1", port, in_memory=True, default_bucket="team")
+    server.start()
+    yield {"STORAGE_EMULATOR_HOST": f"http://127.0.0.1:{port}"}
+    server.stop()

@@ -7,10 +7,12 @@ from typing import Any
 import pytest
 from github import Auth, Github
 
-from tests.github.evaluator import Evaluator, Missing, install
+from tests import services
+from tests.github.evaluator import HERE, Evaluator
 from tests.github.standin.server import Standin
 from tests.github.standin.web import serve
 from tests.github.workflows import Runner
+from tests.node import Missing, install
 
 
 @pytest.fixture
@@ -40,12 +42,12 @@ def client(github: Standin) -> Callable[..., Github]:
 @pytest.fixture(scope="session")
 def evaluator(request: pytest.FixtureRequest) -> Iterator[Evaluator]:
     """GitHub's own workflow parser and expression evaluator; skips where it cannot be had."""
-    cache: Path = request.config.cache.mkdir("github-actions")
+    cache: Path = request.config.cache.mkdir("node")
     try:
-        evaluator = Evaluator(install(cache))
+        evaluator = Evaluator(install(HERE, cache))
         evaluator.evaluate("true", {})
     except Missing as missing:
-        pytest.skip(f"workflows cannot be run: {missing}")
+        services.missing(f"workflows cannot be run: {missing}")
     yield evaluator
     evaluator.close()
 

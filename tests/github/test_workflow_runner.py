@@ -7,7 +7,9 @@ from typing import Any
 
 import pytest
 
-from tests.github import evaluator, payloads, triggers
+from tests import node
+from tests.github import payloads, triggers
+from tests.github.evaluator import HERE
 from tests.github.standin.model import Issue, Repository
 from tests.github.standin.server import Standin
 from tests.github.steps import Annotation, StepFailed, StepRun, pairs
@@ -286,9 +288,9 @@ def test_other_events_have_payloads(claims: Repository) -> None:
 
 def test_without_node_the_reason_is_said(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
-    monkeypatch.setattr(evaluator, "wheel", lambda: None)
-    with pytest.raises(evaluator.Missing, match="no Node 20"):
-        evaluator.node()
-    with pytest.raises(evaluator.Missing, match="no npm"):
-        evaluator.install(tmp_path / "cache")
+    monkeypatch.setattr(node, "wheel", lambda: None)
+    with pytest.raises(node.Missing, match="no Node 20"):
+        node.node()
+    with pytest.raises(node.Missing, match="no npm"):
+        node.install(HERE, tmp_path / "cache")
     assert not list((tmp_path / "cache").glob("*/node_modules"))

@@ -7,8 +7,8 @@ import sys
 import time
 from pathlib import Path
 
-from tests.lifecycle.test_tracking import free_port
 from tests.lifecycle.toy import Toy
+from tests.services import free_port
 
 
 def said(out: str, name: str) -> str:

@@ -14,10 +14,12 @@ from typing import Any
 import pandas as pd
 import pytest
 from fsspec.implementations.local import LocalFileSystem
+from fsspec.registry import _registry
 from lifecycle.data import store
 from lifecycle.data.catalogue import Dataset
 from lifecycle.data.digest import digest
 
+from tests import services
 from tests.lifecycle.conftest import make
 from tests.lifecycle.toy import Toy
 
@@ -39,24 +41,30 @@ def shared(tmp_path: Path) -> Path:
 
 
 @pytest.fixture(scope="module")
-def s3() -> Iterator[str]:
-    """The address of an S3 server on this machine, with a bucket `team`."""
+def s3() -> Iterator[dict[str, str]]:
+    """The environment that reaches a server of S3's interface, with a bucket `team`."""
     import boto3  # type: ignore[import-untyped]
     from moto.server import ThreadedMotoServer
 
+    keys = {"aws_access_key_id": "id", "aws_secret_access_key": "key", "region_name": "us-east-1"}
     server = ThreadedMotoServer("127.0.0.1", port=0, verbose=False)
     server.start()
     address = "http://{}:{}".format(*server.get_host_and_port())
-    boto3.client("s3", endpoint_url=address, **KEYS).create_bucket(Bucket="team")
-    yield address
+    boto3.client("s3", endpoint_url=address, **keys).create_bucket(Bucket="team")
+    yield {"AWS_ENDPOINT_URL": address} | {name.upper(): key for name, key in keys.items()}
     server.stop()
 
 
-KEYS = {"aws_access_key_id": "id", "aws_secret_access_key": "key", "region_name": "us-east-1"}
+@pytest.fixture(scope="module")
+def abfs(request: pytest.FixtureRequest) -> Iterator[dict[str, str]]:
+    with services.azure(request.config.cache.mkdir("node")) as environment:
+        yield environment
 
 
-def at(address: str) -> dict[str, Any]:
-    return {"AWS_ENDPOINT_URL": address} | {name.upper(): value for name, value in KEYS.items()}
+@pytest.fixture(scope="module")
+def gs() -> Iterator[dict[str, str]]:
+    with services.google() as environment:
+        yield environment
 
 
 def in_parts(toy: Toy) -> None:
@@ -112,23 +120,33 @@ def test_parts_stay_parts_and_an_older_version_stays_beside(
     assert digest(Dataset(colleague.project, "visits")) == before
 
 
-def test_s3_is_a_store(
-    built: Toy, colleague: Toy, s3: str, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("place", ["s3", "abfs", "gs"])
+def test_a_bucket_is_a_store(
+    built: Toy,
+    colleague: Toy,
+    place: str,
+    request: pytest.FixtureRequest,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    """At S3's, Azure's and Google's own interfaces, as their emulators have them."""
+    at: dict[str, Any] = request.getfixturevalue(place)
     in_parts(built)
     monkeypatch.setattr(store, "PIECE", 4000)
-    there = ("s3://team/data",)
-    built.done(*PUSH, *there, **at(s3))
-    assert "is in the store already" in built.done(*PUSH, *there, **at(s3)).out
-    colleague.done(*PULL, *there, **at(s3))
+    there = (f"{place}://team/data",)
+    built.done(*PUSH, *there, **at)
+    assert "is in the store already" in built.done(*PUSH, *there, **at).out
+    colleague.done(*PULL, *there, **at)
     for part in ("part-0.parquet", "more/part=1.parquet"):
         assert (colleague.processed / part).read_bytes() == (built.processed / part).read_bytes()
-    absent = colleague.run(*PULL, *there, "--version", "1.0.0", **at(s3))
+    absent = colleague.run(*PULL, *there, "--version", "1.0.0", **at)
     assert absent.code == 2
     assert "the store has no visits 1.0.0, but 1.2.0" in absent.error
-    nowhere = built.run(*PUSH, "s3://no-such-bucket/data", **at(s3))
-    assert nowhere.code == 2
-    assert "s3://no-such-bucket/data" in nowhere.error
+
+
+def test_a_bucket_that_is_none_is_named(built: Toy, s3: dict[str, Any]) -> None:
+    outcome = built.run(*PUSH, "s3://no-such-bucket/data", **s3)
+    assert outcome.code == 2
+    assert "s3://no-such-bucket/data" in outcome.error
 
 
 def test_the_same_content_again_is_nothing_and_other_content_is_refused(
@@ -340,7 +358,11 @@ def test_a_manifest_is_not_believed(built: Toy, shared: Path, case: str) -> None
     assert {p for p in built.root.parent.rglob("*") if "__pycache__" not in p.parts} == before
 
 
-def test_a_place_that_cannot_be_used_is_told_in_one_line(built: Toy, tmp_path: Path) -> None:
+def test_a_place_that_cannot_be_used_is_told_in_one_line(
+    built: Toy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "gcsfs", None)  # as where it is not installed,
+    monkeypatch.delitem(_registry, "gs", raising=False)  # and was never used
     assert "no store is known" in built.run("data", "push", "visits").error
     assert "uv add gcsfs" in built.run(*PUSH, "gs://bucket/data").error
     assert "nonsense" in built.run(*PUSH, "nonsense://x").error

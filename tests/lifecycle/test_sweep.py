@@ -23,8 +23,8 @@ from lifecycle.experiments.sweep import draws, merged
 from mlflow.entities import Run
 
 from tests.lifecycle.test_experiment import runs
-from tests.lifecycle.test_tracking import free_port
 from tests.lifecycle.toy import Toy
+from tests.services import free_port
 
 PLAN = """
 sweep:

@@ -12,15 +12,10 @@ from lifecycle.experiments.tracking import look, uri
 from mlflow import MlflowClient
 
 from tests.lifecycle.toy import Toy
+from tests.services import free_port
 from tests.workspaces import Databricks, Serving, workspace
 
 LIFE = ("experiment run", "model train", "model register", "model promote")
-
-
-def free_port() -> int:
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        return int(taken.getsockname()[1])
 
 
 @pytest.mark.parametrize("password", ["secret", "se/cret@1", "secret" * 40])

@@ -14,14 +14,6 @@ from lifecycle.models import drift
 from tests.lifecycle.toy import Outcome, Toy
 
 
-@pytest.fixture
-def champion(trained: Toy) -> Toy:
-    """A toy project with a champion."""
-    trained.done("model", "register")
-    trained.done("model", "promote")
-    return trained
-
-
 def month(toy: Toy, **changes: float) -> Path:
     """A file with the rows of another month, which is like the first but for the changes."""
     rows = toy.rows().assign(**changes)

@@ -119,11 +119,11 @@ def served(model: Model, where: str, days: int, truth: Path | None) -> Arrived:
 def new(model: Model, champion: "Release", source: str, truth: Path | None) -> Arrived:
     """New rows, in a file or a dataset of the project, with what the champion predicts for them.
 
-    Of the dataset that it was trained on, these are the rows that are not in that version, where
-    that version is here.
+    Of the dataset that it was trained on, these are the rows that are not in that version.
 
     Raises:
-        LifecycleError: there are none, or they cannot be read or predicted for.
+        LifecycleError: there are none, they cannot be told from the old ones, or they cannot be
+            read or predicted for.
     """
     import pandas as pd
     from lifecycle.models.copies import copy
@@ -144,8 +144,8 @@ def new(model: Model, champion: "Release", source: str, truth: Path | None) -> A
     findings = [one for one in report.findings if one.severe]
     if target not in rows:  # it has not come true yet
         findings = [one for one in findings if not _about(one, target)]
-    if whole:
-        rows = _since(rows, Kept(project, dataset.name, champion.tags.get(VERSION, "none")))
+    if whole and dataset.name == model.params.dataset.name:
+        rows = _since(rows, dataset, champion)
     absent = [name for name in model.inputs if name not in rows]
     if absent:
         raise LifecycleError(f"{source} has no column {', '.join(absent)}, which Request has")
@@ -157,14 +157,34 @@ def new(model: Model, champion: "Release", source: str, truth: Path | None) -> A
     return Arrived(source, rows, predicted, versions, known, report.checks, findings)
 
 
-def _since(rows: "pd.DataFrame", trained: Kept) -> "pd.DataFrame":
-    """The rows whose key is not among those of the training; all where that cannot be told."""
+def _since(rows: "pd.DataFrame", dataset: Dataset, champion: "Release") -> "pd.DataFrame":
+    """The rows whose key is not in the version that the champion was trained on.
+
+    All rows, where each has a key of then: it is the same things that are looked at again. The
+    version is brought from the team's store if it is not here.
+
+    Raises:
+        LifecycleError: it cannot be had, or the rows have no key.
+    """
     import pandas as pd
     from lifecycle.data.schema import key
+    from lifecycle.data.store import pull
 
-    keys = key(trained)
-    if not trained.is_built or not keys or not set(keys) <= set(rows):
-        return rows
+    version, keys = champion.tags.get(VERSION, "none"), key(dataset)
+    unknown = f"which rows of {dataset.name} are new is not known without"
+    if not keys or not set(keys) <= set(rows):
+        raise LifecycleError(f"{unknown} a key in schema.yml; or say --data FILE")
+    trained = Kept(dataset.project, dataset.name, version)
+    if not trained.is_built:
+        if version == dataset.version:  # a pull would replace what is looked at
+            raise LifecycleError(
+                f"{unknown} a version of their own, after {version}: "
+                f"uv run lifecycle data version {dataset.name}"
+            )
+        try:
+            pull(dataset, version)
+        except LifecycleError as error:
+            raise LifecycleError(f"{unknown} {dataset.name} {version}: {error}") from None
     before = pd.MultiIndex.from_frame(trained.read(keys))
     later = rows[~pd.MultiIndex.from_frame(rows[keys]).isin(before)]
     return later if len(later) else rows

@@ -145,6 +145,43 @@ def test_more_missing_values_are_told(champion: Toy) -> None:
     assert "0.0%, now 25.0%" in outcome.out
 
 
+@pytest.mark.rule("M9")
+@pytest.mark.parametrize("few", ["few", "old", "none"])
+def test_too_few_predictions_do_not_hide_what_moved_in_the_data(champion: Toy, few: str) -> None:
+    folder = log(champion, 20 if few == "few" else 100)
+    file = folder / "champion.jsonl"
+    if few == "old":
+        file.write_text(file.read_text().replace('"time": "20', '"time": "19'))
+    if few == "none":
+        file.unlink()
+    page = champion.root / "page.md"
+    data = month(champion, amount=9.5)
+    outcome = watched(champion, "--data", data, "--predictions", folder, "--report", page)
+    assert outcome.code == 1
+    assert "moved: amount" in outcome.error
+    assert "nothing can be said of served" in outcome.error
+    assert "not known" in page.read_text()
+
+
+def test_a_metric_that_the_champion_was_not_measured_by_is_said(champion: Toy) -> None:
+    champion.edit(champion.model_folder / "params.yml", "absolute_error, b", "squared_error, b")
+    text = '"bias": float((predicted - target).mean()),'
+    squared = '"squared_error": float(((target - predicted) ** 2).mean()),'
+    champion.edit(champion.model_folder / "evaluate.py", text, f"{text}\n        {squared}")
+    outcome = watched(champion, "--data", month(champion))
+    assert outcome.code == 2
+    assert "was not measured by squared_error; train, register and promote" in outcome.error
+
+
+@pytest.mark.rule("M9")
+def test_a_metric_that_is_no_number_does_not_hold(champion: Toy) -> None:
+    evaluate = champion.model_folder / "evaluate.py"
+    champion.edit(evaluate, "float((target - predicted)", "float((target[:0] - predicted[:0])")
+    outcome = watched(champion, "--data", month(champion))
+    assert outcome.code == 2
+    assert "evaluate returned no finite number for absolute_error" in outcome.error
+
+
 @pytest.mark.parametrize(
     ("wrong", "said"),
     [

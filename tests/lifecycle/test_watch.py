@@ -6,6 +6,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from tests.lifecycle.test_monitor import log
 from tests.lifecycle.toy import Outcome, Toy
 
 
@@ -48,3 +49,11 @@ def test_without_the_old_rows_nothing_is_said_of_the_mixture(champion: Toy, tmp_
     assert "which rows of visits are new is not known without visits 1.2.0" in outcome.out
     assert "LIFECYCLE_DATA_STORE" in outcome.out
     assert not (tmp_path / "reports").exists()
+
+
+@pytest.mark.rule("M9")
+def test_a_week_with_few_predictions_is_no_failure(champion: Toy, tmp_path: Path) -> None:
+    log(champion, 20)
+    outcome = seen(champion, tmp_path)
+    assert outcome.code == 0, outcome
+    assert "served: 20 rows are too few" in outcome.out

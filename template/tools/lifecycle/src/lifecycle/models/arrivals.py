@@ -27,6 +27,14 @@ READERS = {".parquet": "read_parquet", ".csv": "read_csv", ".jsonl": "read_json"
 LINE = "{request_id: 'VARCHAR', time: 'VARCHAR', version: 'VARCHAR', row: 'BIGINT', inputs: 'JSON'"
 
 
+class Unknown(LifecycleError):
+    """Nothing can be said of what has arrived from one source; another may tell."""
+
+
+class TooFew(Unknown):
+    """That is so because too little has arrived yet."""
+
+
 @dataclass(frozen=True)
 class Arrived:
     """Rows that a model is asked about, row by row the same in each part.
@@ -72,7 +80,8 @@ def served(model: Model, where: str, days: int, truth: Path | None) -> Arrived:
     """The predictions of the last days from the server's log: a folder, or an address of fsspec's.
 
     Raises:
-        LifecycleError: there are none, or they cannot be read.
+        TooFew: there are none.
+        LifecycleError: they cannot be read.
     """
     import duckdb
     from lifecycle.models.api import Api
@@ -102,7 +111,7 @@ def served(model: Model, where: str, days: int, truth: Path | None) -> Arrived:
             reason = " ".join(str(error).split())[:160]
             raise LifecycleError(f"predictions in {redacted(where)}: {reason}") from None
     if rows.empty:
-        raise LifecycleError(f"no prediction of the last {days} days is in {redacted(where)}")
+        raise TooFew(f"no prediction of the last {days} days is in {redacted(where)}")
     outputs = {
         one["name"]: _typed(rows["predicted " + one["name"]], one["type"])
         for one in form["outputs"]
@@ -122,8 +131,8 @@ def new(model: Model, champion: "Release", source: str, truth: Path | None) -> A
     Of the dataset that it was trained on, these are the rows that are not in that version.
 
     Raises:
-        LifecycleError: there are none, they cannot be told from the old ones, or they cannot be
-            read or predicted for.
+        Unknown: they cannot be told from the old ones.
+        LifecycleError: there are none, or they cannot be read or predicted for.
     """
     import pandas as pd
     from lifecycle.models.copies import copy
@@ -164,7 +173,7 @@ def _since(rows: "pd.DataFrame", dataset: Dataset, champion: "Release") -> "pd.D
     version is brought from the team's store if it is not here.
 
     Raises:
-        LifecycleError: it cannot be had, or the rows have no key.
+        Unknown: it cannot be had, or the rows have no key.
     """
     import pandas as pd
     from lifecycle.data.schema import key
@@ -173,18 +182,18 @@ def _since(rows: "pd.DataFrame", dataset: Dataset, champion: "Release") -> "pd.D
     version, keys = champion.tags.get(VERSION, "none"), key(dataset)
     unknown = f"which rows of {dataset.name} are new is not known without"
     if not keys or not set(keys) <= set(rows):
-        raise LifecycleError(f"{unknown} a key in schema.yml; or say --data FILE")
+        raise Unknown(f"{unknown} a key in schema.yml; or say --data FILE")
     trained = Kept(dataset.project, dataset.name, version)
     if not trained.is_built:
         if version == dataset.version:  # a pull would replace what is looked at
-            raise LifecycleError(
+            raise Unknown(
                 f"{unknown} a version of their own, after {version}: "
                 f"uv run lifecycle data version {dataset.name}"
             )
         try:
             pull(dataset, version)
         except LifecycleError as error:
-            raise LifecycleError(f"{unknown} {dataset.name} {version}: {error}") from None
+            raise Unknown(f"{unknown} {dataset.name} {version}: {error}") from None
     before = pd.MultiIndex.from_frame(trained.read(keys))
     later = rows[~pd.MultiIndex.from_frame(rows[keys]).isin(before)]
     return later if len(later) else rows
@@ -241,7 +250,8 @@ def _local(where: str) -> Iterator[Path]:
     """The folder itself, or what is at the address, fetched.
 
     Raises:
-        LifecycleError: there is no log.
+        TooFew: there is no log.
+        LifecycleError: it cannot be fetched.
     """
     with tempfile.TemporaryDirectory() as aside:
         folder = Path(where)
@@ -257,7 +267,7 @@ def _local(where: str) -> Iterator[Path]:
                 reason = redacted(" ".join(f"{type(error).__name__}: {error}".split()))[:160]
                 raise LifecycleError(f"predictions at {redacted(where)}: {reason}") from error
         if not any(folder.glob("*.jsonl")):
-            raise LifecycleError(
+            raise TooFew(
                 f"no predictions are logged in {redacted(where)}; serve the model, or say "
                 "--predictions FOLDER, or --data FILE"
             )

@@ -304,13 +304,10 @@ def monitor(
     model = _model(name)
     with step(f"watching {model.name}"):
         seen = look(model, predictions, data, truth)
-    rows = [
-        [s.subject, s.what, s.figure, s.limit, "moved" if s.moved else "holds"]
-        for s in seen.signals
-    ]
+    rows = [[s.subject, s.what, s.figure, s.limit, s.word] for s in seen.signals]
     table(["", "looked at", "figure", "limit", ""], rows)
     for signal in seen.signals:
-        if signal.moved and signal.note:
+        if signal.moved is not False and signal.note:
             say(f"{signal.subject}: {signal.note}")
     for side in seen.sides:
         value = "not known yet" if side.metric is None else f"{side.metric:.4g}"

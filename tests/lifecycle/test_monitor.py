@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 from typing import Any
+from uuid import NAMESPACE_DNS, uuid5
 
 import numpy as np
 import pandas as pd
@@ -108,6 +109,63 @@ def test_logged_predictions_are_watched_and_met_by_the_truth(champion: Toy) -> N
     assert outcome.code == 1
     assert "moved: kind" in outcome.error
     assert "other: 0.0% before, 100.0% now" in outcome.out
+
+
+@pytest.mark.rule("M9")
+@pytest.mark.parametrize("suffix", ["jsonl", "csv", "parquet"])
+@pytest.mark.parametrize("kind", ["uuid", "number", "upper"])
+def test_the_truth_finds_its_request_however_that_is_called(
+    champion: Toy, kind: str, suffix: str
+) -> None:
+    folder = log(champion)
+    file, text = folder / "champion.jsonl", (folder / "champion.jsonl").read_text()
+    names = [str(uuid5(NAMESPACE_DNS, str(number))) for number in range(100)]
+    if kind == "upper":
+        names = [name.upper() for name in names]
+    if kind == "number":
+        names = [f"{number:03}" for number in range(100)]
+    for number, name in enumerate(names):
+        text = text.replace(f'"champion-{number}"', f'"{name}"')
+    file.write_text(text)
+    known = pd.DataFrame({"request_id": names, "visits": 50})
+    truth = champion.root / f"truth.{suffix}"
+    if suffix == "jsonl":
+        known.to_json(truth, orient="records", lines=True)
+    elif suffix == "csv":
+        known.to_csv(truth, index=False)
+    else:
+        known.to_parquet(truth)
+    outcome = watched(champion, "--truth", truth)
+    assert outcome.code == 1
+    assert "100 rows came true" in outcome.out
+
+
+@pytest.mark.parametrize("source", ["served", "new"])
+def test_a_truth_about_nothing_that_arrived_is_said(champion: Toy, source: str) -> None:
+    log(champion)
+    column = "request_id" if source == "served" else "id"
+    truth = champion.root / "truth.csv"
+    truth.write_text(
+        f"{column},visits\n123,2\nb,3\n" if source == "new" else f"{column},visits\n7,2\n"
+    )
+    arguments = ("--data", month(champion)) if source == "new" else ()
+    outcome = watched(champion, *arguments, "--truth", truth)
+    assert outcome.code == 2
+    assert "truth.csv" in outcome.error
+    assert column in outcome.error
+
+
+@pytest.mark.parametrize("kind", ["int", "bool"])
+def test_an_answer_that_may_be_missing_is_read_as_missing(champion: Toy, kind: str) -> None:
+    champion.edit(champion.model_folder / "schema.py", "visits: float", f"visits: {kind} | None")
+    file = log(champion) / "champion.jsonl"
+    told = [json.loads(line) for line in file.read_text().splitlines()[:-1]]
+    for number, one in enumerate(told):
+        one["prediction"]["visits"] = None if number % 4 == 0 else kind == "bool" or 5
+    file.write_text("\n".join(map(json.dumps, told)))
+    outcome = watched(champion)
+    assert outcome.code == 1
+    assert "75.0% now" in outcome.out
 
 
 @pytest.mark.rule("M12")

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from fsspec.implementations.memory import MemoryFileSystem
 
 from tests.lifecycle.test_monitor import log
 from tests.lifecycle.toy import Outcome, Toy
@@ -57,3 +58,32 @@ def test_a_week_with_few_predictions_is_no_failure(champion: Toy, tmp_path: Path
     outcome = seen(champion, tmp_path)
     assert outcome.code == 0, outcome
     assert "served: 20 rows are too few" in outcome.out
+
+
+@pytest.mark.rule("M9")
+@pytest.mark.parametrize("address", ["folder", "memory://truth"])
+def test_what_came_true_is_met_each_week(champion: Toy, tmp_path: Path, address: str) -> None:
+    log(champion)
+    known = [{"request_id": f"champion-{number}", "visits": 50} for number in range(80)]
+    text = "\n".join(map(json.dumps, known))
+    if address == "folder":
+        address = str(tmp_path / "truth")
+        (tmp_path / "truth").mkdir()
+        (tmp_path / "truth" / "frequency.jsonl").write_text(text)
+    else:
+        MemoryFileSystem().pipe_file("/truth/frequency.jsonl", text.encode())
+    outcome = seen(champion, tmp_path / "reports", LIFECYCLE_TRUTH=address)
+    assert outcome.code == 0, outcome
+    assert "moved: absolute_error" in outcome.out
+    assert "80 rows came true" in (tmp_path / "reports" / "frequency.md").read_text()
+
+
+@pytest.mark.rule("M9")
+def test_what_has_come_true_of_nothing_yet_is_no_failure(champion: Toy, tmp_path: Path) -> None:
+    log(champion)
+    folder = champion.root / "data" / "interim" / "truth"
+    folder.mkdir()
+    (folder / "frequency.csv").write_text("request_id,visits\n1,2\n")
+    outcome = seen(champion, tmp_path)
+    assert outcome.code == 0, outcome
+    assert "too few came true yet" in (tmp_path / "frequency.md").read_text()

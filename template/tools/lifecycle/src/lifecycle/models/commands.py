@@ -287,7 +287,11 @@ def monitor(
     ] = None,
     data: Annotated[str | None, typer.Option(help="New rows: a dataset, or a file.")] = None,
     truth: Annotated[
-        Path | None, typer.Option(help="What came true, by request_id or by the dataset's key.")
+        str | None,
+        typer.Option(
+            help="File of what came true, by request_id or by the dataset's key.",
+            show_default="data/interim/truth/MODEL.*",
+        ),
     ] = None,
     report: Annotated[Path | None, typer.Option(help="Write a page: a Markdown file.")] = None,
     proposal: Annotated[

@@ -7,7 +7,6 @@ the champion was trained, so the training data need not be there.
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -110,7 +109,7 @@ class Seen:
 
 @answering()
 def monitor(
-    model: Model, predictions: str | None = None, data: str | None = None, truth: Path | None = None
+    model: Model, predictions: str | None = None, data: str | None = None, truth: str | None = None
 ) -> Seen:
     """Compare what has arrived with what the champion was trained on.
 
@@ -118,7 +117,8 @@ def monitor(
         model: of the project.
         predictions: folder or address of the server's log; the usual one where there is no `data`.
         data: a dataset of the project, or a file of new rows.
-        truth: a file of what came true, by request or by key.
+        truth: a file of what came true, by request or by key: of what was served, if that is
+            looked at, or else of the new rows.
 
     Raises:
         TooFew: too little has arrived.
@@ -147,7 +147,7 @@ def monitor(
             if source == served:
                 arrived = arrivals.served(model, source, watch.days, truth)
             else:
-                arrived = arrivals.new(model, champion, source, truth)
+                arrived = arrivals.new(model, champion, source, None if served else truth)
             if len(arrived.rows) < watch.minimum_rows:
                 raise TooFew(
                     f"{where}: {len(arrived.rows):,} rows are too few to say anything; "
@@ -211,7 +211,7 @@ def _quality(model: Model, champion: Release, watch: Watch, arrived: Arrived) ->
     """The Ask's metric against the holdout's; worse only if chance does not explain it."""
     metric, subject = model.params.metric, (arrived.where, model.params.metric.name, "quality")
     known = _known(arrived, champion.version)
-    if not len(known):
+    if arrived.truth is None:
         return
     if len(known) < watch.minimum_rows:
         what = f"{len(known):,} rows", f"≥ {watch.minimum_rows:,}"

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from mlflow import MlflowClient
 
 from tests import services
 from tests.github import payloads
@@ -78,6 +79,12 @@ def test_a_merge_makes_a_challenger_and_the_label_the_champion(
     assert "frequency 1.0.0 (version 1) is registered, as the challenger" in comment.body
     assert "| success criterion |" in comment.body
     assert "one row, median, ms" in comment.body
+    tracking = MlflowClient(server)
+    (training,) = tracking.search_runs(
+        [one.experiment_id for one in tracking.search_experiments()],
+        "tags.`lifecycle.kind` = 'training'",
+    )
+    assert training.data.tags["lifecycle.issue"] == "3"
     assert outcome.jobs["challenger"].rights == {"contents": "read", "metadata": "read"}
     before = len(claims.issues[3].comments)
     outcome = labelled(runner, claims, claims.issues[3], "Deploy")

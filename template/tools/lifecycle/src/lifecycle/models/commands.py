@@ -29,6 +29,7 @@ def train(
     candidate: Annotated[
         str | None, typer.Option(help="A candidate of params.yml; the best one by default.")
     ] = None,
+    issue: Issue = None,
 ) -> None:
     """Train on everything but the holdout, judge on the holdout, and record both."""
     from lifecycle.console import say, step, table
@@ -38,7 +39,7 @@ def train(
     model = _model(name)
     metric = model.params.metric
     with step(f"training {model.name}"):
-        trained = train_model(model, candidate)
+        trained = train_model(model, candidate, issue)
     rows = [[figure, f"{value:.4g}"] for figure, value in trained.metrics.items()]
     table([f"{model.name} ({trained.candidate})", "on the holdout"], rows)
     gain = shown(trained.improvement, model.params.criterion.by)

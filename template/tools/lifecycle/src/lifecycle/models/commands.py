@@ -231,6 +231,9 @@ def score(
     ] = "embedded",
 ) -> None:
     """Predict for all rows of a dataset or file, by the same schema as requests."""
+    # Threads that have nothing to do between two trees sleep: where cores are shared, to spin
+    # costs as much as all the rest.
+    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
     from lifecycle.console import say, step
     from lifecycle.models.api import Api
     from lifecycle.models.copies import copy

@@ -13,11 +13,13 @@ from tests.github.standin.model import Issue
 from tests.github.standin.server import Standin
 from tests.github.steps import StepRun
 from tests.github.test_data_workflow import kept, toy
+from tests.github.test_release_workflow import server
 from tests.github.test_workflows import WORKFLOWS
 from tests.github.workflows import Runner
+from tests.lifecycle.test_monitor import log
 from tests.lifecycle.toy import Toy
 
-__all__ = ["kept", "toy"]
+__all__ = ["kept", "server", "toy"]
 
 PARAMS = "src/demo/models/frequency/params.yml"
 STATED = "# how it is made\ndataset: {name: visits, version: 1.2.0} # by hand\ntarget: visits\n"
@@ -185,32 +187,40 @@ def test_with_a_file_for_tracking_the_workflow_says_so_and_ends_well(
 
 
 @pytest.mark.slow
-@pytest.mark.rule("M10")
+@pytest.mark.xdist_group("mlflow-server")
+@pytest.mark.rule("M9", "M10")
 def test_what_moved_reaches_the_job_that_may_write(
-    runner: Runner, github: Standin, toy: Toy, tmp_path: Path
+    runner: Runner, github: Standin, toy: Toy, tmp_path: Path, server: str
 ) -> None:
+    recorded = {"MLFLOW_TRACKING_URI": server}
+    toy.done("data", "build")
+    toy.done("model", "train", "--candidate", "linear", cwd=None, **recorded)
+    toy.done("model", "register", cwd=None, **recorded)
+    toy.done("model", "promote", cwd=None, **recorded)
+    toy.edit(toy.dataset / "datasheet.md", "version: 1.2.0", "version: 1.3.0")
+    log(toy, amount=9.5)
     claims = github.add_repository("ada/claims")
-    claims.commit("main", {PARAMS: STATED})
+    params = "src/toy/models/frequency/params.yml"
+    claims.commit("main", {params: (toy.root / params).read_text()})
     tokens: list[dict[str, str]] = []
-
-    def download(step: StepRun) -> None:
-        folder = Path(step.inputs["path"])
-        shutil.rmtree(folder, ignore_errors=True)
-        folder.mkdir()
-        (folder / "frequency.json").write_text(json.dumps(FACTS))
+    artifact = tmp_path / "artifact"
 
     def app(step: StepRun) -> dict[str, str]:
         tokens.append(dict(step.inputs))
         return {"token": github.add_workflow_token(claims, RIGHTS)}
 
+    def upload(step: StepRun) -> None:
+        shutil.move(step.inputs["path"], artifact)
+
+    def download(step: StepRun) -> None:
+        shutil.copytree(artifact, step.inputs["path"])
+
     runner.stubs |= {
-        "actions/upload-artifact": lambda step: None,
+        "actions/upload-artifact": upload,
         "actions/download-artifact": download,
         "actions/create-github-app-token": app,
     }
-    runner.variables["LIFECYCLE_APP_ID"] = "12"
-    (toy.root / "reports").mkdir()
-    (toy.root / "reports" / "frequency.json").write_text("{}")  # as if `watch` had written it
+    runner.variables |= {"LIFECYCLE_APP_ID": "12", **recorded}
     payload = payloads.workflow_dispatch(claims, "main")
     outcome = runner.run(WORKFLOWS / "monitor.yml", "workflow_dispatch", payload)
     assert outcome.conclusions == {"Look": "success", "Propose": "success"}, outcome
@@ -218,6 +228,6 @@ def test_what_moved_reaches_the_job_that_may_write(
     rights = {key: value for key, value in given.items() if key.startswith("permission-")}
     assert rights == {f"permission-{name.replace('_', '-')}": "write" for name in RIGHTS}
     assert {one.title for one in claims.issues.values()} == {
-        "Retrain frequency: amount, absolute_error moved",
+        "Retrain frequency: amount, predicted visits moved",
         "Retrain frequency on visits 1.3.0",
     }

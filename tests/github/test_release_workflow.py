@@ -1,12 +1,16 @@
 """A merged model becomes the challenger, and the label Deploy makes it the champion."""
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import yaml
+from mlflow import MlflowClient
 
 from tests import services
 from tests.github import payloads
+from tests.github.evaluator import Evaluator
 from tests.github.standin.model import Issue, Repository
 from tests.github.standin.pulls import merge
 from tests.github.standin.server import Standin
@@ -44,12 +48,19 @@ def claims(github: Standin, runner: Runner, toy: Toy) -> Repository:
     return claims
 
 
-def merged(runner: Runner, claims: Repository, toy: Toy) -> Outcome:
-    """What follows when a model branch is merged."""
-    pull = claims.add_pull("model/3-frequency", files={PARAMS: toy.git("rev-parse", "HEAD")})
+def merged(
+    runner: Runner,
+    claims: Repository,
+    toy: Toy,
+    branch: str = "model/3-frequency",
+    path: str = PARAMS,
+    **patch: str,
+) -> Outcome:
+    """What follows when a branch is merged, by default a model's that nothing was before."""
+    pull = claims.add_pull(branch, files={path: toy.git("rev-parse", "HEAD")})
     before = claims.branches["main"]
     merge(claims, pull, "merge", "ada")
-    payload = payloads.push(claims, "main", before="0" * 40)
+    payload = payloads.push(claims, "main", **{"before": "0" * 40, **patch})
     assert claims.branches["main"] != before
     return runner.run(WORKFLOWS / "release.yml", "push", payload)
 
@@ -78,6 +89,12 @@ def test_a_merge_makes_a_challenger_and_the_label_the_champion(
     assert "frequency 1.0.0 (version 1) is registered, as the challenger" in comment.body
     assert "| success criterion |" in comment.body
     assert "one row, median, ms" in comment.body
+    tracking = MlflowClient(server)
+    (training,) = tracking.search_runs(
+        [one.experiment_id for one in tracking.search_experiments()],
+        "tags.`lifecycle.kind` = 'training'",
+    )
+    assert training.data.tags["lifecycle.issue"] == "3"
     assert outcome.jobs["challenger"].rights == {"contents": "read", "metadata": "read"}
     before = len(claims.issues[3].comments)
     outcome = labelled(runner, claims, claims.issues[3], "Deploy")
@@ -117,6 +134,31 @@ def test_a_file_is_no_registry_and_that_is_said(
     assert "Nothing was promoted: tracking is a file" in claims.issues[3].comments[-1].body
 
 
+@pytest.mark.rule("M8")
+@pytest.mark.parametrize(
+    ("branch", "path", "trains"),
+    [
+        ("model/3-frequency", "features/amounts.py", True),
+        ("explore/1-amounts", "features/amounts.py", False),
+        ("model/3-frequency", "models/other/train.py", False),
+        ("model/3-frequency", "datasets/visits/pipeline.py", False),
+    ],
+)
+def test_shared_code_of_a_model_branch_releases_the_models(
+    runner: Runner, claims: Repository, toy: Toy, branch: str, path: str, trains: bool
+) -> None:
+    before, file = toy.git("rev-parse", "HEAD"), toy.source / path
+    file.parent.mkdir(exist_ok=True)
+    with file.open("a") as out:
+        out.write("# what models share, or not\n")
+    toy.commit()
+    outcome = merged(runner, claims, toy, branch, f"src/toy/{path}", before=before)
+    told = [comment.body for comment in claims.issues[3].comments]
+    assert any("frequency is NOT registered: tracking is a file" in one for one in told) == trains
+    if "challenger" in outcome.jobs:
+        assert outcome.conclusions["Challenger"] == "success", outcome.jobs["challenger"].log
+
+
 def test_an_image_is_built_where_one_is_named(runner: Runner, claims: Repository, toy: Toy) -> None:
     built: list[str] = []
 
@@ -141,9 +183,20 @@ def test_other_labels_and_other_issues_release_nothing(
     assert set(outcome.conclusions.values()) == {"skipped"}
 
 
-def test_one_release_at_a_time_and_none_given_up() -> None:
-    text = (WORKFLOWS / "release.yml").read_text(encoding="utf-8")
-    assert "cancel-in-progress: false" in text
+def test_one_release_at_a_time_and_none_given_up(evaluator: Evaluator) -> None:
+    stated = yaml.safe_load((WORKFLOWS / "release.yml").read_text(encoding="utf-8"))["concurrency"]
+    assert stated["cancel-in-progress"] is False
+    start, expression = re.findall(r"(\w+)\$\{\{ (.*) \}\}", stated["group"])[0]
+    groups = [
+        start + evaluator.evaluate(expression, {"github": github | {"run_id": run}})["text"]
+        for github in (
+            {"event_name": "push", "event": {}},
+            {"event_name": "issues", "event": {"label": {"name": "Deploy"}}},
+            {"event_name": "issues", "event": {"label": {"name": "on hold"}}},
+        )
+        for run in ("1", "2")
+    ]
+    assert groups == ["release"] * 4 + ["release1", "release2"]
 
 
 def test_figures_are_told_once_and_from_nothing_else(

@@ -84,6 +84,14 @@ def trained(tracked: Toy) -> Toy:
     return tracked
 
 
+@pytest.fixture
+def champion(trained: Toy) -> Toy:
+    """A toy project with a champion."""
+    trained.done("model", "register")
+    trained.done("model", "promote")
+    return trained
+
+
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[str]:
     """The URL of a real PostgreSQL server; its tables are each test's to replace."""

@@ -100,6 +100,21 @@ def test_the_newest_counts_and_other_data_is_told_apart(compared: Toy) -> None:
     assert newest.info.run_id[:8] in line
 
 
+@pytest.mark.rule("E3")
+def test_an_attempt_with_other_code_stays_in_sight(compared: Toy) -> None:
+    first = compared.git("rev-parse", "HEAD")[:7]
+    train = compared.model_folder / "train.py"
+    compared.edit(train, ".fit(inputs, target)", ".fit(inputs[:9], target[:9])")
+    compared.done("experiment", "run")
+    compared.commit()
+    compared.edit(train, "[:9]", "[:8]")
+    compared.done("experiment", "run")
+    out = compared.done("experiment", "compare").out
+    for name in ("linear", f"linear at {first}", f"linear at {first} with changes"):
+        assert f"\n{name} is " in out
+    assert "2 not compared: the baseline at another code or with other parameters" in out
+
+
 def test_an_issue_without_runs_says_what_to_do(tracked: Toy) -> None:
     outcome = tracked.run("experiment", "compare")
     assert "say which issue: uv run lifecycle experiment compare --issue N" in outcome.error

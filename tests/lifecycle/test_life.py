@@ -42,7 +42,8 @@ def test_a_model_lives_on(tracked: Toy, tmp_path: Path) -> None:
 
     # A month comes in a new version of the dataset, and it is not like the others.
     rows = toy.rows()
-    toy.with_rows(rows, "visits-1.2.0")
+    store = str(tmp_path / "store")
+    toy.done("data", "push", "visits", LIFECYCLE_DATA_STORE=store)
     later = rows.assign(id=rows["id"] + 10_000, amount=rows["amount"] / 2 + 9)
     toy.with_rows(pd.concat([rows, later]))
     toy.edit(toy.dataset / "datasheet.md", "version: 1.2.0", "version: 1.3.0")
@@ -51,6 +52,7 @@ def test_a_model_lives_on(tracked: Toy, tmp_path: Path) -> None:
     outcome = toy.run(
         *("model", "monitor", "--data", "visits"),
         *("--report", str(page), "--proposal", str(proposal)),
+        LIFECYCLE_DATA_STORE=store,
     )
     assert outcome.code == 1
     assert "300 rows (visits)" in outcome.error

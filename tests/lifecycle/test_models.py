@@ -13,6 +13,7 @@ from lifecycle.data.catalogue import Dataset
 from lifecycle.data.digest import digest
 from lifecycle.errors import LifecycleError
 
+from tests.lifecycle.test_experiment import runs
 from tests.lifecycle.toy import Toy
 
 
@@ -21,6 +22,13 @@ def test_the_best_candidate_is_trained(tracked: Toy) -> None:
     outcome = tracked.done("model", "train")
     assert "frequency (linear)" in outcome.out
     assert "against the baseline; lower absolute_error is better" in outcome.out
+
+
+@pytest.mark.rule("E1", "E2")
+def test_a_training_belongs_to_its_issue(tracked: Toy) -> None:
+    tracked.done("model", "train", "--candidate", "linear", "--issue", "3")
+    (run,) = runs(tracked, "training")
+    assert run.data.tags["lifecycle.issue"] == "3"
 
 
 def test_the_best_is_the_highest_where_higher_is_better(tracked: Toy) -> None:

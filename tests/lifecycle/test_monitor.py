@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 from typing import Any
+from uuid import NAMESPACE_DNS, uuid5
 
 import numpy as np
 import pandas as pd
@@ -12,14 +13,6 @@ from hypothesis import strategies as st
 from lifecycle.models import drift
 
 from tests.lifecycle.toy import Outcome, Toy
-
-
-@pytest.fixture
-def champion(trained: Toy) -> Toy:
-    """A toy project with a champion."""
-    trained.done("model", "register")
-    trained.done("model", "promote")
-    return trained
 
 
 def month(toy: Toy, **changes: float) -> Path:
@@ -118,6 +111,63 @@ def test_logged_predictions_are_watched_and_met_by_the_truth(champion: Toy) -> N
     assert "other: 0.0% before, 100.0% now" in outcome.out
 
 
+@pytest.mark.rule("M9")
+@pytest.mark.parametrize("suffix", ["jsonl", "csv", "parquet"])
+@pytest.mark.parametrize("kind", ["uuid", "number", "upper"])
+def test_the_truth_finds_its_request_however_that_is_called(
+    champion: Toy, kind: str, suffix: str
+) -> None:
+    folder = log(champion)
+    file, text = folder / "champion.jsonl", (folder / "champion.jsonl").read_text()
+    names = [str(uuid5(NAMESPACE_DNS, str(number))) for number in range(100)]
+    if kind == "upper":
+        names = [name.upper() for name in names]
+    if kind == "number":
+        names = [f"{number:03}" for number in range(100)]
+    for number, name in enumerate(names):
+        text = text.replace(f'"champion-{number}"', f'"{name}"')
+    file.write_text(text)
+    known = pd.DataFrame({"request_id": names, "visits": 50})
+    truth = champion.root / f"truth.{suffix}"
+    if suffix == "jsonl":
+        known.to_json(truth, orient="records", lines=True)
+    elif suffix == "csv":
+        known.to_csv(truth, index=False)
+    else:
+        known.to_parquet(truth)
+    outcome = watched(champion, "--truth", truth)
+    assert outcome.code == 1
+    assert "100 rows came true" in outcome.out
+
+
+@pytest.mark.parametrize("source", ["served", "new"])
+def test_a_truth_about_nothing_that_arrived_is_said(champion: Toy, source: str) -> None:
+    log(champion)
+    column = "request_id" if source == "served" else "id"
+    truth = champion.root / "truth.csv"
+    truth.write_text(
+        f"{column},visits\n123,2\nb,3\n" if source == "new" else f"{column},visits\n7,2\n"
+    )
+    arguments = ("--data", month(champion)) if source == "new" else ()
+    outcome = watched(champion, *arguments, "--truth", truth)
+    assert outcome.code == 2
+    assert "truth.csv" in outcome.error
+    assert column in outcome.error
+
+
+@pytest.mark.parametrize("kind", ["int", "bool"])
+def test_an_answer_that_may_be_missing_is_read_as_missing(champion: Toy, kind: str) -> None:
+    champion.edit(champion.model_folder / "schema.py", "visits: float", f"visits: {kind} | None")
+    file = log(champion) / "champion.jsonl"
+    told = [json.loads(line) for line in file.read_text().splitlines()[:-1]]
+    for number, one in enumerate(told):
+        one["prediction"]["visits"] = None if number % 4 == 0 else kind == "bool" or 5
+    file.write_text("\n".join(map(json.dumps, told)))
+    outcome = watched(champion)
+    assert outcome.code == 1
+    assert "75.0% now" in outcome.out
+
+
 @pytest.mark.rule("M12")
 def test_champion_and_challenger_are_compared_by_share_and_outcome(champion: Toy) -> None:
     champion.train_and_register()
@@ -151,6 +201,43 @@ def test_more_missing_values_are_told(champion: Toy) -> None:
     outcome = watched(champion)
     assert outcome.code == 1
     assert "0.0%, now 25.0%" in outcome.out
+
+
+@pytest.mark.rule("M9")
+@pytest.mark.parametrize("few", ["few", "old", "none"])
+def test_too_few_predictions_do_not_hide_what_moved_in_the_data(champion: Toy, few: str) -> None:
+    folder = log(champion, 20 if few == "few" else 100)
+    file = folder / "champion.jsonl"
+    if few == "old":
+        file.write_text(file.read_text().replace('"time": "20', '"time": "19'))
+    if few == "none":
+        file.unlink()
+    page = champion.root / "page.md"
+    data = month(champion, amount=9.5)
+    outcome = watched(champion, "--data", data, "--predictions", folder, "--report", page)
+    assert outcome.code == 1
+    assert "moved: amount" in outcome.error
+    assert "nothing can be said of served" in outcome.error
+    assert "not known" in page.read_text()
+
+
+def test_a_metric_that_the_champion_was_not_measured_by_is_said(champion: Toy) -> None:
+    champion.edit(champion.model_folder / "params.yml", "absolute_error, b", "squared_error, b")
+    text = '"bias": float((predicted - target).mean()),'
+    squared = '"squared_error": float(((target - predicted) ** 2).mean()),'
+    champion.edit(champion.model_folder / "evaluate.py", text, f"{text}\n        {squared}")
+    outcome = watched(champion, "--data", month(champion))
+    assert outcome.code == 2
+    assert "was not measured by squared_error; train, register and promote" in outcome.error
+
+
+@pytest.mark.rule("M9")
+def test_a_metric_that_is_no_number_does_not_hold(champion: Toy) -> None:
+    evaluate = champion.model_folder / "evaluate.py"
+    champion.edit(evaluate, "float((target - predicted)", "float((target[:0] - predicted[:0])")
+    outcome = watched(champion, "--data", month(champion))
+    assert outcome.code == 2
+    assert "evaluate returned no finite number for absolute_error" in outcome.error
 
 
 @pytest.mark.parametrize(

@@ -37,6 +37,15 @@ def test_a_run_comes_out_again_though_code_and_data_have_changed(tracked: Toy) -
     assert len(tracked.git("worktree", "list").splitlines()) == 1
 
 
+@pytest.mark.rule("E6")
+def test_a_training_judged_by_difference_comes_out_again(tracked: Toy) -> None:
+    params = tracked.model_folder / "params.yml"
+    tracked.edit(params, "improvement: 0.1", "improvement: 0.1, by: difference")
+    tracked.commit()
+    tracked.done("model", "train", "--candidate", "linear")
+    assert "equal: " in tracked.done("experiment", "reproduce", newest(tracked, "training")).out
+
+
 def test_a_metric_that_does_not_come_out_at_all_is_no_equal(tracked: Toy) -> None:
     tracked.done("experiment", "run", "--candidate", "baseline")
     run = newest(tracked)

@@ -22,7 +22,7 @@ from lifecycle.errors import LifecycleError
 from lifecycle.experiments.material import material
 from lifecycle.experiments.model import Model, model
 from lifecycle.experiments.params import Split
-from lifecycle.experiments.run import cross_validated, figures
+from lifecycle.experiments.run import cross_validated, figures, on_holdout
 from lifecycle.project import Project
 
 
@@ -61,14 +61,7 @@ def _metrics(made: Model, kind: str, candidate: str, settings: dict[str, Any]) -
         scores = cross_validated(made, data.development, candidate, settings)
         folds = {f"fold_{metric.name}.{fold}": one[metric.name] for fold, one in enumerate(scores)}
         return figures(scores, metric.name) | folds
-    found = made.score(made.fit(candidate, data.development, settings), data.holdout)
-    fitted = made.fit(made.params.baseline, data.development)
-    baseline = made.score(fitted, data.holdout)[metric.name]
-    return {
-        **{f"holdout_{name}": value for name, value in found.items()},
-        f"baseline_holdout_{metric.name}": baseline,
-        "improvement": metric.improvement(found[metric.name], baseline),
-    }
+    return on_holdout(made, data, candidate, settings)[1]
 
 
 def _data(record: dict[str, Any], aside: Path) -> tuple[Path, str, bool]:

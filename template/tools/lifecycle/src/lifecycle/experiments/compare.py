@@ -77,8 +77,9 @@ class Comparison:
 def compare(model: Model, issue: int | None = None) -> Comparison:
     """The attempts that belong to the issue, by default the one that the branch is named for.
 
-    Of several attempts with the same candidate and parameters, the newest counts; of a sweep, its
-    best trial. Only those on the dataset's present content and split can be compared.
+    Of several attempts with the same candidate, parameters and code, the newest counts; of a sweep,
+    its best trial. What was made by other code than today's is named with its commit. Only those on
+    the dataset's present content and split can be compared.
 
     Raises:
         LifecycleError: no issue is given, or it has no attempts that can be compared.
@@ -115,14 +116,16 @@ def compare(model: Model, issue: int | None = None) -> Comparison:
         elif f"fold_{params.metric.name}" not in run.data.metrics:
             why = f"without {params.metric.name}"
         else:
-            made = (tags["lifecycle.candidate"], *map(str, sorted(given.items())))
-            newest.setdefault(made, run)
+            named = (tags["lifecycle.candidate"], tags["lifecycle.code"])
+            newest.setdefault((*named, *map(str, sorted(given.items()))), run)
             continue
         apart[why] = apart.get(why, 0) + 1
-    said = [f"{number} not compared: {why}" for why, number in apart.items()]
     found = list(newest.values())
-    first = next((r for r in found if r.data.tags["lifecycle.candidate"] == params.baseline), None)
-    if first is None:
+    baselines = [run for run in found if run.data.tags["lifecycle.candidate"] == params.baseline]
+    if baselines[1:]:
+        apart["the baseline at another code or with other parameters"] = len(baselines) - 1
+    said = [f"{number} not compared: {why}" for why, number in apart.items()]
+    if not baselines:
         why = f" ({'; '.join(said)})" if said else ""
         raise LifecycleError(
             f"issue #{issue} has no run of {params.baseline}, the baseline, on this data, split "
@@ -131,8 +134,8 @@ def compare(model: Model, issue: int | None = None) -> Comparison:
     parts = split.folds(data.development, params.split, key(model.dataset))
     sizes = [(len(train), len(validate)) for train, validate in parts]
     ratio = statistics.fmean(validate / train for train, validate in sizes)
-    reference = _folds(tracking, first, params.metric)
-    by, attempts = params.criterion.by, [_attempt(first, reference, None)]
+    reference = _folds(tracking, baselines[0], params.metric)
+    by, attempts = params.criterion.by, [_attempt(model, baselines[0], reference, None)]
     if by == "share" and min(reference) <= 0 <= max(reference):
         said.append(
             f"{params.metric.name} of the baseline is around 0, and a share of it says little; "
@@ -141,7 +144,8 @@ def compare(model: Model, issue: int | None = None) -> Comparison:
     for run in found:
         if run.data.tags["lifecycle.candidate"] != params.baseline:
             folds = _folds(tracking, run, params.metric)
-            attempts.append(_attempt(run, folds, gain(reference, folds, params.metric, ratio, by)))
+            better = gain(reference, folds, params.metric, ratio, by)
+            attempts.append(_attempt(model, run, folds, better))
     attempts[1:] = sorted(attempts[1:], key=lambda one: -one.gain.share if one.gain else 0.0)
     return Comparison(model, issue, attempts, said)
 
@@ -207,10 +211,12 @@ def verdict(name: str, gain: Gain, enough: float) -> str:
     return f"{text}not met{', but the interval reaches it' if gain.high >= enough else ''}"
 
 
-def _attempt(run: "Run", folds: Sequence[float], found: Gain | None) -> Attempt:
-    name = run.data.tags["lifecycle.candidate"]
-    if _kind(run) == "trial":
-        name = run.info.run_name
+def _attempt(model: Model, run: "Run", folds: Sequence[float], found: Gain | None) -> Attempt:
+    tags = run.data.tags
+    name = run.info.run_name if _kind(run) == "trial" else tags["lifecycle.candidate"]
+    if tags["lifecycle.code"] != model.code:
+        changes = "" if tags["lifecycle.clean"] == "true" else " with changes"
+        name = f"{name} at {tags['lifecycle.commit'][:7]}{changes}"
     return Attempt(name, run.info.run_id, statistics.fmean(folds), found)
 
 

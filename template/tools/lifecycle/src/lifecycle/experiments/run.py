@@ -110,5 +110,21 @@ def record(run: Record, scores: Scores, metric: str) -> None:
         run.metrics({f"fold_{metric}": score[metric]}, step=fold)
 
 
+def on_holdout(
+    model: Model, data: Material, candidate: str, settings: Mapping[str, Any] | None = None
+) -> tuple[Any, dict[str, float]]:
+    """A candidate fitted on the development rows, and what a run records of it on the holdout."""
+    params, metric = model.params, model.params.metric
+    estimator = model.fit(candidate, data.development, settings)
+    found = model.score(estimator, data.holdout)
+    fitted = model.fit(params.baseline, data.development)
+    baseline = model.score(fitted, data.holdout)[metric.name]
+    return estimator, {
+        **{f"holdout_{name}": value for name, value in found.items()},
+        f"baseline_holdout_{metric.name}": baseline,
+        "improvement": metric.improvement(found[metric.name], baseline, params.criterion.by),
+    }
+
+
 def _deviation(scores: Scores, metric: str) -> float:
     return statistics.stdev(score[metric] for score in scores)

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlencode
+from urllib.parse import quote, urlencode
 
 from lifecycle.errors import LifecycleError
 from lifecycle.github.model import Issue, PullRequest, issue_of, pull_request_of
@@ -101,6 +101,16 @@ class Repository:
     def pull_request(self, number: int) -> PullRequest:
         """One pull request."""
         return pull_request_of(self.ask("GET", f"/pulls/{number}"))
+
+    def make_branch(self, branch: str, base: str) -> None:
+        """Make a branch where `base` is, unless it is there."""
+        try:
+            self.ask("GET", f"/git/ref/heads/{quote(branch)}")
+        except Unavailable as error:
+            if error.status != 404:
+                raise
+            sha = self.ask("GET", f"/git/ref/heads/{quote(base)}")["object"]["sha"]
+            self.ask("POST", "/git/refs", {"ref": f"refs/heads/{branch}", "sha": sha})
 
     def _waited_for(self, error: Any) -> bool:
         """Wait as a rate limit tells, if it is one and the wait is bearable."""

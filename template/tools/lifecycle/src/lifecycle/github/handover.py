@@ -1,7 +1,6 @@
 """From an experiment that succeeded to a model: its pull request goes to that branch (B6)."""
 
 from collections.abc import Iterator
-from urllib.parse import quote
 
 from lifecycle.github.branches import parse
 from lifecycle.github.client import Repository, Unavailable
@@ -30,20 +29,9 @@ def hand_over(repository: Repository, model: Issue, branch: str, base: str) -> I
             yield f"#{pull.number} stays at {pull.base}: #{head.issue} is not labelled succeeded"
             continue
         try:
-            _published(repository, branch, base)
+            repository.make_branch(branch, base)
             repository.ask("PATCH", f"/pulls/{pull.number}", {"base": branch})
         except Unavailable as error:
             yield f"#{pull.number} stays at {pull.base} ({error}); set its base to {branch}"
         else:
             yield f"#{pull.number} (experiment #{head.issue}) goes to {branch} now"
-
-
-def _published(repository: Repository, branch: str, base: str) -> None:
-    """See to it that GitHub has the branch."""
-    try:
-        repository.ask("GET", f"/git/ref/heads/{quote(branch)}")
-    except Unavailable as error:
-        if error.status != 404:
-            raise
-        sha = repository.ask("GET", f"/git/ref/heads/{quote(base)}")["object"]["sha"]
-        repository.ask("POST", "/git/refs", {"ref": f"refs/heads/{branch}", "sha": sha})

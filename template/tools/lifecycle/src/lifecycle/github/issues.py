@@ -31,16 +31,8 @@ def check_links(repository: Repository, number: int, branch: str) -> list[Findin
         return []
     look_up(repository, linked(issue, repository.name), known)
     found = [*link_findings(issue, known, repository.name), *_same_version(repository, issue)]
-    said = [
-        comment for comment in repository.pages(f"/issues/{number}/comments") if is_ours(comment)
-    ]
     text = _text(found, page(repository.name, branch, found[0].rule)) if found else None
-    for comment in said[1:] if text else said:
-        repository.ask("DELETE", f"/issues/comments/{comment['id']}")
-    if text and not said:
-        repository.ask("POST", f"/issues/{number}/comments", {"body": text})
-    elif text and said[0]["body"].replace("\r\n", "\n") != text:
-        repository.ask("PATCH", f"/issues/comments/{said[0]['id']}", {"body": text})
+    say_once(repository, number, MARK, text)
     return found
 
 
@@ -103,9 +95,6 @@ def keep(repository: Repository, number: int) -> str | None:
     if branch.kind not in ("Explore", "Experiment"):
         return None
     mark = f"<!-- lifecycle: kept {number} {pull.sha} -->"
-    there = repository.pages(f"/issues/{branch.issue}/comments")
-    if any(is_ours(comment, mark) for comment in there):
-        return None
     text = (
         f"{mark}\nThe branch `{pull.head}` ended at {pull.sha}, unmerged. The commit stays with "
         f"#{number}; it comes back by `git fetch origin refs/pull/{number}/head`."
@@ -115,8 +104,8 @@ def keep(repository: Repository, number: int) -> str | None:
             "\n\nBefore this issue is closed: are its insights written down above, each with a "
             "link? What everybody must know belongs into `docs/`, by an issue of its own."
         )
-    repository.ask("POST", f"/issues/{branch.issue}/comments", {"body": text})
-    return f"#{branch.issue}: {pull.head} ended at {pull.sha}"
+    new = say_once(repository, branch.issue, mark, text)
+    return f"#{branch.issue}: {pull.head} ended at {pull.sha}" if new else None
 
 
 def _ended(repository: Repository, pull: PullRequest, branch: Branch) -> str | None:
@@ -155,10 +144,27 @@ def _named(issue: Issue | None, repository: str) -> Iterable[int]:
     return [n for link in links(issue.kind, issue.body, repository) for n in link.numbers]
 
 
-def is_ours(comment: Mapping[str, Any], mark: str = MARK) -> bool:
+def is_ours(comment: Mapping[str, Any], mark: str) -> bool:
     """Whether we wrote it: anybody can write the mark, so the author must be one of the team."""
     trusted = (comment["user"] or {}).get("type") == "Bot" or comment["author_association"] in OURS
     return trusted and str(comment["body"]).startswith(mark)
+
+
+def say_once(repository: Repository, issue: int, mark: str, text: str | None) -> bool:
+    """Keep one comment of ours on an issue, which begins with the mark; none without a text.
+
+    Returns:
+        Whether it is new.
+    """
+    comments = repository.pages(f"/issues/{issue}/comments")
+    said = [comment for comment in comments if is_ours(comment, mark)]
+    for comment in said[1:] if text else said:
+        repository.ask("DELETE", f"/issues/comments/{comment['id']}")
+    if text and not said:
+        repository.ask("POST", f"/issues/{issue}/comments", {"body": text})
+    elif text and said[0]["body"].replace("\r\n", "\n").strip() != text.strip():
+        repository.ask("PATCH", f"/issues/comments/{said[0]['id']}", {"body": text})
+    return bool(text) and not said
 
 
 def _text(found: Iterable[Finding], address: str) -> str:

@@ -18,7 +18,7 @@ from lifecycle.github.branches import parse, slug
 from lifecycle.github.check import look_up
 from lifecycle.github.client import Repository, Unavailable
 from lifecycle.github.forms import links
-from lifecycle.github.issues import is_ours
+from lifecycle.github.issues import is_ours, say_once
 from lifecycle.github.model import Issue, pull_request_of
 
 PARAMS = re.compile(r"src/\w+/models/(\w+)/params\.yml")
@@ -66,7 +66,7 @@ def tell(repository: Repository, folder: Path, issue: int) -> Iterator[str]:
     """Comment on an issue what each file says; the same run says it once."""
     for file in sorted(folder.glob("*.md")):
         text = file.read_text(encoding="utf-8")[:LONGEST]
-        _say_once(repository, issue, text)
+        say_once(repository, issue, text.split("\n", 1)[0], text)
         yield f"#{issue}: {file.stem}"
 
 
@@ -124,13 +124,7 @@ def _branch(
     repository: Repository, collaboration: str, branch: str, facts: Mapping[str, Any]
 ) -> None:
     """Make the branch, and on it the change, where they are not there."""
-    try:
-        repository.ask("GET", f"/git/ref/heads/{quote(branch)}")
-    except Unavailable as error:
-        if error.status != 404:
-            raise
-        base = repository.ask("GET", f"/git/ref/heads/{quote(collaboration)}")["object"]["sha"]
-        repository.ask("POST", "/git/refs", {"ref": f"refs/heads/{branch}", "sha": base})
+    repository.make_branch(branch, collaboration)
     path = f"/contents/{quote(facts['params'])}"
     file = repository.ask("GET", f"{path}?ref={quote(branch, safe='')}")
     old = base64.b64decode(file["content"]).decode()
@@ -183,19 +177,9 @@ def _pull(
         text = (
             f"{mark}\nActions may not open pull requests here. The change is made: [open]({page})."
         )
-        _say_once(repository, issue, text)
+        say_once(repository, issue, mark, text)
         return f"{facts['model']}: {branch} is there; #{issue} says where to open its pull request"
     return f"{facts['model']}: pull request #{made['number']} is opened"
-
-
-def _say_once(repository: Repository, issue: int, text: str) -> None:
-    mark = text.split("\n", 1)[0]
-    for comment in repository.pages(f"/issues/{issue}/comments"):
-        if is_ours(comment, mark):
-            if comment["body"].replace("\r\n", "\n").strip() != text.strip():
-                repository.ask("PATCH", f"/issues/comments/{comment['id']}", {"body": text})
-            return
-    repository.ask("POST", f"/issues/{issue}/comments", {"body": text})
 
 
 def _mark(model: str) -> str:

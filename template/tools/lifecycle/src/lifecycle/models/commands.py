@@ -29,6 +29,7 @@ def train(
     candidate: Annotated[
         str | None, typer.Option(help="A candidate of params.yml; the best one by default.")
     ] = None,
+    issue: Issue = None,
 ) -> None:
     """Train on everything but the holdout, judge on the holdout, and record both."""
     from lifecycle.console import say, step, table
@@ -38,7 +39,7 @@ def train(
     model = _model(name)
     metric = model.params.metric
     with step(f"training {model.name}"):
-        trained = train_model(model, candidate)
+        trained = train_model(model, candidate, issue)
     rows = [[figure, f"{value:.4g}"] for figure, value in trained.metrics.items()]
     table([f"{model.name} ({trained.candidate})", "on the holdout"], rows)
     gain = shown(trained.improvement, model.params.criterion.by)
@@ -230,6 +231,9 @@ def score(
     ] = "embedded",
 ) -> None:
     """Predict for all rows of a dataset or file, by the same schema as requests."""
+    # Threads that have nothing to do between two trees sleep: where cores are shared, to spin
+    # costs as much as all the rest.
+    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
     from lifecycle.console import say, step
     from lifecycle.models.api import Api
     from lifecycle.models.copies import copy
@@ -287,7 +291,11 @@ def monitor(
     ] = None,
     data: Annotated[str | None, typer.Option(help="New rows: a dataset, or a file.")] = None,
     truth: Annotated[
-        Path | None, typer.Option(help="What came true, by request_id or by the dataset's key.")
+        str | None,
+        typer.Option(
+            help="File of what came true, by request_id or by the dataset's key.",
+            show_default="data/interim/truth/MODEL.*",
+        ),
     ] = None,
     report: Annotated[Path | None, typer.Option(help="Write a page: a Markdown file.")] = None,
     proposal: Annotated[
@@ -304,13 +312,10 @@ def monitor(
     model = _model(name)
     with step(f"watching {model.name}"):
         seen = look(model, predictions, data, truth)
-    rows = [
-        [s.subject, s.what, s.figure, s.limit, "moved" if s.moved else "holds"]
-        for s in seen.signals
-    ]
+    rows = [[s.subject, s.what, s.figure, s.limit, s.word] for s in seen.signals]
     table(["", "looked at", "figure", "limit", ""], rows)
     for signal in seen.signals:
-        if signal.moved and signal.note:
+        if signal.moved is not False and signal.note:
             say(f"{signal.subject}: {signal.note}")
     for side in seen.sides:
         value = "not known yet" if side.metric is None else f"{side.metric:.4g}"

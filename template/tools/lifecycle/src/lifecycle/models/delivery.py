@@ -51,7 +51,7 @@ def release(model: Model, folder: Path, issue: int | None = None) -> str:
     if os.environ.get("GITHUB_ACTIONS") and branch != project.branch:
         return f"nothing is released from {branch}: work comes together on {project.branch}"
     ready(model.dataset)
-    trained = train(model, _chosen(model, issue))
+    trained = train(model, _chosen(model, issue), issue)
     _, verdicts = tested(model, None, trained.run)
     wrong, reason = failed(verdicts), alone(project)
     subject = Subject("what was trained", f"runs:/{trained.run}/{ARTIFACT}", trained.candidate)

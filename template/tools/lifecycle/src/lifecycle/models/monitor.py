@@ -5,8 +5,8 @@ the champion was trained, so the training data need not be there.
 """
 
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,7 +15,7 @@ from lifecycle.experiments.model import Model
 from lifecycle.experiments.params import Strict, checked
 from lifecycle.experiments.tracking import answering
 from lifecycle.models import arrivals, drift, record
-from lifecycle.models.arrivals import Arrived
+from lifecycle.models.arrivals import Arrived, TooFew
 from lifecycle.models.registry import Registry, Release
 from pydantic import Field
 
@@ -56,7 +56,7 @@ class Signal:
         what: what was measured.
         figure: what it is.
         limit: what it may be.
-        moved: whether it is beyond that.
+        moved: whether it is beyond that; nothing where that is not known.
         note: what to know.
         index: the population stability index, where that is the figure.
         shares: by bin in words, the share before and now.
@@ -67,10 +67,15 @@ class Signal:
     what: str
     figure: str
     limit: str
-    moved: bool
+    moved: bool | None
     note: str = ""
     index: float | None = None
     shares: tuple[tuple[str, float, float], ...] = ()
+
+    @property
+    def word(self) -> str:
+        """What came of it."""
+        return "not known" if self.moved is None else "moved" if self.moved else "holds"
 
 
 @dataclass(frozen=True)
@@ -104,7 +109,7 @@ class Seen:
 
 @answering()
 def monitor(
-    model: Model, predictions: str | None = None, data: str | None = None, truth: Path | None = None
+    model: Model, predictions: str | None = None, data: str | None = None, truth: str | None = None
 ) -> Seen:
     """Compare what has arrived with what the champion was trained on.
 
@@ -112,10 +117,12 @@ def monitor(
         model: of the project.
         predictions: folder or address of the server's log; the usual one where there is no `data`.
         data: a dataset of the project, or a file of new rows.
-        truth: a file of what came true, by request or by key.
+        truth: a file of what came true, by request or by key: of what was served, if that is
+            looked at, or else of the new rows.
 
     Raises:
-        LifecycleError: there is no champion, no data, or too little of it.
+        TooFew: too little has arrived.
+        LifecycleError: there is no champion, or what has arrived cannot be looked at.
     """
     watch = checked(Watch, model.folder / "monitor.yml")
     registry = Registry.read(model.project, model.name)
@@ -130,20 +137,33 @@ def monitor(
             f"{champion.label} was trained before figures to compare with were recorded; "
             f"train, register and promote {model.name} again"
         )
-    found = [arrivals.new(model, champion, data, truth)] if data else []
-    if predictions or not data:
-        where = predictions or arrivals.place(model)
-        found.append(arrivals.served(model, where, watch.days, truth))
-    for arrived in found:
-        if len(arrived.rows) < watch.minimum_rows:
-            raise LifecycleError(
-                f"{arrived.where}: {len(arrived.rows):,} rows are too few to say anything; "
-                f"monitor.yml asks for {watch.minimum_rows:,} (minimum_rows)"
-            )
-    signals = [s for arrived in found for s in _signals(model, champion, then, watch, arrived)]
+    served = predictions or (None if data else arrivals.place(model))
+    found: list[Arrived] = []
+    signals: list[Signal] = []
+    unknown: list[arrivals.Unknown] = []
+    for source in filter(None, (data, served)):
+        where = "served" if source == served else source
+        try:
+            if source == served:
+                arrived = arrivals.served(model, source, watch.days, truth)
+            else:
+                arrived = arrivals.new(model, champion, source, None if served else truth)
+            if len(arrived.rows) < watch.minimum_rows:
+                raise TooFew(
+                    f"{where}: {len(arrived.rows):,} rows are too few to say anything; "
+                    f"monitor.yml asks for {watch.minimum_rows:,} (minimum_rows)"
+                )
+        except arrivals.Unknown as error:
+            unknown.append(error)
+            signals.append(Signal(where, where, "rows", "not known", "", None, str(error)))
+        else:
+            found.append(arrived)
+            signals += _signals(model, champion, then, watch, arrived)
+    if not found:
+        raise next((error for error in unknown if not isinstance(error, TooFew)), unknown[0])
     signals.sort(key=lambda signal: not signal.moved)
     rows = {arrived.where: len(arrived.rows) for arrived in found}
-    sides = [side for arrived in found for side in _sides(model, registry, arrived)]
+    sides = [side for arrived in found for side in _sides(model, registry, watch, arrived)]
     return Seen(model, champion, then, rows, signals, sides)
 
 
@@ -191,17 +211,26 @@ def _quality(model: Model, champion: Release, watch: Watch, arrived: Arrived) ->
     """The Ask's metric against the holdout's; worse only if chance does not explain it."""
     metric, subject = model.params.metric, (arrived.where, model.params.metric.name, "quality")
     known = _known(arrived, champion.version)
-    if not len(known):
+    if arrived.truth is None:
         return
     if len(known) < watch.minimum_rows:
         what = f"{len(known):,} rows", f"≥ {watch.minimum_rows:,}"
-        yield Signal(*subject, *what, False, "too few came true yet")
+        yield Signal(*subject, *what, None, "too few came true yet")
         return
-    reference = float(champion.tags[f"holdout_{metric.name}"])
+    stated = champion.tags.get(f"holdout_{metric.name}")
+    if stated is None:
+        raise LifecycleError(
+            f"{champion.label} was not measured by {metric.name}; train, register and promote "
+            f"{model.name} again"
+        )
+    reference = float(stated)
     gain = metric.improvement(_metric(model, arrived, known), reference)
     draw = np.random.default_rng(0)
-    again = [_metric(model, arrived, draw.choice(known, len(known))) for _ in range(DRAWS)]
-    gains = [metric.improvement(value, reference) for value in again]
+    gains = [gain]
+    for _ in range(DRAWS):
+        with suppress(LifecycleError):  # some metrics are not defined for every draw
+            again = _metric(model, arrived, draw.choice(known, len(known)))
+            gains.append(metric.improvement(again, reference))
     low, high = np.quantile(gains, [0.025, 0.975])
     note = f"{low:+.1%} to {high:+.1%} (95 % interval) against {reference:.4g} on the holdout; "
     note += f"{len(known):,} rows came true"
@@ -219,15 +248,12 @@ def _known(arrived: Arrived, version: str) -> "NDArray[np.intp]":
 def _metric(model: Model, arrived: Arrived, rows: "NDArray[np.intp]") -> float:
     """The Ask's metric of these rows."""
     assert arrived.truth is not None
-    frame = arrived.predicted.iloc[rows]
-    predicted = frame.iloc[:, 0].to_numpy() if frame.shape[1] == 1 else frame
-    with model.project.running(f"{model.name}: evaluate"):
-        found = model.function("evaluate")(arrived.truth.iloc[rows], predicted)
-    return float(found[model.params.metric.name])
+    found = model.evaluate(arrived.truth.iloc[rows], arrived.predicted.iloc[rows])
+    return found[model.params.metric.name]
 
 
-def _sides(model: Model, registry: Registry, arrived: Arrived) -> Iterator[Side]:
-    """Champion and challenger, where both have answered."""
+def _sides(model: Model, registry: Registry, watch: Watch, arrived: Arrived) -> Iterator[Side]:
+    """Champion and challenger, where both have answered; the metric where enough came true."""
     roles = {role: registry.holder(role) for role in ("champion", "challenger")}
     counts = arrived.versions.value_counts()
     if not all(one and one.version in counts for one in roles.values()):
@@ -235,5 +261,6 @@ def _sides(model: Model, registry: Registry, arrived: Arrived) -> Iterator[Side]
     for role, one in roles.items():
         if one is not None:
             rows, known = int(counts[one.version]), _known(arrived, one.version)
-            value = _metric(model, arrived, known) if len(known) else None
+            enough = len(known) >= watch.minimum_rows
+            value = _metric(model, arrived, known) if enough else None
             yield Side(role, one.label, rows, rows / len(arrived.rows), len(known), value)

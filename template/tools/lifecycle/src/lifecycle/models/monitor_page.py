@@ -16,7 +16,9 @@ def verdict(seen: Seen) -> str:
     rows = " and ".join(f"{count:,} rows ({where})" for where, count in seen.rows.items())
     what = ", ".join(seen.moved)
     moved = f"moved: {what}" if what else "nothing moved beyond its limit"
-    return f"{seen.model.name} {seen.champion.label}, {rows}: {moved}"
+    unknown = [one.where for one in seen.signals if one.what == "rows" and one.moved is None]
+    missing = f"; nothing can be said of {', '.join(unknown)}" if unknown else ""
+    return f"{seen.model.name} {seen.champion.label}, {rows}: {moved}{missing}"
 
 
 def page(seen: Seen) -> str:
@@ -37,7 +39,7 @@ def table(seen: Seen) -> str:
     """All signals, what moved first."""
     lines = ["| | looked at | figure | limit | | |", "| --- | --- | ---: | ---: | --- | --- |"]
     for one in seen.signals:
-        word = "**moved**" if one.moved else "holds"
+        word = f"**{one.word}**" if one.moved else one.word
         told = [markdown(t) for t in (one.subject, one.what, one.figure, one.limit)]
         note = markdown(one.note, LONG)
         note += f" ({markdown(one.where)})" if len(seen.rows) > 1 else ""

@@ -9,6 +9,7 @@ from lifecycle.errors import LifecycleError
 from lifecycle.experiments.material import material
 from lifecycle.experiments.model import Model
 from lifecycle.experiments.provenance import parameters
+from lifecycle.experiments.run import on_holdout
 from lifecycle.experiments.tracking import Tracking, answering
 from lifecycle.models.api import API
 from lifecycle.models.flavours import save
@@ -36,15 +37,16 @@ class Trained:
 
 
 @answering()
-def train(model: Model, candidate: str | None = None) -> Trained:
+def train(model: Model, candidate: str | None = None, issue: int | None = None) -> Trained:
     """Train a candidate, by default the best of the experiments on this very dataset.
+
+    The run belongs to the issue, or to that which the branch is named for (E1, E2).
 
     Raises:
         LifecycleError: there is no such candidate, no experiment to choose from, or the data does
             not have the types that `schema.py` states.
     """
-    params, metric = model.params, model.params.metric
-    data = material(model)
+    params, data = model.params, material(model)
     tracking = Tracking.open(model.project)
     candidate = candidate or best(model, tracking, data.digest)
     if candidate not in params.candidates:
@@ -52,27 +54,18 @@ def train(model: Model, candidate: str | None = None) -> Trained:
         raise LifecycleError(f"no candidate {candidate!r} in params.yml; there are: {known}")
     form = signature(model)
     check(model, data.rows)
-    tags = {
-        "lifecycle.kind": "training",
-        "lifecycle.ask": str(params.ask.issue),
-        **made_of(model, candidate),
-    }
-    with tracking.run(model, data, candidate, tags) as record:
-        estimator = model.fit(candidate, data.development)
-        metrics = model.score(estimator, data.holdout)
-        reference = model.score(model.fit(params.baseline, data.development), data.holdout)
-        improvement = metric.improvement(
-            metrics[metric.name], reference[metric.name], params.criterion.by
-        )
-        record.metrics({f"holdout_{name}": value for name, value in metrics.items()})
-        record.metrics({f"baseline_holdout_{metric.name}": reference[metric.name]})
-        record.metrics({"improvement": improvement})
+    tags = {"lifecycle.kind": "training", **made_of(model, candidate)}
+    with tracking.run(model, data, candidate, tags, issue=issue) as record:
+        estimator, figures = on_holdout(model, data, candidate)
+        record.metrics(figures)
         with tempfile.TemporaryDirectory() as folder:
             stated = {API: {name: fields(model, name) for name in SIDES}}
             save(estimator, Path(folder) / ARTIFACT, form, model.project, stated)
             tracking.client.log_artifacts(record.identifier, str(Path(folder) / ARTIFACT), ARTIFACT)
         tracking.client.log_dict(record.identifier, described(model, data, estimator), FILE)
-    return Trained(record.identifier, candidate, metrics, improvement)
+    named = "holdout_"
+    metrics = {n.removeprefix(named): v for n, v in figures.items() if n.startswith(named)}
+    return Trained(record.identifier, candidate, metrics, figures["improvement"])
 
 
 def best(model: Model, tracking: Tracking, digest: str) -> str:

@@ -30,6 +30,8 @@ def watch(project: Project, folder: Path) -> bool:
     for name in names if not reason else []:
         try:
             said = _watched(model(project, name), folder)
+        except arrivals.TooFew as error:
+            said = f"{name}: {error}"
         except LifecycleError as error:  # the others are looked at all the same
             said, able = f"{name}: {error}", False
         say(said)

@@ -15,11 +15,16 @@ from lifecycle.data.tables import load
 from lifecycle.errors import LifecycleError
 
 from tests.lifecycle.suites import (
+    EDGES,
     EVERYTHING,
     FOUND,
+    FOUND_AT_EDGES,
     FOUND_BY_OWN_SQL,
+    LAYOUTS,
     OWN_SQL,
+    at_edges,
     found,
+    laid_out,
     with_faults,
 )
 from tests.lifecycle.toy import Toy
@@ -64,20 +69,26 @@ def test_engines_agree_on_each_expectation(
     assert found(toy, engine) == FOUND | (FOUND_BY_OWN_SQL if own else {})
 
 
-@pytest.mark.parametrize("layout", ["parts", "csv"])
+@pytest.mark.rule("G3")
+@pytest.mark.parametrize("name", ENGINES)
+def test_engines_agree_where_they_would_not_by_themselves(
+    toy: Toy, write_suite: Write, on: Callable[[str], str], name: str
+) -> None:
+    engine = on(name)
+    toy.done("data", "build")
+    toy.with_rows(at_edges())
+    if engine == "sql":
+        load(at_edges(), "visits", toy.project)
+    write_suite(toy, EDGES)
+    assert found(toy, engine) == FOUND_AT_EDGES
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
 @pytest.mark.parametrize("engine", ["embedded", "pandas"])
 def test_parts_and_csv_are_read_like_one_file(
     built: Toy, write_suite: Write, engine: str, layout: str
 ) -> None:
-    rows = with_faults(built.rows())
-    built.processed.unlink()
-    if layout == "csv":
-        rows.to_csv(built.processed.with_suffix(".csv"), index=False)
-    else:
-        built.processed.mkdir()
-        for number in range(3):
-            part = built.processed / f"part-{number}.parquet"
-            rows.iloc[number::3].to_parquet(part, index=False)
+    laid_out(built, layout)
     write_suite(built, EVERYTHING)
     assert found(built, engine) == FOUND
 

@@ -89,11 +89,16 @@ def table(dataset: Dataset) -> str:
         return _csv(path, types)
     _alike(files, dataset)
     listed = f"[{', '.join(map(_literally, files))}]"
-    within = {name for file in files for name in _hive(file.relative_to(path))}
+    within = partitioned(dataset)
     above = [identifier(name) for name in _hive(path) if name not in within]
     chosen = f"* EXCLUDE ({', '.join(above)})" if within and above else "*"
-    partitioned = str(bool(within)).lower()
-    return f"(SELECT {chosen} FROM read_parquet({listed}, hive_partitioning = {partitioned}))"
+    hive = str(bool(within)).lower()
+    return f"(SELECT {chosen} FROM read_parquet({listed}, hive_partitioning = {hive}))"
+
+
+def partitioned(dataset: Dataset) -> set[str]:
+    """Columns whose values are in the names of the dataset's folders, as in `year=2024/`."""
+    return {name for file in dataset.files for name in _hive(file.relative_to(dataset.built))}
 
 
 def quoted(text: str) -> str:
@@ -152,7 +157,6 @@ def _literally(path: Path) -> str:
 
 
 def _hive(path: Path) -> list[str]:
-    """Columns whose values are in the names of folders, as in `year=2024/`."""
     return [part.split("=")[0] for part in path.parts[:-1] if "=" in part]
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lifecycle.data.catalogue import Dataset
-from lifecycle.data.source import ROWS, header, opened, reading
+from lifecycle.data.source import ROWS, header, opened, partitioned, reading
 from lifecycle.errors import LifecycleError
 
 if TYPE_CHECKING:
@@ -167,7 +167,8 @@ def _rows(session: "SparkSession", dataset: Dataset) -> "DataFrame":
     # Without the scheme it may be looked for in HDFS, and without the escapes as a pattern.
     place = "file://" + re.sub(r"([\[\]{}*?\\])", r"\\\1", str(path))
     if path.suffix != ".csv":
-        frame = session.read.option("recursiveFileLookup", "true").parquet(place)
+        deep = str(not partitioned(dataset)).lower()  # which would lose what folders say
+        frame = session.read.option("recursiveFileLookup", deep).parquet(place)
         numbers = [name for name, kind in frame.dtypes if kind in ("double", "float")]
         return frame.withColumns(
             {name: nanvl(frame[_quoted(name)], lit(None)) for name in numbers}

@@ -13,12 +13,18 @@ from lifecycle.data.engines import batch, columns, size, unable
 from lifecycle.data.report import Finding, Report
 from lifecycle.data.schema import differences, key
 from lifecycle.errors import LifecycleError
-from lifecycle.project import CHOICES, read_yaml
+from lifecycle.project import CHOICES, parsed, read_yaml
 
 EXAMPLES = 3
 NAMED = 1_000  # at most so many failing rows are fetched with their keys
 # How engines call a table that is not there.
 MISSING = re.compile(r"""(?:[Tt]able with name|table or view|table:|relation) ["`]?(\w+)""")
+# Rows that these expectations are not about, if nothing else is stated.
+MISSED = {
+    "_pair_values_": "either_value_is_missing",
+    "_multicolumn_sum_": "any_value_is_missing",
+    "_unique_within_record": "any_value_is_missing",
+}
 # What is true of all rows and need not be of some of them, or the other way round.
 OF_THE_WHOLE = {
     "expect_column_distinct_values_to_contain_set",
@@ -67,7 +73,7 @@ def validate(
             different = sorted({*different, *differences(dataset)})
         found = [Finding("table", "schema", observed=text) for text in different]
     suite = suite or dataset.folder / "suite.yml"
-    expectations = _expectations(suite)
+    expectations = [_even(each) for each in _expectations(suite)]
     if engine == "pandas":  # which has no dates without a time, and compares no other ones
         expectations = _timed(expectations)
     skipped: list[str] = []
@@ -100,6 +106,24 @@ def _expectations(where: Path) -> list[dict[str, Any]]:
             if not isinstance(expectation.get(part, {}), dict):
                 raise LifecycleError(f"{where}: {part} of expectation {number} is no mapping")
     return expectations
+
+
+def _even(expectation: dict[str, Any]) -> dict[str, Any]:
+    """The same with what engines take differently said alike.
+
+    Null is no value, in a set too; a date in quotes is a date.
+    """
+    kwargs = dict(expectation.get("kwargs") or {})
+    for name in ("min_value", "max_value"):
+        if isinstance(kwargs.get(name), str):
+            read = parsed(kwargs[name], name)
+            kwargs[name] = read if isinstance(read, date) else kwargs[name]
+    if isinstance(kwargs.get("value_set"), list):
+        kwargs["value_set"] = [value for value in kwargs["value_set"] if value is not None]
+    for part, missing in MISSED.items():
+        if part in expectation["type"]:
+            kwargs.setdefault("ignore_row_if", missing)
+    return {**expectation, "kwargs": kwargs}
 
 
 def _timed(value: Any) -> Any:

@@ -138,7 +138,8 @@ EDGES = """\
 - {type: expect_column_max_to_be_between, kwargs: {column: show, max_value: 4}}
 - {type: expect_column_values_to_not_be_null, kwargs: {column: show}}
 - {type: expect_column_sum_to_be_between, kwargs: {column: blank, min_value: 0}}
-- {type: expect_column_values_to_be_between, kwargs: {column: day, max_value: "2024-01-03 12:00:00"}}
+- type: expect_column_values_to_be_between
+  kwargs: {column: day, max_value: "2024-01-03 12:00:00"}
 - {type: expect_column_values_to_be_in_set, kwargs: {column: kind, value_set: [a, null]}}
 - {type: expect_column_values_to_not_be_in_set, kwargs: {column: kind, value_set: [b, null]}}
 - type: expect_column_pair_values_a_to_be_greater_than_b

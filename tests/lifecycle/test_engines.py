@@ -174,6 +174,19 @@ def test_a_sample_is_the_same_each_time_and_leaves_out_what_it_cannot_say(
     assert (whole.skipped, whole.findings[0].count) == ([], 300)
 
 
+def test_a_sample_is_of_whole_rows_though_a_column_is_called_like_the_table(
+    toy: Toy, write_suite: Write, on: Callable[[str], str]
+) -> None:
+    on("postgres")
+    toy.done("data", "build")
+    write_suite(toy, "- {type: expect_column_values_to_be_null, kwargs: {column: id}}")
+    rows = toy.rows().assign(visits=1)
+    load(rows, "visits", toy.project)
+    once = toy.validated("sql", sample=3).findings[0].examples
+    load(rows[::-1], "visits", toy.project)
+    assert sorted(toy.validated("sql", sample=3).findings[0].examples) == sorted(once)
+
+
 def test_a_sample_needs_a_row(built: Toy) -> None:
     assert built.run("data", "validate", "--sample", "0").code == 2
 

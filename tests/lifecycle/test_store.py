@@ -278,6 +278,26 @@ def test_an_interrupted_pull_replaces_nothing_and_goes_on_where_it_was(
     assert colleague.processed.read_bytes() == built.processed.read_bytes()
 
 
+def test_a_folder_is_replaced_whole_or_not_at_all(
+    built: Toy, shared: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    in_parts(built)
+    built.done(*PUSH, str(shared))
+    built.done(*PULL, str(shared))
+    before = built.rows()
+    unlink, calls = os.unlink, iter(range(9))
+
+    def interrupted(path: Any, **options: Any) -> None:
+        if Path(path).name.startswith("part") and next(calls) == 1:
+            raise KeyboardInterrupt
+        unlink(path, **options)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "unlink", interrupted)
+        assert built.run(*PULL, str(shared)).code != 0
+    pd.testing.assert_frame_equal(built.rows(), before)
+
+
 def test_what_was_left_of_something_else_is_fetched_anew(
     built: Toy, colleague: Toy, shared: Path
 ) -> None:

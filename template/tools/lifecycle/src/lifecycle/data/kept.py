@@ -1,7 +1,9 @@
 """Versions of a dataset, kept as `NAME-VERSION` beside what is built today."""
 
+import glob
 import os
 import shutil
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -14,6 +16,8 @@ from lifecycle.project import Project
 
 if TYPE_CHECKING:
     import pandas as pd
+
+ABANDONED = 3600  # seconds without a byte written
 
 
 @dataclass(frozen=True)
@@ -78,22 +82,30 @@ def put(source: Path, target: Path) -> None:
 
 @contextmanager
 def aside(path: Path) -> Iterator[Path]:
-    """Where to write what takes the place of `path` once the block has ended well.
+    """Where to write what takes the place of `path`, whole, once the block has ended well.
 
     Raises:
         LifecycleError: the disk says no; what was there is there still.
     """
     made = path.with_name(f".{path.name}.{os.getpid()}")
+    before = path.with_name(f"{made.name}.old")
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        for left in path.parent.glob(f".{glob.escape(path.name)}.[0-9]*"):  # by who was killed
+            if time.time() - left.stat().st_mtime > ABANDONED:
+                remove(left)
         yield made
-        if path.is_dir() or made.is_dir():
-            remove(path)
+        if path.is_dir() or (made.is_dir() and path.exists()):  # replaced in two steps
+            path.replace(before)
         made.replace(path)
     except (OSError, shutil.Error) as error:
         raise LifecycleError(f"{path} cannot be written: {' '.join(str(error).split())}") from None
     finally:
-        with suppress(OSError):
-            remove(made)
+        if before.exists() and not path.exists():
+            before.replace(path)
+        for left in (made, before):
+            with suppress(OSError):
+                remove(left)
 
 
 def remove(path: Path) -> None:

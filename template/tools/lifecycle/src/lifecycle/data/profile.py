@@ -132,10 +132,6 @@ def write(dataset: Dataset, profile: Profile) -> list[Path]:
     shown = dataset.project.root / "docs" / "data" / f"{dataset.name}.md"
     if shown.is_file() and page.MARK not in datasheet.decoded(shown):  # index.md, or somebody's own
         raise LifecycleError(f"{shown} was not written by this command; give it another name")
-    try:
-        shown.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise LifecycleError(f"{shown} cannot be written: {error.strerror}") from None
     datasheet.save(shown, page.page(dataset, profile))
     datasheet.save(sheet, text)
     return [shown, sheet]

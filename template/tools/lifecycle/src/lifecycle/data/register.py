@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lifecycle.data.catalogue import FILES, Dataset
+from lifecycle.data.datasheet import save
 from lifecycle.data.digest import content
 from lifecycle.data.kept import keep
 from lifecycle.data.registered import EXPERIMENT, address, runs, same, version_of
@@ -51,7 +52,9 @@ def register(dataset: Dataset, folder: Path | None = None) -> str:
     facts = record(dataset, report)
     kept = ""
     if folder is not None:
-        kept = f"; its record is {_write(facts, folder / f'{name}-{version}.json')}"
+        path = folder / f"{name}-{version}.json"
+        save(path, json.dumps(facts, indent=2, ensure_ascii=False) + "\n")
+        kept = f"; its record is {path}"
     reason = alone(dataset.project)
     if reason:
         if folder is None:
@@ -175,12 +178,3 @@ def alone(project: Project) -> str:
             "for a record that lasts, set MLFLOW_TRACKING_URI to a server"
         )
     return ""
-
-
-def _write(facts: dict[str, Any], path: Path) -> Path:
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(json.dumps(facts, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-    except OSError as error:
-        raise LifecycleError(f"{path} cannot be written: {error.strerror}") from None
-    return path

@@ -277,6 +277,21 @@ def test_what_is_built_from_what_changed_is_built_again(toy: Toy) -> None:
     assert not summary.stale
 
 
+@pytest.mark.parametrize("suffix", [".csv", ".parquet"])
+def test_what_is_built_from_raw_data_that_changed_is_built_again(toy: Toy, suffix: str) -> None:
+    toy.pipeline("def build(raw):\n    return raw")
+    raw = (toy.root / "data" / "raw" / "visits").with_suffix(suffix)
+    raw.parent.mkdir(parents=True)
+    for number in (1, 2):
+        rows = pd.DataFrame({"id": [number]})
+        rows.to_csv(raw, index=False) if suffix == ".csv" else rows.to_parquet(raw)
+        os.utime(raw, (time.time() + number, time.time() + number))
+        dataset = Dataset(toy.project, "visits")
+        assert not dataset.is_built or dataset.stale
+        toy.done("data", "build")
+        assert not dataset.stale
+
+
 def test_a_build_takes_the_place_of_a_folder_of_parts(built: Toy) -> None:
     rows = built.rows()
     built.processed.unlink()

@@ -107,7 +107,7 @@ def test_what_is_not_ready_is_refused_with_what_to_do(tracked: Toy, write_suite:
     assert "its suite does not hold" in failing.error
     pipeline.touch()
     stale = tracked.run(*REGISTER)
-    assert "pipeline.py is newer" in stale.error
+    assert "or what that takes, is newer than what it built" in stale.error
     assert [one.code for one in (unwritten, failing, stale)] == [1, 1, 1]
     assert runs(tracked.client) == []
 
@@ -224,6 +224,11 @@ def test_a_server_has_the_record_for_everybody(built: Toy, server: str) -> None:
     assert run.info.status == "FINISHED"
     again = built.done(*REGISTER, MLFLOW_TRACKING_URI=server)
     assert "was registered before" in again.out
+    built.with_rows(built.rows().head())
+    other = built.run(
+        *("data", "push", "visits", "--to", str(built.root)), MLFLOW_TRACKING_URI=server
+    )
+    assert "visits 1.2.0 is registered with other content" in other.error
     built.edit(built.dataset / "schema.yml", "amount: {type: double}", "price: {type: double}")
     built.edit(built.dataset / "pipeline.py", "return raw", 'return raw.rename({"amount": "x"})')
     small = built.run("data", "version", "visits", MLFLOW_TRACKING_URI=server)
@@ -260,7 +265,22 @@ def test_a_registered_version_is_there_for_notebooks(
     pd.testing.assert_frame_equal(lifecycle.load("visits", version="1.2.0"), first)
     assert list(lifecycle.load("visits", "1.2.0", columns=["id", "day"])) == ["id", "day"]
     assert set(lifecycle.load("visits")["visits"]) == {1}
-    assert set(lifecycle.load("visits", "1.3.0")["visits"]) == {1}
+    with pytest.raises(LifecycleError, match="uv run lifecycle data register visits"):
+        lifecycle.load("visits", "1.3.0")
+
+
+def test_a_version_is_what_was_registered_and_not_what_was_made_of_it(
+    tracked: Toy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = tracked.rows()
+    tracked.done(*REGISTER)
+    tracked.processed.with_name("visits-1.2.0.parquet").unlink()
+    monkeypatch.chdir(tracked.root)
+    pd.testing.assert_frame_equal(lifecycle.load("visits", version="1.2.0"), first)
+    tracked.pipeline("def build(raw):\n    return raw.assign(visits=1)")
+    tracked.done("data", "build")
+    with pytest.raises(LifecycleError, match="build it from commit"):
+        lifecycle.load("visits", version="1.2.0")
 
 
 def test_a_version_that_is_not_here_says_how_to_get_it(
@@ -268,6 +288,7 @@ def test_a_version_that_is_not_here_says_how_to_get_it(
 ) -> None:
     tracked.done(*REGISTER)
     (tracked.processed.with_name("visits-1.2.0.parquet")).unlink()
+    tracked.with_rows(tracked.rows().head())
     tracked.edit(tracked.dataset / "datasheet.md", "version: 1.2.0", "version: 1.3.0")
     monkeypatch.chdir(tracked.root)
     with pytest.raises(LifecycleError) as caught:

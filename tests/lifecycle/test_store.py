@@ -143,7 +143,7 @@ def test_the_same_content_again_is_nothing_and_other_content_is_refused(
     assert "is in the store with other content" in refused.error
     assert "data version visits" in refused.error
     (built.dataset / "pipeline.py").touch()
-    assert "build it first" in built.run(*PUSH, str(shared)).error
+    assert "build it again" in built.run(*PUSH, str(shared)).error
 
 
 def killed(toy: Toy, command: tuple[str, ...], patch: str) -> None:
@@ -227,6 +227,34 @@ def test_what_is_registered_is_what_is_sent_and_fetched(tracked: Toy, shared: Pa
     assert not shared.exists()
     kept = tracked.processed.with_name("visits-1.2.0.parquet")
     assert kept.read_bytes() == before
+
+
+def test_what_another_pipeline_made_is_to_be_built_again(
+    built: Toy, colleague: Toy, shared: Path
+) -> None:
+    built.done(*PUSH, str(shared))
+    dataset = Dataset(colleague.project, "visits")
+    code = (colleague.dataset / "pipeline.py").read_text()
+    (colleague.dataset / "pipeline.py").write_text(f"# in other words\n{code}")
+    colleague.done(*PULL, str(shared))
+    assert not dataset.stale
+    (colleague.dataset / "pipeline.py").write_text(f"{code}\n\nFACTOR = 2\n")
+    colleague.done(*PULL, str(shared))
+    assert dataset.stale
+
+
+@pytest.mark.rule("D6")
+def test_a_registry_that_does_not_answer_vouches_for_nothing(
+    built: Toy, colleague: Toy, shared: Path
+) -> None:
+    away = "http://127.0.0.1:1"
+    outcome = built.run(*PUSH, str(shared), MLFLOW_TRACKING_URI=away)
+    assert outcome.code == 2
+    assert away in outcome.error
+    assert not shared.exists()
+    built.done(*PUSH, str(shared))
+    fetched = colleague.done(*PULL, str(shared), MLFLOW_TRACKING_URI=away)
+    assert "visits is not compared with what is registered" in fetched.out + fetched.err
 
 
 def test_what_is_fetched_is_loaded_where_a_table_is_read(

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lifecycle.errors import LifecycleError
+from lifecycle.errors import LifecycleError, Refused
 from lifecycle.project import Project, read_yaml
 
 if TYPE_CHECKING:
@@ -75,16 +75,17 @@ class Dataset:
 
     @property
     def stale(self) -> bool:
-        """Whether its pipeline or a dataset that this takes is newer than the processed data."""
+        """Whether its pipeline, or what that takes, is newer than the processed data."""
         return self.built.stat().st_mtime_ns < self.changed
 
     @property
     def changed(self) -> int:
-        """When its pipeline was changed, or what that takes was built (nanoseconds since 1970)."""
+        """When its pipeline was changed, or what that takes (nanoseconds since 1970)."""
         pipeline = self.folder / "pipeline.py"
         others = [Dataset(self.project, name) for name in _taken(pipeline)]
         files = [other.built for other in others if other.is_built]
-        return max(path.stat().st_mtime_ns for path in (pipeline, *files))
+        raw = [path for path in (self.raw, self.raw.with_suffix(".csv")) if path.is_file()]
+        return max(path.stat().st_mtime_ns for path in (pipeline, *files, *raw))
 
     @property
     def sheet(self) -> "Datasheet":
@@ -137,6 +138,19 @@ class Dataset:
                 f"{path} cannot be read ({' '.join(str(error).split())[:120]}); "
                 f"build it again: uv run lifecycle data build {self.name}"
             ) from None
+
+
+def check_current(dataset: Dataset) -> None:
+    """See to it that the processed data is what today's pipeline makes.
+
+    Raises:
+        Refused: it is older.
+    """
+    if dataset.stale:
+        raise Refused(
+            f"{dataset.name}: its pipeline.py, or what that takes, is newer than what it built; "
+            f"build it again: uv run lifecycle data build {dataset.name}"
+        )
 
 
 def _parts(folder: Path) -> list[Path]:

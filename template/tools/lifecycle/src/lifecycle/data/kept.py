@@ -45,6 +45,8 @@ def load(
     Raises:
         LifecycleError: it is not here (and this is how to get it), or cannot be read.
     """
+    from lifecycle.data.digest import digest
+    from lifecycle.data.registered import DIGEST, known
     from lifecycle.data.version import number
 
     (dataset,) = datasets(Project.find(), [name])
@@ -54,12 +56,19 @@ def load(
     kept = Kept(dataset.project, name, version)
     if kept.is_built:
         return kept.read(columns)
-    stated = dataset.version
-    if version == stated and dataset.is_built and not dataset.stale:
+    registered = []
+    with suppress(LifecycleError):  # such as for lack of a network
+        registered = known(dataset, version)
+    digests = [run.data.tags[DIGEST] for run in registered]
+    if digests and dataset.is_built and digest(dataset) in digests:
         return dataset.read(columns)
+    commits = {run.data.tags.get("lifecycle.commit", "none") for run in registered} - {"none"}
+    how = "".join(f", or build it from commit {commit[:12]}" for commit in commits)
+    if not registered and version == dataset.version:
+        how = f", or register what is built here: uv run lifecycle data register {name}"
     raise LifecycleError(
         f"{name} {version} is not here; fetch it: uv run lifecycle data pull {name} "
-        f"--version {version}{_origin(dataset, version, stated)}"
+        f"--version {version}{how}"
     )
 
 
@@ -114,13 +123,3 @@ def remove(path: Path) -> None:
         shutil.rmtree(path)
     else:
         path.unlink(missing_ok=True)
-
-
-def _origin(dataset: Dataset, version: str, stated: str) -> str:
-    """Where the version came from, as far as it is known without asking a server."""
-    from lifecycle.data.registered import known
-
-    if version == stated:
-        return f", or build it: uv run lifecycle data build {dataset.name}"
-    commits = [run.data.tags.get("lifecycle.commit", "none") for run in known(dataset, version)]
-    return f", or build it from commit {commits[0][:12]}" if {*commits} - {"none"} else ""

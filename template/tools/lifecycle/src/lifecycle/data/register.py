@@ -9,7 +9,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lifecycle.data.catalogue import FILES, Dataset
+from lifecycle.data.catalogue import FILES, Dataset, check_current
 from lifecycle.data.datasheet import save
 from lifecycle.data.digest import content
 from lifecycle.data.kept import keep
@@ -90,11 +90,7 @@ def _allowed(dataset: Dataset) -> None:
     from lifecycle.data import datasheet, version
 
     name, stated = dataset.name, dataset.version
-    if dataset.stale:
-        raise Refused(
-            f"{name} is not registered: its pipeline.py is newer than what it built; "
-            f"build it again: uv run lifecycle data build {name}"
-        )
+    check_current(dataset)
     if stated not in [row[0] for row in datasheet.history(datasheet.text(dataset))]:
         raise Refused(
             f"{dataset.folder / 'datasheet.md'} has no line for {stated} in its history; "

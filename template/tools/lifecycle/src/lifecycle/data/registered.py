@@ -48,9 +48,11 @@ def last(dataset: Dataset) -> "Snapshot | None":
 
 
 def known(dataset: Dataset, version: str) -> "list[Run]":
-    """Registrations of a version, where tracking is a file here; no network is asked."""
-    if not address(dataset.project).startswith("sqlite:///"):
-        return []
+    """Registrations of a version; none where tracking cannot be known.
+
+    Raises:
+        LifecycleError: the tracking server does not answer.
+    """
     tracking = _tracking(dataset.project)
     if tracking is None:
         return []

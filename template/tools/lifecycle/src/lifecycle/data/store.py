@@ -12,9 +12,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lifecycle.console import step
-from lifecycle.data.catalogue import Dataset
-from lifecycle.data.datasheet import VERSION
+from lifecycle.console import say, step
+from lifecycle.data.catalogue import Dataset, check_current
+from lifecycle.data.change import code
+from lifecycle.data.datasheet import VERSION, decoded
 from lifecycle.data.kept import put, remove
 from lifecycle.data.manifest import (
     File,
@@ -38,6 +39,7 @@ PIECE = 16 * 1024**2  # bytes that are fetched at once, and lost at most when a 
 DRIVERS = dict.fromkeys(("s3", "s3a"), "s3fs") | dict.fromkeys(("gs", "gcs"), "gcsfs")
 DRIVERS |= dict.fromkeys(("abfs", "abfss", "az", "adl"), "adlfs")
 FOLDERS = {"file": {"auto_mkdir": True}, "local": {"auto_mkdir": True}}
+SECOND = 10**9  # nanoseconds
 MANIFEST, PLAN = "_manifest.json", "_sending.json"
 
 
@@ -51,11 +53,7 @@ def push(dataset: Dataset, url: str | None = None) -> str:
         Refused: the version has other content in the store or on record, or the data is stale.
         LifecycleError: the data cannot be read, or the store not be reached or written.
     """
-    if dataset.stale:
-        raise Refused(
-            f"{dataset.name}: pipeline.py is newer than what it built; "
-            f"build it first: uv run lifecycle data build {dataset.name}"
-        )
+    check_current(dataset)
     said = f"{dataset.name} {dataset.version}"
     with step(f"reading {said}"):
         manifest, paths = described(dataset)
@@ -112,7 +110,12 @@ def pull(dataset: Dataset, version: str | None = None, url: str | None = None) -
                 f"the store has no {dataset.name} {version}, but {_versions(store, base)}; "
                 f"who has it can send it: uv run lifecycle data push {dataset.name}"
             )
-        same(known(dataset, version), dataset.name, version, manifest.digest)
+        try:
+            registered = known(dataset, version)
+        except LifecycleError as error:
+            say(f"{dataset.name} is not compared with what is registered: {error}", "yellow")
+            registered = []
+        same(registered, dataset.name, version, manifest.digest)
         one = next(iter(manifest.files)) if len(manifest.files) == 1 else ""
         alone = one in (f"{dataset.name}.parquet", f"{dataset.name}.csv")  # or a part of a folder
         suffix = Path(one).suffix if alone else ".parquet"
@@ -131,8 +134,9 @@ def pull(dataset: Dataset, version: str | None = None, url: str | None = None) -
         current = dataset.processed.with_suffix(suffix)
         put(target, current)
         remove(current.with_suffix(".csv" if suffix == ".parquet" else ".parquet"))
-        now = max(time.time_ns(), dataset.changed)
-        os.utime(current, ns=(now, now))  # it was made by the pipeline as it is, whenever written
+        same_code = manifest.pipeline == code(decoded(dataset.folder / "pipeline.py"))
+        made = max(time.time_ns(), dataset.changed) if same_code else dataset.changed - SECOND
+        os.utime(current, ns=(made, made))  # by the pipeline as it is, or before that
         if dataset.project.engine == "sql":
             from lifecycle.data.tables import load
 

@@ -248,6 +248,14 @@ def test_with_build_only_what_ci_can_build_is_registered(tracked: Toy, tmp_path:
     assert "derived: ci is none in secret's datasheet; do this where" in outcome.out
     assert "visits 1.2.0 is registered" in outcome.out
     assert len(summary.read_text(encoding="utf-8").splitlines()) == 3
+    for name, ci in (("a_broken", "build"), ("a_broken_secret", "none")):
+        tracked.pipeline("import nosuchdriver\n\n\ndef build(raw):\n    return raw", name)
+        sheet = tracked.dataset.with_name(name) / "datasheet.md"
+        tracked.edit(sheet, "owner:", f"ci: {ci}\nowner:")
+    outcome = tracked.run("data", "register", "--build")
+    assert "nosuchdriver" in outcome.error
+    assert "a_broken_secret: ci is none" in outcome.out
+    assert "visits 1.2.0 was registered before" in outcome.out
 
 
 def test_a_registered_version_is_there_for_notebooks(

@@ -301,6 +301,31 @@ def test_of_personal_data_only_counts_and_keys_are_shown(
     assert "categories" not in (built.dataset / "schema.yml").read_text()
 
 
+@pytest.mark.parametrize("engine", ["embedded", "pandas"])
+def test_of_personal_data_no_error_shows_a_value(
+    built: Toy, write_suite: Write, engine: str
+) -> None:
+    built.edit(built.dataset / "datasheet.md", "personal_data: no", "personal_data: yes")
+    built.with_rows(built.rows().assign(kind="Jane Doe"))
+    write_suite(
+        built, "- {type: expect_column_mean_to_be_between, kwargs: {column: kind, min_value: 0}}"
+    )
+    outcome = built.run("data", "validate", "--engine", engine)
+    assert outcome.code == 1
+    assert "it could not be run: " in outcome.out
+    assert "Jane" not in outcome.out + outcome.err
+    built.processed.unlink()
+    for column, row in (
+        ("amount", "1,1,2024-01-01,Jane,home,1"),
+        ("id", "Jane,1,2024-01-01,1,a,1"),
+    ):
+        built.processed.with_suffix(".csv").write_text(f"id,person,day,amount,kind,visits\n{row}\n")
+        outcome = built.run("data", "validate", "--engine", engine)
+        assert outcome.code == 2
+        assert f"Exception in column {column})" in outcome.error
+        assert "Jane" not in outcome.err
+
+
 def test_a_dataset_that_is_looked_up_and_not_built_is_named(built: Toy, write_suite: Write) -> None:
     shutil.copytree(built.dataset, built.dataset.with_name("people"))
     write_suite(

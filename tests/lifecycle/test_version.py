@@ -226,6 +226,9 @@ def looser(toy: Toy) -> None:
     toy.edit(toy.dataset / "suite.yml", "max_value: 100", "max_value: 200")
 
 
+VERSION = ("data", "version", "visits")
+
+
 @pytest.fixture
 def branch(toy: Toy) -> Toy:
     """The branch of a Data issue, just begun."""
@@ -253,7 +256,9 @@ def test_a_version_that_is_too_small_is_refused(branch: Toy) -> None:
     assert "states 1.2.9, too small after 1.2.0" in branch.run("data", "version", "visits").error
     for larger in ("1.3.0", "1.4.2", "2.0.0"):
         stated(branch, larger)
-        branch.done("data", "version", "visits")
+        assert f"no line for {larger} in its history" in branch.run(*VERSION).error
+        branch.done(*VERSION, "--write")
+        branch.done(*VERSION)
 
 
 @pytest.mark.rule("D8")

@@ -85,9 +85,10 @@ def stand_in(dataset: Dataset) -> None:
         RawMissing: it does not come, or its raw data cannot be fetched.
         LifecycleError: there is no sample, or whatever else keeps it from being built.
     """
-    pipeline, ci = _pipeline(dataset), dataset.sheet.ci
+    ci = dataset.sheet.ci
     if ci == "none":
         raise RawMissing(f"ci is none in {dataset.folder / 'datasheet.md'}")
+    pipeline = _pipeline(dataset)
     for name in _inputs(pipeline):
         if name != "raw":
             (parent,) = datasets(dataset.project, [name])
@@ -115,9 +116,7 @@ def ordered(chosen: list[Dataset]) -> list[Dataset]:
         LifecycleError: a dataset is built from itself, if by way of others.
     """
     by_name = {dataset.name: dataset for dataset in chosen}
-    parents = {
-        name: set(_inputs(_pipeline(dataset))) & by_name.keys() for name, dataset in by_name.items()
-    }
+    parents = {name: set(dataset.takes) & by_name.keys() for name, dataset in by_name.items()}
     try:
         return [by_name[name] for name in TopologicalSorter(parents).static_order()]
     except CycleError as error:

@@ -82,10 +82,26 @@ class Dataset:
     def changed(self) -> int:
         """When its pipeline was changed, or what that takes (nanoseconds since 1970)."""
         pipeline = self.folder / "pipeline.py"
-        others = [Dataset(self.project, name) for name in _taken(pipeline)]
+        others = [Dataset(self.project, name) for name in self.takes]
         files = [other.built for other in others if other.is_built]
         raw = [path for path in (self.raw, self.raw.with_suffix(".csv")) if path.is_file()]
         return max(path.stat().st_mtime_ns for path in (pipeline, *files, *raw))
+
+    @property
+    def takes(self) -> list[str]:
+        """Datasets by the parameters of `build` without a default; the pipeline is not run."""
+        try:
+            body = ast.parse((self.folder / "pipeline.py").read_bytes()).body
+        except (SyntaxError, ValueError):  # a build says so
+            return []
+        for each in body:
+            if isinstance(each, ast.FunctionDef) and each.name == "build":
+                given = each.args.posonlyargs + each.args.args
+                given = given[: len(given) - len(each.args.defaults)]
+                for only, default in zip(each.args.kwonlyargs, each.args.kw_defaults, strict=True):
+                    given += [only] if default is None else []
+                return [one.arg for one in given if one.arg != "raw"]
+        return []
 
     @property
     def sheet(self) -> "Datasheet":
@@ -160,20 +176,6 @@ def _parts(folder: Path) -> list[Path]:
         for path in folder.rglob("*.parquet")
         if not any(part.startswith(("_", ".")) for part in path.relative_to(folder).parts)
     )
-
-
-def _taken(pipeline: Path) -> list[str]:
-    """The parameters of `build` that have no default, but `raw`, without running the pipeline."""
-    try:
-        body = ast.parse(pipeline.read_bytes()).body
-    except (SyntaxError, ValueError):  # a build says so
-        return []
-    for each in body:
-        if isinstance(each, ast.FunctionDef) and each.name == "build":
-            given = each.args.posonlyargs + each.args.args
-            given = given[: len(given) - len(each.args.defaults)]
-            return [one.arg for one in given if one.arg != "raw"]
-    return []
 
 
 def names(project: Project) -> list[str]:

@@ -16,6 +16,7 @@ from lifecycle.data.kept import keep
 from lifecycle.data.registered import EXPERIMENT, address, runs, same, version_of
 from lifecycle.data.report import Report
 from lifecycle.data.validate import validate
+from lifecycle.data.version import check
 from lifecycle.errors import LifecycleError, Refused
 from lifecycle.project import Project, git
 
@@ -40,7 +41,8 @@ def register(dataset: Dataset, folder: Path | None = None) -> str:
         LifecycleError: the data or the tracking cannot be read.
     """
     name, version = dataset.name, dataset.version
-    _allowed(dataset)
+    check_current(dataset)
+    check(dataset)
     engine = dataset.project.engine
     for each in (engine, "embedded") if engine == "sql" else (engine,):  # the table and the file
         report = validate(dataset, each)
@@ -83,20 +85,6 @@ def record(dataset: Dataset, report: Report) -> dict[str, Any]:
         "suite": f"{verdict}: {report.checks} checks{warnings}",
         **{key.removeprefix("lifecycle."): value for key, value in made.items()},
     }
-
-
-def _allowed(dataset: Dataset) -> None:
-    """See to it that the version is written down, large enough, and of today's pipeline."""
-    from lifecycle.data import datasheet, version
-
-    name, stated = dataset.name, dataset.version
-    check_current(dataset)
-    if stated not in [row[0] for row in datasheet.history(datasheet.text(dataset))]:
-        raise Refused(
-            f"{dataset.folder / 'datasheet.md'} has no line for {stated} in its history; "
-            f"write it: uv run lifecycle data version {name} --write"
-        )
-    version.check(dataset)
 
 
 def _registered(dataset: Dataset, facts: dict[str, Any]) -> bool:

@@ -64,6 +64,14 @@ def reading(dataset: Dataset) -> Iterator[None]:
         # DuckDB adds the statement, which is ours, and after a file's line how its reader was set.
         said = re.split(r"\s+LINE 1: |\nPossible ", str(error))[0]
         reason = visible(" ".join(said.split()), 240)
+        if dataset.sheet.personal_data:  # of which no value is shown
+            columns = dataset.yaml("schema.yml").get("columns")
+            named = [
+                f"column {name}"
+                for name in (columns if isinstance(columns, dict) else ())
+                if re.search(rf'[Cc]olumn "?{re.escape(str(name))}"?[ .]', said)
+            ]
+            reason = " in ".join([type(error).__name__, *named[:1]])
         path = dataset.built
         todo = f"build it again: uv run lifecycle data build {dataset.name}"
         if path.suffix == ".csv":

@@ -19,6 +19,7 @@ EXAMPLES = 3
 NAMED = 1_000  # at most so many failing rows are fetched with their keys
 # How engines call a table that is not there.
 MISSING = re.compile(r"""(?:[Tt]able with name|table or view|table:|relation) ["`]?(\w+)""")
+KIND = r"^[\w.]+(?:Error|Exception)\b"  # of an error, in a traceback
 # Rows that these expectations are not about, if nothing else is stated.
 MISSED = {
     "_pair_values_": "either_value_is_missing",
@@ -284,8 +285,14 @@ def _raised(result: dict[str, Any], dataset: Dataset | None = None) -> str:
     for entry in (information, *information.values()):
         if isinstance(entry, dict) and entry.get("exception_message"):
             said = str(entry["exception_message"]).split("[SQL: ")[0]  # that SQL is nobody's own
-            for name in MISSING.findall(said):
-                if dataset and name in catalogue.names(dataset.project):
-                    said = f"{name} is not built; build it: uv run lifecycle data build {name}"
+            known = catalogue.names(dataset.project) if dataset else []
+            missing = [name for name in MISSING.findall(said) if name in known]
+            if missing:
+                said = (
+                    f"{missing[0]} is not built; build it: uv run lifecycle data build {missing[0]}"
+                )
+            elif dataset and dataset.sheet.personal_data:  # of which no value is shown
+                raised = re.findall(KIND, str(entry.get("exception_traceback")), re.MULTILINE)
+                said = raised[-1] if raised else "what personal data does not show"
             return "it could not be run: " + " ".join(said.split())[:160]
     return ""

@@ -160,13 +160,21 @@ def test_a_sample_is_the_same_each_time_and_leaves_out_what_it_cannot_say(
 ) -> None:
     engine = on(name)
     toy.done("data", "build")
-    write_suite(toy, EVERYTHING + "- {type: expect_column_values_to_be_null, kwargs: {column: id}}")
+    write_suite(
+        toy,
+        f"{EVERYTHING}"
+        "- {type: expect_column_values_to_be_null, kwargs: {column: id}}\n"
+        "- type: expect_column_proportion_of_non_null_values_to_be_between\n"
+        "  kwargs: {column: id, min_value: 1}\n"
+        "- type: expect_column_value_z_scores_to_be_less_than\n"
+        "  kwargs: {column: amount, threshold: 9, double_sided: true}\n",
+    )
     once, again = toy.validated(engine, sample=250), toy.validated(engine, sample=250)
     assert str(once) == str(again)
     (finding,) = once.findings
     assert finding.count == 250
-    assert len(once.skipped) == 14
-    assert once.checks + 14 == toy.validated(engine).checks
+    assert len(once.skipped) == 17
+    assert once.checks + 17 == toy.validated(engine).checks
     assert "id: expect_column_sum_to_be_between" in once.skipped
     outcome = toy.run("data", "validate", "--engine", engine, "--sample", "250")
     assert "not judged on a sample: table: expect_table_row_count_to_equal; " in outcome.out
@@ -264,7 +272,13 @@ def test_a_trial_in_another_folder_never_replaces_a_shared_table(toy: Toy, tmp_p
 
 @pytest.mark.parametrize("command", ["build", "validate"])
 @pytest.mark.parametrize(
-    "url", ["nonsense", "nosuch://u:hunter2@h/x", "sqlite:////nonexistent/folder/x.db"]
+    "url",
+    [
+        "nonsense",
+        "nosuch://u:hunter2@h/x",
+        "nosuch://u:a@b/c hunter2@h/x",
+        "sqlite:////nonexistent/folder/x.db",
+    ],
 )
 def test_a_database_that_cannot_be_reached_is_named_without_password(
     toy: Toy, command: str, url: str

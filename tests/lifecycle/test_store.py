@@ -185,14 +185,34 @@ def test_what_another_push_left_is_sent_again_or_removed(
 ) -> None:
     built.done(*PUSH, str(shared))
     folder = shared / "visits" / "1.2.0"
-    (folder / "_manifest.json").rename(folder / "_sending.json")  # as if it were not done
+    plan = json.loads((folder / "_manifest.json").read_text())
+    plan["files"]["more/part-0.parquet"] = plan["files"]["visits.parquet"]
+    (folder / "_sending.json").write_text(json.dumps(plan))
+    (folder / "_manifest.json").unlink()  # as if it were not done
     (folder / "visits.parquet").write_bytes(bytes(built.processed.stat().st_size))
     (folder / "more").mkdir()
     (folder / "more" / "part-0.parquet").write_bytes(b"of another plan")
+    (folder / "precious.txt").write_text("somebody's own")
     assert sent(built.done(*PUSH, str(shared))) == ["visits.parquet"]
     assert (folder / "visits.parquet").read_bytes() == built.processed.read_bytes()
     files = [path.name for path in folder.rglob("*") if path.is_file()]
-    assert sorted(files) == ["_manifest.json", "visits.parquet"]
+    assert sorted(files) == ["_manifest.json", "precious.txt", "visits.parquet"]
+
+
+def test_a_file_that_was_put_there_by_hand_is_not_replaced(
+    built: Toy, colleague: Toy, shared: Path
+) -> None:
+    built.done(*PUSH, str(shared))
+    by_hand = colleague.processed.with_suffix(".csv")
+    by_hand.parent.mkdir(parents=True)
+    by_hand.write_text("id\n1\n")
+    outcome = colleague.run(*PULL, str(shared))
+    assert outcome.code == 1
+    assert f"{by_hand} is not from a store; move it away" in outcome.error
+    assert by_hand.read_text() == "id\n1\n"
+    (by_hand.with_name("visits-1.1.0.csv")).write_text("id\n1\n")  # an older version, fetched
+    colleague.done(*PULL, str(shared))
+    assert not by_hand.exists()
 
 
 def test_of_two_pushes_at_once_one_gives_way(

@@ -68,10 +68,11 @@ def push(dataset: Dataset, url: str | None = None) -> str:
                 f"{said} is in the store with other content (commit {there.commit[:12]}); what "
                 f"changed is a new version (I6): uv run lifecycle data version {dataset.name}"
             )
+        left = read(store, f"{base}/{PLAN}", dataset, manifest.version)
+        for name in left.files.keys() - manifest.files.keys() if left else ():
+            if size_of(store, f"{base}/{name}") is not None:  # of other content, and interrupted
+                store.rm_file(f"{base}/{name}")
         _send(store, f"{base}/{PLAN}", written)
-        for path in store.find(base):  # what an interrupted push left, maybe of other content
-            if path.removeprefix(f"{base}/") not in (PLAN, *manifest.files):
-                store.rm_file(path)
         for name, file in manifest.files.items():
             target = f"{base}/{name}"
             if holds(store, target, file):
@@ -97,8 +98,8 @@ def pull(dataset: Dataset, version: str | None = None, url: str | None = None) -
         The file, or the folder of part files.
 
     Raises:
-        Refused: the store does not have what its manifest says, or what is on record; nothing was
-            replaced.
+        Refused: the store does not have what its manifest says, or what is on record, or what is
+            here was put there by hand; nothing was replaced.
         LifecycleError: the store cannot be reached, or has no such version.
     """
     version = version or dataset.version
@@ -120,6 +121,8 @@ def pull(dataset: Dataset, version: str | None = None, url: str | None = None) -
         alone = one in (f"{dataset.name}.parquet", f"{dataset.name}.csv")  # or a part of a folder
         suffix = Path(one).suffix if alone else ".parquet"
         target = dataset.processed.with_name(f"{dataset.name}-{version}{suffix}")
+        if version == dataset.version:
+            _keep_by_hand(dataset, manifest)
         if not _holds({one: target} if alone else parts(target), manifest):
             aside = target.with_name(f".{target.name}.part")
             for name, file in manifest.files.items():
@@ -149,6 +152,18 @@ def _holds(paths: dict[str, Path], manifest: Manifest) -> bool:
     return paths.keys() == manifest.files.keys() and all(
         path.is_file() and fingerprint(path) == manifest.files[name] for name, path in paths.items()
     )
+
+
+def _keep_by_hand(dataset: Dataset, manifest: Manifest) -> None:
+    """See to it that no CSV file is replaced which is neither fetched nor kept as a version.
+
+    Raises:
+        Refused: there is one.
+    """
+    here = dataset.processed.with_suffix(".csv")
+    kept = [fingerprint(path) for path in here.parent.glob(f"{dataset.name}-*.csv")]
+    if here.is_file() and fingerprint(here) not in [*kept, *manifest.files.values()]:
+        raise Refused(f"{here} is not from a store; move it away, and pull again")
 
 
 def _fetch(store: "AbstractFileSystem", source: str, target: Path, file: File) -> None:

@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 
 import pandas as pd
+import pyarrow.parquet as pq
 import pytest
 from lifecycle.data.build import ensure
 from lifecycle.data.catalogue import Dataset
@@ -275,6 +276,15 @@ def test_what_is_built_from_what_changed_is_built_again(toy: Toy) -> None:
     ensure(summary)
     assert value(toy, "a_summary") == 30
     assert not summary.stale
+
+
+def test_a_time_is_written_as_every_engine_reads_it(toy: Toy) -> None:
+    toy.pipeline(
+        "def build():\n"
+        "    return pd.DataFrame({'at': pd.to_datetime(['2024-01-01 12:00']).as_unit('ns')})"
+    )
+    toy.done("data", "build")
+    assert str(pq.read_schema(toy.processed).field("at").type) == "timestamp[us]"
 
 
 @pytest.mark.parametrize("suffix", [".csv", ".parquet"])

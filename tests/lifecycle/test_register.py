@@ -305,5 +305,7 @@ def test_a_version_that_is_not_here_says_how_to_get_it(
     assert f"from commit {tracked.git('rev-parse', 'HEAD')[:12]}" in str(caught.value)
     with pytest.raises(LifecycleError, match=r"'\.\./x' is no version"):
         lifecycle.load("visits", version="../x")
+    with pytest.raises(LifecycleError, match=r"a list of names, such as \['visits'\]"):
+        lifecycle.load("visits", columns="visits")
     with pytest.raises(LifecycleError, match="nonsense"):
         lifecycle.load("visits", columns=["nonsense"])

@@ -6,6 +6,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from datetime import time
 from pathlib import Path
 
 import pytest
@@ -137,6 +138,14 @@ def test_engines_agree_where_they_would_not_by_themselves(
     built.with_rows(at_edges())
     write_suite(built, EDGES)
     assert found(built, "spark") == FOUND_AT_EDGES
+
+
+@only_local
+def test_a_column_that_spark_cannot_read_is_named(built: Toy, master: str) -> None:
+    built.with_rows(built.rows().assign(at=[time(12, 30)] * 300))
+    outcome = built.run("data", "validate", "--engine", "spark")
+    assert outcome.code == 2
+    assert "Spark has no type for column at of" in outcome.error
 
 
 def shell(toy: Toy, **variables: str) -> tuple[int, str]:

@@ -268,6 +268,16 @@ def test_names_and_values_are_shown_and_never_commands(built: Toy) -> None:
     assert r"kind bad\u000a::error::pwned\u001b[31m where id 1" in outcome.out
 
 
+def test_a_value_that_is_missing_is_named(built: Toy, write_suite: Write) -> None:
+    kwargs = "kwargs: {column: kind, value_set: [home, office, moon]}"
+    write_suite(
+        built,
+        f"- {{type: expect_column_distinct_values_to_contain_set, {kwargs}}}\n"
+        f"- {{type: expect_column_distinct_values_to_equal_set, {kwargs}}}\n",
+    )
+    assert [each.observed for each in built.validated().findings] == ["without moon"] * 2
+
+
 @pytest.mark.parametrize("engine", ["embedded", "pandas"])
 def test_of_personal_data_only_counts_and_keys_are_shown(
     built: Toy, write_suite: Write, engine: str

@@ -238,6 +238,7 @@ def _write(frame: "pd.DataFrame", path: Path) -> None:
 
     with aside(path) as made:
         try:
-            frame.to_parquet(made, index=False)
+            # Spark reads no nanoseconds.
+            frame.to_parquet(made, index=False, coerce_timestamps="us")
         except (ValueError, pa.ArrowException) as error:
             raise OSError(" ".join(str(error).split())) from None

@@ -125,6 +125,8 @@ class Dataset:
         Raises:
             LifecycleError: it is not built, cannot be read, or has no such column.
         """
+        if isinstance(columns, str):
+            raise LifecycleError(f"columns is a list of names, such as [{columns!r}]")
         import pandas as pd
         import pyarrow as pa
 

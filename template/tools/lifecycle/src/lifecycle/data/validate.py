@@ -102,7 +102,7 @@ def _of_the_whole(suite: Path, expectation: dict[str, Any]) -> bool:
     return (
         kind.startswith("expect_table_row_count_")
         or "z_scores" in kind
-        or expectation["kwargs"].get("mostly", 1) != 1
+        or (expectation.get("kwargs") or {}).get("mostly", 1) != 1
         or isinstance(_read(suite, expectation), ColumnAggregateExpectation)
     )
 
@@ -122,7 +122,7 @@ def _even(expectation: dict[str, Any]) -> dict[str, Any]:
     for part, missing in MISSED.items():
         if part in expectation["type"]:
             kwargs.setdefault("ignore_row_if", missing)
-    return {**expectation, "kwargs": kwargs}
+    return {**expectation, "kwargs": kwargs} if "kwargs" in expectation else expectation
 
 
 def _timed(value: Any) -> Any:
@@ -271,6 +271,8 @@ def _examples(
 
 
 def _mismatch(detail: dict[str, Any]) -> str:
+    if missing := detail.get("partial_missing_list"):
+        return f"without {', '.join(map(str, missing))}"
     mismatched = (detail.get("details") or {}).get("mismatched")
     if not isinstance(mismatched, dict):
         return ""

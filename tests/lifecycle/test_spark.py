@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from datetime import time
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 from tests import services
@@ -142,7 +143,7 @@ def test_engines_agree_where_they_would_not_by_themselves(
 
 @only_local
 def test_a_column_that_spark_cannot_read_is_named(built: Toy, master: str) -> None:
-    built.with_rows(built.rows().assign(at=[time(12, 30)] * 300))
+    built.with_rows(built.rows().assign(at=pd.Series([time(12, 30)] * 300)))
     outcome = built.run("data", "validate", "--engine", "spark")
     assert outcome.code == 2
     assert "Spark has no type for column at of" in outcome.error

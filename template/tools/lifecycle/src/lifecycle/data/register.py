@@ -2,9 +2,7 @@
 
 import json
 import os
-import random
 import re
-import time
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,7 +11,7 @@ from lifecycle.data.catalogue import FILES, Dataset, check_current
 from lifecycle.data.datasheet import save
 from lifecycle.data.digest import content
 from lifecycle.data.kept import keep
-from lifecycle.data.registered import EXPERIMENT, address, runs, same, version_of
+from lifecycle.data.registered import EXPERIMENT, address, runs, same
 from lifecycle.data.report import Report
 from lifecycle.data.validate import validate
 from lifecycle.data.version import check
@@ -22,8 +20,6 @@ from lifecycle.project import Project, git
 
 if TYPE_CHECKING:
     from lifecycle.experiments.tracking import Tracking
-
-TRIES = 8  # when somebody else registers the same version
 
 
 def register(dataset: Dataset, folder: Path | None = None) -> str:
@@ -88,11 +84,7 @@ def record(dataset: Dataset, report: Report) -> dict[str, Any]:
 
 
 def _registered(dataset: Dataset, facts: dict[str, Any]) -> bool:
-    """Record the version, unless the same is recorded; say whether it is new.
-
-    Whoever finds another registration once its own is done takes that back, and looks again: so
-    of two at once, whatever their clocks say, at most one stays.
-    """
+    """Record the version, unless the same is recorded; say whether it is new."""
     from lifecycle.experiments.tracking import Tracking, answering
 
     tracking = Tracking.open(dataset.project)
@@ -107,24 +99,10 @@ def _registered(dataset: Dataset, facts: dict[str, Any]) -> bool:
         status = "FAILED"
         try:
             _fill(tracking, dataset, facts, own.info.run_id)
-            for _ in range(TRIES):
-                tracking.client.set_terminated(own.info.run_id, "FINISHED")
-                found = [run for run in runs(tracking, name) if version_of(run) == version]
-                if [run.info.run_id for run in found] == [own.info.run_id]:
-                    status = "FINISHED"
-                    return True
-                tracking.client.set_terminated(own.info.run_id, "KILLED")
-                time.sleep(random.uniform(0.2, 2))
-                if same(runs(tracking, name), name, version, digest):
-                    status = "KILLED"
-                    return False
+            status = "FINISHED"
         finally:
-            if status != "FINISHED":
-                tracking.client.set_terminated(own.info.run_id, status)
-    raise LifecycleError(
-        f"{name} {version} is being registered by somebody else; "
-        f"in a minute: uv run lifecycle data register {name}"
-    )
+            tracking.client.set_terminated(own.info.run_id, status)
+    return True
 
 
 def _fill(tracking: "Tracking", dataset: Dataset, facts: dict[str, Any], run: str) -> None:

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -64,8 +64,11 @@ def reading(dataset: Dataset) -> Iterator[None]:
         # DuckDB adds the statement, which is ours, and after a file's line how its reader was set.
         said = re.split(r"\s+LINE 1: |\nPossible ", str(error))[0]
         reason = visible(" ".join(said.split()), 240)
-        if dataset.sheet.personal_data:  # of which no value is shown
+        personal, columns = True, None
+        with suppress(LifecycleError):  # where nothing is stated, no value is shown either
+            personal = dataset.sheet.personal_data
             columns = dataset.yaml("schema.yml").get("columns")
+        if personal:
             named = [
                 f"column {name}"
                 for name in (columns if isinstance(columns, dict) else ())

@@ -54,6 +54,7 @@ EVERYTHING = """\
 - type: expect_column_most_common_value_to_be_in_set
   kwargs: {column: person, value_set: [1], ties_okay: true}
 - {type: expect_compound_columns_to_be_unique, kwargs: {column_list: [person, day]}}
+- {type: expect_compound_columns_to_be_unique, kwargs: {column_list: [day, amount]}}
 - type: expect_column_pair_values_a_to_be_greater_than_b
   kwargs: {column_A: id, column_B: person, or_equal: true, ignore_row_if: either_value_is_missing}
 - type: expect_column_pair_values_to_be_equal
@@ -91,6 +92,7 @@ FOUND: dict[tuple[str, str], int | None] = {
     ("kind", "expect_column_distinct_values_to_be_in_set"): 1,
     ("person", "expect_column_most_common_value_to_be_in_set"): None,
     ("person, day", "expect_compound_columns_to_be_unique"): 2,
+    ("day, amount", "expect_compound_columns_to_be_unique"): 2,
     ("id, person", "expect_column_pair_values_a_to_be_greater_than_b"): 1,
 }
 
@@ -104,9 +106,76 @@ def with_faults(rows: pd.DataFrame) -> pd.DataFrame:
     rows.loc[20, "visits"], rows.loc[21, "visits"] = -3, 101
     rows.loc[30, "id"] = pd.NA
     rows.loc[40, "amount"], rows.loc[50:54, "amount"] = 1e6, None
+    rows.loc[299:, "amount"] = None  # which makes no difference to what is a duplicate
     rows.loc[60, "day"] = pd.Timestamp("1999-01-01")
     rows.loc[3, "person"] = 200
     return rows
+
+
+# Ways in which the same rows lie in files.
+LAYOUTS = ["parts", "nested", "hive", "csv"]
+
+
+def laid_out(toy: Toy, layout: str) -> None:
+    """Put the rows `with_faults` in place of the built ones, in one of the `LAYOUTS`."""
+    rows = with_faults(toy.rows())
+    toy.processed.unlink()
+    if layout == "csv":
+        rows.to_csv(toy.processed.with_suffix(".csv"), index=False)
+        return
+    by = rows["person"] if layout == "hive" else rows.index % 3
+    folder = {"parts": ".", "nested": "of-{}", "hive": "person={}"}[layout]
+    for value, part in rows.groupby(by):
+        file = toy.processed / folder.format(value) / f"part-{value}.parquet"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        part.drop(columns="person" if layout == "hive" else []).to_parquet(file, index=False)
+
+
+# Where engines would not agree by themselves: names that one of them keeps for itself, nulls that a
+# suite says nothing of or has in a set, and quantiles between two values.
+EDGES = """\
+- {type: expect_column_values_to_be_unique, kwargs: {column: lambda}}
+- {type: expect_column_max_to_be_between, kwargs: {column: show, max_value: 4}}
+- {type: expect_column_values_to_not_be_null, kwargs: {column: show}}
+- {type: expect_column_sum_to_be_between, kwargs: {column: blank, min_value: 0}}
+- type: expect_column_values_to_be_between
+  kwargs: {column: day, max_value: "2024-01-03 12:00:00"}
+- {type: expect_column_values_to_be_in_set, kwargs: {column: kind, value_set: [a, null]}}
+- {type: expect_column_values_to_not_be_in_set, kwargs: {column: kind, value_set: [b, null]}}
+- type: expect_column_pair_values_a_to_be_greater_than_b
+  kwargs: {column_A: show, column_B: lambda}
+- type: expect_column_pair_values_to_be_equal
+  kwargs: {column_A: show, column_B: lambda}
+- type: expect_multicolumn_sum_to_equal
+  kwargs: {column_list: [lambda, show], sum_total: 2}
+- type: expect_column_quantile_values_to_be_between
+  kwargs:
+    column: lambda
+    quantile_ranges: {quantiles: [0.4, 0.5, 0.6], value_ranges: [[2, 2], [2, 2], [3, 3]]}
+"""
+
+FOUND_AT_EDGES: dict[tuple[str, str], int | None] = {
+    ("show", "expect_column_values_to_not_be_null"): 1,
+    ("blank", "expect_column_sum_to_be_between"): None,
+    ("day", "expect_column_values_to_be_between"): 1,
+    ("kind", "expect_column_values_to_be_in_set"): 1,
+    ("kind", "expect_column_values_to_not_be_in_set"): 1,
+    ("show, lambda", "expect_column_pair_values_a_to_be_greater_than_b"): 3,
+    ("lambda, show", "expect_multicolumn_sum_to_equal"): 2,
+}
+
+
+def at_edges() -> pd.DataFrame:
+    """Rows for `EDGES`."""
+    return pd.DataFrame(
+        {
+            "lambda": [1, 2, 3, 4],
+            "show": pd.array([1, None, 3, 4], dtype="Int64"),
+            "kind": ["a", "b", None, "a"],
+            "day": pd.date_range("2024-01-01", periods=4),
+            "blank": pd.array([None] * 4, dtype="float64"),
+        }
+    )
 
 
 def found(toy: Toy, engine: str) -> dict[tuple[str, str], int | None]:

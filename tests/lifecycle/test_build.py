@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 
 import pandas as pd
+import pyarrow.parquet as pq
 import pytest
 from lifecycle.data.build import ensure
 from lifecycle.data.catalogue import Dataset
@@ -117,6 +118,7 @@ import resource, sys
 from lifecycle.cli import main
 
 resource.setrlimit(resource.RLIMIT_FSIZE, (2_000, 2_000))  # bytes: the disk is full
+sys.dont_write_bytecode = True  # or half of a module's would stay, for everybody
 sys.argv = ["lifecycle", "data", "build"]
 main()
 """
@@ -197,7 +199,7 @@ def test_a_build_that_is_stopped_while_it_writes_leaves_the_earlier_file(
     ) as running:
         assert running.stdout
         assert running.stderr
-        assert running.stdout.readline() == "writing\n"
+        assert running.stdout.readline() == "writing\n", running.stderr.read()
         running.send_signal(end)
         said = running.stderr.read()
         assert running.wait(10) != 0
@@ -274,6 +276,30 @@ def test_what_is_built_from_what_changed_is_built_again(toy: Toy) -> None:
     ensure(summary)
     assert value(toy, "a_summary") == 30
     assert not summary.stale
+
+
+def test_a_time_is_written_as_every_engine_reads_it(toy: Toy) -> None:
+    toy.pipeline(
+        "def build():\n"
+        "    return pd.DataFrame({'at': pd.to_datetime(['2024-01-01 12:00']).as_unit('ns')})"
+    )
+    toy.done("data", "build")
+    assert str(pq.read_schema(toy.processed).field("at").type) == "timestamp[us]"
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".parquet"])
+def test_what_is_built_from_raw_data_that_changed_is_built_again(toy: Toy, suffix: str) -> None:
+    toy.pipeline("def build(raw):\n    return raw")
+    raw = (toy.root / "data" / "raw" / "visits").with_suffix(suffix)
+    raw.parent.mkdir(parents=True)
+    for number in (1, 2):
+        rows = pd.DataFrame({"id": [number]})
+        rows.to_csv(raw, index=False) if suffix == ".csv" else rows.to_parquet(raw)
+        os.utime(raw, (time.time() + number, time.time() + number))
+        dataset = Dataset(toy.project, "visits")
+        assert not dataset.is_built or dataset.stale
+        toy.done("data", "build")
+        assert not dataset.stale
 
 
 def test_a_build_takes_the_place_of_a_folder_of_parts(built: Toy) -> None:

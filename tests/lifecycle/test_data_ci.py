@@ -36,7 +36,7 @@ def test_each_dataset_comes_to_ci_as_its_datasheet_says(built: Toy, tmp_path: Pa
         built, "generated", "sample", f"import numpy as np\n\n\ndef sample{generator[0]}{SAMPLE}"
     )
     dataset(built, "derived", "build", "def build(generated):\n    return generated.head(120)")
-    dataset(built, "secret", "none", SAMPLE)
+    dataset(built, "secret", "none", f"import nosuchdriver\n\n\n{SAMPLE}")
     dataset(built, "unfetched", "build", SAMPLE)
     dataset(built, "broken", "sample", f"{SAMPLE.replace('day=', 'day=1 / 0 + ')}")
     dataset(built, "unsampled", "sample", SAMPLE)

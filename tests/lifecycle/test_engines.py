@@ -15,11 +15,16 @@ from lifecycle.data.tables import load
 from lifecycle.errors import LifecycleError
 
 from tests.lifecycle.suites import (
+    EDGES,
     EVERYTHING,
     FOUND,
+    FOUND_AT_EDGES,
     FOUND_BY_OWN_SQL,
+    LAYOUTS,
     OWN_SQL,
+    at_edges,
     found,
+    laid_out,
     with_faults,
 )
 from tests.lifecycle.toy import Toy
@@ -64,20 +69,26 @@ def test_engines_agree_on_each_expectation(
     assert found(toy, engine) == FOUND | (FOUND_BY_OWN_SQL if own else {})
 
 
-@pytest.mark.parametrize("layout", ["parts", "csv"])
+@pytest.mark.rule("G3")
+@pytest.mark.parametrize("name", ENGINES)
+def test_engines_agree_where_they_would_not_by_themselves(
+    toy: Toy, write_suite: Write, on: Callable[[str], str], name: str
+) -> None:
+    engine = on(name)
+    toy.done("data", "build")
+    toy.with_rows(at_edges())
+    if engine == "sql":
+        load(at_edges(), "visits", toy.project)
+    write_suite(toy, EDGES)
+    assert found(toy, engine) == FOUND_AT_EDGES
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
 @pytest.mark.parametrize("engine", ["embedded", "pandas"])
 def test_parts_and_csv_are_read_like_one_file(
     built: Toy, write_suite: Write, engine: str, layout: str
 ) -> None:
-    rows = with_faults(built.rows())
-    built.processed.unlink()
-    if layout == "csv":
-        rows.to_csv(built.processed.with_suffix(".csv"), index=False)
-    else:
-        built.processed.mkdir()
-        for number in range(3):
-            part = built.processed / f"part-{number}.parquet"
-            rows.iloc[number::3].to_parquet(part, index=False)
+    laid_out(built, layout)
     write_suite(built, EVERYTHING)
     assert found(built, engine) == FOUND
 
@@ -149,18 +160,39 @@ def test_a_sample_is_the_same_each_time_and_leaves_out_what_it_cannot_say(
 ) -> None:
     engine = on(name)
     toy.done("data", "build")
-    write_suite(toy, EVERYTHING + "- {type: expect_column_values_to_be_null, kwargs: {column: id}}")
+    write_suite(
+        toy,
+        f"{EVERYTHING}"
+        "- {type: expect_column_values_to_be_null, kwargs: {column: id}}\n"
+        "- type: expect_column_proportion_of_non_null_values_to_be_between\n"
+        "  kwargs: {column: id, min_value: 1}\n"
+        "- type: expect_column_value_z_scores_to_be_less_than\n"
+        "  kwargs: {column: amount, threshold: 9, double_sided: true}\n",
+    )
     once, again = toy.validated(engine, sample=250), toy.validated(engine, sample=250)
     assert str(once) == str(again)
     (finding,) = once.findings
     assert finding.count == 250
-    assert len(once.skipped) == 14
-    assert once.checks + 14 == toy.validated(engine).checks
+    assert len(once.skipped) == 17
+    assert once.checks + 17 == toy.validated(engine).checks
     assert "id: expect_column_sum_to_be_between" in once.skipped
     outcome = toy.run("data", "validate", "--engine", engine, "--sample", "250")
     assert "not judged on a sample: table: expect_table_row_count_to_equal; " in outcome.out
     whole = toy.validated(engine, sample=300)
     assert (whole.skipped, whole.findings[0].count) == ([], 300)
+
+
+def test_a_sample_is_of_whole_rows_though_a_column_is_called_like_the_table(
+    toy: Toy, write_suite: Write, on: Callable[[str], str]
+) -> None:
+    on("postgres")
+    toy.done("data", "build")
+    write_suite(toy, "- {type: expect_column_values_to_be_null, kwargs: {column: id}}")
+    rows = toy.rows().assign(visits=1)
+    load(rows, "visits", toy.project)
+    once = toy.validated("sql", sample=3).findings[0].examples
+    load(rows[::-1], "visits", toy.project)
+    assert sorted(toy.validated("sql", sample=3).findings[0].examples) == sorted(once)
 
 
 def test_a_sample_needs_a_row(built: Toy) -> None:
@@ -240,7 +272,13 @@ def test_a_trial_in_another_folder_never_replaces_a_shared_table(toy: Toy, tmp_p
 
 @pytest.mark.parametrize("command", ["build", "validate"])
 @pytest.mark.parametrize(
-    "url", ["nonsense", "nosuch://u:hunter2@h/x", "sqlite:////nonexistent/folder/x.db"]
+    "url",
+    [
+        "nonsense",
+        "nosuch://u:hunter2@h/x",
+        "nosuch://u:a@b/c hunter2@h/x",
+        "sqlite:////nonexistent/folder/x.db",
+    ],
 )
 def test_a_database_that_cannot_be_reached_is_named_without_password(
     toy: Toy, command: str, url: str

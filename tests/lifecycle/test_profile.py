@@ -181,14 +181,12 @@ def test_of_personal_data_no_single_value_is_shown(built: Toy) -> None:
     assert "minimum" not in age
 
 
-def test_the_strongest_correlations_of_many_columns_are_shown(built: Toy) -> None:
+def test_correlations_of_the_first_of_many_columns_are_shown(built: Toy) -> None:
     draw = np.random.default_rng(1)
     columns = {f"c{number}": draw.normal(size=400) for number in range(200)}
-    columns["c7"] = columns["c150"] + draw.normal(size=400) / 10
     text = profiled(built, columns)
-    assert "The 20 columns with the strongest are shown." in text
+    assert "The first 20 such columns are shown." in text
     table = Page(text.split("## Correlations")[1])
-    assert {"c7", "c150"} <= {head["title"] for head in table.of("th") if head.get("title")}
     assert len(table.of("tr")) == 1 + 20
     assert len(text) < 2_000 * len(columns)
 

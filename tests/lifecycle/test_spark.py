@@ -6,17 +6,24 @@ import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from datetime import time
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 from tests import services
 from tests.lifecycle.suites import (
+    EDGES,
     EVERYTHING,
     FOUND,
+    FOUND_AT_EDGES,
     FOUND_BY_OWN_SQL,
+    LAYOUTS,
     OWN_SQL,
+    at_edges,
     found,
+    laid_out,
     with_faults,
 )
 from tests.lifecycle.toy import Toy
@@ -116,21 +123,30 @@ def test_a_sample_is_the_same_each_time(built: Toy, write_suite: Write, master: 
 
 
 @only_local
-@pytest.mark.parametrize("layout", ["parts", "csv"])
+@pytest.mark.parametrize("layout", LAYOUTS)
 def test_parts_and_csv_are_read_like_one_file(
     built: Toy, write_suite: Write, master: str, layout: str
 ) -> None:
-    rows = with_faults(built.rows())
-    built.processed.unlink()
-    if layout == "csv":
-        rows.to_csv(built.processed.with_suffix(".csv"), index=False)
-    else:
-        for number in range(3):
-            part = built.processed / f"part={number}" / "rows.parquet"
-            part.parent.mkdir(parents=True)
-            rows.iloc[number::3].to_parquet(part, index=False)
+    laid_out(built, layout)
     write_suite(built, EVERYTHING)
     assert found(built, "spark") == FOUND
+
+
+@only_local
+def test_engines_agree_where_they_would_not_by_themselves(
+    built: Toy, write_suite: Write, master: str
+) -> None:
+    built.with_rows(at_edges())
+    write_suite(built, EDGES)
+    assert found(built, "spark") == FOUND_AT_EDGES
+
+
+@only_local
+def test_a_column_that_spark_cannot_read_is_named(built: Toy, master: str) -> None:
+    built.with_rows(built.rows().assign(at=pd.Series([time(12, 30)] * 300)))
+    outcome = built.run("data", "validate", "--engine", "spark")
+    assert outcome.code == 2
+    assert "Spark has no type for column at of" in outcome.error
 
 
 def shell(toy: Toy, **variables: str) -> tuple[int, str]:

@@ -161,7 +161,7 @@ def test_the_same_content_again_is_nothing_and_other_content_is_refused(
     assert "is in the store with other content" in refused.error
     assert "data version visits" in refused.error
     (built.dataset / "pipeline.py").touch()
-    assert "build it first" in built.run(*PUSH, str(shared)).error
+    assert "build it again" in built.run(*PUSH, str(shared)).error
 
 
 def killed(toy: Toy, command: tuple[str, ...], patch: str) -> None:
@@ -203,14 +203,34 @@ def test_what_another_push_left_is_sent_again_or_removed(
 ) -> None:
     built.done(*PUSH, str(shared))
     folder = shared / "visits" / "1.2.0"
-    (folder / "_manifest.json").rename(folder / "_sending.json")  # as if it were not done
+    plan = json.loads((folder / "_manifest.json").read_text())
+    plan["files"]["more/part-0.parquet"] = plan["files"]["visits.parquet"]
+    (folder / "_sending.json").write_text(json.dumps(plan))
+    (folder / "_manifest.json").unlink()  # as if it were not done
     (folder / "visits.parquet").write_bytes(bytes(built.processed.stat().st_size))
     (folder / "more").mkdir()
     (folder / "more" / "part-0.parquet").write_bytes(b"of another plan")
+    (folder / "precious.txt").write_text("somebody's own")
     assert sent(built.done(*PUSH, str(shared))) == ["visits.parquet"]
     assert (folder / "visits.parquet").read_bytes() == built.processed.read_bytes()
     files = [path.name for path in folder.rglob("*") if path.is_file()]
-    assert sorted(files) == ["_manifest.json", "visits.parquet"]
+    assert sorted(files) == ["_manifest.json", "precious.txt", "visits.parquet"]
+
+
+def test_a_file_that_was_put_there_by_hand_is_not_replaced(
+    built: Toy, colleague: Toy, shared: Path
+) -> None:
+    built.done(*PUSH, str(shared))
+    by_hand = colleague.processed.with_suffix(".csv")
+    by_hand.parent.mkdir(parents=True)
+    by_hand.write_text("id\n1\n")
+    outcome = colleague.run(*PULL, str(shared))
+    assert outcome.code == 1
+    assert f"{by_hand} is not from a store; move it away" in outcome.error
+    assert by_hand.read_text() == "id\n1\n"
+    (by_hand.with_name("visits-1.1.0.csv")).write_text("id\n1\n")  # an older version, fetched
+    colleague.done(*PULL, str(shared))
+    assert not by_hand.exists()
 
 
 def test_of_two_pushes_at_once_one_gives_way(
@@ -245,6 +265,34 @@ def test_what_is_registered_is_what_is_sent_and_fetched(tracked: Toy, shared: Pa
     assert not shared.exists()
     kept = tracked.processed.with_name("visits-1.2.0.parquet")
     assert kept.read_bytes() == before
+
+
+def test_what_another_pipeline_made_is_to_be_built_again(
+    built: Toy, colleague: Toy, shared: Path
+) -> None:
+    built.done(*PUSH, str(shared))
+    dataset = Dataset(colleague.project, "visits")
+    code = (colleague.dataset / "pipeline.py").read_text()
+    (colleague.dataset / "pipeline.py").write_text(f"# in other words\n{code}")
+    colleague.done(*PULL, str(shared))
+    assert not dataset.stale
+    (colleague.dataset / "pipeline.py").write_text(f"{code}\n\nFACTOR = 2\n")
+    colleague.done(*PULL, str(shared))
+    assert dataset.stale
+
+
+@pytest.mark.rule("D6")
+def test_a_registry_that_does_not_answer_vouches_for_nothing(
+    built: Toy, colleague: Toy, shared: Path
+) -> None:
+    away = "http://127.0.0.1:1"
+    outcome = built.run(*PUSH, str(shared), MLFLOW_TRACKING_URI=away)
+    assert outcome.code == 2
+    assert away in outcome.error
+    assert not shared.exists()
+    built.done(*PUSH, str(shared))
+    fetched = colleague.done(*PULL, str(shared), MLFLOW_TRACKING_URI=away)
+    assert "visits is not compared with what is registered" in fetched.out + fetched.err
 
 
 def test_what_is_fetched_is_loaded_where_a_table_is_read(
@@ -294,6 +342,26 @@ def test_an_interrupted_pull_replaces_nothing_and_goes_on_where_it_was(
     colleague.done(*PULL, str(shared))
     assert asked == [0, have]  # the manifest, and what was missing
     assert colleague.processed.read_bytes() == built.processed.read_bytes()
+
+
+def test_a_folder_is_replaced_whole_or_not_at_all(
+    built: Toy, shared: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    in_parts(built)
+    built.done(*PUSH, str(shared))
+    built.done(*PULL, str(shared))
+    before = built.rows()
+    unlink, calls = os.unlink, iter(range(9))
+
+    def interrupted(path: Any, **options: Any) -> None:
+        if Path(path).name.startswith("part") and next(calls) == 1:
+            raise KeyboardInterrupt
+        unlink(path, **options)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "unlink", interrupted)
+        assert built.run(*PULL, str(shared)).code != 0
+    pd.testing.assert_frame_equal(built.rows(), before)
 
 
 def test_what_was_left_of_something_else_is_fetched_anew(

@@ -268,6 +268,16 @@ def test_names_and_values_are_shown_and_never_commands(built: Toy) -> None:
     assert r"kind bad\u000a::error::pwned\u001b[31m where id 1" in outcome.out
 
 
+def test_a_value_that_is_missing_is_named(built: Toy, write_suite: Write) -> None:
+    kwargs = "kwargs: {column: kind, value_set: [home, office, moon]}"
+    write_suite(
+        built,
+        f"- {{type: expect_column_distinct_values_to_contain_set, {kwargs}}}\n"
+        f"- {{type: expect_column_distinct_values_to_equal_set, {kwargs}}}\n",
+    )
+    assert [each.observed for each in built.validated().findings] == ["without moon"] * 2
+
+
 @pytest.mark.parametrize("engine", ["embedded", "pandas"])
 def test_of_personal_data_only_counts_and_keys_are_shown(
     built: Toy, write_suite: Write, engine: str
@@ -299,6 +309,31 @@ def test_of_personal_data_only_counts_and_keys_are_shown(
     for file in ("before.yml", "schema.yml"):
         assert "Jane" not in (built.dataset / file).read_text()
     assert "categories" not in (built.dataset / "schema.yml").read_text()
+
+
+@pytest.mark.parametrize("engine", ["embedded", "pandas"])
+def test_of_personal_data_no_error_shows_a_value(
+    built: Toy, write_suite: Write, engine: str
+) -> None:
+    built.edit(built.dataset / "datasheet.md", "personal_data: no", "personal_data: yes")
+    built.with_rows(built.rows().assign(kind="Jane Doe"))
+    write_suite(
+        built, "- {type: expect_column_mean_to_be_between, kwargs: {column: kind, min_value: 0}}"
+    )
+    outcome = built.run("data", "validate", "--engine", engine)
+    assert outcome.code == 1
+    assert "it could not be run: " in outcome.out
+    assert "Jane" not in outcome.out + outcome.err
+    built.processed.unlink()
+    for column, row in (
+        ("amount", "1,1,2024-01-01,Jane,home,1"),
+        ("id", "Jane,1,2024-01-01,1,a,1"),
+    ):
+        built.processed.with_suffix(".csv").write_text(f"id,person,day,amount,kind,visits\n{row}\n")
+        outcome = built.run("data", "validate", "--engine", engine)
+        assert outcome.code == 2
+        assert f"Exception in column {column})" in outcome.error
+        assert "Jane" not in outcome.err
 
 
 def test_a_dataset_that_is_looked_up_and_not_built_is_named(built: Toy, write_suite: Write) -> None:

@@ -73,7 +73,7 @@ CHANGES: list[tuple[str, Edit, str]] = [
     ("minor", change("kind", categories=["office", "car", "home"]), "value of column kind: 'car'"),
     ("minor", lambda c: c["columns"]["note"].pop("categories"), "value of column note: any"),
     ("minor", expect(0, min_value=9), "min_value is 9, was 10"),
-    ("minor", expect(1, mostly=0.9), "mostly is 0.9, was None"),
+    ("minor", expect(1, mostly=0.9), "mostly is 0.9, was 1"),
     ("minor", lambda c: c["suite"][3]["kwargs"].pop("max_value"), "max_value is None, was 9"),
     (
         "minor",
@@ -99,13 +99,15 @@ CHANGES: list[tuple[str, Edit, str]] = [
     ),
     ("patch", lambda c: c["suite"][2].update(severity="critical"), "severity is 'critical', was"),
     ("patch", expect(3, min_value=1), "tightened suite: expect_column_values_to_be_between of am"),
-    ("patch", expect(3, strict_min=True), "strict_min is True, was None"),
+    ("patch", expect(3, strict_min=True), "strict_min is True, was False"),
     (
         "patch",
         lambda c: c["suite"].append({"type": "expect_x"}),
         "expect_x of the table is expecte",
     ),
     ("none", change("mood", description="to be written"), ""),
+    ("none", expect(3, strict_min=False), ""),
+    ("none", expect(6, mostly=1.0), ""),
     ("none", lambda c: c["suite"][0].update(description="Enough.", meta={"by": "me"}), ""),
     ("none", lambda c: c["suite"].insert(0, c["suite"].pop(4)), ""),
 ]
@@ -125,6 +127,14 @@ def test_a_change_has_its_level_and_its_reason(level: str, edit: Edit, reason: s
     lower = {"major": "minor", "minor": "patch" if "calcula" in reason else "minor"}
     assert before.level == lower.get(level, level), "before 1.0.0"
     assert number(before.version) < (1, 0, 0)
+
+
+@pytest.mark.rule("D8")
+def test_what_is_stated_for_the_first_time_held_before() -> None:
+    old, new = content(), content()
+    for part in ("key", "population"):
+        del old[part]
+    assert propose(snapshot(old), snapshot(new)).level == "patch"
 
 
 @pytest.mark.rule("D8")
@@ -226,6 +236,9 @@ def looser(toy: Toy) -> None:
     toy.edit(toy.dataset / "suite.yml", "max_value: 100", "max_value: 200")
 
 
+VERSION = ("data", "version", "visits")
+
+
 @pytest.fixture
 def branch(toy: Toy) -> Toy:
     """The branch of a Data issue, just begun."""
@@ -253,7 +266,9 @@ def test_a_version_that_is_too_small_is_refused(branch: Toy) -> None:
     assert "states 1.2.9, too small after 1.2.0" in branch.run("data", "version", "visits").error
     for larger in ("1.3.0", "1.4.2", "2.0.0"):
         stated(branch, larger)
-        branch.done("data", "version", "visits")
+        assert f"no line for {larger} in its history" in branch.run(*VERSION).error
+        branch.done(*VERSION, "--write")
+        branch.done(*VERSION)
 
 
 @pytest.mark.rule("D8")

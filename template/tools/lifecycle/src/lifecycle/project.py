@@ -172,7 +172,9 @@ def parsed(text: str, where: object) -> object:
 
 def redacted(address: str) -> str:
     """An address without the user and password, and without the query, that it may hold."""
-    return re.sub(r"(?<=\?)[^\s?]*=\S*[^\s.:;,]", "...", re.sub(r"//\S*@", "//", address))
+    # A password may hold anything: better too much of a line is left out than its end shown.
+    address = re.sub(r"//([^\s/@:]*:.*|\S*)@", "//", address)
+    return re.sub(r"(?<=\?)[^\s?]*=\S*[^\s.:;,]", "...", address)
 
 
 def git(project: Project, *arguments: str) -> str | None:

@@ -1,11 +1,8 @@
 """Building a dataset: the pipeline's plain functions in the middle, reading and writing here."""
 
-import glob
 import inspect
 import os
-import time
 import warnings
-from contextlib import suppress
 from dataclasses import dataclass
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
@@ -14,13 +11,11 @@ from typing import TYPE_CHECKING
 
 from lifecycle.data.catalogue import Dataset, datasets
 from lifecycle.data.digest import digest
-from lifecycle.data.kept import remove
+from lifecycle.data.kept import aside
 from lifecycle.errors import LifecycleError
 
 if TYPE_CHECKING:
     import pandas as pd
-
-ABANDONED = 3600  # seconds without a byte written
 
 
 class RawMissing(LifecycleError):
@@ -90,9 +85,10 @@ def stand_in(dataset: Dataset) -> None:
         RawMissing: it does not come, or its raw data cannot be fetched.
         LifecycleError: there is no sample, or whatever else keeps it from being built.
     """
-    pipeline, ci = _pipeline(dataset), dataset.sheet.ci
+    ci = dataset.sheet.ci
     if ci == "none":
         raise RawMissing(f"ci is none in {dataset.folder / 'datasheet.md'}")
+    pipeline = _pipeline(dataset)
     for name in _inputs(pipeline):
         if name != "raw":
             (parent,) = datasets(dataset.project, [name])
@@ -120,9 +116,7 @@ def ordered(chosen: list[Dataset]) -> list[Dataset]:
         LifecycleError: a dataset is built from itself, if by way of others.
     """
     by_name = {dataset.name: dataset for dataset in chosen}
-    parents = {
-        name: set(_inputs(_pipeline(dataset))) & by_name.keys() for name, dataset in by_name.items()
-    }
+    parents = {name: set(dataset.takes) & by_name.keys() for name, dataset in by_name.items()}
     try:
         return [by_name[name] for name in TopologicalSorter(parents).static_order()]
     except CycleError as error:
@@ -240,21 +234,11 @@ def _frame(value: object, what: str) -> "pd.DataFrame":
 
 
 def _write(frame: "pd.DataFrame", path: Path) -> None:
-    """Write beside `path` and move into place, so that an interrupted build leaves no half file."""
     import pyarrow as pa
 
-    aside = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        for left in path.parent.glob(f".{glob.escape(path.name)}.*"):  # by a build that was killed
-            if time.time() - left.stat().st_mtime > ABANDONED:
-                left.unlink(missing_ok=True)
-        frame.to_parquet(aside, index=False)
-        if path.is_dir():
-            remove(path)  # part files, of which not one may stay
-        aside.replace(path)
-    except (OSError, ValueError, pa.ArrowException) as error:
-        raise LifecycleError(f"{path} cannot be written: {' '.join(str(error).split())}") from None
-    finally:
-        with suppress(OSError):
-            aside.unlink()
+    with aside(path) as made:
+        try:
+            # Spark reads no nanoseconds.
+            frame.to_parquet(made, index=False, coerce_timestamps="us")
+        except (ValueError, pa.ArrowException) as error:
+            raise OSError(" ".join(str(error).split())) from None

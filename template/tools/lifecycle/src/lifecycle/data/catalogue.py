@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lifecycle.errors import LifecycleError
+from lifecycle.errors import LifecycleError, Refused
 from lifecycle.project import Project, read_yaml
 
 if TYPE_CHECKING:
@@ -75,16 +75,33 @@ class Dataset:
 
     @property
     def stale(self) -> bool:
-        """Whether its pipeline or a dataset that this takes is newer than the processed data."""
+        """Whether its pipeline, or what that takes, is newer than the processed data."""
         return self.built.stat().st_mtime_ns < self.changed
 
     @property
     def changed(self) -> int:
-        """When its pipeline was changed, or what that takes was built (nanoseconds since 1970)."""
+        """When its pipeline was changed, or what that takes (nanoseconds since 1970)."""
         pipeline = self.folder / "pipeline.py"
-        others = [Dataset(self.project, name) for name in _taken(pipeline)]
+        others = [Dataset(self.project, name) for name in self.takes]
         files = [other.built for other in others if other.is_built]
-        return max(path.stat().st_mtime_ns for path in (pipeline, *files))
+        raw = [path for path in (self.raw, self.raw.with_suffix(".csv")) if path.is_file()]
+        return max(path.stat().st_mtime_ns for path in (pipeline, *files, *raw))
+
+    @property
+    def takes(self) -> list[str]:
+        """Datasets by the parameters of `build` without a default; the pipeline is not run."""
+        try:
+            body = ast.parse((self.folder / "pipeline.py").read_bytes()).body
+        except (SyntaxError, ValueError):  # a build says so
+            return []
+        for each in body:
+            if isinstance(each, ast.FunctionDef) and each.name == "build":
+                given = each.args.posonlyargs + each.args.args
+                given = given[: len(given) - len(each.args.defaults)]
+                for only, default in zip(each.args.kwonlyargs, each.args.kw_defaults, strict=True):
+                    given += [only] if default is None else []
+                return [one.arg for one in given if one.arg != "raw"]
+        return []
 
     @property
     def sheet(self) -> "Datasheet":
@@ -108,6 +125,8 @@ class Dataset:
         Raises:
             LifecycleError: it is not built, cannot be read, or has no such column.
         """
+        if isinstance(columns, str):
+            raise LifecycleError(f"columns is a list of names, such as [{columns!r}]")
         import pandas as pd
         import pyarrow as pa
 
@@ -139,6 +158,19 @@ class Dataset:
             ) from None
 
 
+def check_current(dataset: Dataset) -> None:
+    """See to it that the processed data is what today's pipeline makes.
+
+    Raises:
+        Refused: it is older.
+    """
+    if dataset.stale:
+        raise Refused(
+            f"{dataset.name}: its pipeline.py, or what that takes, is newer than what it built; "
+            f"build it again: uv run lifecycle data build {dataset.name}"
+        )
+
+
 def _parts(folder: Path) -> list[Path]:
     """The Parquet files below a folder, but for what a job that runs or was stopped keeps there."""
     return sorted(
@@ -146,20 +178,6 @@ def _parts(folder: Path) -> list[Path]:
         for path in folder.rglob("*.parquet")
         if not any(part.startswith(("_", ".")) for part in path.relative_to(folder).parts)
     )
-
-
-def _taken(pipeline: Path) -> list[str]:
-    """The parameters of `build` that have no default, but `raw`, without running the pipeline."""
-    try:
-        body = ast.parse(pipeline.read_bytes()).body
-    except (SyntaxError, ValueError):  # a build says so
-        return []
-    for each in body:
-        if isinstance(each, ast.FunctionDef) and each.name == "build":
-            given = each.args.posonlyargs + each.args.args
-            given = given[: len(given) - len(each.args.defaults)]
-            return [one.arg for one in given if one.arg != "raw"]
-    return []
 
 
 def names(project: Project) -> list[str]:

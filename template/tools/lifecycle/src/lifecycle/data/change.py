@@ -17,6 +17,8 @@ from lifecycle.project import parsed
 Level = Literal["none", "patch", "minor", "major"]
 PLACE = ("column", "column_A", "column_B", "column_list", "row_condition")  # what it is about
 REMARK = "(a changed meaning would be major)"
+# What an argument is where it is not stated.
+DEFAULTS = {"mostly": 1, "strict_min": False, "strict_max": False, "or_equal": False}
 
 
 class Change(NamedTuple):
@@ -38,7 +40,9 @@ def schema_changes(old: str, new: str) -> Iterator[Change]:
     except LifecycleError as error:
         yield Change("major", f"incompatible schema: the last one cannot be read ({error})")
         return
-    if set(before.key) != set(after.key):
+    if after.key and not before.key:
+        yield Change("patch", f"the key {after.key} added {REMARK}")
+    elif set(before.key) != set(after.key):
         yield Change("major", f"incompatible schema: the key is {after.key}, was {before.key}")
     yield from _restated("population", before.population, after.population, "new population")
     for name in sorted(before.columns.keys() - after.columns.keys()):
@@ -166,7 +170,7 @@ def _expectation(
     kind: str, what: str, old: dict[str, Any], new: dict[str, Any]
 ) -> Iterator[Change]:
     for name in sorted(old.keys() | new.keys()):
-        before, after = old.get(name), new.get(name)
+        before, after = (each.get(name, DEFAULTS.get(name)) for each in (old, new))
         if before == after:
             continue
         told = f"{what}: {name} is {after!r:.60}, was {before!r:.60}"
@@ -182,7 +186,7 @@ def _looser(kind: str, name: str, old: Any, new: Any) -> bool:
         if name == "severity":
             return bool(old == "critical")
         if name == "mostly":
-            return bool((1 if new is None else new) < (1 if old is None else old))
+            return bool(new < old)
         if name in ("strict_min", "strict_max"):
             return not new
         if name == "min_value":

@@ -4,7 +4,7 @@ import os
 import re
 from pathlib import Path
 
-from lifecycle.data.catalogue import Dataset, _taken, datasets
+from lifecycle.data.catalogue import Dataset, datasets
 from lifecycle.errors import LifecycleError
 
 
@@ -49,7 +49,7 @@ def _unbuildable(dataset: Dataset) -> Dataset | None:
     """The dataset, or the first that it is built from, whose whole CI does not build."""
     if dataset.sheet.ci != "build":
         return dataset
-    for name in _taken(dataset.folder / "pipeline.py"):
+    for name in dataset.takes:
         (parent,) = datasets(dataset.project, [name])
         if found := _unbuildable(parent):
             return found

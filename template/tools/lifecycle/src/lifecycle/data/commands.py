@@ -4,6 +4,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from lifecycle.console import say, step, table
+from lifecycle.errors import LifecycleError
+from lifecycle.project import Project
 
 if TYPE_CHECKING:
     from lifecycle.data.catalogue import Dataset
@@ -31,7 +34,6 @@ def build(
     data: Data = None,
 ) -> None:
     """Extract the raw data where it is not there yet, and build the processed data from it."""
-    from lifecycle.console import say, step, table
     from lifecycle.data.build import build as build_dataset
     from lifecycle.data.build import ordered
 
@@ -65,7 +67,6 @@ def validate(
     data: Data = None,
 ) -> None:
     """Run the suites: exit code 1, and what does not hold in words, if a dataset fails."""
-    from lifecycle.console import say, step
     from lifecycle.data.validate import validate as validate_dataset
 
     failed = False
@@ -91,11 +92,8 @@ def schema(
     data: Data = None,
 ) -> None:
     """Compare schema.yml with the processed data: exit code 1, and what differs, if anything."""
-    from lifecycle.console import say
     from lifecycle.data import schema, schema_file
     from lifecycle.data.catalogue import Dataset, names
-    from lifecycle.errors import LifecycleError
-    from lifecycle.project import Project
 
     project = Project.find(data=data)
     dataset = Dataset(project, name)
@@ -134,7 +132,6 @@ def version(
     data: Data = None,
 ) -> None:
     """Propose the next version by what changed: exit code 1 if the datasheet's is smaller."""
-    from lifecycle.console import say, table
     from lifecycle.data import version
 
     (dataset,) = _datasets([name], data)
@@ -154,7 +151,6 @@ def version(
 @app.command()
 def profile(names: Names = None, data: Data = None) -> None:
     """Write each dataset's page, docs/data/NAME.md, and the table of columns in its datasheet."""
-    from lifecycle.console import say, step
     from lifecycle.data.profile import profile as profile_dataset
     from lifecycle.data.profile import write
 
@@ -180,11 +176,9 @@ def register(
     data: Data = None,
 ) -> None:
     """Record the version that the datasheet states, with its content, where runs are recorded."""
-    from lifecycle.console import say, step
     from lifecycle.data.build import ensure, ordered
     from lifecycle.data.ci import elsewhere, summary
     from lifecycle.data.register import register as register_dataset
-    from lifecycle.errors import LifecycleError
 
     problem = None
     for dataset in ordered(_datasets(names, data)):
@@ -216,7 +210,6 @@ def push(
     data: Data = None,
 ) -> None:
     """Send the version that is built here to the store that a team shares."""
-    from lifecycle.console import say
     from lifecycle.data.store import push as push_dataset
 
     (dataset,) = _datasets([name], data)
@@ -238,7 +231,6 @@ def pull(
     data: Data = None,
 ) -> None:
     """Fetch a version from the store that a team shares, and see that it is the very one."""
-    from lifecycle.console import say
     from lifecycle.data.store import pull as pull_dataset
 
     (dataset,) = _datasets([name], data)
@@ -247,6 +239,5 @@ def pull(
 
 def _datasets(names: list[str] | None, data: Path | None) -> "list[Dataset]":
     from lifecycle.data.catalogue import datasets
-    from lifecycle.project import Project
 
     return datasets(Project.find(data=data), names)

@@ -8,14 +8,10 @@ serves, this module can go: nothing but `engines.py` knows it.
 from typing import Any
 
 import duckdb
-import sqlalchemy as sa
-from great_expectations.execution_engine import SqlAlchemyExecutionEngine
-from great_expectations.expectations.metrics import ColumnValuesUnique, CompoundColumnsUnique
-from great_expectations.expectations.metrics.metric_provider import MetricProvider, metric_value
-from great_expectations.util import get_sqlalchemy_selectable
+from lifecycle.data.sql_engine import given
 from sqlalchemy import pool
 from sqlalchemy.dialects import postgresql, registry
-from sqlalchemy.dialects.postgresql.base import PGCompiler, PGDialect
+from sqlalchemy.dialects.postgresql.base import PGCompiler, PGDialect, PGIdentifierPreparer
 from sqlalchemy.types import NullType
 
 
@@ -25,45 +21,8 @@ def source(context: Any, name: str, database: str) -> Any:
     found = context.data_sources.add_sql(
         name, connection_string=f"duckdb:///{database}", create_temp_table=False
     )
-    engine = found.get_execution_engine()
-    engine.dialect_module = postgresql
-    engine.__class__ = (
-        DuckDBExecutionEngine  # a source makes its engine itself, and takes no other class
-    )
+    given(found).dialect_module = postgresql
     return found
-
-
-class DuckDBExecutionEngine(SqlAlchemyExecutionEngine):  # type: ignore[misc]
-    """The SQL engine by another name, by which Great Expectations finds the metrics below."""
-
-
-class Duplicates(MetricProvider):  # type: ignore[misc]
-    """How many rows have a value that another has, by groups: a third of the time of a window."""
-
-    metric_name = "column_values.unique.unexpected_count"
-    domain_keys = ColumnValuesUnique.condition_domain_keys
-    value_keys = ColumnValuesUnique.condition_value_keys
-
-    @metric_value(engine=DuckDBExecutionEngine)  # type: ignore[untyped-decorator]
-    def _count(cls, execution_engine: Any, metric_domain_kwargs: Any, **_: Any) -> int:  # noqa: N805
-        domain = metric_domain_kwargs
-        names = domain.get("column_list") or [domain["column"]]
-        columns: list[Any] = [sa.column(name) for name in names]
-        rows = get_sqlalchemy_selectable(execution_engine.get_domain_records(domain))
-        groups = sa.select(sa.func.count().label("rows")).select_from(rows).group_by(*columns)
-        if "column" in domain:
-            groups = groups.where(columns[0].is_not(None))
-        many = groups.having(sa.func.count() > 1).subquery()
-        total = sa.select(sa.func.coalesce(sa.func.sum(many.c.rows), 0))
-        return int(execution_engine.execute_query(total).scalar())
-
-
-class CompoundDuplicates(Duplicates):
-    """The same of several columns together."""
-
-    metric_name = "compound_columns.unique.unexpected_count"
-    domain_keys = CompoundColumnsUnique.condition_domain_keys
-    value_keys = CompoundColumnsUnique.condition_value_keys
 
 
 class Connection:
@@ -99,6 +58,13 @@ class Compiler(PGCompiler):
         return matches if operator.opstring == "~" else f"NOT {matches}"
 
 
+class Preparer(PGIdentifierPreparer):
+    """Every name in quotes: DuckDB keeps other words for itself than PostgreSQL."""
+
+    def _requires_quotes(self, value: str) -> bool:
+        return True
+
+
 class Dialect(PGDialect):
     """Enough of a dialect for Great Expectations to read tables and views."""
 
@@ -107,6 +73,7 @@ class Dialect(PGDialect):
     default_paramstyle = "qmark"
     supports_statement_cache = True
     statement_compiler = Compiler
+    preparer = Preparer
 
     @classmethod
     def import_dbapi(cls) -> Any:  # noqa: D102

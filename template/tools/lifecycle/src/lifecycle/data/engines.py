@@ -152,13 +152,16 @@ def _others(connection: Any, dataset: Dataset) -> None:
 def _pandas(context: Any, dataset: Dataset, sample: int | None) -> Iterator[Any]:
     import pandas as pd
     import pyarrow as pa
+    from lifecycle.data.pandas_engine import PandasEngine
 
     whole = {pa.int64(): pd.Int64Dtype(), pa.uint64(): pd.UInt64Dtype()}  # not floats beside a null
     with opened(dataset) as connection, reading(dataset):
         frame = connection.sql(f"FROM {ROWS}").to_arrow_table().to_pandas(types_mapper=whole.get)
     if sample is not None:
         frame = frame.sample(sample, random_state=SEED)
-    asset = context.data_sources.add_pandas(dataset.name).add_dataframe_asset(dataset.name)
+    source = context.data_sources.add_pandas(dataset.name)
+    source.get_execution_engine().__class__ = PandasEngine  # for which it takes no other class
+    asset = source.add_dataframe_asset(dataset.name)
     whole = asset.add_batch_definition_whole_dataframe("whole")
     yield whole.get_batch({"dataframe": _plain(frame)})
 

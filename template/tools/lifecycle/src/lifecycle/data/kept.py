@@ -1,7 +1,9 @@
 """Versions of a dataset, kept as `NAME-VERSION` beside what is built today."""
 
+import glob
 import os
 import shutil
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -14,6 +16,8 @@ from lifecycle.project import Project
 
 if TYPE_CHECKING:
     import pandas as pd
+
+ABANDONED = 3600  # seconds without a byte written
 
 
 @dataclass(frozen=True)
@@ -41,6 +45,8 @@ def load(
     Raises:
         LifecycleError: it is not here (and this is how to get it), or cannot be read.
     """
+    from lifecycle.data.digest import digest
+    from lifecycle.data.registered import DIGEST, known
     from lifecycle.data.version import number
 
     (dataset,) = datasets(Project.find(), [name])
@@ -50,12 +56,19 @@ def load(
     kept = Kept(dataset.project, name, version)
     if kept.is_built:
         return kept.read(columns)
-    stated = dataset.version
-    if version == stated and dataset.is_built and not dataset.stale:
+    registered = []
+    with suppress(LifecycleError):  # such as for lack of a network
+        registered = known(dataset, version)
+    digests = [run.data.tags[DIGEST] for run in registered]
+    if digests and dataset.is_built and digest(dataset) in digests:
         return dataset.read(columns)
+    commits = {run.data.tags.get("lifecycle.commit", "none") for run in registered} - {"none"}
+    how = "".join(f", or build it from commit {commit[:12]}" for commit in commits)
+    if not registered and version == dataset.version:
+        how = f", or register what is built here: uv run lifecycle data register {name}"
     raise LifecycleError(
         f"{name} {version} is not here; fetch it: uv run lifecycle data pull {name} "
-        f"--version {version}{_origin(dataset, version, stated)}"
+        f"--version {version}{how}"
     )
 
 
@@ -78,22 +91,30 @@ def put(source: Path, target: Path) -> None:
 
 @contextmanager
 def aside(path: Path) -> Iterator[Path]:
-    """Where to write what takes the place of `path` once the block has ended well.
+    """Where to write what takes the place of `path`, whole, once the block has ended well.
 
     Raises:
         LifecycleError: the disk says no; what was there is there still.
     """
     made = path.with_name(f".{path.name}.{os.getpid()}")
+    before = path.with_name(f"{made.name}.old")
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        for left in path.parent.glob(f".{glob.escape(path.name)}.[0-9]*"):  # by who was killed
+            if time.time() - left.stat().st_mtime > ABANDONED:
+                remove(left)
         yield made
-        if path.is_dir() or made.is_dir():
-            remove(path)
+        if path.is_dir() or (made.is_dir() and path.exists()):  # replaced in two steps
+            path.replace(before)
         made.replace(path)
     except (OSError, shutil.Error) as error:
         raise LifecycleError(f"{path} cannot be written: {' '.join(str(error).split())}") from None
     finally:
-        with suppress(OSError):
-            remove(made)
+        if before.exists() and not path.exists():
+            before.replace(path)
+        for left in (made, before):
+            with suppress(OSError):
+                remove(left)
 
 
 def remove(path: Path) -> None:
@@ -102,13 +123,3 @@ def remove(path: Path) -> None:
         shutil.rmtree(path)
     else:
         path.unlink(missing_ok=True)
-
-
-def _origin(dataset: Dataset, version: str, stated: str) -> str:
-    """Where the version came from, as far as it is known without asking a server."""
-    from lifecycle.data.registered import known
-
-    if version == stated:
-        return f", or build it: uv run lifecycle data build {dataset.name}"
-    commits = [run.data.tags.get("lifecycle.commit", "none") for run in known(dataset, version)]
-    return f", or build it from commit {commits[0][:12]}" if {*commits} - {"none"} else ""

@@ -5,7 +5,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from lifecycle.data.catalogue import Dataset, _parts
-from lifecycle.data.datasheet import VERSION
+from lifecycle.data.change import code
+from lifecycle.data.datasheet import VERSION, decoded
 from lifecycle.data.digest import content
 from lifecycle.errors import LifecycleError
 from lifecycle.project import git
@@ -29,13 +30,14 @@ class File(BaseModel):
 
 
 class Manifest(BaseModel):
-    """What a version consists of, and which commit made it."""
+    """What a version consists of, and which commit and which code of its pipeline made it."""
 
     dataset: str
     version: Annotated[str, StringConstraints(pattern=f"^{VERSION}$")]
     digest: Sha256
     rows: int = Field(ge=0)
     commit: str = Field(max_length=64)
+    pipeline: Sha256
     files: dict[Name, File] = Field(min_length=1)
 
 
@@ -50,6 +52,7 @@ def described(dataset: Dataset) -> tuple[Manifest, dict[str, Path]]:
             version=dataset.version,
             digest=digest,
             rows=rows,
+            pipeline=code(decoded(dataset.folder / "pipeline.py")),
             commit=git(dataset.project, "rev-parse", "HEAD") or "none",
             files={name: fingerprint(path) for name, path in paths.items()},
         ), paths

@@ -235,7 +235,7 @@ def _correlations(profile: Profile) -> str:
         f'<th align="right" title="{text(profile.columns[n].name)}">{n + 1}</th>'
         for n in numbers[:-1]
     )
-    cut = f" The {CORRELATED} columns with the strongest are shown." if profile.chosen else ""
+    cut = f" The first {CORRELATED} such columns are shown." if profile.cut else ""
     return (
         "<p>Pearson's coefficient of each two columns of numbers that vary and are no key: from "
         f"-1 (one falls as the other rises) over 0 to 1 (they rise together).{cut}</p>\n"

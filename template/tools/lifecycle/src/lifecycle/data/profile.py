@@ -36,7 +36,6 @@ CROWD = 1_000  # values of people, in fewer of which a quantile of 1 % could be 
 FEW = 10  # values of people, in fewer of which a mean tells about one of them
 FINITE = 1e150  # beyond it the square, and with it the deviation, is infinite
 CORRELATED = 20  # columns, at most, whose correlations are shown
-CHOOSING = 10_000  # rows by which those are chosen where there are more
 DAY = 86_400  # seconds
 
 
@@ -84,7 +83,7 @@ class Profile:
     rows: int
     columns: list[Column]
     correlations: dict[tuple[int, int], float] = field(default_factory=dict)
-    chosen: bool = False  # whether more columns could have been correlated
+    cut: bool = False  # whether more columns could have been correlated
 
     @property
     def exact(self) -> bool:
@@ -111,11 +110,9 @@ def profile(dataset: Dataset) -> Profile:
             for number, column in enumerate(columns)
             if column.kind == "number" and column.deviation and column.name not in keys
         ]
-        chosen = len(related) > CORRELATED
-        if chosen:
-            related = _related(connection, columns, related)
-        found = _correlations(connection, columns, related, rows) if len(related) > 1 else {}
-        return Profile(rows, columns, found, chosen)
+        shown = related[:CORRELATED]
+        found = _correlations(connection, columns, shown, rows) if len(shown) > 1 else {}
+        return Profile(rows, columns, found, shown != related)
 
 
 def write(dataset: Dataset, profile: Profile) -> list[Path]:
@@ -132,10 +129,6 @@ def write(dataset: Dataset, profile: Profile) -> list[Path]:
     shown = dataset.project.root / "docs" / "data" / f"{dataset.name}.md"
     if shown.is_file() and page.MARK not in datasheet.decoded(shown):  # index.md, or somebody's own
         raise LifecycleError(f"{shown} was not written by this command; give it another name")
-    try:
-        shown.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise LifecycleError(f"{shown} cannot be written: {error.strerror}") from None
     datasheet.save(shown, page.page(dataset, profile))
     datasheet.save(sheet, text)
     return [shown, sheet]
@@ -250,24 +243,6 @@ def _with_histogram(connection: "duckdb.DuckDBPyConnection", column: Column, val
     ).fetchall():
         bars[max(0, min(number, len(bars) - 1))] += count
     return replace(column, start=start, step=step, bars=bars)
-
-
-def _related(
-    connection: "duckdb.DuckDBPyConnection", columns: list[Column], numbers: list[int]
-) -> list[int]:
-    """The columns of the strongest correlations within the first rows."""
-    import numpy as np
-
-    values = ", ".join(f"({_usable(columns[n])})::DOUBLE" for n in numbers)
-    first = connection.execute(f"SELECT {values} FROM {source.ROWS} LIMIT {CHOOSING}").fetchnumpy()
-    table = np.array([np.ma.filled(column, np.nan) for column in first.values()])
-    centred = np.nan_to_num(table - np.nanmean(table, axis=1, keepdims=True))
-    norms = np.linalg.norm(centred, axis=1, keepdims=True)
-    unit = np.divide(centred, norms, out=np.zeros_like(centred), where=norms > 0)
-    strength = np.abs(unit @ unit.T)
-    np.fill_diagonal(strength, 0)
-    order = np.argsort(-strength.max(axis=1), kind="stable")[:CORRELATED]
-    return sorted(numbers[position] for position in order)
 
 
 def _correlations(

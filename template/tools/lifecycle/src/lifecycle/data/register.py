@@ -2,26 +2,24 @@
 
 import json
 import os
-import random
 import re
-import time
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lifecycle.data.catalogue import FILES, Dataset
+from lifecycle.data.catalogue import FILES, Dataset, check_current
+from lifecycle.data.datasheet import save
 from lifecycle.data.digest import content
 from lifecycle.data.kept import keep
-from lifecycle.data.registered import EXPERIMENT, address, runs, same, version_of
+from lifecycle.data.registered import EXPERIMENT, address, runs, same
 from lifecycle.data.report import Report
 from lifecycle.data.validate import validate
+from lifecycle.data.version import check
 from lifecycle.errors import LifecycleError, Refused
 from lifecycle.project import Project, git
 
 if TYPE_CHECKING:
     from lifecycle.experiments.tracking import Tracking
-
-TRIES = 8  # when somebody else registers the same version
 
 
 def register(dataset: Dataset, folder: Path | None = None) -> str:
@@ -39,7 +37,8 @@ def register(dataset: Dataset, folder: Path | None = None) -> str:
         LifecycleError: the data or the tracking cannot be read.
     """
     name, version = dataset.name, dataset.version
-    _allowed(dataset)
+    check_current(dataset)
+    check(dataset)
     engine = dataset.project.engine
     for each in (engine, "embedded") if engine == "sql" else (engine,):  # the table and the file
         report = validate(dataset, each)
@@ -51,7 +50,9 @@ def register(dataset: Dataset, folder: Path | None = None) -> str:
     facts = record(dataset, report)
     kept = ""
     if folder is not None:
-        kept = f"; its record is {_write(facts, folder / f'{name}-{version}.json')}"
+        path = folder / f"{name}-{version}.json"
+        save(path, json.dumps(facts, indent=2, ensure_ascii=False) + "\n")
+        kept = f"; its record is {path}"
     reason = alone(dataset.project)
     if reason:
         if folder is None:
@@ -82,30 +83,8 @@ def record(dataset: Dataset, report: Report) -> dict[str, Any]:
     }
 
 
-def _allowed(dataset: Dataset) -> None:
-    """See to it that the version is written down, large enough, and of today's pipeline."""
-    from lifecycle.data import datasheet, version
-
-    name, stated = dataset.name, dataset.version
-    if dataset.stale:
-        raise Refused(
-            f"{name} is not registered: its pipeline.py is newer than what it built; "
-            f"build it again: uv run lifecycle data build {name}"
-        )
-    if stated not in [row[0] for row in datasheet.history(datasheet.text(dataset))]:
-        raise Refused(
-            f"{dataset.folder / 'datasheet.md'} has no line for {stated} in its history; "
-            f"write it: uv run lifecycle data version {name} --write"
-        )
-    version.check(dataset)
-
-
 def _registered(dataset: Dataset, facts: dict[str, Any]) -> bool:
-    """Record the version, unless the same is recorded; say whether it is new.
-
-    Whoever finds another registration once its own is done takes that back, and looks again: so
-    of two at once, whatever their clocks say, at most one stays.
-    """
+    """Record the version, unless the same is recorded; say whether it is new."""
     from lifecycle.experiments.tracking import Tracking, answering
 
     tracking = Tracking.open(dataset.project)
@@ -120,24 +99,10 @@ def _registered(dataset: Dataset, facts: dict[str, Any]) -> bool:
         status = "FAILED"
         try:
             _fill(tracking, dataset, facts, own.info.run_id)
-            for _ in range(TRIES):
-                tracking.client.set_terminated(own.info.run_id, "FINISHED")
-                found = [run for run in runs(tracking, name) if version_of(run) == version]
-                if [run.info.run_id for run in found] == [own.info.run_id]:
-                    status = "FINISHED"
-                    return True
-                tracking.client.set_terminated(own.info.run_id, "KILLED")
-                time.sleep(random.uniform(0.2, 2))
-                if same(runs(tracking, name), name, version, digest):
-                    status = "KILLED"
-                    return False
+            status = "FINISHED"
         finally:
-            if status != "FINISHED":
-                tracking.client.set_terminated(own.info.run_id, status)
-    raise LifecycleError(
-        f"{name} {version} is being registered by somebody else; "
-        f"in a minute: uv run lifecycle data register {name}"
-    )
+            tracking.client.set_terminated(own.info.run_id, status)
+    return True
 
 
 def _fill(tracking: "Tracking", dataset: Dataset, facts: dict[str, Any], run: str) -> None:
@@ -175,12 +140,3 @@ def alone(project: Project) -> str:
             "for a record that lasts, set MLFLOW_TRACKING_URI to a server"
         )
     return ""
-
-
-def _write(facts: dict[str, Any], path: Path) -> Path:
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(json.dumps(facts, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-    except OSError as error:
-        raise LifecycleError(f"{path} cannot be written: {error.strerror}") from None
-    return path

@@ -48,9 +48,11 @@ def last(dataset: Dataset) -> "Snapshot | None":
 
 
 def known(dataset: Dataset, version: str) -> "list[Run]":
-    """Registrations of a version, where tracking is a file here; no network is asked."""
-    if not address(dataset.project).startswith("sqlite:///"):
-        return []
+    """Registrations of a version; none where tracking cannot be known.
+
+    Raises:
+        LifecycleError: the tracking server does not answer.
+    """
     tracking = _tracking(dataset.project)
     if tracking is None:
         return []
@@ -84,18 +86,14 @@ def runs(tracking: "Tracking", name: str) -> "list[Run]":
     experiment = tracking.client.get_experiment_by_name(tracking.named(EXPERIMENT))
     if experiment is None:
         return []
-    condition = "tags.`lifecycle.kind` = 'dataset' and attributes.status = 'FINISHED'"
-    found: list[Run] = []
-    token = None
-    while True:
-        page = tracking.client.search_runs([experiment.experiment_id], condition, page_token=token)
-        for run in page:
-            whole = re.fullmatch(VERSION, version_of(run)) and DIGEST in run.data.tags
-            if whole and run.data.tags.get("lifecycle.dataset") == name:
-                found.append(run)
-        token = page.token
-        if not token:
-            return found
+    found = tracking.client.search_runs(
+        [experiment.experiment_id],
+        f"tags.`lifecycle.kind` = 'dataset' and tags.`lifecycle.dataset` = '{name}' "
+        "and attributes.status = 'FINISHED'",
+    )
+    return [
+        run for run in found if re.fullmatch(VERSION, version_of(run)) and DIGEST in run.data.tags
+    ]
 
 
 def version_of(run: "Run") -> str:

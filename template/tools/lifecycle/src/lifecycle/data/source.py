@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -64,6 +64,17 @@ def reading(dataset: Dataset) -> Iterator[None]:
         # DuckDB adds the statement, which is ours, and after a file's line how its reader was set.
         said = re.split(r"\s+LINE 1: |\nPossible ", str(error))[0]
         reason = visible(" ".join(said.split()), 240)
+        personal, columns = True, None
+        with suppress(LifecycleError):  # where nothing is stated, no value is shown either
+            personal = dataset.sheet.personal_data
+            columns = dataset.yaml("schema.yml").get("columns")
+        if personal:
+            named = [
+                f"column {name}"
+                for name in (columns if isinstance(columns, dict) else ())
+                if re.search(rf'[Cc]olumn "?{re.escape(str(name))}"?[ .]', said)
+            ]
+            reason = " in ".join([type(error).__name__, *named[:1]])
         path = dataset.built
         todo = f"build it again: uv run lifecycle data build {dataset.name}"
         if path.suffix == ".csv":
@@ -89,11 +100,16 @@ def table(dataset: Dataset) -> str:
         return _csv(path, types)
     _alike(files, dataset)
     listed = f"[{', '.join(map(_literally, files))}]"
-    within = {name for file in files for name in _hive(file.relative_to(path))}
+    within = partitioned(dataset)
     above = [identifier(name) for name in _hive(path) if name not in within]
     chosen = f"* EXCLUDE ({', '.join(above)})" if within and above else "*"
-    partitioned = str(bool(within)).lower()
-    return f"(SELECT {chosen} FROM read_parquet({listed}, hive_partitioning = {partitioned}))"
+    hive = str(bool(within)).lower()
+    return f"(SELECT {chosen} FROM read_parquet({listed}, hive_partitioning = {hive}))"
+
+
+def partitioned(dataset: Dataset) -> set[str]:
+    """Columns whose values are in the names of the dataset's folders, as in `year=2024/`."""
+    return {name for file in dataset.files for name in _hive(file.relative_to(dataset.built))}
 
 
 def quoted(text: str) -> str:
@@ -152,7 +168,6 @@ def _literally(path: Path) -> str:
 
 
 def _hive(path: Path) -> list[str]:
-    """Columns whose values are in the names of folders, as in `year=2024/`."""
     return [part.split("=")[0] for part in path.parts[:-1] if "=" in part]
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lifecycle.data.catalogue import Dataset
-from lifecycle.data.source import ROWS, header, opened, reading
+from lifecycle.data.source import ROWS, header, opened, partitioned, reading
 from lifecycle.errors import LifecycleError
 
 if TYPE_CHECKING:
@@ -24,6 +24,8 @@ ANSWER = 5  # seconds within which a master must answer
 WORKERS = 60  # seconds within which it must have given a worker
 SEED = 1  # of samples
 TYPES = {"VARCHAR": "STRING", "TIMESTAMP": "TIMESTAMP_NTZ"}  # what DuckDB's are called in Spark
+
+UNREADABLE = ("TIME", "TIMESTAMP_NS")
 
 
 def batch(context: Any, dataset: Dataset, sample: int | None = None) -> Iterator[Any]:
@@ -164,16 +166,23 @@ def _rows(session: "SparkSession", dataset: Dataset) -> "DataFrame":
     from pyspark.sql.functions import lit, nanvl
 
     path = dataset.built
+    with opened(dataset) as connection, reading(dataset):
+        columns = connection.execute(f"DESCRIBE {ROWS}").fetchall()
+    for name, kind, *_ in columns:
+        if kind in UNREADABLE:
+            raise LifecycleError(
+                f"Spark has no type for column {name} of {path} ({kind}); let the pipeline make "
+                "text or a timestamp of it, or choose another engine with --engine"
+            )
     # Without the scheme it may be looked for in HDFS, and without the escapes as a pattern.
     place = "file://" + re.sub(r"([\[\]{}*?\\])", r"\\\1", str(path))
     if path.suffix != ".csv":
-        frame = session.read.option("recursiveFileLookup", "true").parquet(place)
+        deep = str(not partitioned(dataset)).lower()  # which would lose what folders say
+        frame = session.read.option("recursiveFileLookup", deep).parquet(place)
         numbers = [name for name, kind in frame.dtypes if kind in ("double", "float")]
         return frame.withColumns(
             {name: nanvl(frame[_quoted(name)], lit(None)) for name in numbers}
         )  # not a number is no value, as it is to the other engines
-    with opened(dataset) as connection, reading(dataset):
-        columns = connection.execute(f"DESCRIBE {ROWS}").fetchall()
     types = [f"{_quoted(name)} {TYPES.get(kind, kind)}" for name, kind, *_ in columns]
     return session.read.csv(
         place,

@@ -12,9 +12,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lifecycle.console import step
-from lifecycle.data.catalogue import Dataset
-from lifecycle.data.datasheet import VERSION
+from lifecycle.console import say, step
+from lifecycle.data.catalogue import Dataset, check_current
+from lifecycle.data.change import code
+from lifecycle.data.datasheet import VERSION, decoded
 from lifecycle.data.kept import put, remove
 from lifecycle.data.manifest import (
     File,
@@ -38,6 +39,7 @@ PIECE = 16 * 1024**2  # bytes that are fetched at once, and lost at most when a 
 DRIVERS = dict.fromkeys(("s3", "s3a"), "s3fs") | dict.fromkeys(("gs", "gcs"), "gcsfs")
 DRIVERS |= dict.fromkeys(("abfs", "abfss", "az", "adl"), "adlfs")
 FOLDERS = {"file": {"auto_mkdir": True}, "local": {"auto_mkdir": True}}
+SECOND = 10**9  # nanoseconds
 MANIFEST, PLAN = "_manifest.json", "_sending.json"
 
 
@@ -51,11 +53,7 @@ def push(dataset: Dataset, url: str | None = None) -> str:
         Refused: the version has other content in the store or on record, or the data is stale.
         LifecycleError: the data cannot be read, or the store not be reached or written.
     """
-    if dataset.stale:
-        raise Refused(
-            f"{dataset.name}: pipeline.py is newer than what it built; "
-            f"build it first: uv run lifecycle data build {dataset.name}"
-        )
+    check_current(dataset)
     said = f"{dataset.name} {dataset.version}"
     with step(f"reading {said}"):
         manifest, paths = described(dataset)
@@ -70,10 +68,11 @@ def push(dataset: Dataset, url: str | None = None) -> str:
                 f"{said} is in the store with other content (commit {there.commit[:12]}); what "
                 f"changed is a new version (I6): uv run lifecycle data version {dataset.name}"
             )
+        left = read(store, f"{base}/{PLAN}", dataset, manifest.version)
+        for name in left.files.keys() - manifest.files.keys() if left else ():
+            if size_of(store, f"{base}/{name}") is not None:  # of other content, and interrupted
+                store.rm_file(f"{base}/{name}")
         _send(store, f"{base}/{PLAN}", written)
-        for path in store.find(base):  # what an interrupted push left, maybe of other content
-            if path.removeprefix(f"{base}/") not in (PLAN, *manifest.files):
-                store.rm_file(path)
         for name, file in manifest.files.items():
             target = f"{base}/{name}"
             if holds(store, target, file):
@@ -99,8 +98,8 @@ def pull(dataset: Dataset, version: str | None = None, url: str | None = None) -
         The file, or the folder of part files.
 
     Raises:
-        Refused: the store does not have what its manifest says, or what is on record; nothing was
-            replaced.
+        Refused: the store does not have what its manifest says, or what is on record, or what is
+            here was put there by hand; nothing was replaced.
         LifecycleError: the store cannot be reached, or has no such version.
     """
     version = version or dataset.version
@@ -112,11 +111,18 @@ def pull(dataset: Dataset, version: str | None = None, url: str | None = None) -
                 f"the store has no {dataset.name} {version}, but {_versions(store, base)}; "
                 f"who has it can send it: uv run lifecycle data push {dataset.name}"
             )
-        same(known(dataset, version), dataset.name, version, manifest.digest)
+        try:
+            registered = known(dataset, version)
+        except LifecycleError as error:
+            say(f"{dataset.name} is not compared with what is registered: {error}", "yellow")
+            registered = []
+        same(registered, dataset.name, version, manifest.digest)
         one = next(iter(manifest.files)) if len(manifest.files) == 1 else ""
         alone = one in (f"{dataset.name}.parquet", f"{dataset.name}.csv")  # or a part of a folder
         suffix = Path(one).suffix if alone else ".parquet"
         target = dataset.processed.with_name(f"{dataset.name}-{version}{suffix}")
+        if version == dataset.version:
+            _keep_by_hand(dataset, manifest)
         if not _holds({one: target} if alone else parts(target), manifest):
             aside = target.with_name(f".{target.name}.part")
             for name, file in manifest.files.items():
@@ -131,8 +137,9 @@ def pull(dataset: Dataset, version: str | None = None, url: str | None = None) -
         current = dataset.processed.with_suffix(suffix)
         put(target, current)
         remove(current.with_suffix(".csv" if suffix == ".parquet" else ".parquet"))
-        now = max(time.time_ns(), dataset.changed)
-        os.utime(current, ns=(now, now))  # it was made by the pipeline as it is, whenever written
+        same_code = manifest.pipeline == code(decoded(dataset.folder / "pipeline.py"))
+        made = max(time.time_ns(), dataset.changed) if same_code else dataset.changed - SECOND
+        os.utime(current, ns=(made, made))  # by the pipeline as it is, or before that
         if dataset.project.engine == "sql":
             from lifecycle.data.tables import load
 
@@ -145,6 +152,18 @@ def _holds(paths: dict[str, Path], manifest: Manifest) -> bool:
     return paths.keys() == manifest.files.keys() and all(
         path.is_file() and fingerprint(path) == manifest.files[name] for name, path in paths.items()
     )
+
+
+def _keep_by_hand(dataset: Dataset, manifest: Manifest) -> None:
+    """See to it that no CSV file is replaced which is neither fetched nor kept as a version.
+
+    Raises:
+        Refused: there is one.
+    """
+    here = dataset.processed.with_suffix(".csv")
+    kept = [fingerprint(path) for path in here.parent.glob(f"{dataset.name}-*.csv")]
+    if here.is_file() and fingerprint(here) not in [*kept, *manifest.files.values()]:
+        raise Refused(f"{here} is not from a store; move it away, and pull again")
 
 
 def _fetch(store: "AbstractFileSystem", source: str, target: Path, file: File) -> None:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 # The rows of a sample, the same each time, in the SQL of each database that can say it.
 SAMPLES = {
-    "postgresql": "SELECT * FROM {table} ORDER BY md5(CAST({table} AS text)) LIMIT {rows}",
+    "postgresql": "SELECT * FROM {table} AS t ORDER BY md5(CAST(t.* AS text)) LIMIT {rows}",
     "sqlite": "SELECT * FROM {table} ORDER BY (rowid * 2654435761) % 4294967291 LIMIT {rows}",
 }
 
@@ -27,6 +27,7 @@ def batch(context: Any, dataset: Dataset, sample: int | None = None) -> Iterator
         LifecycleError: the table cannot be reached, or no sample drawn from such a database.
     """
     from great_expectations.exceptions import GreatExpectationsError
+    from lifecycle.data.sql_engine import given
     from sqlalchemy.exc import SQLAlchemyError
 
     url = database_url(dataset.project)
@@ -40,6 +41,7 @@ def batch(context: Any, dataset: Dataset, sample: int | None = None) -> Iterator
                 connection_string=url if kind == "add_sqlite" else url.replace("$", "%24"),
                 create_temp_table=sample is not None,
             )
+        given(source)
         if sample is None:
             found = whole_table(source, dataset.name)
         else:

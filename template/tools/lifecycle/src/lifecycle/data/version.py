@@ -113,10 +113,10 @@ def compare(dataset: Dataset) -> Comparison:
 
 
 def check(dataset: Dataset, found: Comparison | None = None) -> None:
-    """See to it that the datasheet's version is as large as what changed asks for.
+    """See to it that the datasheet's version is as large as what changed asks for, and told.
 
     Raises:
-        Refused: it is not.
+        Refused: it is not, or its history has no line for it.
     """
     found = found or compare(dataset)
     if number(found.stated) < number(found.proposal.version):
@@ -125,6 +125,11 @@ def check(dataset: Dataset, found: Comparison | None = None) -> None:
         raise Refused(
             f"{dataset.folder / 'datasheet.md'} states {found.stated}, too small after "
             f"{found.last}: it takes {proposal.version} ({proposal.level}: {why}); "
+            f"write it: uv run lifecycle data version {dataset.name} --write"
+        )
+    if found.stated not in [row[0] for row in history(decoded(dataset.folder / "datasheet.md"))]:
+        raise Refused(
+            f"{dataset.folder / 'datasheet.md'} has no line for {found.stated} in its history; "
             f"write it: uv run lifecycle data version {dataset.name} --write"
         )
 

@@ -200,18 +200,21 @@ class Model:
         return frame.set_axis(fields, axis=1).set_axis(rows.index, axis=0)
 
     def score(self, estimator: Any, rows: "pd.DataFrame") -> dict[str, float]:
-        """The metrics that `evaluate` returns for predictions on `rows`.
+        """The metrics of its predictions on `rows`."""
+        return self.evaluate(rows[self.params.target], self.predict(estimator, rows))
+
+    def evaluate(self, truth: "pd.Series[Any]", predicted: "pd.DataFrame") -> dict[str, float]:
+        """The metrics that `evaluate` returns for predictions, as `predict` gives them.
 
         Where `Response` has one field, `evaluate` is given its values, otherwise the data frame.
 
         Raises:
-            LifecycleError: the Ask's metric is not among them, or one is not a number.
+            LifecycleError: the Ask's metric is not among them, or one is no finite number.
         """
-        frame, fields = self.predict(estimator, rows), self.outputs
-        predicted = frame[fields[0]].to_numpy() if len(fields) == 1 else frame
         better = self.better  # a direction that contradicts params.yml is said before figures are
+        answer = predicted.iloc[:, 0].to_numpy() if predicted.shape[1] == 1 else predicted
         with self.project.running(f"{self.name}: evaluate"):
-            metrics = self.function("evaluate")(rows[self.params.target], predicted)
+            metrics = self.function("evaluate")(truth, answer)
         where = f"{self.folder / 'evaluate.py'}: evaluate"
         if not isinstance(metrics, Mapping):
             metrics = {}

@@ -168,6 +168,7 @@ def test_ten_promotions_under_held_load_lose_no_request(
 def test_what_cannot_be_switched_to_leaves_the_server_as_it_is(
     released: Toy, tmp_path: Path
 ) -> None:
+    released.done("model", "promote")  # so that there is another one to go back to
     database = released.root / "mlruns" / "mlflow.db"
     with serving(released, tmp_path / "log", "--share", "0") as server:
         now = server.champion()

@@ -236,6 +236,21 @@ def test_chance_in_training_or_in_predictions_is_found(trained: Toy) -> None:
     assert "determinism: params.yml has no candidate linear by now" in outcome.out
 
 
+@pytest.mark.rule("M2", "M4")
+def test_what_answers_a_request_otherwise_than_a_row_is_found(trained: Toy) -> None:
+    gates(trained, "criterion: false\ndeterminism: true\n")
+    schema = trained.model_folder / "schema.py"
+    before = schema.read_text()
+    rule = '    @field_validator("amount")\n    def less(cls, value: float) -> float:\n        '
+    trained.edit(schema, "import BaseModel", "import BaseModel, field_validator")
+    trained.edit(schema, "class Response", f"{rule}return value / 2\n\n\nclass Response")
+    assert line(trained.run("model", "test").out, "determinism").endswith("rows 0 rows failed")
+    schema.write_text(before.replace("visits: float", "visits: float = Field(le=0)"))
+    trained.edit(schema, "import BaseModel", "import BaseModel, Field")
+    said = trained.run("model", "test").out
+    assert "determinism: frequency: a prediction does not fit Response: 0.visits" in said
+
+
 @pytest.mark.parametrize(
     ("text", "problem"),
     [

@@ -9,6 +9,7 @@ import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
+from operator import ne
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +18,7 @@ from lifecycle.experiments.material import Material, material
 from lifecycle.experiments.model import Model
 from lifecycle.experiments.params import Direction, Measure, checked, shown
 from lifecycle.experiments.provenance import parameters
+from lifecycle.models.api import RECORDS, Api
 from lifecycle.models.flavours import FILES, load, verified
 from lifecycle.models.gates import Champion, Gates, Latency, Subgroups, Verdict
 from lifecycle.models.version import TAG
@@ -252,24 +254,28 @@ class _Judge:
     def _latency(self, gate: Latency) -> Verdict:
         from lifecycle.models.performance import latency
 
-        inputs = self.data.holdout[self.model.inputs]
+        inputs = self.model.asked(self.data.holdout)
         value, limit = latency(self.subject.estimator, inputs)["p95_ms"], gate.p95_ms
         return Verdict("latency (p95)", f"{value:.3g} ms", f"{limit:g} ms", value <= limit)
 
     def _determinism(self) -> Verdict:
-        """Trained twice, and asked twice, it answers the same."""
-        name, rows = self.subject.candidate, self.data.holdout
-        if name not in self.model.params.candidates:
+        """Trained twice, asked twice, and asked as a request asks, it answers the same."""
+        model, own, rows = self.model, self.subject.estimator, self.data.holdout
+        name, few = self.subject.candidate, rows.head(RECORDS)
+        if name not in model.params.candidates:
             note = f"params.yml has no candidate {name} by now"
             return Verdict("determinism", "unknown", "0 rows", False, note)
-        pairs = [
-            [self.model.fit(name, self.data.development) for _ in range(2)],
-            [self.subject.estimator] * 2,
-        ]
+        pairs = [[model.fit(name, self.data.development) for _ in range(2)], [own] * 2]
         differ = 0
         for first, second in pairs:
-            one, two = self.model.predict(first, rows), self.model.predict(second, rows)
+            one, two = model.predict(first, rows), model.predict(second, rows)
             differ += int(((one != two) & ~(one.isna() & two.isna())).any(axis=1).sum())
+        api = Api(model)
+        try:
+            pair = api.answered(model.predict(own, few)), api.predict(own, api.records(few))
+        except LifecycleError as error:
+            return Verdict("determinism", "not served", "0 rows", False, str(error))
+        differ += sum(map(ne, *pair))
         return Verdict("determinism", f"{differ:,} rows", "0 rows", differ == 0)
 
     def _behaviour(self) -> Verdict:

@@ -1,6 +1,7 @@
 """Gates: each with its figure and its limit, and the worse of two models stays out."""
 
 import os
+import shutil
 from pathlib import Path
 
 import pytest
@@ -178,26 +179,69 @@ def test_a_model_of_another_split_is_not_judged_on_rows_that_it_has_seen(trained
 
 
 @pytest.mark.rule("M6", "M7")
-def test_a_champion_with_other_inputs_is_not_asked(trained: Toy) -> None:
+def test_a_champion_with_other_inputs_is_asked_by_its_own(trained: Toy) -> None:
+    """One more input is no way round the gate."""
     trained.done("model", "register")
     trained.done("model", "promote")
-    trained.edit(
-        trained.model_folder / "schema.py",
-        "    amount: float",
-        "    amount: float\n    day: datetime",
-    )
-    trained.edit(
-        trained.model_folder / "schema.py",
-        "from typing",
-        "from datetime import datetime\nfrom typing",
-    )
+    schema, train = trained.model_folder / "schema.py", trained.model_folder / "train.py"
+    trained.edit(schema, "    amount: float", "    amount: float\n    day: datetime")
+    trained.edit(schema, "from typing", "from datetime import datetime\nfrom typing")
+    gates(trained, "criterion: false\nchampion: {margin: 0.0}\n")
     trained.train_and_register()
-    said = trained.done("model", "test").out
-    assert line(said, "against 1.0.0 (version 1)").endswith(
-        "not asked -0.0% passed".replace("-", "+")
-    )
-    assert "not comparable: the champion has other inputs" in said
+    said = trained.done("model", "promote").out
+    assert line(said, "against 1.0.0 (version 1)").endswith("+0.0% +0.0% passed")
+    trained.edit(schema, "    day: datetime\n", "")
+    trained.edit(train, "(inputs, target)", "(inputs, target * 0)")
+    trained.train_and_register()
+    outcome = trained.run("model", "promote")
+    assert outcome.code == 1
+    assert "% +0.0% failed" in line(outcome.out, "against 2.0.0 (version 2)")
+
+
+@pytest.mark.rule("M7")
+@pytest.mark.parametrize(
+    ("harm", "said"),
+    [
+        ("files", "cannot be brought here"),
+        ("input", "the champion has inputs that the dataset lacks (day)"),
+        ("outputs", "the champion has other outputs or another target"),
+    ],
+)
+def test_a_champion_that_cannot_be_asked_is_no_reason_to_pass(
+    trained: Toy, harm: str, said: str
+) -> None:
+    schema = trained.model_folder / "schema.py"
+    before = schema.read_text()
+    trained.edit(schema, "    amount: float", "    amount: float\n    day: datetime")
+    trained.edit(schema, "from typing", "from datetime import datetime\nfrom typing")
+    trained.train_and_register()
     trained.done("model", "promote")
+    if harm == "files":
+        shutil.rmtree(trained.root / "mlruns" / "artifacts")
+        shutil.rmtree(trained.root / "data" / "interim")
+    schema.write_text(before)
+    if harm == "outputs":
+        trained.edit(schema, "visits: float", "number: float")
+    if harm == "input":
+        trained.with_rows(trained.rows().drop(columns="day"))
+    trained.train_and_register()
+    outcome = trained.run("model", "promote")
+    assert outcome.error.endswith("stays the challenger: against 1.0.0 (version 1)")
+    assert said in outcome.out
+    assert "or leave champion out of gates.yml this time" in outcome.out
+    assert said in trained.run("model", "test").out
+    gates(trained, "criterion: true\n")
+    trained.done("model", "promote")
+
+
+@pytest.mark.rule("M7")
+def test_rows_of_another_key_are_another_holdout(trained: Toy) -> None:
+    trained.done("model", "register")
+    schema = trained.dataset / "schema.yml"
+    trained.edit(schema, "key: [id]", "key: [id, person]")
+    outcome = trained.run("model", "promote")
+    assert outcome.code == 1
+    assert "trained with another split, target, dataset or key" in outcome.error
 
 
 @pytest.mark.rule("M7")

@@ -119,7 +119,7 @@ class Model:
         import pandas as pd
 
         fields = self._fields("Request").items()
-        made = {name: _as_asked(rows[name], field.annotation) for name, field in fields}
+        made = {name: as_asked(rows[name], field.annotation) for name, field in fields}
         return pd.DataFrame(made, index=rows.index, copy=False)
 
     @property
@@ -158,8 +158,12 @@ class Model:
         with self.project.running(f"{self.name}: train {candidate}"):
             return self.function("train")(self.asked(rows), rows[self.params.target], chosen)
 
-    def predict(self, estimator: Any, rows: "pd.DataFrame") -> "pd.DataFrame":
+    def predict(
+        self, estimator: Any, rows: "pd.DataFrame", inputs: "pd.DataFrame | None" = None
+    ) -> "pd.DataFrame":
         """What the estimator predicts for `rows`: a column for each field of `Response`.
+
+        It is given `inputs`, which are those of `Request` by default.
 
         Raises:
             LifecycleError: it cannot predict, or what it predicts does not fit `Response`.
@@ -174,7 +178,7 @@ class Model:
                 "and is no function"
             )
         with self.project.running(f"{self.name}: predict"):
-            answer = ask(self.asked(rows))
+            answer = ask(self.asked(rows) if inputs is None else inputs)
         where = f"{self.name}: {kind} predicts"
         if isinstance(answer, pd.DataFrame):
             absent = [name for name in fields if name not in answer]
@@ -233,7 +237,7 @@ def times(values: Any) -> "pd.Series[Any]":
     return pd.to_datetime(pd.Series(values), utc=True).dt.tz_localize(None).dt.as_unit("us")
 
 
-def _as_asked(column: "pd.Series[Any]", annotation: Any) -> "pd.Series[Any]":
+def as_asked(column: "pd.Series[Any]", annotation: Any) -> "pd.Series[Any]":
     """A column in the type that a request brings a field of this annotation in."""
     import pandas as pd
 

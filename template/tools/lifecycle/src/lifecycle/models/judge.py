@@ -6,7 +6,7 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from operator import ne
@@ -15,13 +15,16 @@ from typing import TYPE_CHECKING, Any
 
 from lifecycle.errors import LifecycleError, Refused
 from lifecycle.experiments.material import Material, material
-from lifecycle.experiments.model import Model
+from lifecycle.experiments.model import Model, as_asked
 from lifecycle.experiments.params import Direction, Measure, checked, shown
 from lifecycle.experiments.provenance import parameters
 from lifecycle.models.api import RECORDS, Api
-from lifecycle.models.flavours import FILES, load, verified
+from lifecycle.models.copies import copy
+from lifecycle.models.flavours import load
 from lifecycle.models.gates import Champion, Gates, Latency, Subgroups, Verdict
-from lifecycle.models.version import TAG
+from lifecycle.models.signature import KINDS
+from lifecycle.models.version import TAG, made_of
+from lifecycle.project import Project
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -41,34 +44,31 @@ class Subject:
         label: what it is called.
         address: where MLflow finds its files.
         candidate: the candidate of `params.yml` that it is.
-        files: what its files were when it was registered (`flavours.content`).
+        project: whose it is, where it is registered.
+        release: the version that it is, if it is registered.
     """
 
     label: str
     address: str
     candidate: str
-    files: str = ""
+    project: Project | None = None
+    release: "Release | None" = None
 
     @classmethod
-    def of(cls, release: "Release") -> "Subject":
+    def of(cls, project: Project, release: "Release") -> "Subject":
         """A version of the registry."""
         candidate = release.tags.get("lifecycle.candidate", "")
-        files = release.tags.get(FILES, "")
-        return cls(release.label, release.address, candidate, files)
+        return cls(release.label, release.address, candidate, project, release)
 
     @cached_property
     def origin(self) -> tuple[dict[str, str], str]:
-        """The split and the target of the run that it was trained in."""
+        """What decides which rows it was not trained on (`_origin`), and its target."""
         import mlflow
 
         client = mlflow.MlflowClient()
-        kind, _, place = self.address.partition(":/")
-        number, _, version = place.partition("/")
-        if kind == "models":
-            number = client.get_model_version(number, version).run_id
+        number = self.release.run if self.release else self.address.split("/")[1]
         data = client.get_run(number).data
-        split = {name: value for name, value in data.params.items() if name.startswith("split.")}
-        return split, data.tags.get(f"{TAG}target", "")
+        return _origin(data.params, data.tags)
 
     @cached_property
     def folder(self) -> Path:
@@ -77,29 +77,28 @@ class Subject:
         Raises:
             LifecycleError: they are not there, or not those that were registered.
         """
+        if self.project and self.release:
+            return copy(self.project, self.release)
         import mlflow
 
         try:
-            folder = Path(mlflow.artifacts.download_artifacts(artifact_uri=self.address))
+            return Path(mlflow.artifacts.download_artifacts(artifact_uri=self.address))
         except Exception as error:  # whatever the storage raises
             reason = " ".join(str(error).split())[:160]
             raise LifecycleError(f"{self.label} cannot be loaded: {reason}") from error
-        verified(folder, self.files)
-        return folder
-
-    @cached_property
-    def columns(self) -> list[list[str]]:
-        """What it is asked and what it answers."""
-        from mlflow.models import Model as Saved
-
-        form = Saved.load(self.folder).signature
-        sides = (form.inputs, form.outputs) if form else ()
-        return [sorted(side.input_names()) for side in sides]
 
     @cached_property
     def estimator(self) -> Any:
         """The model, loaded."""
         return load(self.folder)
+
+
+def _origin(params: Mapping[str, str], tags: Mapping[str, str]) -> tuple[dict[str, str], str]:
+    """Of a run: the split, and the name and key of the dataset that is divided; and the target."""
+    split = {name: value for name, value in params.items() if name.startswith("split.")}
+    rows = json.loads(tags.get(f"{TAG}population", "{}"))
+    kept = {name: str(rows.get(name, "")) for name in ("dataset", "key")}
+    return split | kept, tags.get(f"{TAG}target", "")
 
 
 def judge(model: Model, subject: Subject, champion: Subject | None) -> list[Verdict]:
@@ -111,13 +110,11 @@ def judge(model: Model, subject: Subject, champion: Subject | None) -> list[Verd
         Refused: the model was trained on another split, so it has seen rows of the holdout.
         LifecycleError: one of them cannot be loaded, or a gate cannot be measured.
     """
-    now = parameters(model, model.params.baseline)
-    split = {name: value for name, value in now.items() if name.startswith("split.")}
-    origin = split, json.dumps({"name": model.params.target}, ensure_ascii=False)
-    if subject.origin != origin:
+    baseline = model.params.baseline
+    if subject.origin != _origin(parameters(model, baseline), made_of(model, baseline)):
         raise Refused(
-            f"{model.name} {subject.label} was trained with another split or target than "
-            "params.yml has by now, so it may have seen rows of the holdout; train it again: "
+            f"{model.name} {subject.label} was trained with another split, target, dataset "
+            "or key than there is by now, so it may have seen rows of the holdout; train it again: "
             f"uv run lifecycle model train {model.name}"
         )
     gates = checked(Gates, model.folder / "gates.yml")
@@ -194,19 +191,46 @@ class _Judge:
     def _champion(self, gate: Champion, champion: Subject) -> Verdict:
         name, metric, by = f"against {champion.label}", self.model.params.metric, gate.by
         limit = 0.0 - gate.margin
-        (split, target), (its, goal) = self.subject.origin, champion.origin
-        if target != goal or self.subject.columns != champion.columns:
-            note = "not comparable: the champion has other inputs, outputs or another target"
-            return Verdict(name, "not asked", shown(limit, by), True, note)
-        if split != its:
-            note = (
-                "not comparable: trained with another split, it may have seen rows of the holdout; "
-                "write its split in params.yml and train again, or leave champion out of gates.yml"
-            )
+        try:
+            reference = self._reference(champion)
+        except LifecycleError as error:
+            note = f"not comparable: {error}; or leave champion out of gates.yml this time"
             return Verdict(name, "unknown", shown(limit, by), False, note)
-        reference = self.model.score(champion.estimator, self.data.holdout)[metric.name]
         gain = metric.improvement(self.metrics[metric.name], reference, by)
         return Verdict(name, shown(gain, by), shown(limit, by), gain >= limit)
+
+    def _reference(self, champion: Subject) -> float:
+        """The champion's figure on the same holdout, from the inputs that it was made for.
+
+        Raises:
+            LifecycleError: it cannot have one, or cannot be loaded.
+        """
+        import pandas as pd
+        from mlflow.models import Model as Saved
+
+        rows, (origin, target) = self.data.holdout, self.subject.origin
+        if champion.origin[0] != origin:
+            raise LifecycleError(
+                "trained with another split, dataset or key, it may have seen rows of the holdout; "
+                "write its split in params.yml and train again"
+            )
+        form = Saved.load(champion.folder).signature
+        gone = [column.name for column in form.inputs if column.name not in rows]
+        answers = [column.name for column in form.outputs]
+        if champion.origin[1] != target or answers != self.model.outputs or gone:
+            without = f"inputs that the dataset lacks ({', '.join(gone)})" if gone else ""
+            raise LifecycleError(
+                f"the champion has {without or 'other outputs or another target'}; judge by minimum"
+            )
+        kinds = {column: kind for kind, column in KINDS.items()}
+        inputs = {}
+        for column in form.inputs:
+            kind: Any = kinds[column.type.name]
+            kind = kind if column.required else kind | None
+            inputs[column.name] = as_asked(rows[column.name], kind)
+        predicted = self.model.predict(champion.estimator, rows, pd.DataFrame(inputs))
+        truth = rows[self.model.params.target]
+        return self.model.evaluate(truth, predicted)[self.model.params.metric.name]
 
     def _subgroups(self, gate: Subgroups) -> Verdict:
         metric = gate.metric or self.model.params.metric.name

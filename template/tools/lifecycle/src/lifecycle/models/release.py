@@ -117,15 +117,15 @@ def tested(model: Model, version: str | None, run: str | None) -> tuple[str, lis
     registry = Registry.read(model.project, model.name)
     champion = registry.holder("champion")
     if version is not None:
-        subject = Subject.of(registry.release(version))
+        subject = Subject.of(model.project, registry.release(version))
     else:
         trained = training(model, registry.tracking, run)
         candidate, number = trained.data.tags.get("lifecycle.candidate", ""), trained.info.run_id
         label = f"{'' if run else 'trained last, '}run {number[:8]}"
         address = f"runs:/{number}/{ARTIFACT}"
-        known = [Subject.of(one) for one in registry.releases if one.run == number]
+        known = [Subject.of(model.project, one) for one in registry.releases if one.run == number]
         subject = known[0] if known else Subject(label, address, candidate)
-    other = Subject.of(champion) if champion else None
+    other = Subject.of(model.project, champion) if champion else None
     return subject.label, judge(model, subject, other if other != subject else None)
 
 
@@ -149,7 +149,11 @@ def promote(model: Model, why: str = "", issue: int | None = None) -> tuple[Rele
         raise LifecycleError(
             f"{model.name} has no challenger{state}; first: uv run lifecycle model register"
         )
-    found = judge(model, Subject.of(challenger), Subject.of(champion) if champion else None)
+    found = judge(
+        model,
+        Subject.of(model.project, challenger),
+        Subject.of(model.project, champion) if champion else None,
+    )
     if failed(found):
         raise GatesFailed(f"{model.name} {challenger.label} stays the challenger", found)
     now = registry.again()

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from lifecycle.data.change import code
+from lifecycle.data.schema import key
 from lifecycle.data.version import Number, number, raised
 from lifecycle.errors import Refused
 from lifecycle.experiments.provenance import flattened
@@ -63,6 +64,7 @@ def made_of(model: "Model", candidate: str) -> dict[str, str]:
             "dataset": params.dataset.name,
             "major version of the dataset": ".".join(major),
             "population in schema.yml": " ".join(str(population or "").split()),
+            "key": ", ".join(key(model.dataset)),
         },
         "code": {
             name: code(path.read_text(encoding="utf-8"))

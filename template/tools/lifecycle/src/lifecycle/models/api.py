@@ -69,13 +69,16 @@ class Api:
         sides = {"inputs": "Request", "outputs": "Response"}
         return {kept: columns(self.model, name) for kept, name in sides.items()}
 
-    def frame(self, records: list[Any]) -> "pd.DataFrame":
-        """Records that were read, as the data frame that the model was trained on."""
+    def frame(self, records: list[Any], side: str = "inputs") -> "pd.DataFrame":
+        """Records that were read, as the data frame that the model was trained on.
+
+        With the side `outputs` they are what `Response` made of predictions.
+        """
         import numpy as np
         import pandas as pd
 
         made: dict[str, Any] = {}
-        for column in self.form["inputs"]:
+        for column in self.form[side]:
             name, kind = column["name"], column["type"]
             values = [getattr(record, name) for record in records]
             values = [value.value if isinstance(value, Enum) else value for value in values]

@@ -1,16 +1,14 @@
 """Judging a trained model by the gates between challenger and champion (M4, M7)."""
 
-import json
 import math
 import os
 import re
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 from operator import ne
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lifecycle.errors import LifecycleError, Refused
@@ -19,86 +17,18 @@ from lifecycle.experiments.model import Model, as_asked
 from lifecycle.experiments.params import Direction, Measure, checked, shown
 from lifecycle.experiments.provenance import parameters
 from lifecycle.models.api import RECORDS, Api
-from lifecycle.models.copies import copy
-from lifecycle.models.flavours import load
 from lifecycle.models.gates import Champion, Gates, Latency, Subgroups, Verdict
 from lifecycle.models.signature import KINDS
-from lifecycle.models.version import TAG, made_of
-from lifecycle.project import Project
+from lifecycle.models.subject import Subject, origin
+from lifecycle.models.version import made_of
 
 if TYPE_CHECKING:
     import pandas as pd
-    from lifecycle.models.registry import Release
 
 FEW = 10  # different numbers that are groups by themselves; more are divided into four
 PATIENCE = 1800  # seconds that the behaviour tests may take
 OUTCOMES = "passed|failed|errors?|skipped|deselected|xfailed|xpassed"  # of tests, in pytest's words
 FOLDER = "LIFECYCLE_MODEL_FOLDER"  # tells the behaviour tests which model they are about
-
-
-@dataclass(frozen=True)
-class Subject:
-    """A trained model that is judged.
-
-    Attributes:
-        label: what it is called.
-        address: where MLflow finds its files.
-        candidate: the candidate of `params.yml` that it is.
-        project: whose it is, where it is registered.
-        release: the version that it is, if it is registered.
-    """
-
-    label: str
-    address: str
-    candidate: str
-    project: Project | None = None
-    release: "Release | None" = None
-
-    @classmethod
-    def of(cls, project: Project, release: "Release") -> "Subject":
-        """A version of the registry."""
-        candidate = release.tags.get("lifecycle.candidate", "")
-        return cls(release.label, release.address, candidate, project, release)
-
-    @cached_property
-    def origin(self) -> tuple[dict[str, str], str]:
-        """What decides which rows it was not trained on (`_origin`), and its target."""
-        import mlflow
-
-        client = mlflow.MlflowClient()
-        number = self.release.run if self.release else self.address.split("/")[1]
-        data = client.get_run(number).data
-        return _origin(data.params, data.tags)
-
-    @cached_property
-    def folder(self) -> Path:
-        """Its files, fetched if they are elsewhere.
-
-        Raises:
-            LifecycleError: they are not there, or not those that were registered.
-        """
-        if self.project and self.release:
-            return copy(self.project, self.release)
-        import mlflow
-
-        try:
-            return Path(mlflow.artifacts.download_artifacts(artifact_uri=self.address))
-        except Exception as error:  # whatever the storage raises
-            reason = " ".join(str(error).split())[:160]
-            raise LifecycleError(f"{self.label} cannot be loaded: {reason}") from error
-
-    @cached_property
-    def estimator(self) -> Any:
-        """The model, loaded."""
-        return load(self.folder)
-
-
-def _origin(params: Mapping[str, str], tags: Mapping[str, str]) -> tuple[dict[str, str], str]:
-    """Of a run: the split, and the name and key of the dataset that is divided; and the target."""
-    split = {name: value for name, value in params.items() if name.startswith("split.")}
-    rows = json.loads(tags.get(f"{TAG}population", "{}"))
-    kept = {name: str(rows.get(name, "")) for name in ("dataset", "key")}
-    return split | kept, tags.get(f"{TAG}target", "")
 
 
 def judge(model: Model, subject: Subject, champion: Subject | None) -> list[Verdict]:
@@ -111,7 +41,7 @@ def judge(model: Model, subject: Subject, champion: Subject | None) -> list[Verd
         LifecycleError: one of them cannot be loaded, or a gate cannot be measured.
     """
     baseline = model.params.baseline
-    if subject.origin != _origin(parameters(model, baseline), made_of(model, baseline)):
+    if subject.origin != origin(parameters(model, baseline), made_of(model, baseline)):
         raise Refused(
             f"{model.name} {subject.label} was trained with another split, target, dataset "
             "or key than there is by now, so it may have seen rows of the holdout; train it again: "
@@ -208,8 +138,8 @@ class _Judge:
         import pandas as pd
         from mlflow.models import Model as Saved
 
-        rows, (origin, target) = self.data.holdout, self.subject.origin
-        if champion.origin[0] != origin:
+        rows, (made_from, target) = self.data.holdout, self.subject.origin
+        if champion.origin[0] != made_from:
             raise LifecycleError(
                 "trained with another split, dataset or key, it may have seen rows of the holdout; "
                 "write its split in params.yml and train again"

@@ -8,8 +8,9 @@ from lifecycle.experiments.tracking import Tracking, answering
 from lifecycle.models.api import Api
 from lifecycle.models.flavours import FILES, content
 from lifecycle.models.gates import Verdict, failed, recorded
-from lifecycle.models.judge import Subject, judge
+from lifecycle.models.judge import judge
 from lifecycle.models.registry import ROLE, SEMANTIC, Registry, Release
+from lifecycle.models.subject import Subject
 from lifecycle.models.train import ARTIFACT, training
 from lifecycle.models.version import Proposal, chosen, propose
 

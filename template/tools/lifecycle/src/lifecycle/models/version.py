@@ -34,7 +34,7 @@ PARTS: dict[str, tuple[Level, str]] = {
     "figures": ("patch", "parameter"),
 }
 LONGEST = 4000  # characters of a part; MLflow keeps 5,000 of a tag, older servers too
-NOT_CONSTRUCTION = ("__init__.py", "evaluate.py", "schema.py")
+NOT_CONSTRUCTION = ("__init__.py", "evaluate.py")
 
 
 @dataclass(frozen=True)

@@ -305,6 +305,19 @@ def test_a_model_is_trained_on_the_types_that_a_request_brings(built: Toy) -> No
     assert str(trained["at"].iloc[0]) == "2024-01-01 11:00:00"
 
 
+@pytest.mark.rule("M2")
+def test_an_api_has_the_version_of_what_is_asked_and_answered(toy: Toy) -> None:
+    def version() -> str:
+        return str(Api(toy.model).openapi()["info"]["version"])
+
+    before = version()
+    for file in ("params.yml", "../../datasets/visits/datasheet.md"):
+        toy.edit(toy.model_folder / file, "version: 1.2.0", "version: 1.3.0")
+    assert version() == before
+    toy.edit(toy.model_folder / "schema.py", "amount: float", "amount: float = 0")
+    assert version() != before
+
+
 def test_a_number_that_no_column_holds_is_told_by_field(toy: Toy) -> None:
     (toy.model_folder / "schema.py").write_text(SCHEMA)
     with pytest.raises(Problem) as caught:

@@ -1,5 +1,6 @@
 """The API of a model as its `schema.py` defines it: one for training, batch and serving (M2)."""
 
+import hashlib
 import json
 from dataclasses import dataclass
 from enum import Enum
@@ -156,7 +157,12 @@ class Api:
                 )
 
     def openapi(self) -> dict[str, Any]:
-        """The API as an OpenAPI document, which needs no server to be made."""
+        """The API as an OpenAPI document, which needs no server to be made.
+
+        Its version is the digest of what is asked and answered: many versions of a model share it.
+        """
+        stated = json.dumps([fields(self.model, where) for where in SIDES])
+        digest = hashlib.sha256(stated.encode()).hexdigest()[:12]
         sides: list[tuple[type[BaseModel], Any]] = [
             (self.request, "validation"),
             (self.response, "serialization"),
@@ -203,7 +209,7 @@ class Api:
         }
         return {
             "openapi": "3.1.0",
-            "info": {"title": name, "version": self.model.params.dataset.version},
+            "info": {"title": name, "version": digest},
             "paths": {"/predict": {"post": operation}},
             "components": {"schemas": known.get("$defs", {})},
         }

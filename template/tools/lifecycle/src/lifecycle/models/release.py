@@ -13,6 +13,7 @@ from lifecycle.models.registry import ROLE, SEMANTIC, Registry, Release
 from lifecycle.models.subject import Subject
 from lifecycle.models.train import ARTIFACT, training
 from lifecycle.models.version import Proposal, chosen, propose
+from lifecycle.project import redacted
 
 
 class GatesFailed(Refused):
@@ -51,11 +52,10 @@ def register(
 
     Raises:
         Refused: the version is too small for what changed, or `schema.py` is not the one that the
-            model was trained under.
-        LifecycleError: nothing was trained.
+            model was trained under, or the training has another version already.
+        LifecycleError: nothing was trained, or the registry says no.
     """
     import mlflow
-    from mlflow.exceptions import MlflowException
 
     tracking = Tracking.open(model.project)
     trained = training(model, tracking, run)
@@ -64,6 +64,11 @@ def register(
     registry.settle()
     for release in registry.releases:
         if release.run == number:
+            if version not in (None, release.semantic):
+                raise Refused(
+                    f"{model.name} {release.label} is this very training, so it is not {version}; "
+                    f"first: uv run lifecycle model train {model.name}"
+                )
             return release, None, False
     address = f"runs:/{number}/{ARTIFACT}"
     folder = Subject(f"run {number[:8]}", address, "").folder
@@ -87,8 +92,9 @@ def register(
     del tags["lifecycle.kind"]
     try:
         made = mlflow.register_model(address, registry.name, tags=tags)
-    except MlflowException as error:
-        raise LifecycleError(f"{model.name} cannot be registered: {error}") from error
+    except Exception as error:  # whatever the registry's own plugin raises
+        reason = redacted(" ".join(str(error).split()))[:240]
+        raise LifecycleError(f"{model.name} cannot be registered: {reason}") from error
     registry.settle()
     return _alone(registry, str(made.version)), proposal, True
 

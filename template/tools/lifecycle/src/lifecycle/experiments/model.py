@@ -257,14 +257,18 @@ def as_asked(column: "pd.Series[Any]", annotation: Any) -> "pd.Series[Any]":
     return column.astype("str") if isinstance(column.dtype, pd.StringDtype) else column
 
 
+def names(project: Project) -> list[str]:
+    """Names of the project's models, in order."""
+    return sorted(path.parent.name for path in project.source.glob("models/*/params.yml"))
+
+
 def model(project: Project, name: str | None = None) -> Model:
     """The model called `name`, or the only one there is.
 
     Raises:
         LifecycleError: there is none, several, or its folder or parameters are not complete.
     """
-    folder = project.source / "models"
-    here = sorted(path.parent.name for path in folder.glob("*/params.yml"))
+    folder, here = project.source / "models", names(project)
     if not here:
         raise LifecycleError(
             f"no model in {folder} yet; make a folder there with {', '.join(FILES)}"

@@ -159,8 +159,10 @@ def history(name: Name = None) -> None:
 
 def _found(name: str | None) -> "tuple[Project, str]":
     """The project, and the model's name; nothing else of it need be in order."""
+    from lifecycle.experiments.model import names
+
     project = Project.find()
-    here = sorted(path.parent.name for path in project.source.glob("models/*/params.yml"))
+    here = names(project)
     if name is None and len(here) != 1:
         raise LifecycleError(f"say which model: {', '.join(here) or 'none is here'}")
     return project, name or here[0]

@@ -84,7 +84,7 @@ def propose(last: str, before: Mapping[str, str], now: Mapping[str, str]) -> Pro
     """The version after `last`, by the parts of the last version and of the one to come."""
     changes: dict[Level, list[str]] = {"major": [], "minor": [], "patch": []}
     for part, (level, kind) in PARTS.items():
-        old, new = before.get(TAG + part), now.get(TAG + part)
+        old, new = (tags.get(TAG + part, "{}") for tags in (before, now))
         changes[level] += _changes(kind, old, new)
     for level, reasons in changes.items():
         if reasons:
@@ -132,12 +132,10 @@ def _text(content: Mapping[str, str]) -> str:
     return json.dumps({"all": hashlib.sha256(text.encode()).hexdigest()})
 
 
-def _changes(kind: str, old: str | None, new: str | None) -> list[str]:
+def _changes(kind: str, old: str, new: str) -> list[str]:
     """What is different between two texts of a part, in words."""
     if old == new:
         return []
-    if old is None or new is None:
-        return [f"{kind}s were not recorded"]
     before, after = json.loads(old), json.loads(new)
     if {"all"} in (set(before), set(after)):
         return [f"{kind}s changed"]

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from lifecycle.models.api import Api
+from lifecycle.models.copies import glance
 from lifecycle.models.metrics import Metrics
 from lifecycle.models.switch import Serving
 
@@ -33,6 +34,9 @@ def test_promotions_and_rollbacks_at_a_server_are_followed(
         until(lambda: running.champion() == "2")
         built.done("model", "rollback")
         until(lambda: running.champion() == "1")
+        look = glance(built.project, "frequency")
+        assert look is not None
+        assert look() == look(), "it is asked only when something was done"
         assert running.metric("lifecycle_registry_up") == 1
         assert "does not answer" not in running.errors.read_text()
         assert "s3cr" not in running.errors.read_text()

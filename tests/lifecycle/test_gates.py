@@ -2,6 +2,8 @@
 
 import os
 import shutil
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -203,6 +205,7 @@ def test_a_champion_with_other_inputs_is_asked_by_its_own(trained: Toy) -> None:
     ("harm", "said"),
     [
         ("files", "cannot be brought here"),
+        ("run", "the tracking server says no: Run with id="),
         ("input", "the champion has inputs that the dataset lacks (day)"),
         ("outputs", "the champion has other outputs or another target"),
     ],
@@ -219,6 +222,10 @@ def test_a_champion_that_cannot_be_asked_is_no_reason_to_pass(
     if harm == "files":
         shutil.rmtree(trained.root / "mlruns" / "artifacts")
         shutil.rmtree(trained.root / "data" / "interim")
+    if harm == "run":
+        with closing(sqlite3.connect(trained.root / "mlruns" / "mlflow.db")) as store:
+            store.execute("DELETE FROM runs")
+            store.commit()
     schema.write_text(before)
     if harm == "outputs":
         trained.edit(schema, "visits: float", "number: float")
@@ -288,7 +295,9 @@ def test_what_answers_a_request_otherwise_than_a_row_is_found(trained: Toy) -> N
     rule = '    @field_validator("amount")\n    def less(cls, value: float) -> float:\n        '
     trained.edit(schema, "import BaseModel", "import BaseModel, field_validator")
     trained.edit(schema, "class Response", f"{rule}return value / 2\n\n\nclass Response")
-    assert line(trained.run("model", "test").out, "determinism").endswith("rows 0 rows failed")
+    said = trained.run("model", "test").out
+    assert line(said, "determinism").endswith("rows 0 rows failed")
+    assert "determinism: asked by a request, " in said
     schema.write_text(before.replace("visits: float", "visits: float = Field(le=0)"))
     trained.edit(schema, "import BaseModel", "import BaseModel, Field")
     said = trained.run("model", "test").out

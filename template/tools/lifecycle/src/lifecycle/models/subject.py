@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lifecycle.errors import LifecycleError
+from lifecycle.experiments.tracking import answering
 from lifecycle.models.copies import copy
 from lifecycle.models.flavours import load
 from lifecycle.models.version import TAG
@@ -43,12 +44,16 @@ class Subject:
 
     @cached_property
     def origin(self) -> tuple[dict[str, str], str]:
-        """What decides which rows it was not trained on (`origin`), and its target."""
+        """What decides which rows it was not trained on (`origin`), and its target.
+
+        Raises:
+            LifecycleError: its run is gone.
+        """
         import mlflow
 
-        client = mlflow.MlflowClient()
         number = self.release.run if self.release else self.address.split("/")[1]
-        data = client.get_run(number).data
+        with answering():
+            data = mlflow.MlflowClient().get_run(number).data
         return origin(data.params, data.tags)
 
     @cached_property

@@ -1,6 +1,9 @@
 """Gates: each with its figure and its limit, and the worse of two models stays out."""
 
 import os
+import shutil
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -178,26 +181,74 @@ def test_a_model_of_another_split_is_not_judged_on_rows_that_it_has_seen(trained
 
 
 @pytest.mark.rule("M6", "M7")
-def test_a_champion_with_other_inputs_is_not_asked(trained: Toy) -> None:
+def test_a_champion_with_other_inputs_is_asked_by_its_own(trained: Toy) -> None:
+    """One more input is no way round the gate."""
     trained.done("model", "register")
     trained.done("model", "promote")
-    trained.edit(
-        trained.model_folder / "schema.py",
-        "    amount: float",
-        "    amount: float\n    day: datetime",
-    )
-    trained.edit(
-        trained.model_folder / "schema.py",
-        "from typing",
-        "from datetime import datetime\nfrom typing",
-    )
+    schema, train = trained.model_folder / "schema.py", trained.model_folder / "train.py"
+    trained.edit(schema, "    amount: float", "    amount: float\n    day: datetime")
+    trained.edit(schema, "from typing", "from datetime import datetime\nfrom typing")
+    gates(trained, "criterion: false\nchampion: {margin: 0.0}\n")
     trained.train_and_register()
-    said = trained.done("model", "test").out
-    assert line(said, "against 1.0.0 (version 1)").endswith(
-        "not asked -0.0% passed".replace("-", "+")
-    )
-    assert "not comparable: the champion has other inputs" in said
+    said = trained.done("model", "promote").out
+    assert line(said, "against 1.0.0 (version 1)").endswith("+0.0% +0.0% passed")
+    trained.edit(schema, "    day: datetime\n", "")
+    trained.edit(train, "(inputs, target)", "(inputs, target * 0)")
+    trained.train_and_register()
+    outcome = trained.run("model", "promote")
+    assert outcome.code == 1
+    assert "% +0.0% failed" in line(outcome.out, "against 2.0.0 (version 2)")
+
+
+@pytest.mark.rule("M7")
+@pytest.mark.parametrize(
+    ("harm", "said"),
+    [
+        ("files", "cannot be brought here"),
+        ("run", "the tracking server says no: Run with id="),
+        ("input", "the champion has inputs that the dataset lacks (day)"),
+        ("outputs", "the champion has other outputs or another target"),
+    ],
+)
+def test_a_champion_that_cannot_be_asked_is_no_reason_to_pass(
+    trained: Toy, harm: str, said: str
+) -> None:
+    schema = trained.model_folder / "schema.py"
+    before = schema.read_text()
+    trained.edit(schema, "    amount: float", "    amount: float\n    day: datetime")
+    trained.edit(schema, "from typing", "from datetime import datetime\nfrom typing")
+    trained.train_and_register()
     trained.done("model", "promote")
+    if harm == "files":
+        shutil.rmtree(trained.root / "mlruns" / "artifacts")
+        shutil.rmtree(trained.root / "data" / "interim")
+    if harm == "run":
+        with closing(sqlite3.connect(trained.root / "mlruns" / "mlflow.db")) as store:
+            store.execute("DELETE FROM runs")
+            store.commit()
+    schema.write_text(before)
+    if harm == "outputs":
+        trained.edit(schema, "visits: float", "number: float")
+    if harm == "input":
+        trained.with_rows(trained.rows().drop(columns="day"))
+    trained.train_and_register()
+    outcome = trained.run("model", "promote")
+    assert outcome.error.endswith("stays the challenger: against 1.0.0 (version 1)")
+    assert said in outcome.out
+    assert "or leave champion out of gates.yml this time" in outcome.out
+    assert said in trained.run("model", "test").out
+    gates(trained, "criterion: true\n")
+    trained.done("model", "promote")
+
+
+@pytest.mark.rule("M7")
+def test_rows_of_another_key_are_another_holdout(trained: Toy) -> None:
+    trained.done("model", "register")
+    schema = trained.dataset / "schema.yml"
+    trained.edit(schema, "key: [id]", "key: [id, person]")
+    outcome = trained.run("model", "promote")
+    assert outcome.code == 1
+    assert "trained with another split, target, dataset or key" in outcome.error
 
 
 @pytest.mark.rule("M7")
@@ -234,6 +285,23 @@ def test_chance_in_training_or_in_predictions_is_found(trained: Toy) -> None:
     outcome = trained.run("model", "test")
     assert outcome.code == 1
     assert "determinism: params.yml has no candidate linear by now" in outcome.out
+
+
+@pytest.mark.rule("M2", "M4")
+def test_what_answers_a_request_otherwise_than_a_row_is_found(trained: Toy) -> None:
+    gates(trained, "criterion: false\ndeterminism: true\n")
+    schema = trained.model_folder / "schema.py"
+    before = schema.read_text()
+    rule = '    @field_validator("amount")\n    def less(cls, value: float) -> float:\n        '
+    trained.edit(schema, "import BaseModel", "import BaseModel, field_validator")
+    trained.edit(schema, "class Response", f"{rule}return value / 2\n\n\nclass Response")
+    said = trained.run("model", "test").out
+    assert line(said, "determinism").endswith("rows 0 rows failed")
+    assert "determinism: asked by a request, " in said
+    schema.write_text(before.replace("visits: float", "visits: float = Field(le=0)"))
+    trained.edit(schema, "import BaseModel", "import BaseModel, Field")
+    said = trained.run("model", "test").out
+    assert "determinism: frequency: a prediction does not fit Response: 0.visits" in said
 
 
 @pytest.mark.parametrize(

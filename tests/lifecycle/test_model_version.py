@@ -54,6 +54,16 @@ CASES: list[tuple[list[Change], str, str]] = [
         "major",
         "population major version of the dataset changed: 1 before, now 2",
     ),
+    (
+        [("schema.yml", "key: [id]", "key: [id, person]")],
+        "major",
+        "population key changed: id before, now id, person",
+    ),
+    (
+        [("schema.py", "    visits:", "    def half(self):\n        return 1\n\n    visits:")],
+        "minor",
+        "code schema.py changed",
+    ),
     ([("features.py", '["amount"]', '["amount", "kind"]')], "minor", "code features.py changed"),
     ([("train.py", "LinearRegression}", "LinearRegression, 'a': 1}")], "minor", "code train.py"),
     (

@@ -236,7 +236,24 @@ def test_the_same_training_is_registered_once(trained: Toy) -> None:
     before = trained.registry()
     outcome = trained.done("model", "register")
     assert "frequency 1.0.0 (version 1) is this very training; nothing to do" in outcome.out
+    trained.done("model", "register", "--version", "1.0.0")
+    for version in ("1.1.0", "abc"):
+        outcome = trained.run("model", "register", "--version", version)
+        assert outcome.code == 1
+        assert f"is this very training, so it is not {version}; first: " in outcome.error
     assert trained.registry() == before
+
+
+def test_whatever_a_registry_raises_is_one_line(
+    trained: Toy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise ValueError("no such\ncatalog")
+
+    monkeypatch.setattr("mlflow.register_model", refuse)
+    outcome = trained.run("model", "register")
+    assert outcome.code == 2
+    assert outcome.error.endswith("frequency cannot be registered: no such catalog")
 
 
 def test_what_is_registered_and_judged_is_the_run_that_is_named(trained: Toy) -> None:

@@ -132,6 +132,39 @@ def test_a_prediction_that_is_no_response_is_the_models_fault(
 
 
 @pytest.mark.slow
+@pytest.mark.rule("M2")
+def test_what_the_response_does_to_a_prediction_is_done_to_all(
+    champion: Toy, rows: pd.DataFrame, schema: Path, tmp_path: Path
+) -> None:
+    own = """    visits: float
+
+    @field_validator("visits")
+    @classmethod
+    def _whole(cls, value: float) -> float:
+        return round(value)"""
+    before = scored(champion, "visits", tmp_path / "before.parquet")
+    champion.edit(schema, "    visits: float", own)
+    champion.edit(schema, "import BaseModel", "import BaseModel, field_validator")
+    found = scored(champion, "visits", tmp_path / "out.parquet")
+    assert found["predicted_visits"].tolist() == before["predicted_visits"].round().tolist()
+
+
+@pytest.mark.slow
+def test_nothing_that_is_there_is_lost(champion: Toy, tmp_path: Path) -> None:
+    (tmp_path / "work").mkdir()
+    (tmp_path / "work" / "notes.md").write_text("mine")
+    arguments = ("model", "score", "--input", "visits", "--output", str(tmp_path / "work"))
+    assert "is a folder with notes.md in it; say another place" in champion.run(*arguments).error
+    assert (tmp_path / "work" / "notes.md").read_text() == "mine"
+    arguments = (*arguments[:-1], str(tmp_path / "out"))
+    outcome = champion.run(*arguments, "--rejects", str(tmp_path / "work/../out"))
+    assert "say two places" in outcome.error
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "part-0.parquet").touch()  # of a job before
+    champion.done(*arguments)
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("source", "problem"),
     [

@@ -4,6 +4,7 @@ import asyncio
 import json
 from collections import Counter
 from collections.abc import Iterator
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -168,6 +169,7 @@ def test_ten_promotions_under_held_load_lose_no_request(
 def test_what_cannot_be_switched_to_leaves_the_server_as_it_is(
     released: Toy, tmp_path: Path
 ) -> None:
+    released.done("model", "promote")  # so that there is another one to go back to
     database = released.root / "mlruns" / "mlflow.db"
     with serving(released, tmp_path / "log", "--share", "0") as server:
         now = server.champion()
@@ -265,16 +267,27 @@ def test_what_a_model_sees_of_a_record_does_not_depend_on_its_neighbours(toy: To
 
 @pytest.mark.rule("M2")
 def test_a_model_is_trained_on_the_types_that_a_request_brings(built: Toy) -> None:
-    """A column of whole numbers without gaps, or of 32 bits, is not what is served."""
+    """A column without gaps, of 32 bits, of categories or of times is not what is served."""
     fields = "count: int | None\n    flag: bool | None\n    small: float\n    whole: int"
+    fields += "\n    day: date\n    at: datetime\n    text: str"
     built.edit(built.model_folder / "schema.py", "amount: float", f"amount: float\n    {fields}")
+    times = "from datetime import date, datetime\nfrom typing"
+    built.edit(built.model_folder / "schema.py", "from typing", times)
     rows = built.rows().astype({"amount": "float32"})
     stored = {"count": "int64", "flag": "bool", "small": "int16", "whole": "int32"}
     rows = rows.assign(**{name: pd.Series(1, rows.index, kind) for name, kind in stored.items()})
+    noon = datetime(2024, 1, 1, 12, tzinfo=timezone(timedelta(hours=1)))
+    rows = rows.assign(day=noon.date(), at=noon, text="a").astype(
+        {"kind": "category", "text": "category"}
+    )
+    built.with_rows(rows)
+    rows = built.rows()
     record = {"amount": 1, "kind": "home", "count": None, "flag": None, "small": 1, "whole": 1}
+    record |= {"day": "2024-01-01", "at": noon.isoformat(), "text": "a"}
     model = built.model
     records, _ = records_of(Api(model), json.dumps([record]).encode())
-    served = Api(model).frame(records).dtypes.to_dict()
+    answered = Api(model).frame(records)
+    served = answered.dtypes.to_dict()
     seen: list[pd.DataFrame] = []
 
     def predict(inputs: pd.DataFrame) -> list[float]:
@@ -287,6 +300,22 @@ def test_a_model_is_trained_on_the_types_that_a_request_brings(built: Toy) -> No
     )
     trained = built.model.fit("linear", rows)
     assert trained.dtypes.to_dict() == served == seen[0].dtypes.to_dict()
+    for name in ("day", "at", "text"):
+        assert trained[name].iloc[0] == answered[name].iloc[0]
+    assert str(trained["at"].iloc[0]) == "2024-01-01 11:00:00"
+
+
+@pytest.mark.rule("M2")
+def test_an_api_has_the_version_of_what_is_asked_and_answered(toy: Toy) -> None:
+    def version() -> str:
+        return str(Api(toy.model).openapi()["info"]["version"])
+
+    before = version()
+    for file in ("params.yml", "../../datasets/visits/datasheet.md"):
+        toy.edit(toy.model_folder / file, "version: 1.2.0", "version: 1.3.0")
+    assert version() == before
+    toy.edit(toy.model_folder / "schema.py", "amount: float", "amount: float = 0")
+    assert version() != before
 
 
 def test_a_number_that_no_column_holds_is_told_by_field(toy: Toy) -> None:

@@ -33,6 +33,12 @@ def test_a_server_that_does_not_answer_is_named_at_once_without_its_password(
     assert "somebody" not in outcome.out + outcome.err
 
 
+def test_a_long_address_leaves_room_for_the_cause(built: Toy) -> None:
+    address = f"http://127.0.0.1:{free_port()}/{'a' * 200}"
+    outcome = built.run("experiment", "run", MLFLOW_TRACKING_URI=address)
+    assert "Connection refused" in outcome.error
+
+
 def test_a_server_that_takes_the_call_and_keeps_silent_is_given_up(built: Toy) -> None:
     with socket.socket() as mute:
         mute.bind(("127.0.0.1", 0))

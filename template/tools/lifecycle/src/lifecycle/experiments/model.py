@@ -4,6 +4,7 @@ import hashlib
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, get_args
@@ -115,17 +116,11 @@ class Model:
 
         Where a value may be missing, whole numbers are floats: a column without gaps is too.
         """
-        found, wanted = rows[self.inputs], {}
-        for name, field in self._fields("Request").items():
-            kinds = (field.annotation, *get_args(field.annotation))
-            kind, gaps = found[name].dtype.kind, type(None) in kinds
-            if kind == "f" or (kind in "iu" and (gaps or float in kinds)):
-                wanted[name] = "float64"
-            elif kind in "iu":
-                wanted[name] = "int64"
-            elif kind == "b" and gaps:
-                wanted[name] = "object"
-        return found.astype(wanted)
+        import pandas as pd
+
+        fields = self._fields("Request").items()
+        made = {name: as_asked(rows[name], field.annotation) for name, field in fields}
+        return pd.DataFrame(made, index=rows.index, copy=False)
 
     @property
     def better(self) -> dict[str, Direction]:
@@ -163,8 +158,12 @@ class Model:
         with self.project.running(f"{self.name}: train {candidate}"):
             return self.function("train")(self.asked(rows), rows[self.params.target], chosen)
 
-    def predict(self, estimator: Any, rows: "pd.DataFrame") -> "pd.DataFrame":
+    def predict(
+        self, estimator: Any, rows: "pd.DataFrame", inputs: "pd.DataFrame | None" = None
+    ) -> "pd.DataFrame":
         """What the estimator predicts for `rows`: a column for each field of `Response`.
+
+        It is given `inputs`, which are those of `Request` by default.
 
         Raises:
             LifecycleError: it cannot predict, or what it predicts does not fit `Response`.
@@ -179,7 +178,7 @@ class Model:
                 "and is no function"
             )
         with self.project.running(f"{self.name}: predict"):
-            answer = ask(self.asked(rows))
+            answer = ask(self.asked(rows) if inputs is None else inputs)
         where = f"{self.name}: {kind} predicts"
         if isinstance(answer, pd.DataFrame):
             absent = [name for name in fields if name not in answer]
@@ -231,14 +230,45 @@ class Model:
         return found
 
 
+def times(values: Any) -> "pd.Series[Any]":
+    """Dates and times as one column, which has no zone: where they have one, it is UTC."""
+    import pandas as pd
+
+    return pd.to_datetime(pd.Series(values), utc=True).dt.tz_localize(None).dt.as_unit("us")
+
+
+def as_asked(column: "pd.Series[Any]", annotation: Any) -> "pd.Series[Any]":
+    """A column in the type that a request brings a field of this annotation in."""
+    import pandas as pd
+
+    kinds = (annotation, *get_args(annotation))
+    gaps = type(None) in kinds
+    if any(isinstance(kind, type) and issubclass(kind, date) for kind in kinds):
+        return times(column)
+    if isinstance(column.dtype, pd.CategoricalDtype) or column.dtype == object:
+        column = column.astype(object).infer_objects()
+    kind = column.dtype.kind
+    if kind == "f" or (kind in "iu" and (gaps or float in kinds)):
+        return column.astype("float64")
+    if kind in "iu":
+        return column.astype("int64")
+    if kind == "b" and gaps:
+        return column.astype(object).where(column.notna(), None)
+    return column.astype("str") if isinstance(column.dtype, pd.StringDtype) else column
+
+
+def names(project: Project) -> list[str]:
+    """Names of the project's models, in order."""
+    return sorted(path.parent.name for path in project.source.glob("models/*/params.yml"))
+
+
 def model(project: Project, name: str | None = None) -> Model:
     """The model called `name`, or the only one there is.
 
     Raises:
         LifecycleError: there is none, several, or its folder or parameters are not complete.
     """
-    folder = project.source / "models"
-    here = sorted(path.parent.name for path in folder.glob("*/params.yml"))
+    folder, here = project.source / "models", names(project)
     if not here:
         raise LifecycleError(
             f"no model in {folder} yet; make a folder there with {', '.join(FILES)}"

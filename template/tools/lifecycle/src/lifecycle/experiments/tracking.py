@@ -86,9 +86,10 @@ class Tracking:
                 if local and left:  # two that begin at once may both be making the tables
                     time.sleep(1)
                     continue
-                reason = redacted(" ".join(str(error).split()))[:160]  # redacted before it is cut
+                reason = redacted(" ".join(str(error).split()))  # redacted before it is cut
+                reason = reason.partition("(Caused by ")[2] or reason
                 raise LifecycleError(
-                    f"tracking at {redacted(address)} does not answer: {reason}"
+                    f"tracking at {redacted(address)} does not answer: {reason[:160]}"
                 ) from error
         return cls(project, client)
 

@@ -1,5 +1,7 @@
 """The API of a model as its `schema.py` defines it: one for training, batch and serving (M2)."""
 
+import hashlib
+import json
 from dataclasses import dataclass
 from enum import Enum
 from functools import cached_property
@@ -7,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 from lifecycle.errors import LifecycleError
-from lifecycle.experiments.model import Model
+from lifecycle.experiments.model import Model, times
 from lifecycle.models.signature import SIDES, columns, fields, side
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 from pydantic.json_schema import models_json_schema
@@ -21,7 +23,6 @@ KINDS = {
     "double": "float64",
     "long": "int64",
     "boolean": "bool",
-    "datetime": "datetime64[us]",
     "string": "str",
 }
 GAPS = {"long": "float64", "boolean": "object"}  # where a value may be missing
@@ -69,20 +70,41 @@ class Api:
         sides = {"inputs": "Request", "outputs": "Response"}
         return {kept: columns(self.model, name) for kept, name in sides.items()}
 
-    def frame(self, records: list[Any]) -> "pd.DataFrame":
-        """Records that were read, as the data frame that the model was trained on."""
+    def frame(self, records: list[Any], side: str = "inputs") -> "pd.DataFrame":
+        """Records that were read, as the data frame that the model was trained on.
+
+        With the side `outputs` they are what `Response` made of predictions.
+        """
         import numpy as np
         import pandas as pd
 
         made: dict[str, Any] = {}
-        for column in self.form["inputs"]:
+        for column in self.form[side]:
             name, kind = column["name"], column["type"]
             values = [getattr(record, name) for record in records]
             values = [value.value if isinstance(value, Enum) else value for value in values]
             # As data with gaps is read, whether these records have one or not.
-            dtype = KINDS[kind] if column["required"] else GAPS.get(kind, KINDS[kind])
-            made[name] = (pd if dtype == "str" else np).array(values, dtype=dtype)
+            dtype = KINDS.get(kind) if column["required"] else GAPS.get(kind, KINDS.get(kind))
+            if dtype is None:
+                made[name] = times(values)
+            else:
+                made[name] = (pd if dtype == "str" else np).array(values, dtype=dtype)
         return pd.DataFrame(made)
+
+    def records(self, rows: "pd.DataFrame") -> list[Any]:
+        """Rows of the dataset as a request brings them.
+
+        Raises:
+            LifecycleError: `Request` does not allow one.
+        """
+        values = rows[self.model.inputs].astype(object).where(rows.notna(), None)
+        body = json.dumps(values.to_dict("records"), default=str)
+        try:
+            return self.many.validate_json(body, by_name=True)  # type: ignore[no-any-return]
+        except ValidationError as error:
+            raise LifecycleError(
+                f"{self.model.name}: a row is not what Request allows: {told(error)}"
+            ) from None
 
     def beyond(self, record: Any) -> list[str]:
         """The fields whose whole number is too large for a column."""
@@ -95,7 +117,14 @@ class Api:
         Raises:
             LifecycleError: the estimator fails, or what it predicts does not fit `Response`.
         """
-        predicted = self.model.predict(estimator, self.frame(records))
+        return self.answered(self.model.predict(estimator, self.frame(records)))
+
+    def answered(self, predicted: "pd.DataFrame") -> list[Any]:
+        """Predictions, each as a `Response`.
+
+        Raises:
+            LifecycleError: one does not fit.
+        """
         try:
             return self.answers.validate_python(predicted.to_dict("records"))  # type: ignore[no-any-return]
         except ValidationError as error:
@@ -128,7 +157,12 @@ class Api:
                 )
 
     def openapi(self) -> dict[str, Any]:
-        """The API as an OpenAPI document, which needs no server to be made."""
+        """The API as an OpenAPI document, which needs no server to be made.
+
+        Its version is the digest of what is asked and answered: many versions of a model share it.
+        """
+        stated = json.dumps([fields(self.model, where) for where in SIDES])
+        digest = hashlib.sha256(stated.encode()).hexdigest()[:12]
         sides: list[tuple[type[BaseModel], Any]] = [
             (self.request, "validation"),
             (self.response, "serialization"),
@@ -175,7 +209,7 @@ class Api:
         }
         return {
             "openapi": "3.1.0",
-            "info": {"title": name, "version": self.model.params.dataset.version},
+            "info": {"title": name, "version": digest},
             "paths": {"/predict": {"post": operation}},
             "components": {"schemas": known.get("$defs", {})},
         }

@@ -1,17 +1,19 @@
 """`lifecycle model`: train, test, register, promote, and the way back."""
 
+import json
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
-from lifecycle.errors import LifecycleError
+from lifecycle.console import say, step, table
+from lifecycle.errors import LifecycleError, Refused
+from lifecycle.project import Project
 
 if TYPE_CHECKING:
     from lifecycle.experiments.model import Model
     from lifecycle.models.gates import Verdict
     from lifecycle.models.registry import Registry, Release
-    from lifecycle.project import Project
 
 app = typer.Typer(help="Train a model, register it, make it the champion.", no_args_is_help=True)
 
@@ -32,7 +34,6 @@ def train(
     issue: Issue = None,
 ) -> None:
     """Train on everything but the holdout, judge on the holdout, and record both."""
-    from lifecycle.console import say, step, table
     from lifecycle.experiments.params import shown
     from lifecycle.models.train import train as train_model
 
@@ -55,8 +56,6 @@ def judge(
     ] = None,
 ) -> None:
     """Measure each gate of gates.yml; exit code 1 if one is not passed."""
-    from lifecycle.console import say, step
-    from lifecycle.errors import Refused
     from lifecycle.models.gates import failed
     from lifecycle.models.release import tested
 
@@ -80,7 +79,6 @@ def register(
     issue: Issue = None,
 ) -> None:
     """Register the last trained model as a new version, and make it the challenger."""
-    from lifecycle.console import say, step
     from lifecycle.models.release import register as register_model
 
     model = _model(name)
@@ -104,7 +102,6 @@ def register(
 @app.command()
 def promote(name: Name = None, why: Why = "", issue: Issue = None) -> None:
     """Make the challenger the champion, if it passes its gates; exit code 1 if it does not."""
-    from lifecycle.console import say, step
     from lifecycle.models.release import GatesFailed
     from lifecycle.models.release import promote as promote_model
 
@@ -129,7 +126,6 @@ def rollback(
     issue: Issue = None,
 ) -> None:
     """Make a former champion the champion again, at once: nothing is loaded or judged."""
-    from lifecycle.console import say
     from lifecycle.models.registry import rollback as roll_back
 
     project, found = _found(name)
@@ -140,7 +136,6 @@ def rollback(
 @app.command()
 def history(name: Name = None) -> None:
     """Show the versions, and what was done with them, newest first."""
-    from lifecycle.console import say, table
     from lifecycle.models.registry import Registry
 
     project, found = _found(name)
@@ -165,11 +160,10 @@ def history(name: Name = None) -> None:
 
 def _found(name: str | None) -> "tuple[Project, str]":
     """The project, and the model's name; nothing else of it need be in order."""
-    from lifecycle.errors import LifecycleError
-    from lifecycle.project import Project
+    from lifecycle.experiments.model import names
 
     project = Project.find()
-    here = sorted(path.parent.name for path in project.source.glob("models/*/params.yml"))
+    here = names(project)
     if name is None and len(here) != 1:
         raise LifecycleError(f"say which model: {', '.join(here) or 'none is here'}")
     return project, name or here[0]
@@ -193,7 +187,6 @@ def serve(
     """Answer requests with the champion, and a share of them with the challenger."""
     # More threads for one small prediction cost more than they bring, and starve the server.
     os.environ.setdefault("OMP_NUM_THREADS", "1")
-    from lifecycle.console import say
     from lifecycle.models.api import Api
 
     try:
@@ -234,7 +227,6 @@ def score(
     # Threads that have nothing to do between two trees sleep: where cores are shared, to spin
     # costs as much as all the rest.
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")
-    from lifecycle.console import say, step
     from lifecycle.models.api import Api
     from lifecycle.models.copies import copy
     from lifecycle.models.registry import Registry
@@ -261,9 +253,6 @@ def measure(
     as_json: Annotated[bool, typer.Option("--json", help="Print the figures as JSON.")] = False,
 ) -> None:
     """Measure what a version costs to use, and record it with the version."""
-    import json
-
-    from lifecycle.console import say, step, table
     from lifecycle.models.copies import copy
     from lifecycle.models.performance import FIGURES, measured, tags
     from lifecycle.models.registry import Registry
@@ -303,8 +292,6 @@ def monitor(
     ] = None,
 ) -> None:
     """Compare new data and predictions with the training data; exit code 1 if something moved."""
-    from lifecycle.console import say, step, table
-    from lifecycle.errors import Refused
     from lifecycle.models import monitor_page
     from lifecycle.models.monitor import monitor as look
     from lifecycle.models.watch import write
@@ -337,7 +324,6 @@ def card(
     ] = None,
 ) -> None:
     """Write docs/models/NAME.md, which says what is recorded of a model."""
-    from lifecycle.console import say
     from lifecycle.models.card import write
 
     project, found = _found(name)
@@ -348,7 +334,6 @@ def card(
 def watch(folder: Annotated[Path, typer.Argument(help="Where reports go.")]) -> None:
     """Watch every model that has a champion, as the monitor workflow does."""
     from lifecycle.models.watch import watch as watch_all
-    from lifecycle.project import Project
 
     if not watch_all(Project.find(), folder):
         raise typer.Exit(2)
@@ -361,7 +346,6 @@ def release(
     issue: Issue = None,
 ) -> None:
     """Train, test and register a model that was merged, as the release workflow does (M8)."""
-    from lifecycle.console import say
     from lifecycle.models.delivery import release as deliver
 
     say(deliver(_model(name), folder, issue))
@@ -373,9 +357,7 @@ def deploy(
     issue: Annotated[int, typer.Argument(help="The Model issue that was labelled.", min=1)],
 ) -> None:
     """Promote the challenger that an issue asks for, as the release workflow does (L5)."""
-    from lifecycle.console import say
     from lifecycle.models.delivery import deploy as promote_asked
-    from lifecycle.project import Project
 
     say(promote_asked(Project.find(), folder, issue))
 
@@ -383,8 +365,6 @@ def deploy(
 @app.command(hidden=True)
 def current(name: str, roles: list[str]) -> None:
     """Print the versions in use as JSON, their files brought to this machine, or why not."""
-    import json
-
     from lifecycle.models.copies import copy
     from lifecycle.models.flavours import FILES
     from lifecycle.models.registry import current as in_use
@@ -420,13 +400,11 @@ def _release(registry: "Registry", version: str | None) -> "Release":
 
 def _model(name: str | None) -> "Model":
     from lifecycle.experiments.model import model
-    from lifecycle.project import Project
 
     return model(Project.find(), name)
 
 
 def _show(verdicts: "list[Verdict]") -> None:
-    from lifecycle.console import say, table
 
     rows = [[v.gate, v.figure, v.limit, "passed" if v.passed else "failed"] for v in verdicts]
     table(["gate", "figure", "limit", ""], rows)

@@ -1,7 +1,7 @@
 """Versions of a model as folders of this machine, and whether others are in use by now.
 
 The process that serves asks the registry through a process of its own, so that MLflow's memory is
-none of it; whether it has to ask, it sees for itself.
+none of it; whether it has to ask, it sees at a glance.
 """
 
 import base64
@@ -16,28 +16,23 @@ from collections.abc import Callable, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlencode
+from urllib.parse import unquote, urlencode
 from urllib.request import Request, urlopen
 
 from lifecycle.errors import LifecycleError
 from lifecycle.experiments.tracking import registered, registry_uri, uri
 from lifecycle.models.flavours import FILES, verified
-from lifecycle.models.trail import PREFIX, entries, standing
 from lifecycle.project import Project, redacted
 
 if TYPE_CHECKING:
     from lifecycle.models.registry import Release
 
 ANSWER = 600  # seconds that asking the registry, and a download, may take
-VERSIONS = """
-    SELECT v.version, v.run_id, t.key, t.value
-    FROM model_versions v JOIN model_version_tags t
-        ON t.workspace = v.workspace AND t.name = v.name AND t.version = v.version
-    WHERE v.name = ? AND v.current_stage <> 'Deleted_Internal' ORDER BY v.version, t.key
+TAGS = """
+    SELECT v.version, v.current_stage, t.key, t.value
+    FROM model_versions v JOIN model_version_tags t USING (workspace, name, version)
+    WHERE v.name = ? ORDER BY v.version, t.key
 """
-
-# A line for each tag of each version: number, run, name and value of the tag.
-Seen = list[tuple[str, str, str, str]]
 
 
 def copy(project: Project, release: "Release") -> Path:
@@ -46,7 +41,9 @@ def copy(project: Project, release: "Release") -> Path:
     Raises:
         LifecycleError: the files cannot be had.
     """
-    folder = _place(project, release.name, release.version, release.run)
+    # The run as well as the number: a registry that was made anew counts from one again.
+    kept = project.data / "interim" / "models" / release.name
+    folder = kept / f"{release.version}-{(release.run or 'unknown')[:8]}"
     files = release.tags.get(FILES, "")
     if folder.is_dir():
         verified(folder, files)
@@ -75,38 +72,14 @@ def copy(project: Project, release: "Release") -> Path:
     return folder
 
 
-def _place(project: Project, name: str, version: str, run: str) -> Path:
-    # The run as well as the number: a registry that was made anew counts from one again.
-    return project.data / "interim" / "models" / name / f"{version}-{(run or 'unknown')[:8]}"
-
-
-def in_use(project: Project, name: str, seen: Seen | None, roles: Sequence[str]) -> dict[str, Any]:
+def in_use(project: Project, name: str, roles: Sequence[str]) -> dict[str, Any]:
     """The versions in use, by role, as `lifecycle model current` prints them.
 
-    Where a glance has shown which they are, and their files are here, nothing more is asked, so
-    that a rollback is there at once.
-
     Raises:
-        LifecycleError: the registry or the files cannot be reached.
+        LifecycleError: the registry cannot be reached.
     """
-    if seen is not None:
-        tags: dict[str, dict[str, str]] = {}
-        runs = {version: run for version, run, _, _ in seen}
-        for version, _, key, value in seen:
-            tags.setdefault(version, {})[key] = value
-        now = standing(entries(tags.items()))
-        found: dict[str, Any] = {}
-        for role in roles:
-            number = getattr(now, role)
-            found[role] = number and {
-                "version": number,
-                "semantic": tags[number].get("lifecycle.version", ""),
-                "run": runs[number],
-                "files": tags[number].get(FILES, ""),
-                "folder": str(_place(project, registered(project, name), number, runs[number])),
-            }
-        if all(Path(one["folder"]).is_dir() for one in found.values() if one):
-            return found
+    if (file := _file(registry_uri(uri(project)))) and not file.is_file():
+        raise LifecycleError(f"there is no {file}")  # and MLflow would make an empty one
     command = [sys.executable, "-m", "lifecycle", "model", "current", name, *roles]
     try:
         done = subprocess.run(
@@ -121,59 +94,46 @@ def in_use(project: Project, name: str, seen: Seen | None, roles: Sequence[str])
     raise LifecycleError(reason)
 
 
-def glance(project: Project, name: str) -> Callable[[], Seen] | None:
-    """A cheap look at the registry, which shows other tags once something was promoted.
+def glance(project: Project, name: str) -> Callable[[], object] | None:
+    """A cheap look at the registry, which sees something else once something was promoted.
 
     Returns:
         A function that raises OSError or ValueError when there is no answer; None for a registry
         that there is no cheap look at.
     """
     address, name = registry_uri(uri(project)), registered(project, name)
-    if address.startswith("sqlite:///"):
-        file = Path(address.removeprefix("sqlite:///")).resolve()
+    if file := _file(address):
         return lambda: _of_file(file, name)
     if address.startswith(("http://", "https://")):
-        return lambda: _of_server(address.rstrip("/"), name)
+        return lambda: _of_server(address, name)
     return None
 
 
-def _of_file(file: Path, name: str) -> Seen:
+def _file(address: str) -> Path | None:
+    """The file of a registry that is one."""
+    scheme, _, path = address.partition(":///")
+    return Path(path).resolve() if scheme == "sqlite" else None
+
+
+def _of_file(file: Path, name: str) -> object:
     try:
         with closing(sqlite3.connect(f"{file.as_uri()}?mode=ro", uri=True)) as connection:
-            rows = connection.execute(VERSIONS, (name,)).fetchall()
+            return connection.execute(TAGS, (name,)).fetchall()
     except sqlite3.Error as error:
         raise OSError(f"{file}: {error}") from error
-    return [
-        (str(version), run or "", key, value) for version, run, key, value in rows if _told(key)
-    ]
 
 
-def _of_server(address: str, name: str) -> Seen:
-    user, token = (
-        os.environ.get("MLFLOW_TRACKING_USERNAME"),
-        os.environ.get("MLFLOW_TRACKING_TOKEN"),
-    )
-    headers = {}
-    if user:
-        pair = f"{user}:{os.environ.get('MLFLOW_TRACKING_PASSWORD', '')}"
-        headers["Authorization"] = f"Basic {base64.b64encode(pair.encode()).decode()}"
-    elif token:
+def _of_server(address: str, name: str) -> object:
+    scheme, _, place = address.rstrip("/").partition("://")
+    account, _, host = place.rpartition("@")
+    headers, about = {}, urlencode({"filter": f"name = '{name}'", "max_results": "1000"})
+    account, user = unquote(account), os.environ.get("MLFLOW_TRACKING_USERNAME")
+    if user and not account:
+        account = f"{user}:{os.environ.get('MLFLOW_TRACKING_PASSWORD', '')}"
+    if account:
+        headers["Authorization"] = f"Basic {base64.b64encode(account.encode()).decode()}"
+    elif token := os.environ.get("MLFLOW_TRACKING_TOKEN"):
         headers["Authorization"] = f"Bearer {token}"
-    versions, page = [], {"filter": f"name = '{name}'", "max_results": "1000"}
-    while page.get("page_token", "first"):
-        search = f"{address}/api/2.0/mlflow/model-versions/search?{urlencode(page)}"
-        with urlopen(Request(search, headers=headers), timeout=10) as answer:
-            content = json.load(answer)
-        versions += content.get("model_versions", [])
-        page["page_token"] = content.get("next_page_token", "")
-    return sorted(
-        (str(version["version"]), version.get("run_id", ""), tag["key"], tag["value"])
-        for version in versions
-        for tag in version.get("tags", [])
-        if _told(tag["key"])
-    )
-
-
-def _told(key: str) -> bool:
-    """Whether a tag says what the version is, or what was done with it."""
-    return key in ("lifecycle.version", FILES) or key.startswith(PREFIX)
+    search = f"{scheme}://{host}/api/2.0/mlflow/model-versions/search?{about}"
+    with urlopen(Request(search, headers=headers), timeout=10) as answer:
+        return answer.read()  # of the newest thousand versions

@@ -19,10 +19,10 @@ from lifecycle.experiments.run import Experiment
 from lifecycle.experiments.tracking import Tracking
 from lifecycle.models.copies import copy
 from lifecycle.models.gates import Verdict, failed
-from lifecycle.models.judge import Subject
 from lifecycle.models.performance import FIGURES, measured, tags
 from lifecycle.models.registry import Registry
 from lifecycle.models.release import GatesFailed, promote, register, tested
+from lifecycle.models.subject import Subject
 from lifecycle.models.train import ARTIFACT, Trained, best, train
 from lifecycle.project import Project
 

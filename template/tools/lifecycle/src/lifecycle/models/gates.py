@@ -7,7 +7,8 @@ from lifecycle.experiments.params import Measure, Strict
 from pydantic import Field
 
 TAG = "lifecycle.gates"  # of a version: what each gate said when it became champion
-LONGEST = 4000  # characters of it
+LONGEST = 4000  # characters of it, of which a server keeps 5,000
+NOTE = 120  # characters of what is to be known of a gate
 
 
 class Champion(Strict):
@@ -76,11 +77,8 @@ class Verdict:
 
 def recorded(verdicts: list[Verdict]) -> dict[str, str]:
     """What the gates said, as a tag of the version that they let through."""
-    for most in (400, 40, 0):  # characters of a note; a server keeps 5,000 of a tag
-        told = [asdict(replace(verdict, note=verdict.note[:most])) for verdict in verdicts]
-        text = json.dumps(told, ensure_ascii=False)
-        if len(text) <= LONGEST:
-            break
+    told = [asdict(replace(verdict, note=verdict.note[:NOTE])) for verdict in verdicts]
+    text = json.dumps(told, ensure_ascii=False)
     return {TAG: text} if len(text) <= LONGEST else {}
 
 

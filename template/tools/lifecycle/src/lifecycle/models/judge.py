@@ -1,6 +1,5 @@
 """Judging a trained model by the gates between challenger and champion (M4, M7)."""
 
-import json
 import math
 import os
 import re
@@ -9,95 +8,27 @@ import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
-from pathlib import Path
+from operator import ne
 from typing import TYPE_CHECKING, Any
 
 from lifecycle.errors import LifecycleError, Refused
 from lifecycle.experiments.material import Material, material
-from lifecycle.experiments.model import Model
+from lifecycle.experiments.model import Model, as_asked
 from lifecycle.experiments.params import Direction, Measure, checked, shown
 from lifecycle.experiments.provenance import parameters
-from lifecycle.models.flavours import FILES, load, verified
+from lifecycle.models.api import RECORDS, Api
 from lifecycle.models.gates import Champion, Gates, Latency, Subgroups, Verdict
-from lifecycle.models.version import TAG
+from lifecycle.models.signature import KINDS
+from lifecycle.models.subject import Subject, origin
+from lifecycle.models.version import made_of
 
 if TYPE_CHECKING:
     import pandas as pd
-    from lifecycle.models.registry import Release
 
 FEW = 10  # different numbers that are groups by themselves; more are divided into four
 PATIENCE = 1800  # seconds that the behaviour tests may take
 OUTCOMES = "passed|failed|errors?|skipped|deselected|xfailed|xpassed"  # of tests, in pytest's words
 FOLDER = "LIFECYCLE_MODEL_FOLDER"  # tells the behaviour tests which model they are about
-
-
-@dataclass(frozen=True)
-class Subject:
-    """A trained model that is judged.
-
-    Attributes:
-        label: what it is called.
-        address: where MLflow finds its files.
-        candidate: the candidate of `params.yml` that it is.
-        files: what its files were when it was registered (`flavours.content`).
-    """
-
-    label: str
-    address: str
-    candidate: str
-    files: str = ""
-
-    @classmethod
-    def of(cls, release: "Release") -> "Subject":
-        """A version of the registry."""
-        candidate = release.tags.get("lifecycle.candidate", "")
-        files = release.tags.get(FILES, "")
-        return cls(release.label, release.address, candidate, files)
-
-    @cached_property
-    def origin(self) -> tuple[dict[str, str], str]:
-        """The split and the target of the run that it was trained in."""
-        import mlflow
-
-        client = mlflow.MlflowClient()
-        kind, _, place = self.address.partition(":/")
-        number, _, version = place.partition("/")
-        if kind == "models":
-            number = client.get_model_version(number, version).run_id
-        data = client.get_run(number).data
-        split = {name: value for name, value in data.params.items() if name.startswith("split.")}
-        return split, data.tags.get(f"{TAG}target", "")
-
-    @cached_property
-    def folder(self) -> Path:
-        """Its files, fetched if they are elsewhere.
-
-        Raises:
-            LifecycleError: they are not there, or not those that were registered.
-        """
-        import mlflow
-
-        try:
-            folder = Path(mlflow.artifacts.download_artifacts(artifact_uri=self.address))
-        except Exception as error:  # whatever the storage raises
-            reason = " ".join(str(error).split())[:160]
-            raise LifecycleError(f"{self.label} cannot be loaded: {reason}") from error
-        verified(folder, self.files)
-        return folder
-
-    @cached_property
-    def columns(self) -> list[list[str]]:
-        """What it is asked and what it answers."""
-        from mlflow.models import Model as Saved
-
-        form = Saved.load(self.folder).signature
-        sides = (form.inputs, form.outputs) if form else ()
-        return [sorted(side.input_names()) for side in sides]
-
-    @cached_property
-    def estimator(self) -> Any:
-        """The model, loaded."""
-        return load(self.folder)
 
 
 def judge(model: Model, subject: Subject, champion: Subject | None) -> list[Verdict]:
@@ -109,13 +40,11 @@ def judge(model: Model, subject: Subject, champion: Subject | None) -> list[Verd
         Refused: the model was trained on another split, so it has seen rows of the holdout.
         LifecycleError: one of them cannot be loaded, or a gate cannot be measured.
     """
-    now = parameters(model, model.params.baseline)
-    split = {name: value for name, value in now.items() if name.startswith("split.")}
-    origin = split, json.dumps({"name": model.params.target}, ensure_ascii=False)
-    if subject.origin != origin:
+    baseline = model.params.baseline
+    if subject.origin != origin(parameters(model, baseline), made_of(model, baseline)):
         raise Refused(
-            f"{model.name} {subject.label} was trained with another split or target than "
-            "params.yml has by now, so it may have seen rows of the holdout; train it again: "
+            f"{model.name} {subject.label} was trained with another split, target, dataset "
+            "or key than there is by now, so it may have seen rows of the holdout; train it again: "
             f"uv run lifecycle model train {model.name}"
         )
     gates = checked(Gates, model.folder / "gates.yml")
@@ -192,19 +121,46 @@ class _Judge:
     def _champion(self, gate: Champion, champion: Subject) -> Verdict:
         name, metric, by = f"against {champion.label}", self.model.params.metric, gate.by
         limit = 0.0 - gate.margin
-        (split, target), (its, goal) = self.subject.origin, champion.origin
-        if target != goal or self.subject.columns != champion.columns:
-            note = "not comparable: the champion has other inputs, outputs or another target"
-            return Verdict(name, "not asked", shown(limit, by), True, note)
-        if split != its:
-            note = (
-                "not comparable: trained with another split, it may have seen rows of the holdout; "
-                "write its split in params.yml and train again, or leave champion out of gates.yml"
-            )
+        try:
+            reference = self._reference(champion)
+        except LifecycleError as error:
+            note = f"not comparable: {error}; or leave champion out of gates.yml this time"
             return Verdict(name, "unknown", shown(limit, by), False, note)
-        reference = self.model.score(champion.estimator, self.data.holdout)[metric.name]
         gain = metric.improvement(self.metrics[metric.name], reference, by)
         return Verdict(name, shown(gain, by), shown(limit, by), gain >= limit)
+
+    def _reference(self, champion: Subject) -> float:
+        """The champion's figure on the same holdout, from the inputs that it was made for.
+
+        Raises:
+            LifecycleError: it cannot have one, or cannot be loaded.
+        """
+        import pandas as pd
+        from mlflow.models import Model as Saved
+
+        rows, (made_from, target) = self.data.holdout, self.subject.origin
+        if champion.origin[0] != made_from:
+            raise LifecycleError(
+                "trained with another split, dataset or key, it may have seen rows of the holdout; "
+                "write its split in params.yml and train again"
+            )
+        form = Saved.load(champion.folder).signature
+        gone = [column.name for column in form.inputs if column.name not in rows]
+        answers = [column.name for column in form.outputs]
+        if champion.origin[1] != target or answers != self.model.outputs or gone:
+            without = f"inputs that the dataset lacks ({', '.join(gone)})" if gone else ""
+            raise LifecycleError(
+                f"the champion has {without or 'other outputs or another target'}; judge by minimum"
+            )
+        kinds = {column: kind for kind, column in KINDS.items()}
+        inputs = {}
+        for column in form.inputs:
+            kind: Any = kinds[column.type.name]
+            kind = kind if column.required else kind | None
+            inputs[column.name] = as_asked(rows[column.name], kind)
+        predicted = self.model.predict(champion.estimator, rows, pd.DataFrame(inputs))
+        truth = rows[self.model.params.target]
+        return self.model.evaluate(truth, predicted)[self.model.params.metric.name]
 
     def _subgroups(self, gate: Subgroups) -> Verdict:
         metric = gate.metric or self.model.params.metric.name
@@ -252,25 +208,32 @@ class _Judge:
     def _latency(self, gate: Latency) -> Verdict:
         from lifecycle.models.performance import latency
 
-        inputs = self.data.holdout[self.model.inputs]
+        inputs = self.model.asked(self.data.holdout)
         value, limit = latency(self.subject.estimator, inputs)["p95_ms"], gate.p95_ms
         return Verdict("latency (p95)", f"{value:.3g} ms", f"{limit:g} ms", value <= limit)
 
     def _determinism(self) -> Verdict:
-        """Trained twice, and asked twice, it answers the same."""
-        name, rows = self.subject.candidate, self.data.holdout
-        if name not in self.model.params.candidates:
+        """Trained twice, asked twice, and asked as a request asks, it answers the same."""
+        model, own, rows = self.model, self.subject.estimator, self.data.holdout
+        name, few = self.subject.candidate, rows.head(RECORDS)
+        if name not in model.params.candidates:
             note = f"params.yml has no candidate {name} by now"
             return Verdict("determinism", "unknown", "0 rows", False, note)
-        pairs = [
-            [self.model.fit(name, self.data.development) for _ in range(2)],
-            [self.subject.estimator] * 2,
-        ]
+        pairs = [[model.fit(name, self.data.development) for _ in range(2)], [own] * 2]
         differ = 0
         for first, second in pairs:
-            one, two = self.model.predict(first, rows), self.model.predict(second, rows)
+            one, two = model.predict(first, rows), model.predict(second, rows)
             differ += int(((one != two) & ~(one.isna() & two.isna())).any(axis=1).sum())
-        return Verdict("determinism", f"{differ:,} rows", "0 rows", differ == 0)
+        api = Api(model)
+        try:
+            pair = api.answered(model.predict(own, few)), api.predict(own, api.records(few))
+        except LifecycleError as error:
+            return Verdict("determinism", "not served", "0 rows", False, str(error))
+        apart = sum(map(ne, *pair))
+        note = f"asked by a request, {apart:,} rows are answered otherwise" if apart else ""
+        return Verdict(
+            "determinism", f"{differ + apart:,} rows", "0 rows", not differ + apart, note
+        )
 
     def _behaviour(self) -> Verdict:
         """The model's own tests, about this very model."""

@@ -62,7 +62,7 @@ def measured(model: "Model", folder: Path) -> dict[str, float]:
     Raises:
         LifecycleError: the data is not built, or the model cannot be loaded or cannot predict.
     """
-    rows = model.dataset.read()[model.inputs].head(BATCH)
+    rows = model.asked(model.dataset.read().head(BATCH))
     if rows.empty:
         raise LifecycleError(f"{model.dataset.built} has no rows to measure {model.name} with")
     with tempfile.TemporaryDirectory() as aside:

@@ -32,7 +32,6 @@ class Release:
         version: MLflow's number.
         semantic: the semantic version.
         role: what it is at present.
-        source: where its files are, in MLflow's words.
         run: the run that it was trained in.
         tags: what else the registry says about it.
     """
@@ -41,7 +40,6 @@ class Release:
     version: str
     semantic: str
     role: str
-    source: str
     run: str
     tags: dict[str, str]
 
@@ -92,8 +90,8 @@ class Registry:
         for version in found:
             number, tags = str(version.version), dict(version.tags)
             role = now.role(number) if number in known else ""
-            source, run = str(version.source), version.run_id or ""
-            releases.append(Release(name, number, tags.get(SEMANTIC, ""), role, source, run, tags))
+            stated, run = tags.get(SEMANTIC, ""), version.run_id or ""
+            releases.append(Release(name, number, stated, role, run, tags))
         return cls(tracking, name, trail, now, releases)
 
     def again(self) -> "Registry":
@@ -125,8 +123,8 @@ class Registry:
         issue: int | None,
     ) -> Entry:
         """A new entry of the trail."""
-        former, who = self.standing.champion, _who(self.tracking.project)
-        return Entry(moment(self.trail), version, action, former, who, why, issue)
+        who = _who(self.tracking.project)
+        return Entry(moment(self.trail), version, action, who, why, issue)
 
     def append(self, entry: Entry) -> None:
         """Write an entry, and what follows from it."""

@@ -8,10 +8,12 @@ from lifecycle.experiments.tracking import Tracking, answering
 from lifecycle.models.api import Api
 from lifecycle.models.flavours import FILES, content
 from lifecycle.models.gates import Verdict, failed, recorded
-from lifecycle.models.judge import Subject, judge
+from lifecycle.models.judge import judge
 from lifecycle.models.registry import ROLE, SEMANTIC, Registry, Release
+from lifecycle.models.subject import Subject
 from lifecycle.models.train import ARTIFACT, training
 from lifecycle.models.version import Proposal, chosen, propose
+from lifecycle.project import redacted
 
 
 class GatesFailed(Refused):
@@ -50,11 +52,10 @@ def register(
 
     Raises:
         Refused: the version is too small for what changed, or `schema.py` is not the one that the
-            model was trained under.
-        LifecycleError: nothing was trained.
+            model was trained under, or the training has another version already.
+        LifecycleError: nothing was trained, or the registry says no.
     """
     import mlflow
-    from mlflow.exceptions import MlflowException
 
     tracking = Tracking.open(model.project)
     trained = training(model, tracking, run)
@@ -63,6 +64,11 @@ def register(
     registry.settle()
     for release in registry.releases:
         if release.run == number:
+            if version not in (None, release.semantic):
+                raise Refused(
+                    f"{model.name} {release.label} is this very training, so it is not {version}; "
+                    f"first: uv run lifecycle model train {model.name}"
+                )
             return release, None, False
     address = f"runs:/{number}/{ARTIFACT}"
     folder = Subject(f"run {number[:8]}", address, "").folder
@@ -86,8 +92,9 @@ def register(
     del tags["lifecycle.kind"]
     try:
         made = mlflow.register_model(address, registry.name, tags=tags)
-    except MlflowException as error:
-        raise LifecycleError(f"{model.name} cannot be registered: {error}") from error
+    except Exception as error:  # whatever the registry's own plugin raises
+        reason = redacted(" ".join(str(error).split()))[:240]
+        raise LifecycleError(f"{model.name} cannot be registered: {reason}") from error
     registry.settle()
     return _alone(registry, str(made.version)), proposal, True
 
@@ -117,15 +124,15 @@ def tested(model: Model, version: str | None, run: str | None) -> tuple[str, lis
     registry = Registry.read(model.project, model.name)
     champion = registry.holder("champion")
     if version is not None:
-        subject = Subject.of(registry.release(version))
+        subject = Subject.of(model.project, registry.release(version))
     else:
         trained = training(model, registry.tracking, run)
         candidate, number = trained.data.tags.get("lifecycle.candidate", ""), trained.info.run_id
         label = f"{'' if run else 'trained last, '}run {number[:8]}"
         address = f"runs:/{number}/{ARTIFACT}"
-        known = [Subject.of(one) for one in registry.releases if one.run == number]
+        known = [Subject.of(model.project, one) for one in registry.releases if one.run == number]
         subject = known[0] if known else Subject(label, address, candidate)
-    other = Subject.of(champion) if champion else None
+    other = Subject.of(model.project, champion) if champion else None
     return subject.label, judge(model, subject, other if other != subject else None)
 
 
@@ -149,7 +156,11 @@ def promote(model: Model, why: str = "", issue: int | None = None) -> tuple[Rele
         raise LifecycleError(
             f"{model.name} has no challenger{state}; first: uv run lifecycle model register"
         )
-    found = judge(model, Subject.of(challenger), Subject.of(champion) if champion else None)
+    found = judge(
+        model,
+        Subject.of(model.project, challenger),
+        Subject.of(model.project, champion) if champion else None,
+    )
     if failed(found):
         raise GatesFailed(f"{model.name} {challenger.label} stays the challenger", found)
     now = registry.again()

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 AT_ONCE = 100_000  # rows in memory
 EXAMPLES = 3  # wrong rows that are shown
+OF_SPARK = ("part-", ".part-", "_", "._")  # how the names begin of what it writes into a folder
 PROBLEM = "problem"  # the column of rejected rows that says what is wrong
 PREFIX, VERSION = "predicted_", "model_version"
 ARROW = {"double": "float64", "long": "int64", "boolean": "bool", "string": "string"}
@@ -55,15 +56,14 @@ def score(scorer: "Scorer", source: str, output: Path, rejects: Path | None, eng
 
     Raises:
         Refused: rows are not allowed, and there is no place for them; nothing is written.
-        LifecycleError: the input cannot be read, or the output not written.
+        LifecycleError: the input cannot be read, or the output not written, or something else is
+            in its place.
     """
     if engine == "spark":
         from lifecycle.models.score_spark import write
     else:
         write = _write
-    for place in filter(None, (output, rejects)):
-        if not place.absolute().parent.is_dir():
-            raise LifecycleError(f"there is no folder {place.absolute().parent}")
+    _free(output, rejects)
     with tempfile.TemporaryDirectory(dir=output.absolute().parent, prefix=".score-") as aside:
         made, wrong = Path(aside) / "output", Path(aside) / "rejects"
         rows, rejected, examples = write(scorer, source, made, wrong)
@@ -135,12 +135,13 @@ class Scorer:
         if not len(good):
             return schema.empty_table(), bad
         predicted = self.api.model.predict(self.estimator, frame)
-        answers = pa.Table.from_pandas(predicted, preserve_index=False)
-        _, unfit = fitting(self.api.response, self.api, answers)
+        asked = pa.Table.from_pandas(predicted, preserve_index=False)
+        answered, unfit = fitting(self.api.response, self.api, asked)
         if unfit:
             raise LifecycleError(
                 f"{len(unfit):,} predictions do not fit Response: {next(iter(unfit.values()))}"
             )
+        answers = pa.Table.from_pandas(answered, preserve_index=False)
         columns = [*good.columns, *answers.columns, pa.array([self.version] * len(good))]
         return pa.table(columns, names=schema.names).cast(schema), bad
 
@@ -179,7 +180,8 @@ def fitting(
         except ValidationError as error:
             problems[place] = told(error, values=True)
     if len(places) == len(frame):  # pydantic may have made other types of them
-        return api.frame(records) if records and kind is api.request else frame[:0], problems
+        side = "inputs" if kind is api.request else "outputs"
+        return api.frame(records, side) if records else frame[:0], problems
     certain[[place for place in places.tolist() if place not in problems]] = True
     return frame[certain], problems
 
@@ -217,6 +219,23 @@ def _certain(field: Any, column: "pd.Series[Any]") -> "tuple[pd.Series[Any], NDA
             Lt: lambda rule: values < rule.lt,
         }[type(rule)](rule)
     return column.astype("float64" if kind is float else "int64"), allowed
+
+
+def _free(output: Path, rejects: Path | None) -> None:
+    """See that nothing is lost by what will be written.
+
+    Raises:
+        LifecycleError: one place is in the other, has no folder, or is a folder of other things.
+    """
+    places = [place.resolve() for place in (output, rejects) if place]
+    if rejects and (places[0].is_relative_to(places[1]) or places[1].is_relative_to(places[0])):
+        raise LifecycleError(f"--output and --rejects are both {rejects}; say two places")
+    for place in places:
+        if not place.parent.is_dir():
+            raise LifecycleError(f"there is no folder {place.parent}")
+        inside = place.iterdir() if place.is_dir() else ()
+        if other := [one.name for one in inside if not one.name.startswith(OF_SPARK)]:
+            raise LifecycleError(f"{place} is a folder with {other[0]} in it; say another place")
 
 
 def _move(made: Path, place: Path) -> None:

@@ -12,8 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from lifecycle.errors import LifecycleError
+from lifecycle.experiments.tracking import registry_uri, uri
 from lifecycle.models.api import Api
-from lifecycle.models.copies import Seen, glance, in_use
+from lifecycle.models.copies import glance, in_use
 from lifecycle.models.flavours import load, verified
 from lifecycle.models.metrics import Metrics
 from lifecycle.models.predictions import Log
@@ -53,13 +54,15 @@ class Serving:
         self.last: Any = None  # a record that was asked for: what a new version is tried with
         self.roles = ROLES if share else ROLES[:1]
         self.look = glance(api.model.project, api.model.name)
+        self.seen: object = None
         self.seen = self._glance()
         self.loaded: dict[str, Loaded] = {}
         with ThreadPoolExecutor(1) as meanwhile:
-            asked = meanwhile.submit(self._in_use, self.seen)
+            asked = meanwhile.submit(self._in_use)
             with suppress(ImportError):  # what nearly every model needs, and takes a second or two
                 import_module("pandas"), import_module("skops.io")
             found = asked.result()
+        self.metrics.registry_up.set(1)
         if not found.get("champion"):
             raise LifecycleError(
                 f"{api.model.name} has no champion yet; first: uv run lifecycle model promote"
@@ -139,42 +142,40 @@ class Serving:
                 logger.error("not switched", extra={"facts": {"reason": str(error)[:200]}})
 
     def _turn(self) -> None:
-        """Look once, and follow what is seen."""
+        """Look once, and follow what is seen; now and then, too, where there is nothing to see."""
         seen = self._glance()
-        away = seen is None and self.look is not None
-        due = (self.failed or self.look is None) and time.monotonic() > self.again
-        if not away and (seen != self.seen or due):
+        due = (self.failed or seen is None) and time.monotonic() > self.again
+        if seen != self.seen or due:
             self.again = time.monotonic() + AGAIN
             self.seen, self.failed = seen, "it was not tried to the end"
-            self.failed = self._follow(seen)
+            self.failed = self._follow()
 
-    def _in_use(self, seen: Seen | None) -> dict[str, Any]:
-        return in_use(self.api.model.project, self.api.model.name, seen, self.roles)
+    def _in_use(self) -> dict[str, Any]:
+        return in_use(self.api.model.project, self.api.model.name, self.roles)
 
-    def _follow(self, seen: Seen | None) -> str:
+    def _follow(self) -> str:
         """Ask what is in use, and switch to it; what went wrong, if something did."""
         try:
-            found = self._in_use(seen)
+            found = self._in_use()
         except LifecycleError as error:
-            self._away(str(error))
+            self.metrics.registry_up.set(0)
+            logger.warning("the registry does not answer", extra={"facts": {"reason": str(error)}})
             return str(error)
+        self.metrics.registry_up.set(1)
         return self.switch(found) if found.get("champion") else ""
 
-    def _glance(self) -> Seen | None:
-        """What the registry shows at a glance; None where it does not answer or show anything."""
+    def _glance(self) -> object:
+        """What a look at the registry shows; None where there is none, or it fails."""
         if self.look is None:
             return None
         try:
-            found = self.look()
+            return self.look()
         except Exception as error:  # whatever a server may answer that is no registry
-            self._away(redacted(str(error))[:200])
+            if self.seen is not None:  # its text may hold the address with all that is in it
+                address = redacted(registry_uri(uri(self.api.model.project)))
+                facts = {"reason": type(error).__name__, "address": address}
+                logger.warning("a look at the registry failed", extra={"facts": facts})
             return None
-        self.metrics.registry_up.set(1)
-        return found
-
-    def _away(self, reason: str) -> None:
-        self.metrics.registry_up.set(0)
-        logger.warning("the registry does not answer", extra={"facts": {"reason": reason}})
 
     def _lost(self, lines: int, reason: str) -> None:
         self.metrics.lost_predictions.inc(lines)

@@ -24,7 +24,6 @@ class Entry:
         at: when, in UTC, to the microsecond, as it stands in the tag's name.
         version: MLflow's number of the version that it was done with.
         action: what it was.
-        former: number of the champion before it, if there was one.
         who: as git or the system knows them.
         why: the reason that was given.
         issue: number of the issue that it was done for.
@@ -33,7 +32,6 @@ class Entry:
     at: str
     version: str
     action: Action
-    former: str | None = None
     who: str = ""
     why: str = ""
     issue: int | None = None

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from lifecycle.data.change import code
+from lifecycle.data.schema import key
 from lifecycle.data.version import Number, number, raised
 from lifecycle.errors import Refused
 from lifecycle.experiments.provenance import flattened
@@ -33,7 +34,7 @@ PARTS: dict[str, tuple[Level, str]] = {
     "figures": ("patch", "parameter"),
 }
 LONGEST = 4000  # characters of a part; MLflow keeps 5,000 of a tag, older servers too
-NOT_CONSTRUCTION = ("__init__.py", "evaluate.py", "schema.py")
+NOT_CONSTRUCTION = ("__init__.py", "evaluate.py")
 
 
 @dataclass(frozen=True)
@@ -63,6 +64,7 @@ def made_of(model: "Model", candidate: str) -> dict[str, str]:
             "dataset": params.dataset.name,
             "major version of the dataset": ".".join(major),
             "population in schema.yml": " ".join(str(population or "").split()),
+            "key": ", ".join(key(model.dataset)),
         },
         "code": {
             name: code(path.read_text(encoding="utf-8"))
@@ -82,7 +84,7 @@ def propose(last: str, before: Mapping[str, str], now: Mapping[str, str]) -> Pro
     """The version after `last`, by the parts of the last version and of the one to come."""
     changes: dict[Level, list[str]] = {"major": [], "minor": [], "patch": []}
     for part, (level, kind) in PARTS.items():
-        old, new = before.get(TAG + part), now.get(TAG + part)
+        old, new = (tags.get(TAG + part, "{}") for tags in (before, now))
         changes[level] += _changes(kind, old, new)
     for level, reasons in changes.items():
         if reasons:
@@ -130,12 +132,10 @@ def _text(content: Mapping[str, str]) -> str:
     return json.dumps({"all": hashlib.sha256(text.encode()).hexdigest()})
 
 
-def _changes(kind: str, old: str | None, new: str | None) -> list[str]:
+def _changes(kind: str, old: str, new: str) -> list[str]:
     """What is different between two texts of a part, in words."""
     if old == new:
         return []
-    if old is None or new is None:
-        return [f"{kind}s were not recorded"]
     before, after = json.loads(old), json.loads(new)
     if {"all"} in (set(before), set(after)):
         return [f"{kind}s changed"]

@@ -60,7 +60,9 @@ def test_the_card_is_made_from_the_record_alone(champion: Toy) -> None:
         "pandas==",
     ):
         assert words in told, words
-    assert re.search(r'"amount": [\d.]+', page.replace("&quot;", '"'))
+    body = re.search(r"<pre><code>(.*?)</code></pre>", page, re.DOTALL)
+    assert body
+    assert set(json.loads(unescape(body[1]))) == {"amount", "kind"}
     assert page.count("<svg") == page.count('role="img"') == 2
     assert champion.git("rev-parse", "HEAD") in page
 

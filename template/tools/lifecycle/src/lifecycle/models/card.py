@@ -4,6 +4,7 @@ Everything comes from the registry and the run of the training, and nothing from
 same record makes the same page.
 """
 
+import html
 import json
 from collections.abc import Sequence
 from pathlib import Path
@@ -207,7 +208,7 @@ def _use(name: str, told: dict[str, Any]) -> str:
     example = told.get("example")
     if not example:
         return f"{words}."
-    body = text(json.dumps(example, ensure_ascii=False, indent=2), LONG).replace("\\000a", "\n")
+    body = html.escape(json.dumps(example, indent=2), quote=False)
     return f"{words} with a body such as\n\n<pre><code>{body}</code></pre>"
 
 

@@ -139,7 +139,9 @@ class Serving:
                 await asyncio.to_thread(self._turn)
             except Exception as error:  # whatever a look or a switch raises, the next one is due
                 self.metrics.failed_switches.inc()
-                logger.error("not switched", extra={"facts": {"reason": str(error)[:200]}})
+                logger.error(
+                    "not switched", extra={"facts": {"reason": redacted(str(error))[:200]}}
+                )
 
     def _turn(self) -> None:
         """Look once, and follow what is seen; now and then, too, where there is nothing to see."""

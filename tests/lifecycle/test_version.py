@@ -106,8 +106,6 @@ CHANGES: list[tuple[str, Edit, str]] = [
         "expect_x of the table is expecte",
     ),
     ("none", change("mood", description="to be written"), ""),
-    ("none", expect(3, strict_min=False), ""),
-    ("none", expect(6, mostly=1.0), ""),
     ("none", lambda c: c["suite"][0].update(description="Enough.", meta={"by": "me"}), ""),
     ("none", lambda c: c["suite"].insert(0, c["suite"].pop(4)), ""),
 ]
@@ -127,6 +125,14 @@ def test_a_change_has_its_level_and_its_reason(level: str, edit: Edit, reason: s
     lower = {"major": "minor", "minor": "patch" if "calcula" in reason else "minor"}
     assert before.level == lower.get(level, level), "before 1.0.0"
     assert number(before.version) < (1, 0, 0)
+
+
+@pytest.mark.rule("D8")
+def test_to_state_what_goes_without_saying_is_no_change() -> None:
+    plain, stated = content(), content()
+    expect(3, strict_min=False, strict_max=False, mostly=1.0)(stated)
+    for old, new in ((plain, stated), (stated, plain)):
+        assert propose(snapshot(old), snapshot(new)).level == "none"
 
 
 @pytest.mark.rule("D8")

@@ -1,6 +1,7 @@
 """What the scheduled workflow runs: on a machine that has nothing but the newest data."""
 
 import json
+import shutil
 from pathlib import Path
 
 import pandas as pd
@@ -87,3 +88,16 @@ def test_what_has_come_true_of_nothing_yet_is_no_failure(champion: Toy, tmp_path
     outcome = seen(champion, tmp_path)
     assert outcome.code == 0, outcome
     assert "too few came true yet" in (tmp_path / "frequency.md").read_text()
+
+
+@pytest.mark.rule("M9")
+def test_a_model_that_cannot_be_looked_at_hides_no_other(champion: Toy, tmp_path: Path) -> None:
+    broken = champion.model_folder.with_name("aborted")
+    shutil.copytree(champion.model_folder, broken)
+    champion.edit(broken / "params.yml", "target: visits", "aim: visits")
+    log(champion, amount=9.5)
+    outcome = seen(champion, tmp_path)
+    assert outcome.code == 2
+    assert "aborted: " in outcome.out
+    assert "moved: amount" in outcome.out
+    assert (tmp_path / "frequency.json").is_file()

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 from types import ModuleType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from lifecycle.data.catalogue import Dataset, datasets
 from lifecycle.data.digest import digest
@@ -50,7 +50,7 @@ def build(dataset: Dataset, refresh: bool = False) -> Built:
     with project.running(f"{dataset.name}: build"):
         frame = pipeline.build(**inputs)
     frame = _frame(frame, f"{where}: build")
-    _write(frame, dataset.processed)
+    _write(frame, dataset.processed, coerce_timestamps="us")  # Spark reads no nanoseconds
     newest = max(dataset.changed, dataset.processed.stat().st_mtime_ns)
     os.utime(dataset.processed, ns=(newest, newest))  # whatever clock the pipeline was saved by
     if project.engine == "sql":
@@ -233,12 +233,11 @@ def _frame(value: object, what: str) -> "pd.DataFrame":
     return value
 
 
-def _write(frame: "pd.DataFrame", path: Path) -> None:
+def _write(frame: "pd.DataFrame", path: Path, **options: Any) -> None:
     import pyarrow as pa
 
     with aside(path) as made:
         try:
-            # Spark reads no nanoseconds.
-            frame.to_parquet(made, index=False, coerce_timestamps="us")
+            frame.to_parquet(made, index=False, **options)
         except (ValueError, pa.ArrowException) as error:
             raise OSError(" ".join(str(error).split())) from None

@@ -101,8 +101,9 @@ def aside(path: Path) -> Iterator[Path]:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         for left in path.parent.glob(f".{glob.escape(path.name)}.[0-9]*"):  # by who was killed
-            if time.time() - left.stat().st_mtime > ABANDONED:
-                remove(left)
+            with suppress(FileNotFoundError):
+                if time.time() - left.stat().st_mtime > ABANDONED:
+                    remove(left)
         yield made
         if path.is_dir() or (made.is_dir() and path.exists()):  # replaced in two steps
             path.replace(before)

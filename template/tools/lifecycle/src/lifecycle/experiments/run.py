@@ -74,9 +74,7 @@ class Experiment:
         metric, tags = self.model.params.metric.name, self.tags("experiment")
         with self.tracking.run(self.model, self.data, candidate, tags, issue=self.issue) as run:
             scores = cross_validated(self.model, self.data.development, candidate)
-            record(run, scores, metric)
-        means = mean(scores)
-        return Attempt(candidate, run.identifier, means, _deviation(scores, metric))
+            return record(run, candidate, scores, metric)
 
     def tags(self, kind: str) -> dict[str, str]:
         """What all runs of the experiment carry beside what they are made from."""
@@ -103,11 +101,12 @@ def figures(scores: Scores, metric: str) -> dict[str, float]:
     return {**mean(scores), f"{metric}_deviation": _deviation(scores, metric)}
 
 
-def record(run: Record, scores: Scores, metric: str) -> None:
+def record(run: Record, candidate: str, scores: Scores, metric: str) -> Attempt:
     """Record the figures, and the Ask's metric of each fold."""
     run.metrics(figures(scores, metric))
     for fold, score in enumerate(scores):
         run.metrics({f"fold_{metric}": score[metric]}, step=fold)
+    return Attempt(candidate, run.identifier, mean(scores), _deviation(scores, metric))
 
 
 def on_holdout(

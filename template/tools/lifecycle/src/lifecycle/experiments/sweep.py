@@ -87,15 +87,10 @@ def sweep(
                     record.tags({"lifecycle.reason": outcome.reason[:500]})
                     record.end("FAILED")
                 else:
-                    run.record(record, outcome.scores, metric.name)
-                    record.end("FINISHED")
-                    figures = run.figures(outcome.scores, metric.name)
-                    attempts[number] = Attempt(
-                        plan.candidate,
-                        record.identifier,
-                        figures,
-                        figures[f"{metric.name}_deviation"],
+                    attempts[number] = run.record(
+                        record, plan.candidate, outcome.scores, metric.name
                     )
+                    record.end("FINISHED")
                 del open_runs[number]
                 heard(f"{len(settings) - len(open_runs)} of {len(settings)}")
         except BaseException as error:

@@ -58,7 +58,6 @@ class Signal:
         limit: what it may be.
         moved: whether it is beyond that; nothing where that is not known.
         note: what to know.
-        index: the population stability index, where that is the figure.
         shares: by bin in words, the share before and now.
     """
 
@@ -69,7 +68,6 @@ class Signal:
     limit: str
     moved: bool | None
     note: str = ""
-    index: float | None = None
     shares: tuple[tuple[str, float, float], ...] = ()
 
     @property
@@ -96,7 +94,6 @@ class Seen:
 
     model: Model
     champion: Release
-    record: dict[str, Any]
     rows: dict[str, int]
     signals: list[Signal]
     sides: list[Side]
@@ -164,7 +161,7 @@ def monitor(
     signals.sort(key=lambda signal: not signal.moved)
     rows = {arrived.where: len(arrived.rows) for arrived in found}
     sides = [side for arrived in found for side in _sides(model, registry, watch, arrived)]
-    return Seen(model, champion, then, rows, signals, sides)
+    return Seen(model, champion, rows, signals, sides)
 
 
 def _signals(
@@ -200,7 +197,7 @@ def _drift(
     note = f"{words[most]}: {before[most]:.1%} before, {after[most]:.1%} now"
     shares = tuple(zip(words, before.tolist(), after.tolist(), strict=True))
     moved = index > limit
-    yield Signal(where, name, "drift", f"{index:.3f}", f"{limit:g}", moved, note, index, shares)
+    yield Signal(where, name, "drift", f"{index:.3f}", f"{limit:g}", moved, note, shares)
     gap = abs(after[-1] - before[-1])
     if gap > missing:
         figure = f"{before[-1]:.1%}, now {after[-1]:.1%}"

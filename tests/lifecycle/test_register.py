@@ -131,7 +131,8 @@ def test_an_interrupted_registration_has_registered_nothing(tracked: Toy) -> Non
 
 @pytest.mark.rule("D6")
 def test_what_another_program_wrote_is_no_version(tracked: Toy) -> None:
-    client, experiment = tracked.client, tracked.client.create_experiment("datasets")
+    client, place = tracked.client, (tracked.root / "mlruns" / "artifacts").as_uri()
+    experiment = client.create_experiment("datasets", place)
     tags = {"kind": "dataset", "dataset": "visits", "dataset_version": "1.2.0"}
     tags = {f"lifecycle.{name}": value for name, value in tags.items()}
     odd = [{**tags, "lifecycle.dataset_version": "x", "lifecycle.dataset_digest": "d"}, tags]

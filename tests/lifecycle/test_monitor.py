@@ -247,6 +247,7 @@ def test_a_metric_that_is_no_number_does_not_hold(champion: Toy) -> None:
         ("no log", "no predictions are logged in "),
         ("too few", "served: 20 rows are too few to say anything; monitor.yml asks for 50"),
         ("too old", "no prediction of the last 30 days is in "),
+        ("no rows", "nothing is new in visits since 1.0.0 (version 1) was trained"),
         ("no file", "nowhere.parquet is no dataset of the project, no .parquet and no .csv"),
         ("threshold", "monitor.yml: featurs: Extra inputs are not permitted"),
         ("truth", "must have visits, and request_id (and row) of the log or the key of visits"),
@@ -261,6 +262,8 @@ def test_what_cannot_be_watched_is_said(champion: Toy, wrong: str, said: str) ->
         file = folder / "champion.jsonl"
         if wrong == "too old":
             file.write_text(file.read_text().replace('"time": "20', '"time": "19'))
+    if wrong == "no rows":
+        arguments = ["--data", "visits"]
     if wrong == "no file":
         arguments = ["--data", "nowhere.parquet"]
     if wrong == "threshold":

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lifecycle.data.catalogue import Dataset, datasets, names
+from lifecycle.data.digest import digest
 from lifecycle.data.kept import Kept
 from lifecycle.data.report import Finding
 from lifecycle.data.source import identifier, quoted
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from lifecycle.models.registry import Release
 
-VERSION = "lifecycle.dataset_version"  # a version's tag
+VERSION, DIGEST = "lifecycle.dataset_version", "lifecycle.dataset_digest"  # a version's tags
 MOST = 1_000_000  # logged predictions that are looked at; of more, a sample that is always the same
 LINE = "{request_id: 'VARCHAR', time: 'VARCHAR', version: 'VARCHAR', row: 'BIGINT', inputs: 'JSON'"
 
@@ -176,12 +177,15 @@ def _since(rows: "pd.DataFrame", dataset: Dataset, champion: "Release") -> "pd.D
     version is brought from the team's store if it is not here.
 
     Raises:
+        TooFew: it is the present content.
         Unknown: it cannot be had, or the rows have no key.
     """
     import pandas as pd
     from lifecycle.data.schema import key
     from lifecycle.data.store import pull
 
+    if digest(dataset) == champion.tags.get(DIGEST):
+        raise TooFew(f"nothing is new in {dataset.name} since {champion.label} was trained")
     version, keys = champion.tags.get(VERSION, "none"), key(dataset)
     unknown = f"which rows of {dataset.name} are new is not known without"
     if not keys or not set(keys) <= set(rows):

@@ -82,5 +82,5 @@ def _changed(model: Model, champion: Release) -> str | None:
     except LifecycleError as error:  # what was served is looked at all the same
         summary(str(error))
         return None
-    same = digest(dataset) == champion.tags.get("lifecycle.dataset_digest")
+    same = digest(dataset) == champion.tags.get(arrivals.DIGEST)
     return None if same else dataset.name

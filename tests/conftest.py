@@ -2,6 +2,7 @@
 
 import re
 import shutil
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,8 @@ pytest_plugins = ["pytester", "tests.ledger", "tests.verdicts"]
 def neutral_machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """A home that is nobody's: no settings or caches of the person who tests."""
     home = tmp_path_factory.mktemp("home")
+    # What a shell starts in the background ignores it, and so would all that tests start.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     (home / "gitconfig").write_text("[user]\n\tname = Somebody\n\temail = somebody@example.org\n")
     (home / "copier.yml").write_text("{}\n")
     with pytest.MonkeyPatch.context() as patch:

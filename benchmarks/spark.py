@@ -24,7 +24,9 @@ from benchmarks.data import file, project, suite
 from benchmarks.machine import describe, row
 from tests import services
 
-MEMORY = "3g"  # of this process's Java, for both; Spark's own default is 1g
+MEMORY = "3g"  # of this process's Java and of each worker's, for both; Spark's own default is 1g
+
+SIZES = ("SPARK_DRIVER_MEMORY", "SPARK_EXECUTOR_MEMORY")
 
 
 def main() -> None:
@@ -47,7 +49,7 @@ def main() -> None:
                 master = place
                 if place == "cluster":
                     folder = running.enter_context(tempfile.TemporaryDirectory())
-                    master = running.enter_context(services.spark(Path(folder)))
+                    master = running.enter_context(services.spark(Path(folder), MEMORY))
                 compare(Path(name), rows, place, master, asked.runs)
 
 
@@ -59,7 +61,7 @@ def compare(folder: Path, rows: int, place: str, master: str, runs: int) -> None
             command = [sys.executable, "-m", "benchmarks.spark", "--contender", name]
             done = subprocess.run(
                 [*command, "--folder", str(folder), "--rows", str(rows)],
-                env=os.environ | {"SPARK_MASTER": master, "SPARK_DRIVER_MEMORY": MEMORY},
+                env=os.environ | {"SPARK_MASTER": master} | dict.fromkeys(SIZES, MEMORY),
                 stdout=subprocess.PIPE,
                 text=True,
                 check=True,

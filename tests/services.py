@@ -102,8 +102,8 @@ def mlflow(folder: Path, store: str) -> Iterator[str]:
 
 
 @contextmanager
-def spark(folder: Path) -> Iterator[str]:
-    """The address of a Spark cluster of its own: one master, two workers of one core and 1 GB.
+def spark(folder: Path, memory: str = "1g") -> Iterator[str]:
+    """The address of a Spark cluster of its own: one master, two workers of one core.
 
     Tests that need it are skipped where Java is not installed, but not in CI.
     """
@@ -117,7 +117,7 @@ def spark(folder: Path) -> Iterator[str]:
     environment = os.environ | {"SPARK_LOCAL_IP": "127.0.0.1", "SPARK_DAEMON_MEMORY": "256m"}
     deploy = "org.apache.spark.deploy"
     here = ("--host", "127.0.0.1", "--webui-port")
-    worker = [f"{deploy}.worker.Worker", address, *here, "0", "--cores", "1", "--memory", "1g"]
+    worker = [f"{deploy}.worker.Worker", address, *here, "0", "--cores", "1", "--memory", memory]
     with ExitStack() as running, (folder / "log").open("w") as log:
 
         def start(*command: str) -> None:

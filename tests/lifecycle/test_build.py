@@ -13,6 +13,7 @@ import pytest
 from lifecycle.data.build import ensure
 from lifecycle.data.catalogue import Dataset
 from lifecycle.data.digest import digest
+from lifecycle.data.kept import aside
 from lifecycle.errors import LifecycleError
 
 from tests.lifecycle.toy import Toy
@@ -145,6 +146,17 @@ def test_what_a_killed_build_left_is_swept_away(built: Toy) -> None:
     assert not left.exists()
 
 
+def test_what_a_killed_build_had_put_aside_is_there_again(built: Toy) -> None:
+    """Killed between the two steps of a replacement, a day ago; and now the disk is full."""
+    left = built.processed.with_name(".visits.parquet.1.old")
+    built.processed.rename(left)
+    os.utime(left, (0, 0))
+    with pytest.raises(LifecycleError, match="cannot be written"), aside(built.processed):
+        raise OSError("no room")
+    assert built.processed.is_file()
+    assert not left.exists()
+
+
 def test_other_datasets_are_inputs_by_the_names_of_the_parameters(toy: Toy) -> None:
     toy.pipeline(extracts(1))
     toy.pipeline("def build(visits, raw):\n    return visits + raw", "both")
@@ -163,6 +175,14 @@ def test_a_dataset_is_built_after_those_that_it_is_built_from(toy: Toy) -> None:
     toy.pipeline(extracts(4))
     toy.done("data", "build", "--refresh")
     assert value(toy, "a_summary") == 50, "built from what visits was before"
+
+
+def test_a_build_that_is_somebody_else_s_has_its_place_in_the_order_too(toy: Toy) -> None:
+    toy.pipeline(extracts(1))
+    (toy.source / "shared.py").write_text("def build(visits):\n    return visits * 10\n")
+    toy.pipeline(f"from {toy.package}.shared import build", "a_summary")
+    toy.done("data", "build")
+    assert value(toy, "a_summary") == 20
 
 
 def test_a_folder_that_cannot_be_written_is_named(toy: Toy) -> None:
@@ -278,13 +298,16 @@ def test_what_is_built_from_what_changed_is_built_again(toy: Toy) -> None:
     assert not summary.stale
 
 
-def test_a_time_is_written_as_every_engine_reads_it(toy: Toy) -> None:
+@pytest.mark.parametrize(("time", "unit"), [("12:00", "us"), ("12:00:00.123456789", "ns")])
+def test_a_time_is_written_as_every_engine_reads_it_where_nothing_is_lost(
+    toy: Toy, time: str, unit: str
+) -> None:
     toy.pipeline(
         "def build():\n"
-        "    return pd.DataFrame({'at': pd.to_datetime(['2024-01-01 12:00']).as_unit('ns')})"
+        f"    return pd.DataFrame({{'at': pd.to_datetime(['2024-01-01 {time}']).as_unit('ns')}})"
     )
     toy.done("data", "build")
-    assert str(pq.read_schema(toy.processed).field("at").type) == "timestamp[us]"
+    assert str(pq.read_schema(toy.processed).field("at").type) == f"timestamp[{unit}]"
 
 
 @pytest.mark.parametrize("suffix", [".csv", ".parquet"])

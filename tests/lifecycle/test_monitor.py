@@ -111,6 +111,16 @@ def test_logged_predictions_are_watched_and_met_by_the_truth(champion: Toy) -> N
     assert "other: 0.0% before, 100.0% now" in outcome.out
 
 
+@pytest.mark.parametrize("named", ["truth", "truth/", "[1].csv"])
+def test_a_truth_that_is_no_file_is_named(champion: Toy, named: str) -> None:
+    place = champion.root / named
+    if "." not in named:
+        place.mkdir(exist_ok=True)
+    outcome = watched(champion, "--data", champion.processed, "--truth", f"{champion.root}/{named}")
+    assert outcome.code == 2
+    assert f"{named} is not one file of the kind .parquet" in outcome.error
+
+
 @pytest.mark.rule("M9")
 @pytest.mark.parametrize("suffix", ["jsonl", "csv", "parquet"])
 @pytest.mark.parametrize("kind", ["uuid", "number", "upper"])

@@ -231,6 +231,16 @@ def test_with_build_only_what_ci_can_build_is_registered(tracked: Toy, tmp_path:
     assert "visits 1.2.0 was registered before" in outcome.out
 
 
+def test_where_no_tracking_is_known_the_version_is_what_is_built(
+    built: Toy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    built.edit(built.root / "pyproject.toml", 'tracking = "local"', 'tracking = "server"')
+    monkeypatch.chdir(built.root)
+    assert len(lifecycle.load("visits", version="1.2.0")) == 300
+    with pytest.raises(LifecycleError, match=r"data pull visits --version 1.3.0$"):
+        lifecycle.load("visits", version="1.3.0")
+
+
 def test_a_registered_version_is_there_for_notebooks(
     tracked: Toy, monkeypatch: pytest.MonkeyPatch
 ) -> None:

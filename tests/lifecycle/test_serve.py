@@ -269,7 +269,9 @@ def test_what_a_model_sees_of_a_record_does_not_depend_on_its_neighbours(toy: To
 def test_a_model_is_trained_on_the_types_that_a_request_brings(built: Toy) -> None:
     """A column without gaps, of 32 bits, of categories or of times is not what is served."""
     fields = "count: int | None\n    flag: bool | None\n    small: float\n    whole: int"
-    fields += "\n    day: date\n    at: datetime\n    text: str"
+    fields += (
+        "\n    day: date\n    at: datetime\n    text: str\n    sure: bool\n    note: str | None"
+    )
     built.edit(built.model_folder / "schema.py", "amount: float", f"amount: float\n    {fields}")
     times = "from datetime import date, datetime\nfrom typing"
     built.edit(built.model_folder / "schema.py", "from typing", times)
@@ -277,13 +279,13 @@ def test_a_model_is_trained_on_the_types_that_a_request_brings(built: Toy) -> No
     stored = {"count": "int64", "flag": "bool", "small": "int16", "whole": "int32"}
     rows = rows.assign(**{name: pd.Series(1, rows.index, kind) for name, kind in stored.items()})
     noon = datetime(2024, 1, 1, 12, tzinfo=timezone(timedelta(hours=1)))
-    rows = rows.assign(day=noon.date(), at=noon, text="a").astype(
-        {"kind": "category", "text": "category"}
+    rows = rows.assign(day=noon.date(), at=noon, text="a", sure=True, note=None).astype(
+        {"kind": "category", "text": "category", "sure": "boolean", "note": object}
     )
     built.with_rows(rows)
     rows = built.rows()
     record = {"amount": 1, "kind": "home", "count": None, "flag": None, "small": 1, "whole": 1}
-    record |= {"day": "2024-01-01", "at": noon.isoformat(), "text": "a"}
+    record |= {"day": "2024-01-01", "at": noon.isoformat(), "text": "a", "sure": True, "note": None}
     model = built.model
     records, _ = records_of(Api(model), json.dumps([record]).encode())
     answered = Api(model).frame(records)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 from types import ModuleType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from lifecycle.data.catalogue import Dataset, datasets
 from lifecycle.data.digest import digest
@@ -50,7 +50,7 @@ def build(dataset: Dataset, refresh: bool = False) -> Built:
     with project.running(f"{dataset.name}: build"):
         frame = pipeline.build(**inputs)
     frame = _frame(frame, f"{where}: build")
-    _write(frame, dataset.processed, coerce_timestamps="us")  # Spark reads no nanoseconds
+    _write(frame, dataset.processed, "us")  # Spark reads no nanoseconds
     newest = max(dataset.changed, dataset.processed.stat().st_mtime_ns)
     os.utime(dataset.processed, ns=(newest, newest))  # whatever clock the pipeline was saved by
     if project.engine == "sql":
@@ -116,7 +116,12 @@ def ordered(chosen: list[Dataset]) -> list[Dataset]:
         LifecycleError: a dataset is built from itself, if by way of others.
     """
     by_name = {dataset.name: dataset for dataset in chosen}
-    parents = {name: set(dataset.takes) & by_name.keys() for name, dataset in by_name.items()}
+    parents = {}
+    for name, dataset in by_name.items():
+        takes = dataset.takes
+        if takes is None:  # `build` is somebody else's, so it must be imported to be seen
+            takes = _inputs(_pipeline(dataset))
+        parents[name] = set(takes) & by_name.keys()
     try:
         return [by_name[name] for name in TopologicalSorter(parents).static_order()]
     except CycleError as error:
@@ -233,11 +238,15 @@ def _frame(value: object, what: str) -> "pd.DataFrame":
     return value
 
 
-def _write(frame: "pd.DataFrame", path: Path, **options: Any) -> None:
+def _write(frame: "pd.DataFrame", path: Path, unit: str | None = None) -> None:
+    """Write a file with its times in that unit, or as they are where it would lose some of them."""
     import pyarrow as pa
 
     with aside(path) as made:
         try:
-            frame.to_parquet(made, index=False, **options)
+            try:
+                frame.to_parquet(made, index=False, coerce_timestamps=unit)
+            except pa.ArrowInvalid:
+                frame.to_parquet(made, index=False)
         except (ValueError, pa.ArrowException) as error:
             raise OSError(" ".join(str(error).split())) from None

@@ -82,14 +82,17 @@ class Dataset:
     def changed(self) -> int:
         """When its pipeline was changed, or what that takes (nanoseconds since 1970)."""
         pipeline = self.folder / "pipeline.py"
-        others = [Dataset(self.project, name) for name in self.takes]
+        others = [Dataset(self.project, name) for name in self.takes or ()]
         files = [other.built for other in others if other.is_built]
         raw = [path for path in (self.raw, self.raw.with_suffix(".csv")) if path.is_file()]
         return max(path.stat().st_mtime_ns for path in (pipeline, *files, *raw))
 
     @property
-    def takes(self) -> list[str]:
-        """Datasets by the parameters of `build` without a default; the pipeline is not run."""
+    def takes(self) -> list[str] | None:
+        """Datasets by the parameters of `build` without a default; the pipeline is not run.
+
+        None where `pipeline.py` has its `build` from elsewhere.
+        """
         try:
             body = ast.parse((self.folder / "pipeline.py").read_bytes()).body
         except (SyntaxError, ValueError):  # a build says so
@@ -101,7 +104,7 @@ class Dataset:
                 for only, default in zip(each.args.kwonlyargs, each.args.kw_defaults, strict=True):
                     given += [only] if default is None else []
                 return [one.arg for one in given if one.arg != "raw"]
-        return []
+        return None
 
     @property
     def sheet(self) -> "Datasheet":

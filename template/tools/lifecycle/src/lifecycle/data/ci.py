@@ -49,7 +49,7 @@ def _unbuildable(dataset: Dataset) -> Dataset | None:
     """The dataset, or the first that it is built from, whose whole CI does not build."""
     if dataset.sheet.ci != "build":
         return dataset
-    for name in dataset.takes:
+    for name in dataset.takes or ():
         (parent,) = datasets(dataset.project, [name])
         if found := _unbuildable(parent):
             return found

@@ -131,7 +131,10 @@ def version(
     ] = None,
     data: Data = None,
 ) -> None:
-    """Propose the next version by what changed: exit code 1 if the datasheet's is smaller."""
+    """Propose the next version by what changed.
+
+    Exit code 1 if the datasheet's is smaller, or its history has no line for it.
+    """
     from lifecycle.data import version
 
     (dataset,) = _datasets([name], data)

@@ -46,7 +46,7 @@ def load(
         LifecycleError: it is not here (and this is how to get it), or cannot be read.
     """
     from lifecycle.data.digest import digest
-    from lifecycle.data.registered import DIGEST, known
+    from lifecycle.data.registered import DIGEST, address, known
     from lifecycle.data.version import number
 
     (dataset,) = datasets(Project.find(), [name])
@@ -62,9 +62,12 @@ def load(
     digests = [run.data.tags[DIGEST] for run in registered]
     if digests and dataset.is_built and digest(dataset) in digests:
         return dataset.read(columns)
+    tracked = bool(address(dataset.project))
+    if not tracked and version == dataset.version and dataset.is_built and not dataset.stale:
+        return dataset.read(columns)  # nothing else can tell
     commits = {run.data.tags.get("lifecycle.commit", "none") for run in registered} - {"none"}
     how = "".join(f", or build it from commit {commit[:12]}" for commit in commits)
-    if not registered and version == dataset.version:
+    if tracked and not registered and version == dataset.version:
         how = f", or register what is built here: uv run lifecycle data register {name}"
     raise LifecycleError(
         f"{name} {version} is not here; fetch it: uv run lifecycle data pull {name} "
@@ -100,6 +103,9 @@ def aside(path: Path) -> Iterator[Path]:
     before = path.with_name(f"{made.name}.old")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+        for left in path.parent.glob(f".{glob.escape(path.name)}.*.old"):
+            if not path.exists():  # who was killed had put it aside, and nothing in its place
+                left.replace(path)
         for left in path.parent.glob(f".{glob.escape(path.name)}.[0-9]*"):  # by who was killed
             with suppress(FileNotFoundError):
                 if time.time() - left.stat().st_mtime > ABANDONED:

@@ -3,6 +3,7 @@
 import re
 import warnings
 from collections.abc import Sequence
+from contextlib import suppress
 from datetime import date, datetime
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from lifecycle.data.engines import batch, columns, size, unable
 from lifecycle.data.report import Finding, Report
 from lifecycle.data.schema import differences, key
 from lifecycle.errors import LifecycleError
-from lifecycle.project import CHOICES, parsed, read_yaml
+from lifecycle.project import CHOICES, read_yaml
 
 EXAMPLES = 3
 NAMED = 1_000  # at most so many failing rows are fetched with their keys
@@ -110,13 +111,13 @@ def _of_the_whole(suite: Path, expectation: dict[str, Any]) -> bool:
 def _even(expectation: dict[str, Any]) -> dict[str, Any]:
     """The same with what engines take differently said alike.
 
-    Null is no value, in a set too; a date in quotes is a date.
+    Null is no value, in a set too; a date in quotes is a date, as Great Expectations reads it.
     """
     kwargs = dict(expectation.get("kwargs") or {})
     for name in ("min_value", "max_value"):
         if isinstance(kwargs.get(name), str):
-            read = parsed(kwargs[name], name)
-            kwargs[name] = read if isinstance(read, date) else kwargs[name]
+            with suppress(ValueError):
+                kwargs[name] = datetime.fromisoformat(kwargs[name])
     if isinstance(kwargs.get("value_set"), list):
         kwargs["value_set"] = [value for value in kwargs["value_set"] if value is not None]
     for part, missing in MISSED.items():

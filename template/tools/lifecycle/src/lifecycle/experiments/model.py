@@ -252,9 +252,10 @@ def as_asked(column: "pd.Series[Any]", annotation: Any) -> "pd.Series[Any]":
         return column.astype("float64")
     if kind in "iu":
         return column.astype("int64")
-    if kind == "b" and gaps:
-        return column.astype(object).where(column.notna(), None)
-    return column.astype("str") if isinstance(column.dtype, pd.StringDtype) else column
+    if kind == "b":
+        return column.astype(object).where(column.notna(), None) if gaps else column.astype(bool)
+    text = isinstance(column.dtype, pd.StringDtype) or (str in kinds and column.isna().all())
+    return column.astype("str") if text else column
 
 
 def names(project: Project) -> list[str]:

@@ -77,9 +77,12 @@ class Verdict:
 
 def recorded(verdicts: list[Verdict]) -> dict[str, str]:
     """What the gates said, as a tag of the version that they let through."""
-    told = [asdict(replace(verdict, note=verdict.note[:NOTE])) for verdict in verdicts]
-    text = json.dumps(told, ensure_ascii=False)
-    return {TAG: text} if len(text) <= LONGEST else {}
+    for most in (NOTE, 0):
+        told = [asdict(replace(verdict, note=verdict.note[:most])) for verdict in verdicts]
+        text = json.dumps(told, ensure_ascii=False)
+        if len(text) <= LONGEST:
+            return {TAG: text}
+    return {}
 
 
 def failed(verdicts: list[Verdict]) -> str:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import lifecycle
 from lifecycle.data.catalogue import datasets, names
+from lifecycle.data.source import partitioned
 from lifecycle.data.spark import _session as session
 from lifecycle.errors import LifecycleError
 from lifecycle.experiments.model import Model
@@ -32,15 +33,18 @@ def write(scorer: Scorer, source: str, output: Path, rejects: Path) -> tuple[int
     from pyspark.sql.types import StringType, StructField, StructType
 
     model, spark = scorer.api.model, session()
-    path = Path(source).absolute()
+    path, deep = Path(source).absolute(), True
     if source in names(model.project):
-        path = datasets(model.project, [source])[0].built
+        (dataset,) = datasets(model.project, [source])
+        path, deep = dataset.built, not partitioned(dataset)  # it would lose what folders say
     if path.suffix == ".csv" or not path.exists():
         raise LifecycleError(f"{source} is no dataset and no Parquet file; Spark scores these")
     try:
         # Without the scheme it may be looked for in HDFS, and without the escapes as a pattern.
         escaped = re.sub(r"([\[\]{}*?\\])", r"\\\1", str(path))
-        rows = spark.read.option("recursiveFileLookup", "true").parquet(f"file://{escaped}")
+        rows = spark.read.option("recursiveFileLookup", str(deep).lower()).parquet(
+            f"file://{escaped}"
+        )
         made = from_arrow_schema(scorer.schema(to_arrow_schema(rows.schema)))
         with tempfile.TemporaryDirectory(prefix="lifecycle-") as folder:
             aside = Path(folder)

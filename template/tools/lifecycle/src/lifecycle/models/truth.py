@@ -1,5 +1,6 @@
 """What came true of what a model predicted, found for the rows that it is about (M9)."""
 
+import glob
 import os
 import tempfile
 from collections.abc import Iterator
@@ -29,7 +30,10 @@ def joined(model: Model, truth: str | None, rows: "pd.DataFrame") -> "pd.Series[
 
     target, usual = model.params.target, model.project.data / "interim" / "truth"
     folder = os.environ.get("LIFECYCLE_TRUTH") or str(usual)
-    folder, name = os.path.split(truth) if truth else (folder, f"{model.name}.*")
+    name = f"{model.name}.*"
+    if truth:  # one file, whatever its name means in a pattern
+        folder, name = os.path.split(truth.rstrip("/"))
+        name = glob.escape(name) or "*"
     where = redacted(truth or f"{folder}/{name}")
     with fetched(folder, name) as files:
         if not files and not truth:

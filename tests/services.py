@@ -1,6 +1,7 @@
 """Servers that tests start for themselves, each in a folder of its own, and stop."""
 
 import base64
+import itertools
 import json
 import os
 import shutil
@@ -12,7 +13,7 @@ import tempfile
 import time
 import urllib.request
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import NoReturn
 
@@ -21,6 +22,8 @@ import pytest
 from tests import node
 
 NOBODY = "nobody"  # PostgreSQL refuses to run as root
+WORKER = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")) % 12
+PORTS = itertools.cycle(range(20_000 + 1_000 * WORKER, 21_000 + 1_000 * WORKER))
 
 
 def missing(reason: str) -> NoReturn:
@@ -31,10 +34,15 @@ def missing(reason: str) -> NoReturn:
 
 
 def free_port() -> int:
-    """A port of this machine that nothing listens at."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return int(free.getsockname()[1])
+    """A port of this machine that nothing listens at, and that nobody else is given meanwhile.
+
+    A system gives ports from 32768 on to who asks for any; each worker of pytest has its own below.
+    """
+    while True:
+        port = next(PORTS)
+        with socket.socket() as asked, suppress(OSError):
+            asked.bind(("127.0.0.1", port))
+            return port
 
 
 @contextmanager

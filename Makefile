@@ -24,12 +24,12 @@ demo: $(OWN_UV) ## Generate a project in build/demo and walk it from idea to val
 	rm -rf build/demo
 	$(RUN) copier copy --quiet --defaults --vcs-ref HEAD . build/demo
 	-cd build/demo && $(PYTHON) hooks/post_generate.py # goes on without a first commit where git knows nobody
-	cd build/demo && uv run lifecycle data build claims
-	cd build/demo && uv run lifecycle data validate claims
-	cd build/demo && uv run lifecycle experiment run claim_frequency
-	cd build/demo && uv run lifecycle model train claim_frequency
-	cd build/demo && uv run lifecycle model register claim_frequency
-	cd build/demo && uv run lifecycle model promote claim_frequency --why "the first one past its gates"
+	cd build/demo && uv run dslp data build claims
+	cd build/demo && uv run dslp data validate claims
+	cd build/demo && uv run dslp experiment run claim_frequency
+	cd build/demo && uv run dslp model train claim_frequency
+	cd build/demo && uv run dslp model register claim_frequency
+	cd build/demo && uv run dslp model promote claim_frequency --why "the first one past its gates"
 	cd build/demo && uv run pytest --quiet
 	@echo
 	@echo "From idea to value, in build/demo:"

@@ -30,7 +30,7 @@ from benchmarks.machine import describe
 ROOT = Path(__file__).parents[1]
 EXAMPLE = ROOT / "template" / "src" / "{{ package_name }}" / "datasets" / "claims"
 LIMIT = "hand-written SQL on DuckDB"
-MOST = {"lifecycle, sqlite": 1_000_000}  # rows
+MOST = {"dslp, sqlite": 1_000_000}  # rows
 HEALTH = ["poor", "fair", "good", "excellent"]
 COINSURANCE = [0.0, 25.0, 50.0, 95.0, 100.0]
 CODE = r"^C\d{9}$"
@@ -110,14 +110,14 @@ def make(file: Path, rows: int) -> None:
 
 
 def ours(engine: str) -> Callable[[Path, int], Callable[[], bool]]:
-    """A contender: `lifecycle data validate` on that engine, its schema and all."""
+    """A contender: `dslp data validate` on that engine, its schema and all."""
 
     def prepare(folder: Path, rows: int) -> Callable[[], bool]:
         import duckdb  # noqa: F401
         import great_expectations  # noqa: F401
-        from lifecycle.data.catalogue import Dataset
-        from lifecycle.data.validate import validate
-        from lifecycle.project import Project
+        from dslp.data.catalogue import Dataset
+        from dslp.data.validate import validate
+        from dslp.project import Project
 
         dataset = Dataset(Project.find(folder), "claims")
         return lambda: validate(dataset, engine).ok
@@ -297,10 +297,10 @@ def pointblank(folder: Path, rows: int) -> Callable[[], bool]:
 
 CONTENDERS: dict[str, Callable[[Path, int], Callable[[], bool]]] = {
     LIMIT: limit,
-    "lifecycle, embedded": ours("embedded"),
-    "lifecycle, pandas": ours("pandas"),
-    "lifecycle, sqlite": ours("sql"),
-    "lifecycle, spark": ours("spark"),
+    "dslp, embedded": ours("embedded"),
+    "dslp, pandas": ours("pandas"),
+    "dslp, sqlite": ours("sql"),
+    "dslp, spark": ours("spark"),
     "GX on pandas, as documented": documented,
     "pandera on pandas": pandera_pandas,
     "pandera on polars": pandera_polars,
@@ -320,7 +320,7 @@ def project(folder: Path, rows: int) -> None:
     dataset = folder / "src" / "claims" / "datasets" / "claims"
     dataset.mkdir(parents=True)
     file(folder).parent.mkdir(parents=True)
-    (folder / "pyproject.toml").write_text('[tool.lifecycle]\npackage = "claims"\n')
+    (folder / "pyproject.toml").write_text('[tool.dslp]\npackage = "claims"\n')
     (dataset / "suite.yml").write_text(yaml.safe_dump({"expectations": suite(rows)}))
     (dataset / "datasheet.md").write_bytes((EXAMPLE / "datasheet.md").read_bytes())
     make(file(folder), rows)
@@ -379,7 +379,7 @@ def main() -> None:
     for rows in asked.rows:
         with tempfile.TemporaryDirectory() as name:
             project(Path(name), rows)
-            if "lifecycle, sqlite" in asked.only and rows <= MOST["lifecycle, sqlite"]:
+            if "dslp, sqlite" in asked.only and rows <= MOST["dslp, sqlite"]:
                 load(Path(name))
             compare(Path(name), rows, asked.only, asked.runs)
 
@@ -387,8 +387,8 @@ def main() -> None:
 def load(folder: Path) -> None:
     """Put the rows into a SQLite table, which is not timed: the data lives there."""
     import pandas as pd
-    from lifecycle.data.tables import load as load_table
-    from lifecycle.project import Project
+    from dslp.data.tables import load as load_table
+    from dslp.project import Project
 
     load_table(pd.read_parquet(file(folder)), "claims", Project.find(folder))
 

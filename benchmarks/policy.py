@@ -51,7 +51,7 @@ def main() -> None:
             "GITHUB_TOKEN": scene.token,
         }
         kept = {name: v for name, v in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
-        command = [sys.executable, "-m", "lifecycle", "check", "--publish"]
+        command = [sys.executable, "-m", "dslp", "check", "--publish"]
         seconds = []
         for run in range(runs + 1):
             answering.append(0.0)

@@ -3,7 +3,7 @@
     uv run python -m benchmarks.profile [--rows 100000 1000000 10000000] [--runs 3]
 
 The rows are those of benchmarks/data.py: real claims drawn again and again, 12 columns. Each run is
-`lifecycle data profile claims` from the Parquet file to the page, whose bytes must be the same.
+`dslp data profile claims` from the Parquet file to the page, whose bytes must be the same.
 """
 
 import argparse
@@ -15,7 +15,7 @@ from pathlib import Path
 from benchmarks.data import EXAMPLE, make
 from benchmarks.machine import describe, row, whole
 
-COMMAND = [sys.executable, "-m", "lifecycle", "data", "profile", "claims"]
+COMMAND = [sys.executable, "-m", "dslp", "data", "profile", "claims"]
 
 
 def main() -> None:
@@ -27,7 +27,7 @@ def main() -> None:
     print(describe())
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        (folder / "pyproject.toml").write_text('[tool.lifecycle]\npackage = "example"\n')
+        (folder / "pyproject.toml").write_text('[tool.dslp]\npackage = "example"\n')
         shutil.copytree(EXAMPLE, folder / "src" / "example" / "datasets" / "claims")
         (folder / "data" / "processed").mkdir(parents=True)
         for rows in arguments.rows:

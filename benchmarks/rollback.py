@@ -1,4 +1,4 @@
-"""How long the way back takes: `lifecycle model rollback` as a whole process, imports and all.
+"""How long the way back takes: `dslp model rollback` as a whole process, imports and all.
 
     uv run python -m benchmarks.rollback [--runs 7]
 
@@ -12,7 +12,7 @@ import tempfile
 from pathlib import Path
 
 from benchmarks.machine import describe, row, whole
-from benchmarks.serving import LIFECYCLE, again, project
+from benchmarks.serving import DSLP, again, project
 
 
 def main() -> None:
@@ -26,7 +26,7 @@ def main() -> None:
         project(folder)
         again(folder)
         shutil.rmtree(folder / "mlruns" / "artifacts")
-        command = [*LIFECYCLE, "model", "rollback", "--to"]
+        command = [*DSLP, "model", "rollback", "--to"]
         taken = [whole([*command, "12"[run % 2]], folder) for run in range(runs)]
         print(row("rollback", [one.wall for one in taken]))
         print(row("  of which processor", [one.cpu for one in taken]))

@@ -15,12 +15,12 @@ from pathlib import Path
 
 from benchmarks.data import make
 from benchmarks.machine import describe, row, whole
-from benchmarks.serving import LIFECYCLE, project
+from benchmarks.serving import DSLP, project
 
 BY_HAND = """
 import sys
 import pyarrow as pa, pyarrow.parquet as pq
-from lifecycle.models.flavours import load
+from dslp.models.flavours import load
 from pathlib import Path
 
 model, rows, output = load(Path(sys.argv[1])), pq.ParquetFile(sys.argv[2]), sys.argv[3]
@@ -40,13 +40,13 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         model, file, output = project(folder), folder / "rows.parquet", folder / "scored.parquet"
-        ours = [*LIFECYCLE, "model", "score", "--input", str(file), "--output", str(output)]
+        ours = [*DSLP, "model", "score", "--input", str(file), "--output", str(output)]
         by_hand = [sys.executable, "-c", BY_HAND, str(model), str(file), str(output)]
         for rows in asked.rows:
             make(file, rows)
             turns = [(whole(ours, folder), whole(by_hand, folder)) for _ in range(asked.runs)]
             print(f"{rows:,} rows")
-            for title, side in (("lifecycle model score", 0), ("by hand", 1)):
+            for title, side in (("dslp model score", 0), ("by hand", 1)):
                 taken = [turn[side] for turn in turns]
                 figures = row(title, [one.wall for one in taken])
                 cpu = statistics.median(one.cpu for one in taken)

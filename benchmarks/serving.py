@@ -6,7 +6,7 @@ The model is the example's boosted trees. Each contender is asked by `wrk` (whic
 on the same machine: one client, then eight, each with one record at a time and a connection that it
 keeps. Memory is the resident one of all processes after the load; the cold start is from the
 command to the first answer. MLflow is measured as it comes, and once more with the number of
-OpenMP threads that `lifecycle model serve` chooses for itself.
+OpenMP threads that `dslp model serve` chooses for itself.
 """
 
 import argparse
@@ -30,8 +30,8 @@ from tests.services import free_port
 
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "template" / "src" / "{{ package_name }}"
-LIFECYCLE = [sys.executable, "-m", "lifecycle"]
-SETTINGS = '[project]\nname = "claims"\n\n[tool.lifecycle]\npackage = "claims"\n'
+DSLP = [sys.executable, "-m", "dslp"]
+SETTINGS = '[project]\nname = "claims"\n\n[tool.dslp]\npackage = "claims"\n'
 RECORD: dict[str, Any] = {
     "coinsurance": 25.0,
     "individual_deductible": True,
@@ -71,7 +71,7 @@ def project(folder: Path) -> Path:
     (folder / "pyproject.toml").write_text(SETTINGS)
     gates = folder / "src" / "claims" / "models" / "claim_frequency" / "gates.yml"
     gates.write_text("criterion: true\n")  # the others ask for the example's tests
-    whole([*LIFECYCLE, "data", "build"], folder)
+    whole([*DSLP, "data", "build"], folder)
     again(folder)
     return next((folder / "mlruns").rglob("MLmodel")).parent
 
@@ -79,14 +79,14 @@ def project(folder: Path) -> Path:
 def again(folder: Path) -> None:
     """Train one more version of its model, and make it the champion."""
     for step in ("train --candidate boosted", "register", "promote"):
-        whole([*LIFECYCLE, "model", *step.split()], folder)
+        whole([*DSLP, "model", *step.split()], folder)
 
 
 def contenders(model: Path, port: int) -> list[Contender]:
     """Those that are compared."""
     python = [sys.executable, "-m"]
     listens = ["--port", str(port)]
-    ours = [*python, "lifecycle", "model", "serve", *listens]
+    ours = [*python, "dslp", "model", "serve", *listens]
     theirs = [*python, "mlflow", "models", "serve", "--env-manager", "local", *listens]
     theirs += ["--model-uri", str(model)]
     path = {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
@@ -94,7 +94,7 @@ def contenders(model: Path, port: int) -> list[Contender]:
     one = {"OMP_NUM_THREADS": "1"}
     theirs_body = json.dumps({"dataframe_records": [RECORD]})
     return [
-        Contender("lifecycle model serve", ours, path, "/predict", json.dumps(RECORD)),
+        Contender("dslp model serve", ours, path, "/predict", json.dumps(RECORD)),
         Contender("mlflow models serve", theirs, quiet, "/invocations", theirs_body),
         Contender("the same, one OpenMP thread", theirs, quiet | one, "/invocations", theirs_body),
     ]

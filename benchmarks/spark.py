@@ -74,12 +74,12 @@ def compare(folder: Path, rows: int, place: str, master: str, runs: int) -> None
 
 
 def ours(folder: Path, rows: int) -> dict[str, float]:
-    """`lifecycle data validate --engine spark`, its schema and all."""
+    """`dslp data validate --engine spark`, its schema and all."""
     import great_expectations  # noqa: F401
-    from lifecycle.data import spark
-    from lifecycle.data.catalogue import Dataset
-    from lifecycle.data.validate import validate
-    from lifecycle.project import Project
+    from dslp.data import spark
+    from dslp.data.catalogue import Dataset
+    from dslp.data.validate import validate
+    from dslp.project import Project
 
     dataset = Dataset(Project.find(folder), "claims")
     return measured(spark._session(), lambda: validate(dataset, "spark").ok)
@@ -119,7 +119,7 @@ def plain(folder: Path, rows: int) -> dict[str, float]:
     return measured(session, run)
 
 
-CONTENDERS = {"Great Expectations": plain, "lifecycle": ours}
+CONTENDERS = {"Great Expectations": plain, "dslp": ours}
 
 
 def measured(session: Any, run: Callable[[], bool]) -> dict[str, float]:

@@ -173,7 +173,7 @@ def first_commit(project: Project, earlier: Dict[str, Outcome]) -> Outcome:
 
 def labels(project: Project, earlier: Dict[str, Outcome]) -> Outcome:
     """Let the project's own tool register its labels on GitHub."""
-    later = "uv run lifecycle labels register"
+    later = "uv run dslp labels register"
     if "github.com" not in run("git", "remote", "-v").stdout:
         words = "there is no remote on GitHub yet; the first push registers them. Make one by"
         return Outcome("skipped", words, "gh repo create --source=. --private --push")
@@ -181,11 +181,11 @@ def labels(project: Project, earlier: Dict[str, Outcome]) -> Outcome:
     if not token and run("gh", "auth", "token").returncode:
         words = "there is no token here (gh auth login), but the first push registers them too"
         return Outcome("skipped", words, later)
-    made = run("uv", "run", "--no-sync", "lifecycle", "labels", "register")
+    made = run("uv", "run", "--no-sync", "dslp", "labels", "register")
     if made.returncode:
         return Outcome("could not", last_words(made.stderr), later)
     words = made.stdout.strip().split("\n")[-1]
-    return Outcome("done", f"{words}. To let GitHub require the policy", "uv run lifecycle protect")
+    return Outcome("done", f"{words}. To let GitHub require the policy", "uv run dslp protect")
 
 
 # Each with the file that it is about, once there are a repository and an environment.
@@ -297,9 +297,9 @@ def following(project: Project) -> List[str]:
         commands += ["data build", "data validate"]
     if any(package.glob("models/*/params.yml")):
         commands.append("experiment run")
-        if (ROOT / "tools" / "lifecycle" / "src" / "lifecycle" / "models").is_dir():
+        if (ROOT / "tools" / "dslp" / "src" / "dslp" / "models").is_dir():
             commands += ["model train", "model register", "model promote"]
-    return [*("uv run lifecycle " + command for command in commands), "uv run pytest"]
+    return [*("uv run dslp " + command for command in commands), "uv run pytest"]
 
 
 def set_up(project: Project) -> int:
@@ -342,10 +342,10 @@ def main() -> int:
         return 0 if sys.argv[1] in ("-h", "--help") else 2
     try:
         content = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
-        ours = content["tool"]["lifecycle"]
+        ours = content["tool"]["dslp"]
         project = Project(content["project"]["name"], ours["package"], ours["branch"])
         if project.branch not in ("main", "development"):
-            raise ValueError("[tool.lifecycle] branch must be main or development")
+            raise ValueError("[tool.dslp] branch must be main or development")
     except (OSError, KeyError, TypeError, ValueError) as error:
         why = f"it has no {error}" if isinstance(error, KeyError) else error
         words = f"Cannot run: {ROOT / 'pyproject.toml'} is not that of a generated project ({why})."

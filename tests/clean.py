@@ -18,15 +18,15 @@ from tests import form_lint
 LEFTOVER = re.compile(r"\{\{-?\s|\{%|\{#|\{\{-?_?(project|package|copier)_")
 EXPRESSION = re.compile(r"\$\{\{.*?\}\}")  # GitHub's own, in workflows
 
-FRAMEWORKS = {"great_expectations", "lifecycle", "mlflow"}
+FRAMEWORKS = {"great_expectations", "dslp", "mlflow"}
 
 # What every component brings, as a project's paths; a component that is left out leaves none of it.
 BROUGHT_BY = {
     "process": [
         *(".pre-commit-config.yaml", ".github/ISSUE_TEMPLATE", ".github/labels.yml"),
         *(".github/pull_request_template.md", "docs/process.md"),
-        *(".github/workflows/lifecycle.yml", ".github/workflows/issues.yml"),
-        *(".github/workflows/setup.yml", "tools/lifecycle/src/lifecycle/github"),
+        *(".github/workflows/policy.yml", ".github/workflows/issues.yml"),
+        *(".github/workflows/setup.yml", "tools/dslp/src/dslp/github"),
     ],
     "data": [
         *(
@@ -37,12 +37,12 @@ BROUGHT_BY = {
             "src/*/datasets",
             "tests/data",
         ),
-        *("tools/lifecycle/src/lifecycle/data", "tools/lifecycle/src/lifecycle/scaffold"),
+        *("tools/dslp/src/dslp/data", "tools/dslp/src/dslp/scaffold"),
     ],
-    "experiments": ["tools/lifecycle/src/lifecycle/experiments", "src/*/models", "docs/models"],
+    "experiments": ["tools/dslp/src/dslp/experiments", "src/*/models", "docs/models"],
     "models": [
         *(".github/workflows/monitor.yml", ".github/workflows/release.yml"),
-        "tools/lifecycle/src/lifecycle/models",
+        "tools/dslp/src/dslp/models",
     ],
     "site": ["mkdocs.yml"],
 }

@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
-from lifecycle.cli import main
+from dslp.cli import main
 
 from tests.github.standin.model import Issue, Repository, Status
 from tests.github.standin.server import Standin
 
-PYPROJECT = '[tool.lifecycle]\npackage = "demo"\nbranch = "{branch}"\n'
+PYPROJECT = '[tool.dslp]\npackage = "demo"\nbranch = "{branch}"\n'
 WORKFLOW = {"contents": "read", "issues": "read", "pull_requests": "read", "statuses": "write"}
 DATASET = {
     f"src/demo/datasets/claims/{name}": "x\n"
@@ -70,7 +70,7 @@ class Scene:
         try:
             with (
                 mock.patch.dict(os.environ, values, clear=True),
-                mock.patch("sys.argv", ["lifecycle", *arguments]),
+                mock.patch("sys.argv", ["dslp", *arguments]),
                 redirect_stdout(out),
                 redirect_stderr(err),
             ):

@@ -17,7 +17,7 @@ from tests.github.standin.server import Standin
 from tests.github.steps import StepRun
 from tests.github.test_workflows import ACTIONS, WORKFLOWS
 from tests.github.workflows import Outcome, Runner
-from tests.lifecycle.toy import FILES, Toy
+from tests.library.toy import FILES, Toy
 
 pytestmark = pytest.mark.slow  # each starts processes, and Node
 
@@ -25,9 +25,9 @@ PIPELINE = "src/toy/datasets/visits/pipeline.py"
 UV = f"""\
 #!/bin/sh
 test "$1" = run || exit 0
-while [ "$1" != lifecycle ]; do shift; done
+while [ "$1" != dslp ]; do shift; done
 shift
-exec "{sys.executable}" -m lifecycle "$@"
+exec "{sys.executable}" -m dslp "$@"
 """
 
 
@@ -124,7 +124,7 @@ def test_a_merge_registers_the_version_at_the_server_that_the_settings_name(
         assert experiment is not None
         (run,) = client.search_runs([experiment.experiment_id])
     assert run.info.status == "FINISHED"
-    assert run.data.tags["lifecycle.commit"] == toy.git("rev-parse", "HEAD")
+    assert run.data.tags["dslp.commit"] == toy.git("rev-parse", "HEAD")
 
 
 def test_a_merge_never_waits_where_github_would_drop_it(evaluator: Evaluator) -> None:

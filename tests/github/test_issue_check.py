@@ -106,9 +106,9 @@ def test_two_issues_for_one_version_of_a_dataset_are_told(scene: Scene) -> None:
 
 def test_somebody_elses_comment_with_the_mark_is_left_alone(scene: Scene) -> None:
     scene.issue("Data")
-    scene.repository.add_comment(1, "<!-- lifecycle: links --> mine", "eve")
+    scene.repository.add_comment(1, "<!-- dslp: links --> mine", "eve")
     scene.run("issue-check", "1")
-    assert comments(scene, 1)[0] == "<!-- lifecycle: links --> mine"
+    assert comments(scene, 1)[0] == "<!-- dslp: links --> mine"
     assert len(comments(scene, 1)) == 2
 
 

@@ -16,8 +16,8 @@ from tests.github.test_data_workflow import kept, toy
 from tests.github.test_release_workflow import server
 from tests.github.test_workflows import WORKFLOWS
 from tests.github.workflows import Runner
-from tests.lifecycle.test_monitor import log
-from tests.lifecycle.toy import Toy
+from tests.library.models.test_monitor import log
+from tests.library.toy import Toy
 
 __all__ = ["kept", "server", "toy"]
 
@@ -139,7 +139,7 @@ def test_without_a_newer_version_there_is_nothing_to_pull(scene: Scene) -> None:
 
 
 def test_somebody_elses_issue_with_the_mark_is_not_taken_for_it(scene: Scene) -> None:
-    scene.repository.add_issue("x", "<!-- lifecycle: retrain frequency -->", ["Model"], user="eve")
+    scene.repository.add_issue("x", "<!-- dslp: retrain frequency -->", ["Model"], user="eve")
     proposed(scene)
     assert len(opened(scene)[0]) == 2
 
@@ -220,7 +220,7 @@ def test_what_moved_reaches_the_job_that_may_write(
         "actions/download-artifact": download,
         "actions/create-github-app-token": app,
     }
-    runner.variables |= {"LIFECYCLE_APP_ID": "12", **recorded}
+    runner.variables |= {"DSLP_APP_ID": "12", **recorded}
     payload = payloads.workflow_dispatch(claims, "main")
     outcome = runner.run(WORKFLOWS / "monitor.yml", "workflow_dispatch", payload)
     assert outcome.conclusions == {"Look": "success", "Propose": "success"}, outcome

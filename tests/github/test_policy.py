@@ -99,7 +99,7 @@ def test_table_of_branches_and_flaws(
     state, words = EXPECTED[branch, flaw]
     assert (status.state, said.code) == (state, 0), said
     assert words in said.out
-    assert status.context == "lifecycle/policy"
+    assert status.context == "dslp/policy"
     assert [request.method for request in github.writes] == ["POST"]
 
 
@@ -316,7 +316,7 @@ def test_hostile_text_changes_nothing_but_itself(scene: Scene, text: str) -> Non
     assert scene.status(pull).state == "failure"
     assert not (scene.folder / "hacked").exists()
     commands = [line for line in said.out.splitlines() if line.startswith("::")]
-    assert all(line.startswith("::error title=lifecycle D9::") for line in commands)
+    assert all(line.startswith("::error title=dslp D9::") for line in commands)
     summary = (scene.folder / "summary.md").read_text(encoding="utf-8")
     for part in ("<script>", "![x]", "\u202e", "$(touch"):
         assert part not in summary + said.out

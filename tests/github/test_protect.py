@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 
 import pytest
-from lifecycle.github.protect import BRANCHES
+from dslp.github.protect import BRANCHES
 
 from tests.github.scene import Scene, make
 from tests.github.standin.rulesets import glob
@@ -24,7 +24,7 @@ def test_the_status_is_required_and_squashing_is_off(scene: Scene) -> None:
     merges = next(r for r in scene.repository.rulesets if "merges" in r["name"])
     kinds = {rule["type"]: rule.get("parameters", {}) for rule in merges["rules"]}
     checks = kinds["required_status_checks"]["required_status_checks"]
-    assert [check["context"] for check in checks] == ["lifecycle/policy"]
+    assert [check["context"] for check in checks] == ["dslp/policy"]
     assert kinds["pull_request"]["allowed_merge_methods"] == ["merge"]
     assert scene.repository.settings["allow_squash_merge"] is False
 

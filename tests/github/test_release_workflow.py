@@ -18,7 +18,7 @@ from tests.github.steps import StepRun
 from tests.github.test_data_workflow import kept, toy
 from tests.github.test_workflows import WORKFLOWS
 from tests.github.workflows import Outcome, Runner
-from tests.lifecycle.toy import Toy
+from tests.library.toy import Toy
 
 __all__ = ["kept", "toy"]
 
@@ -92,9 +92,9 @@ def test_a_merge_makes_a_challenger_and_the_label_the_champion(
     tracking = MlflowClient(server)
     (training,) = tracking.search_runs(
         [one.experiment_id for one in tracking.search_experiments()],
-        "tags.`lifecycle.kind` = 'training'",
+        "tags.`dslp.kind` = 'training'",
     )
-    assert training.data.tags["lifecycle.issue"] == "3"
+    assert training.data.tags["dslp.issue"] == "3"
     assert outcome.jobs["challenger"].rights == {"contents": "read", "metadata": "read"}
     before = len(claims.issues[3].comments)
     outcome = labelled(runner, claims, claims.issues[3], "Deploy")
@@ -204,15 +204,15 @@ def test_figures_are_told_once_and_from_nothing_else(
 ) -> None:
     folder = tmp_path / "records"
     folder.mkdir()
-    (folder / "frequency.md").write_text("<!-- lifecycle: release frequency 1 -->\nfirst\n")
-    claims.add_comment(3, "<!-- lifecycle: release frequency 1 -->\nnot ours", "eve")
+    (folder / "frequency.md").write_text("<!-- dslp: release frequency 1 -->\nfirst\n")
+    claims.add_comment(3, "<!-- dslp: release frequency 1 -->\nnot ours", "eve")
     env = {
         "GITHUB_API_URL": runner.github.url,
         "GITHUB_REPOSITORY": "ada/claims",
         "GITHUB_TOKEN": runner.github.add_workflow_token(claims, {"issues": "write"}),
     }
     for text in ("first", "second"):
-        (folder / "frequency.md").write_text(f"<!-- lifecycle: release frequency 1 -->\n{text}\n")
+        (folder / "frequency.md").write_text(f"<!-- dslp: release frequency 1 -->\n{text}\n")
         toy.done("tell", str(folder), "3", cwd=None, **env)
     assert [one.body.splitlines()[-1] for one in claims.issues[3].comments] == [
         "not ours",

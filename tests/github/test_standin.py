@@ -222,7 +222,7 @@ def test_statuses_are_kept_for_each_commit_newest_first(ada: Client, claims: Rep
     commit = ada.get_commit(ada.get_pull(1).head.sha)
     assert commit.get_combined_status().state == "pending"
     for state in ("failure", "pending", "success"):
-        commit.create_status(state, description=state, context="lifecycle/policy")
+        commit.create_status(state, description=state, context="dslp/policy")
     assert [one.state for one in commit.get_statuses()] == ["success", "pending", "failure"]
     assert commit.get_combined_status().state == "success"
     commit.create_status("error", context="other")
@@ -293,7 +293,7 @@ def test_rulesets_guard_branches_and_merging(
     names = {"include": ["~ALL"], "exclude": ["refs/heads/data/**/*", "refs/heads/dependabot/**"]}
     first: dict[str, Any] = {"name": "names", **LIVE, "conditions": {"ref_name": names}}
     first["rules"] = [{"type": "creation"}]
-    checks = {"required_status_checks": [{"context": "lifecycle/policy"}]}
+    checks = {"required_status_checks": [{"context": "dslp/policy"}]}
     rule = {
         "type": "required_status_checks",
         "parameters": checks | {"strict_required_status_checks_policy": False},
@@ -316,8 +316,8 @@ def test_rulesets_guard_branches_and_merging(
         refusal = refused(partial(ada.create_git_ref, f"refs/heads/{name}", sha))
         assert "creations being restricted" in refusal[1]
     claims.add_pull("data/1-visits", files={"a.txt": "a"})
-    assert "lifecycle/policy" in refused(lambda: ada.get_pull(1).merge())[1]
-    ada.get_commit(ada.get_pull(1).head.sha).create_status("success", context="lifecycle/policy")
+    assert "dslp/policy" in refused(lambda: ada.get_pull(1).merge())[1]
+    ada.get_commit(ada.get_pull(1).head.sha).create_status("success", context="dslp/policy")
     assert ada.get_pull(1).merge().merged
 
 

@@ -16,9 +16,9 @@ pytestmark = pytest.mark.slow  # each starts processes, and Node
 WORKFLOWS = Path(__file__).parents[2] / "template" / ".github" / "workflows"
 UV = f"""\
 #!/bin/sh
-while [ "$1" != lifecycle ]; do shift; done
+while [ "$1" != dslp ]; do shift; done
 shift
-exec "{sys.executable}" -m lifecycle "$@"
+exec "{sys.executable}" -m dslp "$@"
 """
 ACTIONS = (
     "actions/checkout@3d3c42e5aac5ba805825da76410c181273ba90b1",
@@ -57,7 +57,7 @@ def workspace(runner: Runner, tmp_path: Path) -> Runner:
 
 def judged(workspace: Runner, claims: Repository, pull: Issue, action: str = "opened") -> Outcome:
     payload = payloads.pull_request(claims, pull, action)
-    return workspace.run(WORKFLOWS / "lifecycle.yml", "pull_request", payload)
+    return workspace.run(WORKFLOWS / "policy.yml", "pull_request", payload)
 
 
 BRANCHES = {
@@ -88,7 +88,7 @@ def test_a_pull_request_gets_one_status_or_a_job_that_says_it(
         return
     assert conclusion == "success", outcome.jobs["policy"].log
     (status,) = claims.statuses[claims.head_sha(pull)]
-    assert (status.context, status.state) == ("lifecycle/policy", state)
+    assert (status.context, status.state) == ("dslp/policy", state)
     notes = outcome.jobs["policy"].annotations
     assert bool(notes) == (state != "success")
 
@@ -101,14 +101,14 @@ def test_whatever_changes_a_verdict_starts_the_check(
 
 
 def test_no_gate_is_behind_a_condition_that_could_skip_it() -> None:
-    text = (WORKFLOWS / "lifecycle.yml").read_text(encoding="utf-8")
+    text = (WORKFLOWS / "policy.yml").read_text(encoding="utf-8")
     assert "if:" not in text
 
 
 def test_a_merge_queues_commit_gets_the_status(workspace: Runner, claims: Repository) -> None:
     sha = claims.commit("gh-readonly-queue/main/pr-1", {}).sha
     payload = payloads.merge_group(claims, "main", sha)
-    outcome = workspace.run(WORKFLOWS / "lifecycle.yml", "merge_group", payload)
+    outcome = workspace.run(WORKFLOWS / "policy.yml", "merge_group", payload)
     assert set(outcome.conclusions.values()) == {"success"}, outcome.jobs["policy"].log
     assert claims.statuses[sha][0].state == "success"
 
@@ -116,7 +116,7 @@ def test_a_merge_queues_commit_gets_the_status(workspace: Runner, claims: Reposi
 def test_a_maintainer_publishes_by_hand(workspace: Runner, claims: Repository) -> None:
     pull = claims.add_pull("6-docs")
     payload = payloads.workflow_dispatch(claims, "main", pull_request=str(pull.number))
-    outcome = workspace.run(WORKFLOWS / "lifecycle.yml", "workflow_dispatch", payload)
+    outcome = workspace.run(WORKFLOWS / "policy.yml", "workflow_dispatch", payload)
     assert set(outcome.conclusions.values()) == {"success"}, outcome.jobs["policy"].log
     assert claims.statuses[claims.head_sha(pull)][0].state == "success"
 

@@ -19,14 +19,14 @@ INPUTS = ["coinsurance", "individual_deductible", "incentive_payment", "expendit
 def walk(project: Project) -> dict[str, Any]:
     """What every step said, and what MLflow knew after it."""
     said: dict[str, Any] = {
-        "build": project.lifecycle("data", "build", "claims"),
-        "validate": project.lifecycle("data", "validate"),
-        "experiment": project.lifecycle("experiment", "run", "--issue", "7"),
-        "train": project.lifecycle("model", "train"),
-        "register": project.lifecycle("model", "register"),
+        "build": project.dslp("data", "build", "claims"),
+        "validate": project.dslp("data", "validate"),
+        "experiment": project.dslp("experiment", "run", "--issue", "7"),
+        "train": project.dslp("model", "train"),
+        "register": project.dslp("model", "register"),
     }
     said["registered"] = recorded(project)
-    said["promote"] = project.lifecycle("model", "promote", "--why", "better than guessing")
+    said["promote"] = project.dslp("model", "promote", "--why", "better than guessing")
     said["promoted"] = recorded(project)
     return said
 
@@ -58,21 +58,19 @@ def test_data_and_runs_stay_out_of_git(walk: dict[str, Any], project: Project) -
 
 @pytest.mark.rule("E1", "V1")
 def test_a_run_carries_what_it_was_made_from(walk: dict[str, Any], project: Project) -> None:
-    runs = [
-        run for run in walk["promoted"]["runs"] if run["tags"]["lifecycle.kind"] == "experiment"
-    ]
-    assert {run["tags"]["lifecycle.candidate"] for run in runs} == {"baseline", "boosted"}
+    runs = [run for run in walk["promoted"]["runs"] if run["tags"]["dslp.kind"] == "experiment"]
+    assert {run["tags"]["dslp.candidate"] for run in runs} == {"baseline", "boosted"}
     for run in runs:
         tags = run["tags"]
         assert run["status"] == "FINISHED"
-        assert tags["lifecycle.issue"] == "7"
-        assert tags["lifecycle.branch"] == "main"
-        assert tags["lifecycle.commit"] == project.succeed("git", "rev-parse", "HEAD").strip()
-        assert tags["lifecycle.clean"] == "true"
-        assert tags["lifecycle.dataset"] == "claims"
-        assert tags["lifecycle.dataset_version"] == "1.0.0"
-        assert re.fullmatch("[0-9a-f]{64}", tags["lifecycle.dataset_digest"])
-        assert re.fullmatch("[0-9a-f]{64}", tags["lifecycle.environment"])
+        assert tags["dslp.issue"] == "7"
+        assert tags["dslp.branch"] == "main"
+        assert tags["dslp.commit"] == project.succeed("git", "rev-parse", "HEAD").strip()
+        assert tags["dslp.clean"] == "true"
+        assert tags["dslp.dataset"] == "claims"
+        assert tags["dslp.dataset_version"] == "1.0.0"
+        assert re.fullmatch("[0-9a-f]{64}", tags["dslp.dataset_digest"])
+        assert re.fullmatch("[0-9a-f]{64}", tags["dslp.environment"])
         assert run["datasets"] == ["claims"]
         assert run["metrics"]["poisson_deviance"] > 0
         assert run["params"]["split.policy"] == "group"
@@ -85,12 +83,12 @@ def test_a_registered_model_knows_where_it_comes_from(walk: dict[str, Any]) -> N
     assert version["aliases"] == ["challenger"]
     assert version["inputs"][: len(INPUTS)] == INPUTS
     assert version["outputs"] == ["visits"]
-    assert version["tags"]["lifecycle.dataset"] == "claims"
-    assert version["tags"]["lifecycle.dataset_version"] == "1.0.0"
-    assert version["tags"]["lifecycle.ask"] == "1"
+    assert version["tags"]["dslp.dataset"] == "claims"
+    assert version["tags"]["dslp.dataset_version"] == "1.0.0"
+    assert version["tags"]["dslp.ask"] == "1"
     assert float(version["tags"]["holdout_poisson_deviance"]) > 0
     (run,) = [run for run in walk["registered"]["runs"] if run["id"] == version["run"]]
-    assert run["tags"]["lifecycle.kind"] == "training"
+    assert run["tags"]["dslp.kind"] == "training"
     assert run["metrics"]["holdout_poisson_deviance"] == pytest.approx(
         float(version["tags"]["holdout_poisson_deviance"]), rel=1e-4
     )
@@ -100,14 +98,14 @@ def test_a_registered_model_knows_where_it_comes_from(walk: dict[str, Any]) -> N
 def test_the_champion_is_the_challenger_that_passed(walk: dict[str, Any]) -> None:
     (version,) = walk["promoted"]["models"]["claim_frequency"].values()
     assert version["aliases"] == ["champion"]
-    trail = [v for name, v in version["tags"].items() if name.startswith("lifecycle.audit.")]
+    trail = [v for name, v in version["tags"].items() if name.startswith("dslp.audit.")]
     whys = {entry["action"]: entry.get("why") for entry in map(json.loads, trail)}
     assert whys["promote"] == "better than guessing"
 
 
 def test_there_is_no_second_promotion(walk: dict[str, Any], project: Project) -> None:
     assert walk
-    done = project.run("uv", "run", "lifecycle", "model", "promote")
+    done = project.run("uv", "run", "dslp", "model", "promote")
     assert done.code == 2, done.text
     assert "no challenger" in done.text
 
@@ -115,9 +113,9 @@ def test_there_is_no_second_promotion(walk: dict[str, Any], project: Project) ->
 @pytest.mark.rule("D7")
 def test_data_is_built_where_one_says(project: Project, tmp_path: Path) -> None:
     """Test, dev and prod differ by a parameter or a variable, never by an edit."""
-    project.lifecycle("data", "build", "--data", str(tmp_path / "test"))
-    project.lifecycle("data", "validate", "--data", str(tmp_path / "test"))
-    project.lifecycle("data", "build", LIFECYCLE_DATA_DIR=str(tmp_path / "dev"))
+    project.dslp("data", "build", "--data", str(tmp_path / "test"))
+    project.dslp("data", "validate", "--data", str(tmp_path / "test"))
+    project.dslp("data", "build", DSLP_DATA_DIR=str(tmp_path / "dev"))
     for place in ("test", "dev"):
         assert (tmp_path / place / "processed" / "claims.parquet").is_file()
 
@@ -130,10 +128,10 @@ def test_the_suite_is_a_test(project: Project, tmp_path: Path) -> None:
         "import pandas as pd, sys; path = sys.argv[1]; frame = pd.read_parquet(path); "
         "frame.loc[3, 'visits'] = -5; frame.to_parquet(path)"
     )
-    project.lifecycle("data", "build", "--data", str(tmp_path))
+    project.dslp("data", "build", "--data", str(tmp_path))
     broken = str(tmp_path / "processed" / "claims.parquet")
     project.succeed("uv", "run", "python", "-c", script, broken)
-    done = project.run("uv", "run", "pytest", "tests/data", LIFECYCLE_DATA_DIR=str(tmp_path))
+    done = project.run("uv", "run", "pytest", "tests/data", DSLP_DATA_DIR=str(tmp_path))
     assert done.code == 1, done.text
     assert "visits" in done.text
     assert "-5" in done.text
@@ -165,7 +163,7 @@ def test_a_mistake_in_the_parameters_is_explained(
     assert right in text
     try:
         params.write_text(text.replace(right, wrong, 1), encoding="utf-8")
-        done = project.run("uv", "run", "lifecycle", "model", "train")
+        done = project.run("uv", "run", "dslp", "model", "train")
     finally:
         params.write_text(text, encoding="utf-8")
     assert done.code == 2, done.text

@@ -40,8 +40,8 @@ def test_a_run_comes_out_again_in_its_own_environment(project: Project, tmp_path
     text = text.replace("import numpy", "import scale\nimport numpy")
     evaluate.write_text(text.replace("visits.mean())", "visits.mean()) * scale.FACTOR"))
     commit(clone, "The bias is scaled")
-    clone.lifecycle("data", "build", "claims")
-    said = clone.lifecycle("experiment", "run", "--candidate", "baseline", "--issue", "7")
+    clone.dslp("data", "build", "claims")
+    said = clone.dslp("experiment", "run", "--candidate", "baseline", "--issue", "7")
     assert "baseline" in said
     run = newest(clone)
 
@@ -49,7 +49,7 @@ def test_a_run_comes_out_again_in_its_own_environment(project: Project, tmp_path
     (vendor / "scale-1.0-py3-none-any.whl").unlink()
     commit(clone, "A new scale")
     assert "2.0" in clone.succeed("uv", "run", "python", "-c", "import scale; print(scale.FACTOR)")
-    said = clone.lifecycle("experiment", "reproduce", run)
+    said = clone.dslp("experiment", "reproduce", run)
     assert re.search(rf"equal: \d+ metrics of run {run} came out again", said), said
     assert "environment is not that of the run" not in said
 

@@ -35,7 +35,7 @@ def test_it_can_be_locked(
     assert bool(plugin) == (answers["tracking"] == "azureml")
     older = tuple(map(int, mlflow.split("."))) < (3, 16)
     assert older == bool(plugin), "azureml-mlflow wants an older mlflow"
-    assert names - reserved("distributions") - {"claims-pricing", "lifecycle"} == set()
+    assert names - reserved("distributions") - {"claims-pricing", "dslp"} == set()
 
 
 @pytest.mark.rule("G3")
@@ -58,16 +58,16 @@ def test_azureml_takes_runs_and_a_champion_from_its_own_package(
             "IDENTITY_HEADER": "a-secret",
         }
 
-        def lifecycle(command: str) -> str:
-            done = run(project, ("uv", "run", "lifecycle", *command.split()), machine | variables)
+        def dslp(command: str) -> str:
+            done = run(project, ("uv", "run", "dslp", *command.split()), machine | variables)
             assert done.code == 0, done.text
             return done.text
 
-        assert "answers in" in lifecycle("doctor")
+        assert "answers in" in dslp("doctor")
         for command in ("data build", "model train --candidate boosted", "model register"):
-            lifecycle(command)
-        assert "1.0.0 (version 1) is the champion" in lifecycle("model promote")
-        assert "champion" in lifecycle("model history")
+            dslp(command)
+        assert "1.0.0 (version 1) is the champion" in dslp("model promote")
+        assert "champion" in dslp("model history")
     paths = {path.removeprefix(f"{AzureML.SCOPE}/api/2.0/mlflow/") for path, _ in azure.seen}
     assert {"runs/create", "runs/log-inputs", "model-versions/create"} <= paths
     assert "registered-models/alias" in paths, "a refused alias was not met"

@@ -28,7 +28,7 @@ def test_work_comes_together_on_the_branch_that_was_asked_for(
     branch = answers.get("collaboration_branch", "main")
     assert project.succeed("git", "branch", "--show-current").strip() == branch
     settings = tomllib.loads((project.path / "pyproject.toml").read_text(encoding="utf-8"))
-    assert settings["tool"]["lifecycle"]["branch"] == branch
+    assert settings["tool"]["dslp"]["branch"] == branch
     assert branch in workflow(project)[True]["push"]["branches"]  # YAML reads `on` as true
 
 
@@ -66,7 +66,7 @@ def test_its_environment_is_rebuilt_from_the_lock(project: Project) -> None:
 def test_no_name_of_what_is_locked_can_be_the_project_s(project: Project) -> None:
     lock = tomllib.loads((project.path / "uv.lock").read_text(encoding="utf-8"))
     names = {package["name"] for package in lock["package"]}
-    assert names - reserved("distributions") - {project.path.name, "lifecycle"} == set()
+    assert names - reserved("distributions") - {project.path.name, "dslp"} == set()
 
 
 @pytest.mark.only("defaults", "no-example")
@@ -81,7 +81,7 @@ def test_a_pipeline_that_broke_fails_the_tests(project: Project, data: str) -> N
     (pipeline,) = project.path.glob("src/*/datasets/claims/pipeline.py")
     whole = pipeline.read_text(encoding="utf-8")
     if data == "built before":
-        project.lifecycle("data", "build")
+        project.dslp("data", "build")
     broken = whole.replace('raw["mdvis"].astype("int64")', '-raw["mdvis"].astype("int64")')
     pipeline.write_text(broken, encoding="utf-8")
     try:

@@ -40,9 +40,9 @@ class Project:
         """Run a command in the project's folder, offline."""
         return run(self.path, command, self.environment | OFFLINE | variables)
 
-    def lifecycle(self, *arguments: str, **variables: str) -> str:
+    def dslp(self, *arguments: str, **variables: str) -> str:
         """What a command of the tool says; it must end well."""
-        return self.succeed("uv", "run", "lifecycle", *arguments, **variables)
+        return self.succeed("uv", "run", "dslp", *arguments, **variables)
 
     def succeed(self, *command: str, **variables: str) -> str:
         """What a command says; it must end well."""

@@ -12,13 +12,13 @@ import pytest
 
 from tests.template_copy import ROOT, Template
 
-TOOL = Path("tools/lifecycle/src")
-NAMED = re.compile(r"(?:`|\buv run (?:--group \w+ )?)lifecycle((?: [a-z][a-z0-9_|-]*)+)")
+TOOL = Path("tools/dslp/src")
+NAMED = re.compile(r"(?:`|\buv run (?:--group \w+ )?)dslp((?: [a-z][a-z0-9_|-]*)+)")
 
 # Asks the tool for the help of each command, and prints those that it does not know.
 ASK_FOR_HELP = """
 import sys
-from lifecycle.cli import app
+from dslp.cli import app
 from typer.testing import CliRunner
 
 for command in sys.argv[1:]:
@@ -82,7 +82,7 @@ def test_a_command_that_a_project_lacks_is_seen(files: Template, tmp_path: Path)
     """The control: were it not, the tests above would mean nothing."""
     project = files.copy(tmp_path / "claims", {"components": ["process"]})
     page = tmp_path / "page.md"
-    page.write_text("`uv run lifecycle data build NAME`, `lifecycle labels register|list`", "utf-8")
+    page.write_text("`uv run dslp data build NAME`, `dslp labels register|list`", "utf-8")
     named = commands([page])
     assert named == {"data build", "labels register", "labels list"}
     assert unknown(named, project / TOOL) == ["data build", "labels list"]

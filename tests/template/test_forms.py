@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 import yaml
-from lifecycle.github.forms import LINKS, links
-from lifecycle.github.model import TYPES
+from dslp.github.forms import LINKS, links
+from dslp.github.model import TYPES
 
 from tests import clean, form_lint
 from tests.template_copy import Template

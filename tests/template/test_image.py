@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from lifecycle.models import commands
+from dslp.models import commands
 from typer.main import get_command
 
 from tests.template_copy import Template
@@ -51,7 +51,7 @@ def test_the_server_in_the_image_is_nobody_and_starts(files: Template, tmp_path:
     assert {words[1] for words in found if words[0] == "FROM"} == {"python:3.12-slim"}
     assert [words[1] for words in found if words[0] == "USER"] == ["10001"]
     (start,) = [json.loads(" ".join(words[1:])) for words in found if words[0] == "ENTRYPOINT"]
-    assert start[:3] == ["lifecycle", "model", "serve"]
+    assert start[:3] == ["dslp", "model", "serve"]
     options = get_command(commands.app).commands["serve"].params  # type: ignore[attr-defined]
     known = {name for option in options for name in option.opts}
     assert {word for word in start if word.startswith("--")} <= known

@@ -34,7 +34,7 @@ version = "0.1.0"
 requires-python = ">=3.11"
 dependencies = []
 
-[tool.lifecycle]
+[tool.dslp]
 package = "small_project"
 branch = "{branch}"
 """
@@ -355,13 +355,13 @@ def test_next_commands_are_those_of_the_project(place: Place) -> None:
     place.write("src/small_project/datasets/claims/suite.yml", "")
     place.write("src/small_project/models/claim_frequency/params.yml", "")
     experiments = [
-        "uv run lifecycle data build",
-        "uv run lifecycle data validate",
-        "uv run lifecycle experiment run",
+        "uv run dslp data build",
+        "uv run dslp data validate",
+        "uv run dslp experiment run",
     ]
-    models = [f"uv run lifecycle model {word}" for word in ("train", "register", "promote")]
+    models = [f"uv run dslp model {word}" for word in ("train", "register", "promote")]
     assert following(place.set_up()) == [*experiments, "uv run pytest"]
-    place.write("tools/lifecycle/src/lifecycle/models/__init__.py", "")
+    place.write("tools/dslp/src/dslp/models/__init__.py", "")
     assert following(place.set_up()) == [*experiments, *models, "uv run pytest"]
 
 
@@ -576,7 +576,7 @@ def test_folder_that_the_outer_repository_ignores_is_a_project_of_its_own(
         ("<<<<<<< before updating\n", "line 1"),
         ('[project]\nname = "another"\n', "it has no 'tool'"),
         (PYPROJECT.format(branch="trunk"), "branch must be main or development"),
-        ("[project]\nname = 'p'\n[tool]\nlifecycle = 3\n", "is not that of a generated project"),
+        ("[project]\nname = 'p'\n[tool]\ndslp = 3\n", "is not that of a generated project"),
     ],
     ids=["missing", "in conflict", "of another project", "another branch", "nonsense"],
 )
@@ -686,7 +686,7 @@ def test_without_a_token_the_first_push_registers_the_labels(labelled: Place) ->
     run = labelled.set_up()
     assert run.code == 0
     assert "no token" in run.reason("labels")
-    assert "later: uv run lifecycle labels register" in run.reason("labels")
+    assert "later: uv run dslp labels register" in run.reason("labels")
 
 
 def test_what_github_refuses_is_quoted_with_the_command_for_later(labelled: Place) -> None:
@@ -698,7 +698,7 @@ def test_what_github_refuses_is_quoted_with_the_command_for_later(labelled: Plac
     run = labelled.set_up()
     assert run.code == 1
     assert "the token has no right" in run.reason("labels")
-    assert "later: uv run lifecycle labels register" in run.reason("labels")
+    assert "later: uv run dslp labels register" in run.reason("labels")
 
 
 # Ctrl-C

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 import yaml
-from lifecycle.github.branches import parse
-from lifecycle.github.policy import __file__ as policy_source
+from dslp.github.branches import parse
+from dslp.github.policy import __file__ as policy_source
 
 from tests.template_copy import Answers, Template
 
@@ -133,6 +133,6 @@ def test_every_example_of_a_branch_is_a_good_name(
 
 def test_without_the_process_the_page_is_short(files: Template, tmp_path: Path) -> None:
     text = page(files, tmp_path, "CONTRIBUTING.md", components=["data", "site"])
-    for absent in ("an issue", "mermaid", "docs/process.md", "lifecycle start", "pre-commit"):
+    for absent in ("an issue", "mermaid", "docs/process.md", "dslp start", "pre-commit"):
         assert absent not in text, absent
     assert len(text.splitlines()) < 70

@@ -52,7 +52,7 @@ REFUSED: dict[str, list[tuple[object, str]]] = {
         ("scikit_learn", TAKEN),
         ("great.expectations", TAKEN),
         ("opentelemetry-semantic-conventions", TAKEN),
-        ("lifecycle", TAKEN),
+        ("dslp", TAKEN),
     ],
     "package_name": [
         ("", EMPTY),
@@ -81,7 +81,7 @@ REFUSED: dict[str, list[tuple[object, str]]] = {
         *(
             (name, "used here")
             for name in (
-                *("lifecycle", "tests", "test", "src", "tools"),
+                *("dslp", "tests", "test", "src", "tools"),
                 *("hooks", "docs", "notebooks", "data"),
             )
         ),
@@ -278,12 +278,12 @@ EMULATOR = "gcp-storage-emulator"  # for tests alone
 def test_no_package_hides_a_dependency() -> None:
     """What is installed here is what a project with the default answers installs, and more."""
     installed = {name for name, of in packages_distributions().items() if of != [EMULATOR]}
-    assert sorted(filter(is_name, installed - reserved("imports") - {"lifecycle"})) == []
+    assert sorted(filter(is_name, installed - reserved("imports") - {"dslp"})) == []
 
 
 def test_no_project_is_called_as_something_it_depends_on() -> None:
     locked = re.findall(r'^name = "(.+)"$', (ROOT / "uv.lock").read_text(encoding="utf-8"), re.M)
-    ours = {"dslp-template", "lifecycle", EMULATOR}
+    ours = {"dslp-template", "dslp", EMULATOR}
     assert sorted(set(locked) - reserved("distributions") - ours) == []
 
 

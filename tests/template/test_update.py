@@ -20,8 +20,8 @@ IMPROVED = {
     "CONTRIBUTING.md": "| `uv run improved` | Improves |",
     "docs/process.md": "Improved.",
     "pyproject.toml": "# Improved.",
-    "tools/lifecycle/src/lifecycle/__init__.py": "# Improved.",
-    "tools/lifecycle/src/lifecycle/improved.py": '"""Improved."""',
+    "tools/dslp/src/dslp/__init__.py": "# Improved.",
+    "tools/dslp/src/dslp/improved.py": '"""Improved."""',
 }
 
 
@@ -36,7 +36,7 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Template:
     commands = "## Commands\n\n| command | does |\n| --- | --- |\n"
     assert commands in contributing
     rules = (files / "docs" / "process.md.jinja").read_text(encoding="utf-8")
-    tool = "tools/lifecycle/src/lifecycle"
+    tool = "tools/dslp/src/dslp"
     docstring = (files / tool / "__init__.py").read_text(encoding="utf-8")
     assert "[tool.mypy]\n" in settings
     return published.release(
@@ -165,7 +165,7 @@ def test_updating_again_changes_nothing(template: Template, project: Path) -> No
 def test_recopying_ends_what_has_drifted(template: Template, tmp_path: Path) -> None:
     project = start(template, tmp_path / "claims")
     fresh = tree(project)
-    add(project, "tools/lifecycle/src/lifecycle/__init__.py", "# Drifted.\n")
+    add(project, "tools/dslp/src/dslp/__init__.py", "# Drifted.\n")
     commit(project)
     assert tree(template.recopy(project)) == fresh
 
@@ -196,13 +196,13 @@ def test_components_come_and_go(
 def test_a_component_that_went_leaves_a_tool_that_works(template: Template, tmp_path: Path) -> None:
     """Python's caches are ignored by git, so an update leaves their folders behind."""
     project = start(template, tmp_path / "claims")
-    tool = project / "tools" / "lifecycle" / "src"
+    tool = project / "tools" / "dslp" / "src"
     for stage in ("data", "experiments", "models"):
-        (tool / "lifecycle" / stage / "__pycache__").mkdir()
-        (tool / "lifecycle" / stage / "__pycache__" / "commands.cpython-311.pyc").touch()
+        (tool / "dslp" / stage / "__pycache__").mkdir()
+        (tool / "dslp" / stage / "__pycache__" / "commands.cpython-311.pyc").touch()
     template.update(project, {"components": ["process"]})
     said = subprocess.run(
-        [sys.executable, "-m", "lifecycle", "--help"],
+        [sys.executable, "-m", "dslp", "--help"],
         cwd=project,
         env=os.environ | {"PYTHONPATH": str(tool)},
         capture_output=True,

@@ -4,11 +4,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from lifecycle.data.build import RawMissing, stand_in
-from lifecycle.data.catalogue import Dataset, datasets
-from lifecycle.data.ci import summary
-from lifecycle.errors import LifecycleError
-from lifecycle.project import Project
+from dslp.data.build import RawMissing, stand_in
+from dslp.data.catalogue import Dataset, datasets
+from dslp.data.ci import summary
+from dslp.errors import DslpError
+from dslp.project import Project
 
 
 @pytest.fixture(scope="session")
@@ -29,10 +29,10 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Dataset]:
                 if not dataset.is_built:
                     stand_in(dataset)
         except RawMissing as error:
-            where = f"where it is: uv run lifecycle data validate {name}"
+            where = f"where it is: uv run dslp data validate {name}"
             summary(f"{name}: the suite was NOT run, the data is not here; {where}")
             pytest.skip(f"{name}: {error}; its suite runs {where}")
-        except LifecycleError as error:
+        except DslpError as error:
             pytest.fail(str(error), pytrace=False)
         return dataset
 

@@ -5,9 +5,9 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from lifecycle.data.catalogue import Dataset
-from lifecycle.data.report import Finding, Report
-from lifecycle.data.validate import validate
+from dslp.data.catalogue import Dataset
+from dslp.data.report import Finding, Report
+from dslp.data.validate import validate
 
 
 @pytest.fixture(scope="module")

@@ -4,12 +4,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from lifecycle.data.build import sampled
-from lifecycle.data.catalogue import Dataset, names
-from lifecycle.data.ci import summary
-from lifecycle.data.validate import validate
-from lifecycle.errors import LifecycleError
-from lifecycle.project import Project
+from dslp.data.build import sampled
+from dslp.data.catalogue import Dataset, names
+from dslp.data.ci import summary
+from dslp.data.validate import validate
+from dslp.errors import DslpError
+from dslp.project import Project
 
 
 @pytest.mark.parametrize("name", names(Project.find(Path(__file__).parent)))
@@ -17,7 +17,7 @@ def test_suite_holds(name: str, built: Callable[[str], Dataset]) -> None:
     dataset = built(name)
     try:
         report = validate(dataset, part=not dataset.project.usual and sampled(dataset))
-    except LifecycleError as error:
+    except DslpError as error:
         pytest.fail(str(error), pytrace=False)
     if report.skipped:
         summary(f"{name}: not judged on the sample that is here: {'; '.join(report.skipped)}")

@@ -1,0 +1,15 @@
+"""The Data Science Life Cycle Process, as commands for the repository around it.
+
+What a data scientist edits is in `src/`; what the process does is here. The package moves with
+`copier update`, so nothing in it is meant to be edited by hand.
+"""
+
+from importlib import import_module
+from typing import Any
+
+
+def __getattr__(name: str) -> Any:
+    """`load`, a dataset as a data frame (`dslp.data.kept.load`), once it is asked for."""
+    if name == "load":
+        return import_module("dslp.data.kept").load
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,0 +1,5 @@
+"""`python -m dslp` does what `dslp` does."""
+
+from dslp.cli import main
+
+main()

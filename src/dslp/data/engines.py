@@ -1,0 +1,196 @@
+"""What a suite runs on: DuckDB on files, pandas, a SQL database, or Spark (G3).
+
+Each engine turns a dataset into a batch of Great Expectations, and nothing else differs.
+"""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING, Any
+
+from dslp.data import tables
+from dslp.data.catalogue import Dataset, names
+from dslp.data.source import ROWS, identifier, opened, reading, table
+from dslp.errors import DslpError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+SEED = 1
+# Great Expectations' own engines, and those of ours that are one.
+KINDS = {
+    "PandasExecutionEngine": ("pandas",),
+    "SparkDFExecutionEngine": ("spark",),
+    "SqlAlchemyExecutionEngine": ("embedded", "sql"),
+}
+
+
+@contextmanager
+def batch(dataset: Dataset, engine: str, sample: int | None = None) -> Iterator[Any]:
+    """The dataset, or `sample` of its rows, as a batch that `engine` can validate.
+
+    A sample is drawn with a fixed seed: the same rows each time.
+
+    Raises:
+        DslpError: the engine is not installed, or the data cannot be reached.
+    """
+    import great_expectations as gx
+
+    context = gx.get_context(mode="ephemeral")
+    context.variables.progress_bars = {"globally": False}
+    if engine == "spark":
+        from dslp.data import spark
+
+        yield from spark.batch(context, dataset, sample)
+    else:
+        make = {"embedded": _embedded, "pandas": _pandas, "sql": tables.batch}[engine]
+        yield from make(context, dataset, sample)
+
+
+def size(dataset: Dataset, engine: str) -> int:
+    """How many rows the dataset has where `engine` reads it."""
+    if engine == "sql":
+        return tables.size(dataset)
+    with opened(dataset) as connection, reading(dataset):
+        ((rows,),) = connection.execute("SELECT count(*) FROM rows").fetchall()
+    return int(rows)
+
+
+def unable(data: Any, expectations: Sequence[Any]) -> dict[str, list[str]]:
+    """Types of the expectations that the engine of this batch cannot run, with those that can."""
+    from great_expectations.exceptions import GreatExpectationsError
+    from great_expectations.execution_engine import (
+        PandasExecutionEngine,
+        SparkDFExecutionEngine,
+        SqlAlchemyExecutionEngine,
+    )
+    from great_expectations.expectations.registry import get_metric_provider
+
+    def runs(metrics: Sequence[str], engine: Any) -> bool:
+        try:
+            return all(get_metric_provider(metric, engine) for metric in metrics)
+        except GreatExpectationsError:
+            return False
+
+    others = [PandasExecutionEngine, SqlAlchemyExecutionEngine, SparkDFExecutionEngine]
+    found = {}
+    engine = data.data.execution_engine
+    for expectation in expectations:
+        with suppress(Exception):  # what it needs is wrong: the run says so better
+            metrics = expectation.get_validation_dependencies(engine).get_metric_configurations()
+            needs = [metric.metric_name for metric in metrics]
+            if not runs(needs, engine):
+                found[expectation.expectation_type] = [
+                    name
+                    for kind in others
+                    if runs(needs, kind.__new__(kind))
+                    for name in KINDS[kind.__name__]
+                ]
+    return found
+
+
+def columns(data: Any) -> list[str]:
+    """Names of a batch's columns, without the progress bar that its own method shows."""
+    from great_expectations.validator.metrics_calculator import MetricsCalculator
+
+    found: list[str] = MetricsCalculator(data.data.execution_engine).columns({"batch_id": data.id})
+    return found
+
+
+def _embedded(context: Any, dataset: Dataset, sample: int | None) -> Iterator[Any]:
+    import tempfile
+    from uuid import uuid4
+
+    import duckdb
+    from dslp.data import duck
+
+    database = f":memory:{uuid4()}"  # a name shares it with the dialect's own connection
+    view = identifier(dataset.name)
+    with tempfile.TemporaryDirectory() as spill, duckdb.connect(database) as connection:
+        connection.execute("SET temp_directory = ?", [spill])
+        connection.execute("SET preserve_insertion_order = false")
+        _others(connection, dataset)
+        with reading(dataset):
+            rows = f"SELECT {_without_nan(connection, dataset)} FROM {table(dataset)}"
+            if sample is not None:
+                connection.execute("SET threads = 1")  # the same rows each time
+                rows += f" USING SAMPLE reservoir({sample} ROWS) REPEATABLE ({SEED})"
+            # A view reads what each expectation needs; what is not Parquet is read but once.
+            whole = sample is None and dataset.built.suffix == ".parquet"
+            kind = "VIEW" if whole else "TABLE"
+            connection.execute(f"CREATE OR REPLACE {kind} {view} AS {rows}")
+            connection.execute("RESET threads")
+        source = duck.source(context, dataset.name, database)
+        try:
+            yield tables.whole_table(source, dataset.name)
+        finally:
+            source.get_execution_engine().close()
+
+
+def _without_nan(connection: Any, dataset: Dataset) -> str:
+    """All columns, in which NaN is null, as it is to pandas and in a database."""
+    described = connection.execute(f"DESCRIBE SELECT * FROM {table(dataset)}").fetchall()
+    floats = [identifier(name) for name, kind, *_ in described if kind in ("FLOAT", "DOUBLE")]
+    if floats:  # few have any, and every expectation would pay for asking
+        asked = ", ".join(f"bool_or(isnan({name}))" for name in floats)
+        (found,) = connection.execute(f"SELECT {asked} FROM {table(dataset)}").fetchall()
+        floats = [name for name, some in zip(floats, found, strict=True) if some]
+    put = ", ".join(f"CASE WHEN NOT isnan({name}) THEN {name} END AS {name}" for name in floats)
+    return f"* REPLACE ({put})" if put else "*"
+
+
+def _others(connection: Any, dataset: Dataset) -> None:
+    """The project's other built datasets, for SQL that looks something up in them."""
+    for name in names(dataset.project):
+        other = Dataset(dataset.project, name)
+        # If it cannot be read, it is the suite of that one that says so.
+        with suppress(DslpError), reading(other):
+            if name != dataset.name and other.is_built:
+                view = f"CREATE OR REPLACE VIEW {identifier(name)}"
+                connection.execute(f"{view} AS SELECT * FROM {table(other)}")
+
+
+def _pandas(context: Any, dataset: Dataset, sample: int | None) -> Iterator[Any]:
+    import pandas as pd
+    import pyarrow as pa
+    from dslp.data.pandas_engine import PandasEngine
+
+    whole = {pa.int64(): pd.Int64Dtype(), pa.uint64(): pd.UInt64Dtype()}  # not floats beside a null
+    with opened(dataset) as connection, reading(dataset):
+        frame = connection.sql(f"FROM {ROWS}").to_arrow_table().to_pandas(types_mapper=whole.get)
+    if sample is not None:
+        frame = frame.sample(sample, random_state=SEED)
+    source = context.data_sources.add_pandas(dataset.name)
+    source.get_execution_engine().__class__ = PandasEngine  # for which it takes no other class
+    asset = source.add_dataframe_asset(dataset.name)
+    whole = asset.add_batch_definition_whole_dataframe("whole")
+    yield whole.get_batch({"dataframe": _plain(frame)})
+
+
+def _plain(frame: "pd.DataFrame") -> "pd.DataFrame":
+    """The frame in the types for which Great Expectations is fast, and says what it says of SQL.
+
+    Others it goes through value by value; a category counts values that no row has.
+    """
+    import pandas as pd
+
+    plain = {}
+    for name, column in frame.items():
+        if isinstance(column.dtype, pd.CategoricalDtype):
+            column = column.astype(column.cat.categories.dtype)
+        kind = column.dtype
+        if pd.api.types.is_bool_dtype(kind):
+            column = column.astype("object" if column.hasnans else "bool")
+        elif pd.api.types.is_integer_dtype(kind):
+            if not column.hasnans:
+                unsigned = pd.api.types.is_unsigned_integer_dtype(kind)
+                column = column.astype("uint64" if unsigned else "int64")
+            elif column.abs().max() > 2**53:  # a float could not tell them apart
+                column = column.astype("object")
+            else:
+                column = column.astype("float64")
+        elif pd.api.types.is_float_dtype(kind):
+            column = column.astype("float64")
+        elif kind == "object" and pd.api.types.infer_dtype(column) == "date":
+            column = pd.to_datetime(column)
+        plain[name] = column
+    return pd.DataFrame(plain)

@@ -1,0 +1,271 @@
+"""The profile of a dataset: figures of its columns, for the page in docs/data/ (D5).
+
+DuckDB reads Parquet column by column, so each column is asked on its own: its figures with its
+quantiles, then its most common values, then the bars of its histogram, whose bounds come from the
+quantiles. What is exact is the same whenever it is asked; what would take too long or too much
+memory exactly is approximated in a way that is the same as well, and said on the page.
+"""
+
+import math
+import re
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from itertools import combinations
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from dslp.data import schema, source
+from dslp.data.catalogue import Dataset
+from dslp.errors import DslpError
+
+if TYPE_CHECKING:
+    import duckdb
+
+Kind = Literal["number", "date", "flag", "text", "other"]
+
+MEMORY = "1GB"  # for DuckDB; what needs more goes to disk
+SMALL = 20_000_000  # cells; to open files again for each of many columns takes longer than a copy
+DISTINCT = 1_000_000  # rows; in more, different values are counted approximately
+QUANTILES = 20_000_000  # rows; in more, quantiles are approximate, as exact ones hold a column
+OWN = 0.9  # of the rows having a value of their own: then no value is common
+VALUES = 10  # so many are shown; a column with no more of them needs no histogram
+BARS = 30  # at most, in a histogram
+CROWD = 1_000  # values of people, in fewer of which a quantile of 1 % could be one person's
+FEW = 10  # values of people, in fewer of which a mean tells about one of them
+FINITE = 1e150  # beyond it the square, and with it the deviation, is infinite
+CORRELATED = 20  # columns, at most, whose correlations are shown
+DAY = 86_400  # seconds
+
+
+@dataclass(frozen=True)
+class Column:
+    """Figures of one column; dates are seconds since 1970 (UTC), and None is what there is not.
+
+    Attributes:
+        type: DuckDB's name of it.
+        count: values, without the missing (null) ones.
+        odd: of these, not a number, infinite, or too large to count with.
+        low, high: quantiles of 1 % and 99 %; of personal data, minimum and maximum are not kept.
+        values: the most common values, and how many rows have each.
+        start, step, bars: left end of the histogram, width of a bar, and values in each.
+    """
+
+    name: str
+    type: str
+    kind: Kind
+    count: int
+    odd: int = 0
+    distinct: int | None = None
+    minimum: float | None = None
+    maximum: float | None = None
+    mean: float | None = None
+    deviation: float | None = None
+    low: float | None = None
+    median: float | None = None
+    high: float | None = None
+    values: Sequence[tuple[Any, int]] = ()
+    start: float = 0
+    step: float = 1
+    bars: Sequence[int] = ()
+
+    @property
+    def grain(self) -> int:
+        """The least that two values can differ by; 0 where there is no such."""
+        return 1 if "INT" in self.type else DAY if self.type == "DATE" else 0
+
+
+@dataclass(frozen=True)
+class Profile:
+    """Figures of a dataset; `correlations` has Pearson's by two positions in `columns`."""
+
+    rows: int
+    columns: list[Column]
+    correlations: dict[tuple[int, int], float] = field(default_factory=dict)
+    cut: bool = False  # whether more columns could have been correlated
+
+    @property
+    def exact(self) -> bool:
+        """Whether different values are counted exactly."""
+        return self.rows <= DISTINCT
+
+
+def profile(dataset: Dataset) -> Profile:
+    """The figures of a dataset that is built.
+
+    Raises:
+        DslpError: it is not, or it cannot be read.
+    """
+    personal = dataset.sheet.personal_data
+    with _opened(dataset) as connection:
+        types = connection.execute(f"DESCRIBE {source.ROWS}").fetchall()
+        rows = connection.execute(f"SELECT count(*) FROM {source.ROWS}").fetchone()[0]
+        if rows > QUANTILES:  # two threads would not merge the approximate ones alike each time
+            connection.execute("SET threads = 1")
+        columns = [_column(connection, name, kind, rows, personal) for name, kind, *_ in types]
+        keys = schema.key(dataset)
+        related = [
+            number
+            for number, column in enumerate(columns)
+            if column.kind == "number" and column.deviation and column.name not in keys
+        ]
+        shown = related[:CORRELATED]
+        found = _correlations(connection, columns, shown, rows) if len(shown) > 1 else {}
+        return Profile(rows, columns, found, shown != related)
+
+
+def write(dataset: Dataset, profile: Profile) -> list[Path]:
+    """Write the page `docs/data/NAME.md`, and the block in the datasheet; which files they are.
+
+    Raises:
+        DslpError: the datasheet's markers are not in order, or a file cannot be written, or
+            is somebody's own.
+    """
+    from dslp.data import datasheet, page
+
+    sheet = dataset.folder / "datasheet.md"
+    text = datasheet.replace_block(datasheet.decoded(sheet), page.block(dataset, profile))
+    shown = dataset.project.root / "docs" / "data" / f"{dataset.name}.md"
+    if shown.is_file() and page.MARK not in datasheet.decoded(shown):  # index.md, or somebody's own
+        raise DslpError(f"{shown} was not written by this command; give it another name")
+    datasheet.save(shown, page.page(dataset, profile))
+    datasheet.save(sheet, text)
+    return [shown, sheet]
+
+
+@contextmanager
+def _opened(dataset: Dataset) -> "Iterator[duckdb.DuckDBPyConnection]":
+    """The rows in little memory: as they lie, or copied once where that is what is fast."""
+    with (
+        tempfile.TemporaryDirectory(prefix="dslp-") as aside,
+        source.opened(dataset) as connection,
+        source.reading(dataset),
+    ):
+        connection.execute(f"SET memory_limit = '{MEMORY}'; SET TimeZone = 'UTC'")
+        connection.execute(f"SET temp_directory = {source.quoted(aside)}")
+        if dataset.built.suffix == ".csv" or _cells(connection) < SMALL:
+            connection.execute(f"CREATE TABLE copy AS FROM {source.ROWS}")
+            connection.execute(f"DROP VIEW {source.ROWS}; ALTER TABLE copy RENAME TO {source.ROWS}")
+        yield connection
+
+
+def _cells(connection: "duckdb.DuckDBPyConnection") -> int:
+    columns = connection.execute(f"DESCRIBE {source.ROWS}").fetchall()
+    return len(columns) * int(
+        connection.execute(f"SELECT count(*) FROM {source.ROWS}").fetchone()[0]
+    )
+
+
+def _column(
+    connection: "duckdb.DuckDBPyConnection", name: str, type: str, rows: int, personal: bool
+) -> Column:
+    kind, raw = _kind(type), source.identifier(name)
+    if kind == "other":
+        count = connection.execute(f"SELECT count({raw}) FROM {source.ROWS}").fetchone()[0]
+        return Column(name, type, kind, count)
+    different = "count(DISTINCT raw)" if rows <= DISTINCT else "approx_count_distinct(raw)"
+    quantile = "quantile_cont" if rows <= QUANTILES else "approx_quantile"
+    value = _value(raw, type)
+    count, finite, distinct, least, most, mean, deviation, quantiles = connection.execute(
+        f"SELECT count(raw), count(v), {different}, min(v), max(v), avg(v::DOUBLE), "
+        f"stddev_samp(v::DOUBLE), {quantile}(v::DOUBLE, [0.01, 0.5, 0.99]) "
+        f"FROM (SELECT {raw} AS raw, {value} AS v FROM {source.ROWS})"
+    ).fetchone()
+    low, median, high = quantiles or (None, None, None)
+    odd = count - finite if kind in ("number", "date") else 0
+    distinct, values = min(distinct, count), []
+    common = distinct <= VALUES or distinct < OWN * count
+    if common and (kind == "flag" or not personal):
+        shown = {"date": f"epoch({raw})", "text": f"left({raw}::VARCHAR, 100)"}.get(kind, raw)
+        values = connection.execute(
+            f"SELECT {shown}, count(*) AS n FROM {source.ROWS} WHERE {raw} IS NOT NULL "
+            f"GROUP BY {raw} ORDER BY n DESC, {raw} LIMIT {VALUES}"
+        ).fetchall()
+    if personal:
+        least = most = None
+        if finite < CROWD:
+            low = high = None
+        if finite < FEW:
+            mean = median = deviation = None
+    column = Column(
+        name=name, type=type, kind=kind, count=count, odd=odd, distinct=distinct, minimum=least,
+        maximum=most, mean=mean, deviation=deviation, low=low, median=median, high=high,
+        values=values,
+    )  # fmt: skip
+    if low is None or (distinct <= VALUES and values):
+        return column
+    return _with_histogram(connection, column, value)
+
+
+def _kind(type: str) -> Kind:
+    if re.fullmatch(r"U?(TINY|SMALL|BIG|HUGE)?INT(EGER)?|FLOAT|DOUBLE|DECIMAL\(.*\)", type):
+        return "number"
+    if re.fullmatch(r"DATE|TIMESTAMP(_S|_MS|_NS| WITH TIME ZONE)?", type):
+        return "date"
+    if re.fullmatch(r"VARCHAR|ENUM\([^\]]*\)|UUID|TIME", type):
+        return "text"
+    return "flag" if type == "BOOLEAN" else "other"
+
+
+def _value(raw: str, type: str) -> str:
+    """SQL for what can be counted with: a number, or null."""
+    if type in ("FLOAT", "DOUBLE"):
+        return f"CASE WHEN isfinite({raw}) AND abs({raw}) < {FINITE} THEN {raw}::DOUBLE END"
+    if _kind(type) == "date":
+        return f"CASE WHEN isfinite({raw}) THEN epoch({raw}) END"
+    return raw if _kind(type) == "number" else "NULL::DOUBLE"
+
+
+def _with_histogram(connection: "duckdb.DuckDBPyConnection", column: Column, value: str) -> Column:
+    """The column with bars of a round width, between its ends unless a few values are far out."""
+    low, high = float(column.low or 0), float(column.high or 0)
+    if column.minimum is not None and column.maximum is not None:
+        least, most = float(column.minimum), float(column.maximum)
+        if high == low or most - least < 2 * (high - low):
+            low, high = least, most
+    width = (high - low) / (BARS - 6)
+    width = width if width > 1 / FINITE else 1
+    step: float
+    if column.kind == "date":
+        unit = DAY if column.grain or width > DAY else 1
+        step, start = math.ceil(width / unit) * unit, low // unit * unit
+    else:
+        power = 10.0 ** math.floor(math.log10(width))
+        step = next(power * by for by in (1, 2, 2.5, 5, 10) if power * by >= width)
+        step = max(column.grain, step)
+        start = math.floor(low / step) * step
+    bars = [0] * max(1, math.ceil((high - start) / step) + (step == column.grain))
+    for number, count in connection.execute(
+        f"SELECT floor((v - {start!r}) / {step!r})::BIGINT, count(*) "
+        f"FROM (SELECT ({value})::DOUBLE AS v FROM {source.ROWS}) "
+        f"WHERE v BETWEEN {low!r} AND {high!r} GROUP BY 1"
+    ).fetchall():
+        bars[max(0, min(number, len(bars) - 1))] += count
+    return replace(column, start=start, step=step, bars=bars)
+
+
+def _correlations(
+    connection: "duckdb.DuckDBPyConnection", columns: list[Column], numbers: list[int], rows: int
+) -> dict[tuple[int, int], float]:
+    """Pearson's, over the rows that have both; centred products where none is missing are fast."""
+    pairs = list(combinations(numbers, 2))
+    whole = {n for n in numbers if columns[n].count - columns[n].odd == rows}
+    asked = [
+        f"avg(c{a} * c{b}) * {rows} / {rows - 1}" if {a, b} <= whole else f"corr(c{a}, c{b})"
+        for a, b in pairs
+    ]
+    values = [
+        f"(({_usable(found)})::DOUBLE - {found.mean!r}) / {found.deviation!r} AS c{number}"
+        for number, found in ((number, columns[number]) for number in numbers)
+    ]
+    found = connection.execute(
+        f"SELECT {', '.join(asked)} FROM (SELECT {', '.join(values)} FROM {source.ROWS})"
+    ).fetchone()
+    return {
+        pair: r for pair, r in zip(pairs, found, strict=True) if r is not None and math.isfinite(r)
+    }
+
+
+def _usable(column: Column) -> str:
+    return _value(source.identifier(column.name), column.type)

@@ -1,0 +1,227 @@
+"""`schema.yml`: the columns that a dataset has, compared with the data and brought in line with it.
+
+The file is what reviewers see when a schema changes (D4); the suite says what the values mean.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import date
+from difflib import get_close_matches
+from typing import TYPE_CHECKING, Any
+
+from dslp.data import source
+from dslp.data.catalogue import Dataset
+from dslp.data.source import identifier, opened, quoted, reading
+from dslp.errors import DslpError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+if TYPE_CHECKING:
+    import duckdb
+
+# What a type's name begins with, here and in databases, for each family; the first match counts.
+FAMILIES = {
+    "int": ("int", "uint", "bigint", "smallint", "tinyint", "long", "short"),
+    "float": ("double", "float", "halffloat", "real", "numeric", "decimal"),
+    "string": ("string", "large_string", "varchar", "nvarchar", "char", "text"),
+    "bool": ("bool",),
+    "timestamp": ("timestamp", "datetime"),
+    "date": ("date",),
+}
+KINDS: dict[str, tuple[type, ...]] = {"int": (int,), "float": (int, float), "string": (str,)}
+EXAMPLES = 3
+UNWRITTEN = "to be written"  # stands for a description that a person has to write
+
+
+class Column(BaseModel):
+    """What is stated of a column; `type` is Arrow's name, such as `int64` or `string`."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+    type: str = Field(min_length=1)
+    unit: str | None = None
+    description: str | None = None
+    nullable: bool = False
+    categories: list[bool | int | float | str | date] | None = Field(None, min_length=1)
+
+
+class Schema(BaseModel):
+    """What stands in `schema.yml`; `population` says what one row is, and of whom."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+    population: str | None = None
+    key: list[str] = []
+    columns: dict[str, Column] = Field(min_length=1)
+
+
+def stated(dataset: Dataset) -> Schema:
+    """The content of `schema.yml`.
+
+    Raises:
+        DslpError: it is missing, or one line for all that is not what it should be.
+    """
+    return checked(dataset.yaml("schema.yml"), f"{dataset.folder / 'schema.yml'}")
+
+
+def checked(content: object, where: str) -> Schema:
+    """What was read from YAML, as a schema; `where` is what an error calls it."""
+    try:
+        schema = Schema.model_validate(content)
+    except ValidationError as error:
+        problems = {
+            ".".join(shown(str(part)) for part in each["loc"][:3]): each for each in error.errors()
+        }
+        texts = [f"{at}: {p['msg']}, not {p['input']!r:.40}" for at, p in problems.items()]
+        raise DslpError(f"{where}: {'; '.join(texts)}") from None
+    for name, column in schema.columns.items():
+        kinds = KINDS.get(family(column.type), (object,))
+        for value in column.categories or ():
+            if not isinstance(value, kinds) or (isinstance(value, bool) and kinds != (object,)):
+                raise DslpError(
+                    f"{where}: columns.{shown(name)}: the category {value!r} is no "
+                    f"{column.type}; put text in quotes, and numbers in none"
+                )
+    return schema
+
+
+def key(dataset: Dataset) -> list[str]:
+    """Names of the columns that identify a row."""
+    return stated(dataset).key
+
+
+def family(kind: str) -> str:
+    """What a type is by and large, so that a database's BIGINT is an `int64`."""
+    plain = kind.lower()
+    return next((name for name, begins in FAMILIES.items() if plain.startswith(begins)), plain)
+
+
+def shown(name: str) -> str:
+    """A column's name, or how Python spells it where it would break the line."""
+    return name if name and name.isprintable() else ascii(name)
+
+
+def differences(dataset: Dataset, found: dict[str, str] | None = None) -> list[str]:
+    """How the processed data differs from the schema: added, removed, retyped, null, new values.
+
+    `found` has the types of the columns where they were read elsewhere, such as from a database's
+    table: names and types are compared then, and types by family.
+
+    Raises:
+        DslpError: the schema or the data cannot be read.
+    """
+    schema = stated(dataset)
+    wrong = [f"the key {shown(n)} is no column" for n in schema.key if n not in schema.columns]
+    if found is not None:
+        return sorted([*wrong, *_named(schema.columns, found, by_family=True)])
+    with opened(dataset) as connection, reading(dataset):
+        actual = types(dataset, connection)
+        wrong += _named(schema.columns, actual, by_family=False)
+        if schema.key and set(schema.key) <= actual.keys():
+            listed = ", ".join(map(identifier, schema.key))
+            whole = " AND ".join(f"{identifier(name)} IS NOT NULL" for name in schema.key)
+            groups = f"SELECT 1 FROM rows WHERE {whole} GROUP BY {listed} HAVING count(*) > 1"
+            if (count := _row(connection, f"SELECT count(*) FROM ({groups})")[0]) > 0:
+                named = ", ".join(map(shown, schema.key))
+                wrong.append(f"the key {named} is not unique: {count:,} of its values are repeated")
+        personal = dataset.sheet.personal_data
+        return sorted([*wrong, *_content(connection, schema.columns, actual, personal)])
+
+
+def unwritten(dataset: Dataset) -> list[str]:
+    """Names of the columns whose description waits for a person to write it."""
+    columns = stated(dataset).columns.items()
+    return [name for name, column in columns if column.description == UNWRITTEN]
+
+
+def types(dataset: Dataset, connection: "duckdb.DuckDBPyConnection") -> dict[str, str]:
+    """Types of the columns, in order, as the files state them, or as DuckDB reads CSV.
+
+    Raises:
+        DslpError: the data cannot be read.
+    """
+    import pyarrow.dataset as files
+
+    path = dataset.built
+    with reading(dataset):
+        if path.suffix == ".csv":
+            found = connection.sql("FROM rows LIMIT 0").to_arrow_table().schema
+        else:
+            hive = "hive" if path.is_dir() else None
+            found = files.dataset(path, format="parquet", partitioning=hive).schema
+        return source.types(found, path)
+
+
+def outside(
+    connection: "duckdb.DuckDBPyConnection", columns: dict[str, Column], most: int
+) -> dict[str, list[Any]]:
+    """Values that are not among the categories, at most so many of each column that has some."""
+    tests = {
+        name: f"{identifier(name)} NOT IN ({', '.join(map(_literal, column.categories))})"
+        for name, column in columns.items()
+        if column.categories
+    }
+    if not tests:
+        return {}
+    any_of = ", ".join(f"coalesce(bool_or({test}), false)" for test in tests.values())
+    verdicts = _row(connection, f"SELECT {any_of} FROM rows")
+    found = {}
+    for (name, test), fails in zip(tests.items(), verdicts, strict=True):
+        if fails:
+            column = identifier(name)
+            some = f"SELECT DISTINCT {column} FROM rows WHERE {test} ORDER BY 1 LIMIT {most}"
+            found[name] = [value for (value,) in connection.execute(some).fetchall()]
+    return found
+
+
+def nulls(connection: "duckdb.DuckDBPyConnection", names: Iterable[str]) -> dict[str, int]:
+    """How many values of each of the columns are null, where any are."""
+    names = list(names)  # DuckDB counts by the statistics of Parquet files where they have any
+    counts = ", ".join(f"count(*) - count({identifier(name)})" for name in names)
+    found = _row(connection, f"SELECT {counts} FROM rows") if names else ()
+    return {name: int(count) for name, count in zip(names, found, strict=True) if count}
+
+
+def _named(stated: dict[str, Column], actual: dict[str, str], by_family: bool) -> Iterator[str]:
+    """Differences in the names of the columns, and in their types."""
+    added = [name for name in actual if name not in stated]
+    gone = [name for name in stated if name not in actual]
+    for name in list(added):
+        near = {other.strip().casefold(): other for other in gone}
+        for alike in get_close_matches(name.strip().casefold(), near, n=1):
+            yield (
+                f"column {shown(name)} is not in schema.yml; {shown(near[alike])} is missing: "
+                "renamed?"
+            )
+            added.remove(name)
+            gone.remove(near[alike])
+    yield from (f"column {shown(name)} is not in schema.yml" for name in added)
+    yield from (f"column {shown(name)} of schema.yml is missing" for name in gone)
+    for name, column in stated.items():
+        kind = actual.get(name, column.type)
+        if kind != column.type and not (by_family and family(kind) == family(column.type)):
+            yield f"column {shown(name)} is {kind}, not {column.type}"
+
+
+def _content(
+    connection: "duckdb.DuckDBPyConnection",
+    stated: dict[str, Column],
+    actual: dict[str, str],
+    personal: bool,
+) -> Iterator[str]:
+    """Nulls where there may be none, and values that are not among the categories."""
+    here = {name: column for name, column in stated.items() if name in actual}
+    for name, count in nulls(connection, [n for n, c in here.items() if not c.nullable]).items():
+        yield f"column {shown(name)} may not be null, and is {count:,} times"
+    same = {name: column for name, column in here.items() if column.type == actual[name]}
+    for name, values in outside(connection, same, most=EXAMPLES + 1).items():
+        more = ", ..." if len(values) > EXAMPLES else ""
+        listed = ": " + ", ".join(f"{value!r:.40}" for value in values[:EXAMPLES]) + more
+        listed = "" if personal else listed
+        yield f"column {shown(name)} has values outside its categories{listed}"
+
+
+def _literal(value: object) -> str:
+    return str(value) if isinstance(value, int | float) else quoted(str(value))
+
+
+def _row(connection: "duckdb.DuckDBPyConnection", query: str) -> Sequence[Any]:
+    return connection.execute(query).fetchone() or ()

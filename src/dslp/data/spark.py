@@ -1,0 +1,225 @@
+"""Spark as the engine of suites: one session for all of them, and a dataset as a batch (G3)."""
+
+import os
+import re
+import socket
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from dslp.data.catalogue import Dataset
+from dslp.data.source import ROWS, header, opened, partitioned, reading
+from dslp.errors import DslpError
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame, SparkSession
+
+NAME = "dslp"  # of our sessions; one that was here before keeps its settings
+PART = 8_000_000  # bytes of a file whose rows one task sorts by their keys
+ANSWER = 5  # seconds within which a master must answer
+WORKERS = 60  # seconds within which it must have given a worker
+SEED = 1  # of samples
+TYPES = {"VARCHAR": "STRING", "TIMESTAMP": "TIMESTAMP_NTZ"}  # what DuckDB's are called in Spark
+
+UNREADABLE = ("TIME", "TIMESTAMP_NS")
+
+
+def batch(context: Any, dataset: Dataset, sample: int | None = None) -> Iterator[Any]:
+    """The dataset as a batch of Great Expectations' on Spark, at SPARK_MASTER or in this process.
+
+    The session is shared by all suites of this process, and by whoever started one before. Nothing
+    is kept in memory but a `sample`: Parquet is read by columns, and all figures in one job.
+
+    Args:
+        context: Great Expectations' own.
+        dataset: what to read; each worker must find the file at the same path.
+        sample: number of rows, the same ones each time; all where there are no more.
+
+    Raises:
+        DslpError: Spark is not installed or does not start, or cannot read the data.
+    """
+    session = _session()
+    if session.sparkContext.appName == NAME:  # Spark's own number is for hundreds of cores
+        parts = max(session.sparkContext.defaultParallelism, _bytes(dataset.built) // PART)
+        session.conf.set("spark.sql.shuffle.partitions", str(parts))
+    with _reading(dataset):
+        frame = _rows(session, dataset)
+    if sample is not None:
+        from pyspark.sql import functions as sql
+
+        # By content, so that it depends on no worker and no order.
+        content = [sql.col(_quoted(name)) for name in frame.columns]
+        frame = frame.orderBy(sql.xxhash64(sql.lit(SEED), *content)).limit(sample).persist()
+    from dslp.data.spark_engine import Engine
+
+    source = context.data_sources.add_spark(dataset.name, persist=False)
+    source.get_execution_engine()  # it makes one of its own, and makes no other after that
+    source._execution_engine = Engine(session)
+    asset = source.add_dataframe_asset(dataset.name)
+    whole = asset.add_batch_definition_whole_dataframe("whole")
+    try:
+        yield whole.get_batch({"dataframe": frame})
+    finally:
+        if sample is not None:
+            frame.unpersist()
+
+
+def _session() -> "SparkSession":
+    """The session of this process, or a new one.
+
+    Raises:
+        DslpError: Spark is not installed, Java is missing or too old, or no master answers.
+    """
+    try:
+        from pyspark.errors import PySparkException
+        from pyspark.logger import PySparkLogger
+        from pyspark.sql import SparkSession
+    except ModuleNotFoundError:
+        raise DslpError(
+            "Spark is not installed; answer it: copier update --defaults -d engine=spark"
+        ) from None
+    for kind in ("DataFrame", "SQL"):  # what it tells us by an exception, it also prints
+        PySparkLogger.getLogger(f"{kind}QueryContextLogger").setLevel("CRITICAL")
+    master = os.environ.get("SPARK_MASTER")
+    session = SparkSession.getActiveSession()
+    if session is not None:
+        if master and session.sparkContext.master != master:
+            raise DslpError(
+                f"SPARK_MASTER is {master}, but this process has a session at "
+                f"{session.sparkContext.master}; stop that one, or unset SPARK_MASTER"
+            )
+        return session
+    master = master or "local[*]"
+    _answers(master)
+    with tempfile.TemporaryFile("w+", errors="replace") as log:
+        try:
+            session = _started(master, log)
+        except (PySparkException, OSError) as error:
+            log.seek(0)
+            raise DslpError(
+                f"Spark does not start ({_reason(log.read()) or _reason(str(error))}); "
+                "it needs Java 17 or newer on PATH or in JAVA_HOME"
+            ) from None
+        except Exception as error:  # Java's own
+            raise DslpError(f"no Spark session at {master}: {_reason(str(error))}") from None
+    _has_workers(session, master)
+    return session
+
+
+def _started(master: str, log: Any) -> "SparkSession":
+    """A new session; what Java says goes to `log`, since nobody needs to see that it starts."""
+    from pyspark import SparkConf, SparkContext
+    from pyspark.java_gateway import launch_gateway
+    from pyspark.sql import SparkSession
+
+    settings = {
+        "spark.log.level": "ERROR",
+        "spark.sql.adaptive.enabled": "false",  # it makes a job of each stage
+        "spark.ui.enabled": "false",
+        "spark.ui.showConsoleProgress": "false",
+    }
+    if re.match(r"local|spark://(localhost|127\.)", master):
+        settings |= {"spark.driver.host": "127.0.0.1", "spark.driver.bindAddress": "127.0.0.1"}
+        os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
+    conf = SparkConf(loadDefaults=False).setAppName(NAME).setMaster(master)
+    conf.setAll(list(settings.items()))
+    if SparkContext._gateway is None:
+        gateway = launch_gateway(conf, popen_kwargs={"stderr": log})
+        SparkContext._ensure_initialized(gateway=gateway)
+    return SparkSession.builder.config(conf=conf).getOrCreate()
+
+
+def _answers(master: str) -> None:
+    if not master.startswith("spark://"):
+        return
+    for address in master.removeprefix("spark://").split(","):
+        host, _, port = address.rpartition(":")
+        try:
+            with socket.create_connection((host.strip("[]"), int(port)), timeout=ANSWER):
+                return
+        except (OSError, ValueError):
+            continue
+    raise DslpError(
+        f"no Spark master answers at {master}; start it, or set SPARK_MASTER to where it is"
+    )
+
+
+def _has_workers(session: "SparkSession", master: str) -> None:
+    """Wait for a worker, without which Spark would wait for ever."""
+    status = session.sparkContext._jsc.sc().statusTracker()
+    until = time.monotonic() + WORKERS
+    while master.startswith("spark://") and len(status.getExecutorInfos()) < 2:  # the driver is one
+        if time.monotonic() > until:
+            session.stop()
+            raise DslpError(
+                f"{master} gave no worker within {WORKERS} s; see on its page whether it has any "
+                "with free cores and memory"
+            )
+        time.sleep(0.1)
+
+
+def _rows(session: "SparkSession", dataset: Dataset) -> "DataFrame":
+    from pyspark.sql.functions import lit, nanvl
+
+    path = dataset.built
+    with opened(dataset) as connection, reading(dataset):
+        columns = connection.execute(f"DESCRIBE {ROWS}").fetchall()
+    for name, kind, *_ in columns:
+        if kind in UNREADABLE:
+            raise DslpError(
+                f"Spark has no type for column {name} of {path} ({kind}); let the pipeline make "
+                "text or a timestamp of it, or choose another engine with --engine"
+            )
+    # Without the scheme it may be looked for in HDFS, and without the escapes as a pattern.
+    place = "file://" + re.sub(r"([\[\]{}*?\\])", r"\\\1", str(path))
+    if path.suffix != ".csv":
+        deep = str(not partitioned(dataset)).lower()  # which would lose what folders say
+        frame = session.read.option("recursiveFileLookup", deep).parquet(place)
+        numbers = [name for name, kind in frame.dtypes if kind in ("double", "float")]
+        return frame.withColumns(
+            {name: nanvl(frame[_quoted(name)], lit(None)) for name in numbers}
+        )  # not a number is no value, as it is to the other engines
+    types = [f"{_quoted(name)} {TYPES.get(kind, kind)}" for name, kind, *_ in columns]
+    return session.read.csv(
+        place,
+        schema=", ".join(types),
+        sep=header(path)[0],
+        header=True,
+        multiLine=True,
+        escape='"',
+        mode="FAILFAST",
+    )
+
+
+def _bytes(path: Path) -> int:
+    files = path.rglob("*") if path.is_dir() else [path]
+    return sum(file.stat().st_size for file in files)
+
+
+def _quoted(name: str) -> str:
+    return "`" + name.replace("`", "``") + "`"
+
+
+@contextmanager
+def _reading(dataset: Dataset) -> Iterator[None]:
+    from py4j.protocol import Py4JError
+    from pyspark.errors import PySparkException
+
+    try:
+        yield
+    except (PySparkException, Py4JError) as error:
+        raise DslpError(
+            f"Spark cannot read {dataset.built} ({_reason(str(error))}); each worker must find it "
+            f"there; build it again: uv run dslp data build {dataset.name}"
+        ) from None
+
+
+def _reason(text: str) -> str:
+    """The line of a message in which the reason is, without the stack that follows it."""
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    telling = [line for line in lines if re.search(r"\[[A-Z_.]+\]|JAVA_HOME|Error|Exception", line)]
+    return " ".join((telling or lines or [""])[0].split())[:160]

@@ -1,0 +1,281 @@
+"""A model of the project: its folder of plain functions, and its parameters, checked (M1)."""
+
+import hashlib
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING, Any, get_args
+
+from dslp.data.catalogue import Dataset, datasets
+from dslp.data.change import code
+from dslp.errors import DslpError
+from dslp.experiments.params import Direction, Params, checked
+from dslp.project import Project
+from pydantic import BaseModel
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from pydantic.fields import FieldInfo
+
+FILES = ("params.yml", "features.py", "train.py", "evaluate.py", "schema.py", "gates.yml")
+
+
+@dataclass(frozen=True)
+class Model:
+    """One model of the project, its parameters read and checked."""
+
+    project: Project
+    name: str
+    params: Params
+
+    @property
+    def folder(self) -> Path:
+        """Where its files are."""
+        return self.project.source / "models" / self.name
+
+    @property
+    def dataset(self) -> Dataset:
+        """The dataset that it is made from.
+
+        Raises:
+            DslpError: there is no such dataset, or it has another version by now.
+        """
+        where, stated = self.folder / "params.yml", self.params.dataset
+        try:
+            (dataset,) = datasets(self.project, [stated.name])
+        except DslpError as error:
+            raise DslpError(f"{where}: dataset.name: {error}") from None
+        if dataset.version != stated.version:
+            raise DslpError(
+                f"{where} is for {dataset.name} {stated.version}, which is {dataset.version} by "
+                "now; look at what changed, then write that version"
+            )
+        return dataset
+
+    @property
+    def files(self) -> dict[str, Path]:
+        """The Python files that it may be made by: its own, and what models of the package share.
+
+        Its own are named as in its folder, the others with the package before them.
+        """
+        found, source = {}, self.project.source
+        for path in sorted(source.rglob("*.py")):
+            place = path.relative_to(source)
+            other = place.parts[0] == "datasets" or (place.parts[0] == "models" and place.parts[2:])
+            if path.is_relative_to(self.folder):
+                found[path.relative_to(self.folder).as_posix()] = path
+            elif not other:
+                found[f"{source.name}/{place.as_posix()}"] = path
+        return found
+
+    @property
+    def code(self) -> str:
+        """SHA-256 of its Python files, so that a run knows the code that it was made with."""
+        total = hashlib.sha256()
+        for name, path in self.files.items():
+            total.update(f"{name}\0{len(content := path.read_bytes())}\0".encode() + content)
+        return total.hexdigest()
+
+    @property
+    def judge(self) -> str:
+        """SHA-256 of what `evaluate.py` does: figures of another one cannot be compared."""
+        return code((self.folder / "evaluate.py").read_text(encoding="utf-8"))
+
+    def module(self, file: str) -> ModuleType:
+        """One of its Python files, imported."""
+        return self.project.module(f"models.{self.name}.{file}")
+
+    def function(self, file: str) -> Callable[..., Any]:
+        """The function of the same name in one of its files, such as `train` in `train.py`."""
+        found = getattr(self.module(file), file, None)
+        if not callable(found):
+            raise DslpError(f"{self.folder / file}.py has no function {file}")
+        return found  # type: ignore[no-any-return]
+
+    @property
+    def inputs(self) -> list[str]:
+        """Columns that the model predicts from: the fields of `Request` in `schema.py` (M2)."""
+        return list(self._fields("Request"))
+
+    @property
+    def outputs(self) -> list[str]:
+        """What it predicts: the fields of `Response` in `schema.py` (M2)."""
+        return list(self._fields("Response"))
+
+    def _fields(self, name: str) -> dict[str, "FieldInfo"]:
+        kind = getattr(self.module("schema"), name, None)
+        if not (isinstance(kind, type) and issubclass(kind, BaseModel) and kind.model_fields):
+            raise DslpError(f"{self.folder / 'schema.py'} has no pydantic model {name}")
+        return kind.model_fields
+
+    def asked(self, rows: "pd.DataFrame") -> "pd.DataFrame":
+        """The inputs in the types that a request brings them in, however they were stored (M2).
+
+        Where a value may be missing, whole numbers are floats: a column without gaps is too.
+        """
+        import pandas as pd
+
+        fields = self._fields("Request").items()
+        made = {name: as_asked(rows[name], field.annotation) for name, field in fields}
+        return pd.DataFrame(made, index=rows.index, copy=False)
+
+    @property
+    def better(self) -> dict[str, Direction]:
+        """Which way each metric is better: `BETTER` in `evaluate.py`, and the Ask's own metric.
+
+        Raises:
+            DslpError: a direction is none, or is another one than `params.yml` says.
+        """
+        where, metric = f"{self.folder / 'evaluate.py'}: BETTER", self.params.metric
+        stated = getattr(self.module("evaluate"), "BETTER", {})
+        known = get_args(Direction)
+        if not isinstance(stated, Mapping):
+            raise DslpError(f"{where} must be a dict of metrics to {', '.join(known)}")
+        for name, direction in stated.items():
+            if direction not in known:
+                raise DslpError(
+                    f"{where} says {direction!r:.40} of {name}; it can be {', '.join(known)}"
+                )
+        if stated.get(metric.name, metric.better) != metric.better:
+            raise DslpError(
+                f"{where} says that {stated[metric.name]} {metric.name} is better, params.yml "
+                f"that {metric.better} is; make them agree"
+            )
+        return {**stated, metric.name: metric.better}
+
+    def fit(
+        self, candidate: str, rows: "pd.DataFrame", settings: Mapping[str, Any] | None = None
+    ) -> Any:
+        """A candidate trained on `rows`, with other `settings` than in `params.yml` if given.
+
+        Returns:
+            Whatever `train` returns: what has a method `predict`, or is a function of a data frame.
+        """
+        chosen = self.params.candidates[candidate] if settings is None else settings
+        with self.project.running(f"{self.name}: train {candidate}"):
+            return self.function("train")(self.asked(rows), rows[self.params.target], chosen)
+
+    def predict(
+        self, estimator: Any, rows: "pd.DataFrame", inputs: "pd.DataFrame | None" = None
+    ) -> "pd.DataFrame":
+        """What the estimator predicts for `rows`: a column for each field of `Response`.
+
+        It is given `inputs`, which are those of `Request` by default.
+
+        Raises:
+            DslpError: it cannot predict, or what it predicts does not fit `Response`.
+        """
+        import pandas as pd
+
+        fields, kind = self.outputs, type(estimator).__name__
+        ask = getattr(estimator, "predict", estimator)
+        if not callable(ask):
+            raise DslpError(
+                f"{self.folder / 'train.py'}: train returned {kind}, which has no predict(frame) "
+                "and is no function"
+            )
+        with self.project.running(f"{self.name}: predict"):
+            answer = ask(self.asked(rows) if inputs is None else inputs)
+        where = f"{self.name}: {kind} predicts"
+        if isinstance(answer, pd.DataFrame):
+            absent = [name for name in fields if name not in answer]
+            if absent:
+                raise DslpError(f"{where} no {', '.join(absent)}, which Response in schema.py has")
+            answer = answer[fields]
+        try:
+            frame = pd.DataFrame(answer)
+        except (TypeError, ValueError) as error:
+            raise DslpError(f"{where} no table: {' '.join(str(error).split())}") from None
+        if frame.shape != (len(rows), len(fields)):
+            raise DslpError(
+                f"{where} {frame.shape[0]:,} rows of {frame.shape[1]} for {len(rows):,} rows; "
+                f"Response in schema.py has {', '.join(fields)}"
+            )
+        return frame.set_axis(fields, axis=1).set_axis(rows.index, axis=0)
+
+    def score(self, estimator: Any, rows: "pd.DataFrame") -> dict[str, float]:
+        """The metrics of its predictions on `rows`."""
+        return self.evaluate(rows[self.params.target], self.predict(estimator, rows))
+
+    def evaluate(self, truth: "pd.Series[Any]", predicted: "pd.DataFrame") -> dict[str, float]:
+        """The metrics that `evaluate` returns for predictions, as `predict` gives them.
+
+        Where `Response` has one field, `evaluate` is given its values, otherwise the data frame.
+
+        Raises:
+            DslpError: the Ask's metric is not among them, or one is no finite number.
+        """
+        better = self.better  # a direction that contradicts params.yml is said before figures are
+        answer = predicted.iloc[:, 0].to_numpy() if predicted.shape[1] == 1 else predicted
+        with self.project.running(f"{self.name}: evaluate"):
+            metrics = self.function("evaluate")(truth, answer)
+        where = f"{self.folder / 'evaluate.py'}: evaluate"
+        if not isinstance(metrics, Mapping):
+            metrics = {}
+        absent = [name for name in better if name not in metrics]
+        if absent:
+            raise DslpError(f"{where} must return a dict with the metric {', '.join(absent)}")
+        try:
+            found = {str(name): float(value) for name, value in metrics.items()}
+        except (TypeError, ValueError) as error:
+            raise DslpError(f"{where} returned a metric that is no number: {error}") from None
+        wrong = [name for name, value in found.items() if not math.isfinite(value)]
+        if wrong:
+            raise DslpError(f"{where} returned no finite number for {', '.join(wrong)}")
+        return found
+
+
+def times(values: Any) -> "pd.Series[Any]":
+    """Dates and times as one column, which has no zone: where they have one, it is UTC."""
+    import pandas as pd
+
+    return pd.to_datetime(pd.Series(values), utc=True).dt.tz_localize(None).dt.as_unit("us")
+
+
+def as_asked(column: "pd.Series[Any]", annotation: Any) -> "pd.Series[Any]":
+    """A column in the type that a request brings a field of this annotation in."""
+    import pandas as pd
+
+    kinds = (annotation, *get_args(annotation))
+    gaps = type(None) in kinds
+    if any(isinstance(kind, type) and issubclass(kind, date) for kind in kinds):
+        return times(column)
+    if isinstance(column.dtype, pd.CategoricalDtype) or column.dtype == object:
+        column = column.astype(object).infer_objects()
+    kind = column.dtype.kind
+    if kind == "f" or (kind in "iu" and (gaps or float in kinds)):
+        return column.astype("float64")
+    if kind in "iu":
+        return column.astype("int64")
+    if kind == "b":
+        return column.astype(object).where(column.notna(), None) if gaps else column.astype(bool)
+    text = isinstance(column.dtype, pd.StringDtype) or (str in kinds and column.isna().all())
+    return column.astype("str") if text else column
+
+
+def names(project: Project) -> list[str]:
+    """Names of the project's models, in order."""
+    return sorted(path.parent.name for path in project.source.glob("models/*/params.yml"))
+
+
+def model(project: Project, name: str | None = None) -> Model:
+    """The model called `name`, or the only one there is.
+
+    Raises:
+        DslpError: there is none, several, or its folder or parameters are not complete.
+    """
+    folder, here = project.source / "models", names(project)
+    if not here:
+        raise DslpError(f"no model in {folder} yet; make a folder there with {', '.join(FILES)}")
+    if name is None and len(here) > 1:
+        raise DslpError(f"say which model: {', '.join(here)}")
+    name = name or here[0]
+    if name not in here:
+        raise DslpError(f"no model {name!r} in {folder}; there are: {', '.join(here)}")
+    missing = [file for file in FILES if not (folder / name / file).is_file()]
+    if missing:
+        raise DslpError(f"{folder / name} has no {', '.join(missing)}")
+    return Model(project, name, checked(Params, folder / name / "params.yml"))

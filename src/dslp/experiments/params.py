@@ -1,0 +1,182 @@
+"""What stands in a model's `params.yml`, checked when a command reads it (M1)."""
+
+import math
+from pathlib import Path
+from typing import Any, Literal, TypeVar
+
+from dslp.errors import DslpError
+from dslp.project import read_yaml
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    StrictFloat,
+    StrictInt,
+    ValidationError,
+    model_validator,
+)
+
+Content = TypeVar("Content", bound=BaseModel)
+Direction = Literal["lower", "higher", "zero"]
+Measure = Literal["share", "difference"]
+
+
+class Strict(BaseModel):
+    """A part of a file in which a misspelt name is an error, not an ignored line."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Ask(Strict):
+    """The Ask that the model serves: the number of its issue, and its question."""
+
+    issue: int = Field(ge=1)
+    question: str = Field(min_length=1)
+
+
+class Metric(Strict):
+    """What the Ask measures success by; `evaluate` returns it among others."""
+
+    name: str
+    better: Literal["lower", "higher"]
+
+    def improvement(self, value: float, reference: float, by: Measure = "share") -> float:
+        """How much better `value` is than `reference`, as a share of `reference` (0.05 is 5 %).
+
+        Of a reference of 0, whatever is better or worse is so by infinitely much. By `difference`,
+        the gain is in the metric's own unit.
+        """
+        gain = value - reference if self.better == "higher" else reference - value
+        if by == "difference" or not gain:
+            return gain
+        return gain / abs(reference) if reference else math.copysign(math.inf, gain)
+
+
+class Criterion(Strict):
+    """How much better than the baseline is enough to be valuable.
+
+    Attributes:
+        improvement: how much.
+        by: whether that is a share of the baseline's figure or, for a metric around 0, a difference
+            in the metric's own unit.
+    """
+
+    improvement: float = Field(gt=0)
+    by: Measure = "share"
+
+
+class DatasetVersion(Strict):
+    """The dataset that the model is made from, and the version that this was written for."""
+
+    name: str
+    version: str = Field(pattern=r"^\d+\.\d+\.\d+$")
+
+
+class Split(Strict):
+    """How records are divided: the policy, not a line of code.
+
+    Attributes:
+        policy: `random` by the dataset's key, `group` so that what belongs together stays
+            together, `time` so that the future is never seen.
+        by: the column of the group or the time.
+        holdout: share of records (or of groups, or the latest) that no experiment sees.
+        folds: number of parts that experiments are cross-validated on.
+        seed: makes the division repeatable.
+    """
+
+    policy: Literal["random", "group", "time"]
+    by: str | None = None
+    holdout: float = Field(gt=0, lt=1)
+    folds: int = Field(ge=2)
+    seed: int = Field(ge=0, lt=10**15)
+
+    @model_validator(mode="after")
+    def _needs_a_column(self) -> "Split":
+        if (self.policy == "random") != (self.by is None):
+            needs = "takes no column" if self.by else "needs the column to split"
+            raise ValueError(f"policy {self.policy} {needs} by")
+        return self
+
+
+class Tried(Strict):
+    """The values that a sweep tries for a parameter: `low` to `high`, or one of `choices`.
+
+    A range of whole numbers stays whole; both ends belong to it. With `log`, each order of
+    magnitude is as likely as the next.
+    """
+
+    low: StrictInt | StrictFloat | None = None
+    high: StrictInt | StrictFloat | None = None
+    log: bool = False
+    choices: list[Any] | None = Field(None, min_length=1)
+
+    @model_validator(mode="after")
+    def _is_a_range_or_a_choice(self) -> "Tried":
+        if self.choices is not None:
+            if self.low is not None or self.high is not None or self.log:
+                raise ValueError("takes choices, or low and high, not both")
+        elif self.low is None or self.high is None:
+            raise ValueError("needs low and high, or choices")
+        elif not (math.isfinite(self.low) and math.isfinite(self.high) and self.low < self.high):
+            raise ValueError("needs a low that is less than high")
+        elif self.log and self.low <= 0:
+            raise ValueError("needs a low above 0 where log is true")
+        return self
+
+
+class Sweep(Strict):
+    """A candidate with some of its parameters drawn at random, again and again.
+
+    A parameter's name may have dots, for a parameter within a parameter.
+    """
+
+    candidate: str
+    trials: int = Field(ge=1, le=100_000)
+    seed: int = Field(ge=0, lt=2**32)
+    parameters: dict[str, Tried] = Field(min_length=1)
+
+
+class Params(Strict):
+    """What stands in `params.yml`. The first candidate is the baseline."""
+
+    ask: Ask
+    metric: Metric
+    criterion: Criterion
+    dataset: DatasetVersion
+    target: str
+    split: Split
+    candidates: dict[str, dict[str, Any]] = Field(min_length=1)
+    sweep: Sweep | None = None
+
+    @model_validator(mode="after")
+    def _sweeps_a_candidate(self) -> "Params":
+        if self.sweep and self.sweep.candidate not in self.candidates:
+            raise ValueError(f"sweep.candidate {self.sweep.candidate!r} is none of the candidates")
+        return self
+
+    @property
+    def baseline(self) -> str:
+        """Name of the candidate that the others are compared with."""
+        return next(iter(self.candidates))
+
+
+def shown(gain: float, by: Measure, sign: str = "+") -> str:
+    """A gain for people: `+5.0%`, or a difference such as `+0.02`."""
+    return f"{gain:{sign}.1%}" if by == "share" else f"{gain:{sign}.3g}"
+
+
+def checked(kind: type[Content], path: Path) -> Content:
+    """The content of a YAML file as `kind`.
+
+    Raises:
+        DslpError: one line for each value that is not what it should be.
+    """
+    try:
+        return kind.model_validate(read_yaml(path))
+    except ValidationError as error:
+        problems = "; ".join(
+            f"{'.'.join(map(str, problem['loc'])) or 'file'}: {problem['msg']}, "
+            f"not {problem['input']!r:.40}"
+            for problem in error.errors()
+        )
+        raise DslpError(f"{path}: {problems}") from None

@@ -1,0 +1,199 @@
+"""`dslp check`, `labels`, `protect` and `issue-check`: the process on GitHub."""
+
+import json
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from dslp.console import say, table
+from dslp.errors import DslpError
+from dslp.github.start import start
+from dslp.project import Project
+
+if TYPE_CHECKING:
+    from dslp.github.policy import Verdict
+
+labels = typer.Typer(help="The labels of .github/labels.yml.", no_args_is_help=True)
+FILE = Path(".github") / "labels.yml"
+
+
+def attach(app: typer.Typer) -> None:
+    """Add the commands of this stage, which are no group but `labels`."""
+    app.command()(start)
+    app.command()(check)
+    app.command()(issue_check)
+    app.command()(protect)
+    app.add_typer(labels, name="labels")
+    for of_a_workflow in (merged, propose, tell):
+        app.command(hidden=True)(of_a_workflow)
+
+
+@labels.callback()
+def _group() -> None:
+    """Keep the group a group while it has one command."""
+
+
+@labels.command()
+def register(
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the plan only.")] = False,
+    prune: Annotated[
+        bool, typer.Option("--prune", help="Delete labels that the file does not name.")
+    ] = False,
+) -> None:
+    """Make GitHub's labels those of .github/labels.yml; others are left alone."""
+    from dslp.github.client import connect
+    from dslp.github.labels import plan, read
+    from dslp.github.labels import register as carry_out
+
+    project = Project.find()
+    wanted = read(project.root / FILE)
+    repository = connect(project)
+    if dry_run:
+        changes = plan(wanted, list(repository.pages("/labels")), prune)
+    else:
+        changes = []
+        for change in carry_out(repository, wanted, prune):
+            changes.append(change)
+            say(f"{change.action} {change.name}", style="dim")
+    if changes:
+        table(["label", "step", "what"], [[c.name, c.action, c.fields] for c in changes])
+    verb = "to change" if dry_run else "changed"
+    say(f"{repository.name}: {len(changes)} {verb}, {len(wanted)} labels in {FILE.as_posix()}")
+
+
+def check(
+    pull_request: Annotated[
+        int | None,
+        typer.Option(help="Number of the pull request.", min=1, envvar="DSLP_PULL_REQUEST"),
+    ] = None,
+    publish: Annotated[
+        bool, typer.Option("--publish", help="Write the verdict as the commit's status.")
+    ] = False,
+) -> None:
+    """Judge a pull request as GitHub will; without a number, the branch that is checked out."""
+    from dslp.github import check as checking
+    from dslp.github.client import connect
+    from dslp.github.local import judge_branch
+
+    project = Project.find()
+    repository = connect(project)
+    event = _event()
+    number = pull_request or _number(event, "pull_request")
+    if number is None and "merge_group" in event:
+        judged = checking.queued(event["merge_group"])
+    elif number is None:
+        verdict = judge_branch(project, repository)
+        _show(verdict, repository.name, project.branch)
+        raise typer.Exit(1 if verdict.state == "failure" else 0)
+    else:
+        judged = checking.check(repository, number, project.branch)
+    _show(judged.verdict, repository.name, project.branch)
+    if publish and checking.publish(repository, judged, project.branch):
+        typer.echo(f"published as {checking.CONTEXT}")
+        raise typer.Exit(0)
+    if publish:
+        typer.echo("not published: this token may not, so the job itself passes or fails")
+        raise typer.Exit(0 if judged.verdict.state == "success" else 1)
+    raise typer.Exit(1 if judged.verdict.state == "failure" else 0)
+
+
+def _show(verdict: "Verdict", repository: str, branch: str) -> None:
+    """The verdict for a person, and where GitHub Actions runs as annotations and a summary."""
+    from dslp.github import check as checking
+
+    for finding in verdict.findings:
+        address = checking.page(repository, branch, finding.rule)
+        if os.environ.get("GITHUB_ACTIONS"):
+            say(checking.annotation(finding, address))
+        else:
+            say(f"{finding.rule}: {finding.wrong}\n    {finding.todo}\n    {address}")
+    checking.add_summary(checking.summary(verdict, repository, branch))
+    say(f"{verdict.state}: {verdict.why}")
+
+
+def issue_check(
+    number: Annotated[
+        int | None, typer.Argument(help="Number of the issue; that of the event by default.")
+    ] = None,
+) -> None:
+    """Say on an issue which links are missing, and judge its open pull requests anew.
+
+    For a pull request that was closed, note on its issue where its work stays findable.
+    """
+    from dslp.github.client import connect
+    from dslp.github.issues import check_links, judge_again, judge_sharing, keep, naming
+
+    project = Project.find()
+    event = _event()
+    number, closed = number or _number(event, "issue"), _number(event, "pull_request")
+    repository = connect(project)
+    if number is None and closed is not None:
+        say(keep(repository, closed) or "nothing to note")
+        again = judge_sharing(repository, closed, project.branch)
+    elif number is None:
+        raise DslpError("say which issue: dslp issue-check NUMBER")
+    else:
+        again = judge_again(repository, number, project.branch)
+    for judged in again:
+        say(f"#{judged.pull.number}: {judged.verdict.state}: {judged.verdict.why}")
+    if number is not None:
+        for each in dict.fromkeys((number, *naming(repository, number))):
+            for finding in check_links(repository, each, project.branch):
+                say(f"{finding.rule}: {finding.wrong}")
+
+
+def protect() -> None:
+    """Let GitHub require the policy: names of branches, the status, merge commits."""
+    from dslp.github.client import connect
+    from dslp.github.protect import protect as carry_out
+
+    project = Project.find()
+    table(["rule", "now"], [list(row) for row in carry_out(connect(project), project.branch)])
+
+
+def merged(commit: Annotated[str, typer.Argument(help="Of the collaboration branch.")]) -> None:
+    """Print the number of the Model issue whose branch was merged as a commit, if one was."""
+    from dslp.github.client import connect
+    from dslp.github.proposal import released_for
+
+    typer.echo(released_for(connect(Project.find()), commit) or "")
+
+
+def propose(
+    folder: Annotated[Path, typer.Argument(help="What `dslp model watch` wrote.")],
+) -> None:
+    """Ask people for a retraining of each model that moved: an issue and a pull request (M10)."""
+    from dslp.github.client import connect
+    from dslp.github.proposal import propose as ask
+
+    project = Project.find()
+    for file in sorted(folder.glob("*.json")):
+        for line in ask(connect(project), project.branch, file):
+            say(line)
+
+
+def tell(
+    folder: Annotated[Path, typer.Argument(help="What `dslp model release` or `deploy` wrote.")],
+    issue: Annotated[int, typer.Argument(help="Of the Model issue.", min=1)],
+) -> None:
+    """Comment the figures of a release on its issue (M8, L5)."""
+    from dslp.github.client import connect
+    from dslp.github.proposal import tell as comment
+
+    for line in comment(connect(Project.find()), folder, issue):
+        say(line)
+
+
+def _event() -> dict[str, Any]:
+    """The event that GitHub Actions runs for; empty elsewhere."""
+    path = os.environ.get("GITHUB_EVENT_PATH")
+    if not path or not Path(path).is_file():
+        return {}
+    event = json.loads(Path(path).read_text(encoding="utf-8"))
+    return event if isinstance(event, dict) else {}
+
+
+def _number(event: dict[str, Any], kind: str) -> int | None:
+    number = (event.get(kind) or {}).get("number")
+    return int(number) if number else None

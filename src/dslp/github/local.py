@@ -1,0 +1,48 @@
+"""Judging the branch that one is on, before there is a pull request or where there is none."""
+
+from dataclasses import replace
+
+from dslp.errors import DslpError
+from dslp.github.branches import parse
+from dslp.github.check import check, facts
+from dslp.github.client import Repository
+from dslp.github.model import Issue, PullRequest
+from dslp.github.policy import Verdict, judge
+from dslp.project import Project, git
+
+
+def judge_branch(project: Project, repository: Repository) -> Verdict:
+    """The verdict on the branch that is checked out: of its open pull request, or of one to come.
+
+    Raises:
+        DslpError: no branch is checked out, or it is the collaboration branch itself.
+    """
+    name = git(project, "branch", "--show-current")
+    if not name or name in ("main", project.branch):
+        raise DslpError(
+            f"{name or 'no branch'} is checked out; switch to the branch of an issue "
+            "(uv run dslp start NUMBER), or say --pull-request NUMBER"
+        )
+    owner = repository.name.split("/")[0]
+    for found in repository.pages("/pulls", state="open", head=f"{owner}:{name}"):
+        return check(repository, int(found["number"]), project.branch).verdict
+    branch = parse(name)
+    base = "model/…" if branch and branch.kind == "Experiment" else project.branch
+    pull = PullRequest(0, name, base, git(project, "rev-parse", "HEAD") or "", "", False, False, "")
+    known: dict[int, Issue | None] = {}
+    seen = facts(repository, pull, project.branch, known, files=_changed(project))
+    return judge(replace(seen, blocks=True))
+
+
+def _changed(project: Project) -> list[tuple[str, str]]:
+    """Files that differ from the collaboration branch, in GitHub's words for how."""
+    words = {"A": "added", "D": "removed"}
+    for base in (f"origin/{project.branch}", project.branch):
+        listed = git(project, "diff", "--name-status", "--no-renames", "-z", f"{base}...HEAD")
+        if listed is not None:
+            parts = listed.split("\0")
+            return [
+                (path, words.get(change, "modified"))
+                for change, path in zip(parts[::2], parts[1::2], strict=False)
+            ]
+    return []

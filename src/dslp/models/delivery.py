@@ -1,0 +1,174 @@
+"""From a merged model to a challenger, and from a label to the champion (M8, L5).
+
+What is done is written down as a comment for the issue; another job, which runs none of the
+project's own code, has the right to say it there.
+"""
+
+import os
+import shutil
+from pathlib import Path
+
+from dslp.data.ci import ready, summary
+from dslp.data.figures import markdown
+from dslp.data.register import alone
+from dslp.errors import DslpError, Refused
+from dslp.experiments.material import material
+from dslp.experiments.model import Model, model
+from dslp.experiments.params import shown
+from dslp.experiments.run import Experiment
+from dslp.experiments.tracking import Tracking
+from dslp.models.copies import copy
+from dslp.models.gates import Verdict, failed
+from dslp.models.performance import FIGURES, measured, tags
+from dslp.models.registry import Registry
+from dslp.models.release import GatesFailed, promote, register, tested
+from dslp.models.subject import Subject
+from dslp.models.train import ARTIFACT, Trained, best, train
+from dslp.project import Project
+
+LONG = 300  # characters of a note
+
+
+def release(model: Model, folder: Path, issue: int | None = None) -> str:
+    """Train the best candidate, test it, and register it as the challenger.
+
+    The experiments are run where none is recorded for what was merged. All rows of the dataset
+    version but the holdout are trained on: the gates would have nothing to judge by without it.
+
+    Args:
+        model: what was merged.
+        folder: gets the model's files and the comment.
+        issue: the Model issue.
+
+    Returns:
+        What became of it, in a sentence.
+
+    Raises:
+        Refused: a gate is not passed; nothing was registered.
+        DslpError: the data, the tracking or the model's own code does not work.
+    """
+    project, branch = model.project, os.environ.get("GITHUB_REF_NAME")
+    if os.environ.get("GITHUB_ACTIONS") and branch != project.branch:
+        return f"nothing is released from {branch}: work comes together on {project.branch}"
+    ready(model.dataset)
+    trained = train(model, _chosen(model, issue), issue)
+    _, verdicts = tested(model, None, trained.run)
+    wrong, reason = failed(verdicts), alone(project)
+    subject = Subject("what was trained", f"runs:/{trained.run}/{ARTIFACT}", trained.candidate)
+    shutil.copytree(subject.folder, folder / model.name / "model", dirs_exist_ok=True)
+    costs: dict[str, float] = {}
+    if wrong:
+        said = f"{model.name} is not registered, since it does not pass: {wrong}"
+    elif reason:
+        said = f"{model.name} is NOT registered: {reason}"
+    else:
+        made, _, _ = register(model, why="merged", issue=issue, run=trained.run)
+        registry = Registry.read(project, model.name)
+        costs = measured(model, copy(project, made))
+        registry.tag(made.version, tags(costs))
+        said = f"{model.name} {made.label} is registered, as the challenger"
+    _note(
+        folder,
+        "merged",
+        model.name,
+        said,
+        [_judged(verdicts), _figures(trained, model), _costs(costs)],
+    )
+    if wrong:
+        raise Refused(said)
+    return said
+
+
+def deploy(project: Project, folder: Path, issue: int) -> str:
+    """Promote the challenger that was registered for an issue, past its gates.
+
+    One that was registered for no issue counts where it is the only challenger of the project.
+
+    Raises:
+        Refused: a gate is not passed; the champion stays.
+        DslpError: there is no such challenger, or it cannot be judged.
+    """
+    name = f"issue-{issue}"
+    try:
+        name = _asked(project, issue)
+        challenger = model(project, name)
+        ready(challenger.dataset)
+        made, verdicts = promote(challenger, "labelled Deploy", issue)
+    except DslpError as error:
+        tables = [_judged(error.verdicts)] if isinstance(error, GatesFailed) else []
+        _note(folder, "deploy", name, f"Nothing was promoted: {error}", tables)
+        raise
+    said = f"{name} {made.label} is the champion"
+    _note(folder, "deploy", name, said, [_judged(verdicts)])
+    return said
+
+
+def _chosen(model: Model, issue: int | None) -> str:
+    """The best candidate; tried now where no experiment was recorded on this data and code."""
+    tracking, digest = Tracking.open(model.project), material(model).digest
+    try:
+        return best(model, tracking, digest)
+    except DslpError:
+        experiment = Experiment.prepare(model, issue)
+        for candidate in experiment.candidates():
+            experiment.attempt(candidate)
+        return best(model, tracking, digest)
+
+
+def _asked(project: Project, issue: int) -> str:
+    """The model whose challenger was registered for the issue."""
+    reason = alone(project)
+    if reason:
+        raise DslpError(reason)
+    known: dict[str, int | None] = {}
+    for path in sorted(project.source.glob("models/*/params.yml")):
+        registry = Registry.read(project, path.parent.name)
+        number = registry.standing.challenger
+        for entry in registry.trail:
+            if entry.version == number and entry.action == "register":
+                known[path.parent.name] = entry.issue
+    found = [name for name, number in known.items() if number == issue]
+    if not found and len(known) == 1:
+        found = [name for name, number in known.items() if number is None]
+    if len(found) != 1:
+        there = ", ".join(f"{n} (for {f'#{i}' if i else 'no issue'})" for n, i in known.items())
+        raise DslpError(f"no challenger was registered for #{issue}; there are: {there or 'none'}")
+    return found[0]
+
+
+def _judged(verdicts: list[Verdict]) -> str:
+    rows = [
+        [v.gate, v.figure, v.limit, "passed" if v.passed else "failed", v.note] for v in verdicts
+    ]
+    return _table(["gate", "figure", "limit", "", ""], rows)
+
+
+def _figures(trained: Trained, model: Model) -> str:
+    rows = [[name, f"{value:.4g}"] for name, value in trained.metrics.items()]
+    gain = shown(trained.improvement, model.params.criterion.by)
+    gain = f"{gain} against the baseline in {model.params.metric.name}"
+    return _table([f"{trained.candidate}, on the holdout", gain], rows)
+
+
+def _costs(found: dict[str, float]) -> str:
+    rows = [[FIGURES[name], f"{value:,.4g}"] for name, value in found.items()]
+    return _table(["what it costs to use", ""], rows)
+
+
+def _table(heads: list[str], rows: list[list[str]]) -> str:
+    lines = [heads, ["---"] * len(heads), *([markdown(c, LONG) for c in row] for row in rows)]
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in lines) if rows else ""
+
+
+def _note(folder: Path, action: str, name: str, said: str, tables: list[str]) -> None:
+    """Write the comment, and the same to the summary of the job."""
+    summary(said)
+    server, repository, run, commit = (
+        os.environ.get(f"GITHUB_{key}", "") for key in ("SERVER_URL", "REPOSITORY", "RUN_ID", "SHA")
+    )
+    link = f"[The run]({server}/{repository}/actions/runs/{run}) of {commit[:12]}" if run else ""
+    mark = f"<!-- dslp: {action} {name} {commit} {run} -->"
+    parts = [f"{mark}\n{markdown(said, 1_000)}", *tables, link]
+    folder.mkdir(parents=True, exist_ok=True)
+    text = "\n\n".join(part for part in parts if part) + "\n"
+    (folder / f"{name}.md").write_text(text, encoding="utf-8", newline="\n")

@@ -1,0 +1,74 @@
+"""`dslp new`: begin a dataset, a model or an exploration."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from dslp.console import say
+from dslp.project import Project
+
+app = typer.Typer(
+    help="Begin a dataset, a model or an exploration, with files that work as they are.",
+    no_args_is_help=True,
+)
+
+Name = Annotated[str, typer.Argument(help="Lower-case words joined by _.")]
+
+
+@app.command()
+def dataset(name: Name) -> None:
+    """Write a dataset of made-up rows, to be replaced, with schema, suite, datasheet and test."""
+    from dslp.scaffold.dataset import dataset as write
+
+    _done(write(Project.find(), name))
+    _next(f"data build {name}", f"data validate {name}")
+
+
+def model(
+    name: Name,
+    target: Annotated[str | None, typer.Option(help="The column to predict.")] = None,
+    dataset: Annotated[
+        str | None, typer.Option(help="What it is made from; may be left out if there is only one.")
+    ] = None,
+    ask: Annotated[int, typer.Option(help="Number of the Ask that it serves.", min=1)] = 1,
+    time: Annotated[
+        str | None, typer.Option(help="The column of the time, which makes it a forecast.")
+    ] = None,
+) -> None:
+    """Write a model that predicts a column from the others: a baseline, and a better one."""
+    from dslp.scaffold.model import model as write
+
+    begun = write(Project.find(), name, dataset, target, ask, time)
+    _done(begun.paths)
+    say(f"inputs: {', '.join(begun.inputs)}; take out of schema.py what is not known beforehand")
+    if begun.left_out:
+        kinds = "text or truth, known before the time comes" if time else "numbers, text or truth"
+        say(f"left out: {', '.join(begun.left_out)}; inputs are {kinds}, with")
+        say("lower-case names that Python and pydantic have no other use for")
+    _next(f"experiment run {name}")
+
+
+@app.command()
+def exploration(
+    name: Annotated[str, typer.Argument(help="Name of the notebook, such as 14-visits-by-plan.")],
+    issue: Annotated[int | None, typer.Option(help="Number of the issue.", min=1)] = None,
+    title: Annotated[str, typer.Option(help="What it asks; the name's words by default.")] = "",
+) -> None:
+    """Write a notebook from the project's template."""
+    from dslp.scaffold.exploration import exploration as write
+
+    _done(write(Project.find(), name, issue, title))
+
+
+if (Path(__file__).parent.parent / "experiments").is_dir():  # a component that may be left out
+    app.command()(model)
+
+
+def _done(paths: list[str]) -> None:
+    for path in paths:
+        say(f"written: {path}")
+
+
+def _next(*commands: str) -> None:
+    for command in commands:
+        say(f"next: uv run dslp {command}")

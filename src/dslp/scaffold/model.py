@@ -1,0 +1,166 @@
+"""A new model: a baseline and a better one, on the columns that a dataset's schema states."""
+
+import keyword
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from dslp.data.catalogue import Dataset, datasets
+from dslp.data.schema import key
+from dslp.errors import DslpError
+from dslp.project import Project
+from dslp.scaffold.place import checked, place, plain, skeleton
+from pydantic import BaseModel
+
+# Types of a schema as the API's, and how a test makes up values of them; of a time, only a forecast
+# knows what to do with it.
+KINDS = {
+    **dict.fromkeys(("int8", "int16", "int32", "int64"), "int"),
+    **dict.fromkeys(("float", "double"), "float"),
+    "bool": "bool",
+    "string": "str",
+}
+TIMES = ("timestamp[s]", "timestamp[ms]", "timestamp[us]", "timestamp[ns]")
+MADE_UP = {
+    "datetime": 'pd.date_range("2024-01-01", periods=ROWS)',
+    "int": "draw.integers(0, 10, ROWS)",
+    "float": "draw.uniform(0, 10, ROWS)",
+    "bool": "draw.integers(0, 2, ROWS).astype(bool)",
+    "str": 'draw.choice(["a", "b"], ROWS)',
+}
+
+
+@dataclass(frozen=True)
+class Begun:
+    """What was written, and which columns the model predicts from."""
+
+    paths: list[str]
+    inputs: list[str]
+    left_out: list[str]
+
+
+SPLIT = (
+    "policy: random # `group` keeps together what belongs together, `time` never sees the future"
+)
+TRIED = """  baseline:
+    estimator: constant
+    strategy: {}
+  better:
+    estimator: boosting
+    learning_rate: 0.1
+    max_iter: 100
+    random_state: 0"""
+FORECAST = """  baseline:
+    method: usual
+    days: 28
+  better:
+    method: trend
+    alpha: 1.0"""
+
+
+def model(
+    project: Project,
+    name: str,
+    dataset: str | None,
+    target: str | None,
+    ask: int,
+    time: str | None = None,
+) -> Begun:
+    """Write the model's folder and its test.
+
+    A target of numbers makes it a regression, or a forecast where a time is given; one of text or
+    truth a classification.
+
+    Args:
+        project: where it is written.
+        name: of the model.
+        dataset: what it is made from; may be left out where there is only one.
+        target: the column to predict.
+        ask: number of the Ask's issue.
+        time: the column of the time, where what comes is to be known from what was.
+
+    Raises:
+        DslpError: a name cannot be used, the dataset has no such column or no key, or there
+            is nothing to predict from.
+    """
+    name, source = checked(name, project), _source(project, dataset)
+    columns = _columns(source)
+    kinds = {column: _kind(column, stated) for column, stated in columns.items()}
+    where, keys = f"{source.folder / 'schema.yml'}", key(source)
+    possible = [column for column, kind in kinds.items() if kind in MADE_UP and column not in keys]
+    if target not in possible:
+        wrong = f"{target!a:.60} is none of the columns" if target else "say which column"
+        known = ", ".join(possible) or "none, see " + where
+        raise DslpError(f"{wrong} that can be predicted (--target): {known}")
+    inputs = {c: kind for c, kind in kinds.items() if kind and c != target and c not in keys}
+    numbers = kinds[target] in ("int", "float")
+    if time is not None:
+        if str(columns.get(time, {}).get("type")) not in TIMES or not _name(time) or not numbers:
+            raise DslpError(
+                f"a forecast is of numbers, by a column of {where} with the type timestamp; "
+                f"--target {target} and --time {time!a:.60} are not"
+            )
+        inputs = {time: "datetime"} | {c: k for c, k in inputs.items() if k in ("str", "bool")}
+    if not keys or not inputs:
+        missing = "inputs beside the target" if keys else "key, which the split goes by"
+        raise DslpError(f"{where} states no {missing}")
+    strategy = "median" if numbers else "prior"
+    values = {
+        "name": name,
+        "dataset": source.name,
+        "version": source.version,
+        "ask": ask,
+        "target": target,
+        "quoted": target if plain(target) else f'"{target}"',
+        "answer": "float" if numbers else kinds[target],
+        "metric": "absolute_error" if numbers else "balanced_accuracy",
+        "better": "lower" if numbers else "higher",
+        "split": f"policy: time # the future is never seen\n  by: {time}" if time else SPLIT,
+        "candidates": FORECAST if time else TRIED.format(strategy),
+        "time": time,
+        "imports": "from datetime import datetime\n\n" if time else "",
+        "inputs": "\n".join(f"    {column}: {kind}" for column, kind in inputs.items()),
+        "rows": "\n".join(
+            f'            "{column}": {MADE_UP[str(kind).removesuffix(" | None")]},'
+            for column, kind in {**inputs, target: kinds[target]}.items()
+        ),
+    }
+    texts = skeleton("model", **values)
+    texts |= skeleton("regression" if numbers else "classification", **values)
+    texts |= skeleton("forecast", **values) if time else {}
+    test = texts.pop("test.py")
+    folder = f"src/{project.package}/models/{name}"
+    paths = place(project.root, {folder: texts, f"tests/model/test_{name}.py": test})
+    return Begun(paths, list(inputs), [c for c in columns if c not in (*inputs, *keys, target)])
+
+
+def _source(project: Project, name: str | None) -> Dataset:
+    found = datasets(project, [name] if name else None)
+    if len(found) > 1:
+        names = ", ".join(dataset.name for dataset in found)
+        raise DslpError(f"say which dataset (--dataset): {names}")
+    return found[0]
+
+
+def _columns(dataset: Dataset) -> dict[str, Mapping[str, Any]]:
+    """What the schema states, by column."""
+    stated = dataset.yaml("schema.yml").get("columns")
+    columns = stated.items() if isinstance(stated, dict) else ()
+    return {str(name): column for name, column in columns if isinstance(column, Mapping)}
+
+
+def _kind(column: str, stated: Mapping[str, Any]) -> str | None:
+    """The column's type in the API, or None where it cannot be a field of it as it is."""
+    kind = KINDS.get(str(stated.get("type")))
+    if not _name(column) or (kind == "bool" and stated.get("nullable")):
+        return None
+    if kind and stated.get("nullable"):  # numbers with gaps are read as floats
+        return "str | None" if kind == "str" else "float | None"
+    return kind
+
+
+def _name(column: str) -> bool:
+    """Whether a field of the API can have the column's name."""
+    field = column.isascii() and column.isidentifier() and column == column.lower()
+    taken = keyword.iskeyword(column) or column in MADE_UP or hasattr(BaseModel, column)
+    return field and not column.startswith("_") and not taken

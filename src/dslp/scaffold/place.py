@@ -1,0 +1,106 @@
+"""Putting new files in their places: all of them or none, and never over what is there."""
+
+import keyword
+import os
+import re
+import shutil
+from collections.abc import Iterator, Mapping
+from importlib.resources import files
+from pathlib import Path
+from string import Template
+from tempfile import TemporaryDirectory
+
+import yaml
+from dslp.errors import DslpError, Refused
+from dslp.hygiene import findings
+from dslp.project import Project
+
+NAME = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)*")
+TAKEN = {"raw"}  # what a pipeline's `build` calls its raw data
+
+# By its path in the project: the text of a file, or the texts of a folder's files by their names.
+Units = Mapping[str, str | Mapping[str, str]]
+
+
+def checked(name: str, project: Project) -> str:
+    """The name, if a dataset or a model can have it.
+
+    Raises:
+        DslpError: it cannot be the name of a module, or is no plain word in YAML.
+    """
+    longest = min(40, 69 - len(project.package))  # so that an import of it fits into a line
+    if not NAME.fullmatch(name) or len(name) > longest:
+        raise DslpError(
+            f"{name!a:.60} cannot be a name here: lower-case letters and digits, words joined by "
+            f"_, at most {longest} characters, such as visits_by_plan"
+        )
+    if keyword.iskeyword(name) or keyword.issoftkeyword(name) or name in TAKEN or not plain(name):
+        raise DslpError(f"{name} has a meaning of its own, in Python, YAML or this tool")
+    return name
+
+
+def plain(word: str) -> bool:
+    """Whether YAML reads the word as itself; it reads `on` as true."""
+    return bool(yaml.safe_load(word) == word)
+
+
+def skeleton(kind: str, **values: object) -> dict[str, str]:
+    """The files of a skeleton by their names, with each `$value` filled in."""
+    folder = files("dslp.scaffold") / "skeletons" / kind
+    return {
+        file.name.removesuffix(".txt"): Template(file.read_text("utf-8")).substitute(values)
+        for file in folder.iterdir()
+        if file.name.endswith(".txt")
+    }
+
+
+def place(root: Path, units: Units) -> list[str]:
+    """Write new files and folders aside, and move them into a project.
+
+    Returns:
+        The paths in the project, as they were given.
+
+    Raises:
+        Refused: the hook before a commit would stop one of them.
+        DslpError: one is there already, or the disk says no; nothing of them is there then.
+    """
+    there = [name for name in units if os.path.lexists(root / name)]
+    if there:
+        raise DslpError(f"{there[0]} is there already; nothing was written")
+    try:
+        with TemporaryDirectory(prefix=".new-", dir=root) as folder:
+            aside = Path(folder)
+            problems = findings([*_write(aside, units)], aside)
+            if problems:
+                raise Refused("; ".join(problems))
+            _move(aside, root, list(units))
+    except OSError as error:
+        raise DslpError(f"nothing was written: {error}") from None
+    return list(units)
+
+
+def _write(aside: Path, units: Units) -> Iterator[str]:
+    """Write the texts below `aside`; yields the path of each file."""
+    for unit, content in units.items():
+        texts = {unit: content} if isinstance(content, str) else _within(unit, content)
+        for name, text in texts.items():
+            (aside / name).parent.mkdir(parents=True, exist_ok=True)
+            (aside / name).write_text(text, encoding="utf-8", newline="\n")
+            yield name
+
+
+def _within(folder: str, texts: Mapping[str, str]) -> dict[str, str]:
+    return {f"{folder}/{name}": text for name, text in texts.items()}
+
+
+def _move(aside: Path, root: Path, names: list[str]) -> None:
+    """Move what was written to where it belongs, or take back what was moved."""
+    moved: list[Path] = []
+    try:
+        for name in names:
+            (root / name).parent.mkdir(parents=True, exist_ok=True)
+            moved.append((aside / name).rename(root / name))
+    except BaseException:
+        for path in moved:
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
+        raise

@@ -1,5 +1,0 @@
-"""`python -m lifecycle` does what `lifecycle` does."""
-
-from lifecycle.cli import main
-
-main()

@@ -6,14 +6,16 @@ project's own code, has the right to say it there.
 
 import os
 import shutil
-from pathlib import Path
+import subprocess
+from pathlib import Path, PurePath
 
+from dslp.console import say
 from dslp.data.ci import ready, summary
 from dslp.data.figures import markdown
 from dslp.data.register import alone
 from dslp.errors import DslpError, Refused
 from dslp.experiments.material import material
-from dslp.experiments.model import Model, model
+from dslp.experiments.model import Model, model, names
 from dslp.experiments.params import shown
 from dslp.experiments.run import Experiment
 from dslp.experiments.tracking import Tracking
@@ -24,9 +26,42 @@ from dslp.models.registry import Registry
 from dslp.models.release import GatesFailed, promote, register, tested
 from dslp.models.subject import Subject
 from dslp.models.train import ARTIFACT, Trained, best, train
-from dslp.project import Project
+from dslp.project import Project, changed_paths
 
 LONG = 300  # characters of a note
+
+
+def changed(project: Project, since: str, shared: bool) -> list[str]:
+    """Names of the models that differ from a commit; all of them where git does not know it.
+
+    Args:
+        project: whose models.
+        since: a commit.
+        shared: whether code in src/ that no model and no dataset has for itself counts for each.
+    """
+    here, paths = names(project), changed_paths(project, since)
+    if paths is None:
+        say(f"git does not know {since}: every model counts as changed", "yellow")
+        return here
+    place = (project.source / "models").relative_to(project.root).as_posix()
+    if shared and any(_is_shared(path) for path in paths):
+        return here
+    return [n for n in here if any(path.startswith(f"{place}/{n}/") for path in paths)]
+
+
+def build_wheel(project: Project, folder: Path) -> None:
+    """Build the project's own package.
+
+    Raises:
+        DslpError: uv is missing, or cannot build it.
+    """
+    command = ["uv", "build", "--wheel", "--out-dir", str(folder)]
+    try:
+        done = subprocess.run(command, cwd=project.root, capture_output=True, text=True)
+    except OSError as error:
+        raise DslpError(f"the wheel cannot be built: uv: {error.strerror}") from None
+    if done.returncode:
+        raise DslpError(f"the wheel cannot be built: {' '.join(done.stderr.split())}")
 
 
 def release(model: Model, folder: Path, issue: int | None = None) -> str:
@@ -101,6 +136,13 @@ def deploy(project: Project, folder: Path, issue: int) -> str:
     said = f"{name} {made.label} is the champion"
     _note(folder, "deploy", name, said, [_judged(verdicts)])
     return said
+
+
+def _is_shared(path: str) -> bool:
+    """Whether a path is code of no single model and of no dataset, such as src/PACKAGE/features."""
+    inside = PurePath(path).parts[2:]
+    own = inside[:1] == ("datasets",) or (inside[:1] == ("models",) and len(inside) > 2)
+    return path.endswith(".py") and not own
 
 
 def _chosen(model: Model, issue: int | None) -> str:

@@ -260,7 +260,7 @@ def calling(run: Run, runner: Runner, given: str, secrets: str = "", level: str 
 def test_a_called_workflow_gets_inputs_secrets_and_rights_as_github_gives_them(
     run: Run, runner: Runner
 ) -> None:
-    assert calling(run, runner, "word: yes") == "success: yes false\n"
+    assert calling(run, runner, "word: yes") == "success: yes false \n"
     assert calling(run, runner, "word: no", "secrets: inherit") == "failure: no false a-key\n"
     for given, secrets, level, why in (
         ("loud: true", "", "read", "word is required"),

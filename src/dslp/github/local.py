@@ -21,7 +21,7 @@ def judge_branch(project: Project, repository: Repository) -> Verdict:
     if not name or name in ("main", project.branch):
         raise DslpError(
             f"{name or 'no branch'} is checked out; switch to the branch of an issue "
-            "(uv run dslp start NUMBER), or say --pull-request NUMBER"
+            "(dslp start NUMBER), or say --pull-request NUMBER"
         )
     owner = repository.name.split("/")[0]
     for found in repository.pages("/pulls", state="open", head=f"{owner}:{name}"):

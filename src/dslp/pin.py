@@ -10,7 +10,7 @@ import os
 import re
 import subprocess
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -35,109 +35,73 @@ class Pin:
 
 def examine_pin(project: Project) -> Pin:
     """Compare what the project asks for with what runs, and with the template's commit."""
-    asked, installed = _asked(project.root), _installed()
-    runs = _described(installed)
-    if asked is None:
+    source, (runs, path, commit) = _source(project.root), _installed()
+    if source is None:
         return Pin(runs, "this project pins no library; this is the one that runs here")
-    if "git" in asked:
-        return _examine_commit(asked, installed, _template(project.root))
-    if "path" in asked:
-        path = (project.root / str(asked["path"])).resolve()
-        if _path(installed) != path:
-            return Pin(str(path), f"what runs is {runs}: {SYNC}", works=False)
-        kind = "file" if path.is_file() else "folder"
-        return Pin(str(path), f"not pinned: a {kind}, whose changes count here", doubtful=True)
-    if asked.keys() <= {"index"} and installed:
-        return Pin("an index", f"what runs is {runs}: {SYNC}", works=False)
-    where = "an index" if asked.keys() <= {"index"} else f"by {', '.join(asked)}"
-    return Pin(where, f"{runs}; its commit is not known, so it is not compared with the template's")
+    wanted = str(source.get("rev") or source.get("tag") or source.get("branch") or "HEAD")
+    if "git" in source:
+        asked = f"{redacted(str(source['git']))} at {wanted[:12]}"
+        differs = not commit or _same(commit, wanted) is False
+    elif "path" in source:
+        place = (project.root / str(source["path"])).resolve()
+        asked, differs = str(place), path != place
+    else:
+        asked = f"by {', '.join(source)}" if source.keys() - {"index"} else "an index"
+        differs = asked == "an index" and bool(path or commit)
+    if differs:
+        return Pin(asked, f"what runs is {runs}: {SYNC}", works=False)
+    if "git" in source:
+        return _compare(asked, str(source["git"]), wanted, commit, project.root)
+    if "path" in source:
+        kind = "folder" if place.is_dir() else "file"
+        return Pin(asked, f"not pinned: a {kind}, whose changes count here", doubtful=True)
+    return Pin(asked, f"{runs}; its commit is not known, so it is not compared with the template's")
 
 
-def _examine_commit(
-    asked: Mapping[str, Any], installed: Mapping[str, Any], template: str | None
-) -> Pin:
-    repository = str(asked["git"])
-    wanted = str(asked.get("rev") or asked.get("tag") or asked.get("branch") or "HEAD")
-    where = f"{redacted(repository)} at {wanted[:12]}"
-    commit = _commit(installed)
-    if not commit or _same(commit, wanted) is False:
-        return Pin(where, f"what runs is {_described(installed)}: {SYNC}", works=False)
-    loose = not ("rev" in asked or "tag" in asked)
-    said = "not pinned: a branch; " if loose else ""
-    if template is None:
-        return Pin(where, f"{said}there is no template to compare it with", doubtful=loose)
-    known: str | None = _hash(template)
-    if _same(commit, _hash(template)) is None:  # a tag
-        known = _tagged(repository, template) if template else None
-    if known is None:
-        said += f"not compared: no commit is known of the template ({template or 'none recorded'})"
-        return Pin(where, said, doubtful=True)
+def _compare(asked: str, repository: str, wanted: str, commit: str, root: Path) -> Pin:
+    """Whether the commit that is asked for, and installed, is the one that copier recorded."""
+    file = root / ".copier-answers.yml"
+    template = str((read_yaml(file) if file.is_file() else {}).get("_commit") or "")
+    if not template:
+        return Pin(asked, "installed; no commit of a template is recorded to compare it with")
+    described = re.search(r"-\d+-g([0-9a-f]{7,40})$", template)
+    known = described[1] if described else template
+    if _same(commit, known) is None:
+        known = _tagged(repository, template)
+    if not known:
+        state = f"installed; not compared with the template's {template}: its commit is not known"
+        return Pin(asked, state, doubtful=True)
     if _same(commit, known):
-        return Pin(where, f"{said}the template's own commit, and installed", doubtful=loose)
+        return Pin(asked, "installed, and the template's own commit")
     todo = f'uvx copier update, or rev = "{known}" in [tool.uv.sources]; then uv sync'
-    said = f"the template is at {template}, another commit: {SYNC if template == wanted else todo}"
-    return Pin(where, said, works=False)
+    state = f"the template is at {template}, another commit: {SYNC if wanted == template else todo}"
+    return Pin(asked, state, works=False)
 
 
-def _asked(root: Path) -> Mapping[str, Any] | None:
+def _source(root: Path) -> Mapping[str, Any] | None:
     """The project's source for the library, empty for an index; None where it asks for none."""
     file = root / "pyproject.toml"
-    content: Any = tomllib.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
-    source = _at(content, "tool", "uv", "sources", "dslp")
-    if source:
-        return source if isinstance(source, dict) else {"several sources": source}
-    listed = [_at(content, "project", "dependencies"), _at(content, "dependency-groups")]
-    return {} if any(re.match(r"dslp(?![\w.-])", text) for text in _texts(listed)) else None
+    text = file.read_text(encoding="utf-8") if file.is_file() else ""
+    found: Any = tomllib.loads(text)
+    for name in ("tool", "uv", "sources", "dslp"):
+        found = found.get(name) if isinstance(found, dict) else None
+    if found:
+        return found if isinstance(found, dict) else {"several sources": found}
+    return {} if re.search(r"""["']dslp(?![\w.-])[^"'/]*["']""", text) else None
 
 
-def _at(content: Any, *names: str) -> Any:
-    for name in names:
-        content = content.get(name) if isinstance(content, dict) else None
-    return content
-
-
-def _texts(value: Any) -> Iterator[str]:
-    if isinstance(value, str):
-        yield value
-    elif isinstance(value, dict | list):
-        for part in value.values() if isinstance(value, dict) else value:
-            yield from _texts(part)
-
-
-def _installed() -> dict[str, Any]:
-    """Where the library that runs was installed from (PEP 610); empty for an index."""
+def _installed() -> tuple[str, Path | None, str]:
+    """The library that runs: in words, its path, and its commit, where it has them (PEP 610)."""
+    version = f"dslp {importlib.metadata.version('dslp')}"
     text = importlib.metadata.distribution("dslp").read_text("direct_url.json")
-    return dict(json.loads(text)) if text else {}
-
-
-def _commit(installed: Mapping[str, Any]) -> str:
-    return str(installed.get("vcs_info", {}).get("commit_id", ""))
-
-
-def _described(installed: Mapping[str, Any]) -> str:
-    version, commit = f"dslp {importlib.metadata.version('dslp')}", _commit(installed)
+    if not text:
+        return f"{version} from an index", None, ""
+    found = json.loads(text)
+    commit = found.get("vcs_info", {}).get("commit_id", "")
     if commit:
-        return f"{version} of commit {commit[:12]}"
-    if installed:
-        return f"{version} from {_path(installed) or redacted(str(installed['url']))}"
-    return f"{version} from an index"
-
-
-def _path(installed: Mapping[str, Any]) -> Path | None:
-    parts = urlsplit(str(installed.get("url", "")))
-    return Path(url2pathname(parts.path)).resolve() if parts.scheme == "file" else None
-
-
-def _template(root: Path) -> str | None:
-    """The commit that copier recorded; empty where it knew none, None without a template."""
-    file = root / ".copier-answers.yml"
-    return str(read_yaml(file).get("_commit") or "") if file.is_file() else None
-
-
-def _hash(recorded: str) -> str:
-    """The hash in what `git describe` wrote; what was recorded where it has none."""
-    found = re.search(r"-\d+-g([0-9a-f]{7,40})$", recorded)
-    return found[1] if found else recorded
+        return f"{version} of commit {commit[:12]}", None, commit
+    path = Path(url2pathname(urlsplit(found["url"]).path)).resolve()
+    return f"{version} from {redacted(found['url'])}", path, ""
 
 
 def _same(commit: str, other: str) -> bool | None:
@@ -150,7 +114,7 @@ def _same(commit: str, other: str) -> bool | None:
     return False if re.fullmatch(r"(?=.*[a-f])[0-9a-f]{7,40}|\d{40}", other) else None
 
 
-def _tagged(repository: str, tag: str) -> str | None:
+def _tagged(repository: str, tag: str) -> str:
     """The commit of a tag, if its repository answers soon and without asking anybody."""
     names = [f"refs/tags/{tag}", f"refs/tags/{tag}^{{}}"]  # the second is of an annotated one
     quiet = {"GIT_TERMINAL_PROMPT": "0", "GIT_SSH_COMMAND": "ssh -oBatchMode=yes"}
@@ -164,7 +128,6 @@ def _tagged(repository: str, tag: str) -> str | None:
             check=True,
         )
     except (OSError, subprocess.SubprocessError):
-        return None
-    lines = (line.split("\t") for line in done.stdout.splitlines())
-    found = {name: commit for commit, name in lines}
-    return found.get(names[1]) or found.get(names[0])
+        return ""
+    found = dict(line.split("\t")[::-1] for line in done.stdout.splitlines())
+    return str(found.get(names[1]) or found.get(names[0]) or "")

@@ -1,4 +1,4 @@
-"""The process where no template was ever copied: the wheel, by uvx, in repositories of all kinds."""
+"""The process where no template was ever copied: the wheel, by uvx, in any repository."""
 
 import os
 import subprocess
@@ -108,7 +108,6 @@ def test_a_branch_is_begun_and_judged_from_a_folder_below(
     folder, on_github = repository(tmp_path / "claims", REPOSITORIES["R"]), connected(github)
     claims.add_issue("Explore claims", "### Belongs to\n\n#9", ["Explore"])
     claims.add_issue("A better fit", None, [])
-    git(folder, "config", "url.file:///nowhere/.insteadOf", "nothing:")
     git(folder, "switch", "--create", "2-a-better-fit")
     (folder / "R" / "fit.R").write_text("fit <- glm\n", encoding="utf-8")
     git(folder, "commit", "--all", "--message", "Fit")

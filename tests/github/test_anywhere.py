@@ -116,6 +116,9 @@ def test_a_branch_is_begun_and_judged_from_a_folder_below(
     git(folder, "switch", "--create", "explore/1-claims")
     said = dslp(folder / "R", "check", **on_github)
     assert "I11: issue #1 names #9, which is no issue" in said.out
+    git(folder, "branch", "--move", "main", "master")  # then nothing is known of what changed
+    said = dslp(folder, "check", **on_github)
+    assert (said.code, "there is no branch main to compare with" in said.err) == (2, True), said
 
 
 def test_the_collaboration_branch_is_a_setting(
@@ -163,6 +166,7 @@ def test_help_is_complete_without_extras(dslp: Dslp, tmp_path: Path) -> None:
     for group in ("data", "experiment", "model", "new", "labels"):
         assert f" {group} " in said.out
     assert dslp(tmp_path, "model", "serve", "--help").code == 0
+    assert "X4" in dslp(tmp_path, "rules").out
 
 
 @pytest.mark.parametrize(

@@ -59,9 +59,10 @@ def examine(project: Project) -> Iterator[Finding]:
     if os.environ.get("PYTHONDONTWRITEBYTECODE"):
         cost = "imports take two to three times as long at each command: unset it"
         yield Finding("bytecode", "PYTHONDONTWRITEBYTECODE is set", cost, doubtful=True)
-    if project.package:
+    if project.package and find_spec("duckdb"):  # what the extra `data` brings
         yield _folder(project)
         yield _engine(project)
+    if project.package and find_spec("mlflow"):
         yield _tracking(project)
     for name, variable in (("store", "DSLP_DATA_STORE"), ("cluster", "DSLP_CLUSTER")):
         address = os.environ.get(variable)
@@ -114,8 +115,6 @@ def _place(name: str, address: str) -> Finding:
 
 
 def _tracking(project: Project) -> Finding:
-    if not find_spec("mlflow"):
-        return Finding("tracking", project.tracking, "not used: dslp[experiments] is not installed")
     from dslp.experiments.tracking import Tracking, uri
 
     try:

@@ -66,12 +66,12 @@ def _compare(asked: str, repository: str, wanted: str, commit: str, root: Path) 
         return Pin(asked, "installed; no commit of a template is recorded to compare it with")
     described = re.search(r"-\d+-g([0-9a-f]{7,40})$", template)
     known = described[1] if described else template
-    if _same(commit, known) is None:
+    if not described and _same(commit, known) is None:
         known = _tagged(repository, template)
     if not known:
         state = f"installed; not compared with the template's {template}: its commit is not known"
         return Pin(asked, state, doubtful=True)
-    if _same(commit, known):
+    if commit.startswith(known):
         return Pin(asked, "installed, and the template's own commit")
     todo = f'uvx copier update, or rev = "{known}" in [tool.uv.sources]; then uv sync'
     state = f"the template is at {template}, another commit: {SYNC if wanted == template else todo}"

@@ -48,7 +48,7 @@ for _stage, _name in STAGES.items():  # a component that was left out has no com
         app.add_typer(import_module(f"dslp.{_stage}.commands").app, name=_name)
 
 
-for _module in ("doctor", "github.commands"):
+for _module in ("doctor", "github.commands", "setup"):
     if Path(__file__).parent.joinpath(*_module.split(".")).with_suffix(".py").is_file():
         import_module(f"dslp.{_module}").attach(app)
 

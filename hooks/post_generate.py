@@ -3,7 +3,6 @@
 It needs Python 3.11 or newer, git and uv. It makes the git repository, lets uv lock and install the
 packages, and hands over to `uv run dslp setup`: commit hooks, first commit, labels. Run it again
 whenever you like: commits, and what you staged or changed, are left alone.
-
 Exit codes: 0 nothing is left to do, 1 a step could not be done, 2 cannot run, 130 stopped.
 """
 
@@ -101,7 +100,9 @@ def main() -> int:
         return 1
     process = Popen(["uv", "run", "--no-sync", "dslp", "setup"], **HERE)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # it says itself that it was stopped
-    return process.wait()
+    if process.wait() < 0:  # but not before it began
+        raise KeyboardInterrupt
+    return process.returncode
 
 
 if __name__ == "__main__":
@@ -112,7 +113,7 @@ if __name__ == "__main__":
             raise ValueError(newer.format(sys.version_info[0], sys.version_info[1], retry))
         sys.exit(main())
     except KeyboardInterrupt:
-        sys.stderr.write("\nStopped. It is safe to run this again: it goes on from here.\n")
+        sys.stderr.write("\nStopped. It is safe to run this again.\n")
         sys.exit(130)
     except (OSError, ValueError) as error:
         sys.stderr.write(f"Cannot run: {error}\n")

@@ -43,15 +43,11 @@ def setup() -> None:
     project = Project.find()
     _require_repository(project)
     left = []
-    try:
-        for outcome in _steps(project):
-            say(f"{outcome.status:<11}{outcome.step}: {outcome.text}")
-            if outcome.later:
-                say(f"{'':11}later: {outcome.later}")
-            left += [outcome.step] if outcome.status == "could not" else []
-    except KeyboardInterrupt:
-        typer.echo("\nStopped. It is safe to run this again: it goes on from here.", err=True)
-        raise typer.Exit(130) from None
+    for outcome in _steps(project):
+        say(f"{outcome.status:<11}{outcome.step}: {outcome.text}")
+        if outcome.later:
+            say(f"{'':11}later: {outcome.later}")
+        left += [outcome.step] if outcome.status == "could not" else []
     if left:
         say(f"\nLeft to do: {', '.join(left)}. After that, go on with:\n  uv run dslp setup")
         raise typer.Exit(1)
@@ -148,7 +144,7 @@ def _commit(project: Project, checked: bool) -> Outcome:
 def _committed(project: Project, step: str) -> Outcome:
     """What is to be said where there are commits: what an update left open, or what changed."""
     rejected = git(project, "ls-files", "--others", "--exclude-standard", "--", "*.rej", "*.orig")
-    unmerged = git(project, "diff", "--name-only", "--diff-filter=U")
+    unmerged = git(project, "diff-files", "--name-only", "--diff-filter=U")
     conflicts = f"{unmerged or ''}\n{rejected or ''}".split("\n")
     names = ", ".join(filter(None, conflicts))
     if names:

@@ -81,7 +81,7 @@ REFUSED: dict[str, list[tuple[object, str]]] = {
         *(
             (name, "used here")
             for name in (
-                *("dslp", "tests", "test", "src", "tools"),
+                *("dslp", "tests", "test", "src", "notebooks"),
                 *("hooks", "docs", "notebooks", "data"),
             )
         ),
@@ -283,7 +283,7 @@ def test_no_package_hides_a_dependency() -> None:
 
 def test_no_project_is_called_as_something_it_depends_on() -> None:
     locked = re.findall(r'^name = "(.+)"$', (ROOT / "uv.lock").read_text(encoding="utf-8"), re.M)
-    ours = {"dslp-template", "dslp", EMULATOR}
+    ours = {"dslp", EMULATOR}
     assert sorted(set(locked) - reserved("distributions") - ours) == []
 
 

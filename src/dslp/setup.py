@@ -68,26 +68,15 @@ def _require_repository(project: Project) -> None:
     Raises:
         DslpError: it is none, or part of another one, or git does not say.
     """
-    try:
-        asked = subprocess.run(
-            ["git", "rev-parse", "--show-toplevel"],
-            cwd=project.root,
-            capture_output=True,
-            text=True,
-            errors="surrogateescape",
-            check=False,
-        )
-    except OSError as error:
-        raise DslpError(f"git does not run: {error.strerror}; install it, then again") from None
-    if asked.returncode:
-        words = " ".join(asked.stderr.split())
-        raise DslpError(f"{project.root} is no git repository to set up (git: {words}); git init")
-    top = asked.stdout.rstrip("\r\n")
-    if not project.root.samefile(top):
-        raise DslpError(
-            f"{project.root} is part of the repository {top}; hooks, labels and workflows work at "
-            "its top only: move this folder out of it"
-        )
+    if not shutil.which("git"):
+        raise DslpError("git is not on PATH: see https://git-scm.com/downloads")
+    inside = git(project, "rev-parse", "--show-prefix")
+    if inside is None:
+        why = "git status says why, and git init makes one where there is none"
+        raise DslpError(f"git reads no repository in {project.root}: {why}")
+    if inside:
+        why = "hooks, labels and workflows work at its top only; move this folder out of it"
+        raise DslpError(f"{project.root} is part of another repository: {why}")
 
 
 def _install_hooks(project: Project) -> Outcome:
@@ -105,7 +94,7 @@ def _install_hooks(project: Project) -> Outcome:
     code, words = _run(project, _pre_commit(), "install")
     if code:
         return Outcome(step, "could not", " ".join(words.split()), "uv run pre-commit install")
-    if hook.read_bytes() == before:
+    if hook.is_file() and hook.read_bytes() == before:
         return Outcome(step, "skipped", "already installed")
     kept = "; the hook that was there is kept, and runs first" if before else ""
     return Outcome(step, "done", f"installed{kept}")
@@ -201,7 +190,8 @@ def _next_commands(project: Project) -> list[str]:
     if any(project.source.glob("datasets/*/suite.yml")):
         commands += ["dslp data build", "dslp data validate"]
     if any(project.source.glob("models/*/params.yml")):
-        commands += ["dslp experiment run", "dslp model train"]
+        commands += ["dslp experiment run"]
+        commands += [f"dslp model {step}" for step in ("train", "register", "promote")]
     commands += ["pytest"] if (project.root / "tests").is_dir() else []
     return [f"uv run {command}" for command in commands or ["dslp --help"]]
 

@@ -48,7 +48,7 @@ def test_first_commit_is_past_the_hooks_and_a_second_run_changes_nothing(place: 
     assert run.outcomes == dict(zip(STEPS, ("done", "done", "skipped"), strict=True))
     assert "another check....." in run.text
     assert f"Ready. Next, in {place.project}:\n  uv run dslp data build\n" in run.text
-    assert "\n  uv run dslp experiment run\n" in run.text
+    assert "\n  uv run dslp experiment run\n  uv run dslp model train\n" in run.text
     assert place.git("log", "--format=%an") == "A Person"
     assert place.git("status", "--porcelain") == ""
     assert "uv.lock" in place.git("ls-files"), "though the person ignores locks"
@@ -157,7 +157,7 @@ def test_main_begins_where_development_does(place: Place) -> None:
 
 @pytest.mark.parametrize(
     ("case", "words"),
-    [("no git", "install it"), ("no repository", "is no git"), ("inside another", "is part of")],
+    [("no git", "not on PATH"), ("no repository", "git init"), ("inside another", "is part of")],
 )
 def test_where_there_is_no_repository_it_says_so_in_one_line(
     place: Place, case: str, words: str

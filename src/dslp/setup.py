@@ -107,6 +107,9 @@ def _commit(project: Project, checked: bool) -> Outcome:
         return _committed(project, step)
     if git(project, "ls-files"):
         return Outcome(step, "skipped", "what you staged is left as it is", "git commit")
+    if not any(project.root.glob(".copier-answers*.yml")):
+        why = "these files are not the template's alone: look at them first"
+        return Outcome(step, "skipped", why, "git add --all && git commit")
     for person in ("GIT_AUTHOR_IDENT", "GIT_COMMITTER_IDENT"):
         if git(project, "-c", "user.useConfigOnly=true", "var", person) is None:
             why = "git does not know who you are: set user.email too, and user.name by"
@@ -134,21 +137,17 @@ def _committed(project: Project, step: str) -> Outcome:
     """What is to be said where there are commits: what an update left open, or what changed."""
     rejected = git(project, "ls-files", "--others", "--exclude-standard", "--", "*.rej", "*.orig")
     unmerged = git(project, "diff-files", "--name-only", "--diff-filter=U")
-    conflicts = f"{unmerged or ''}\n{rejected or ''}".split("\n")
-    names = ", ".join(filter(None, conflicts))
+    names = ", ".join(f"{unmerged or ''}\n{rejected or ''}".split("\n")).strip(", ")
     if names:
-        return Outcome(
-            step, "could not", f"an update left conflicts; resolve {names}", "git status"
-        )
+        why = f"an update left conflicts; resolve {names}"
+        return Outcome(step, "could not", why, "git status")
     main = _point_main(project)
     if main:
         return Outcome(step, "done", f"there is one{main}")
     status = git(project, "--no-optional-locks", "status", "--porcelain", "--untracked-files=all")
-    changed = (status or "").splitlines()
+    changed = len((status or "").splitlines())
     later = "git add --all && git commit" if changed else ""
-    return Outcome(
-        step, "skipped", f"there are commits; files changed since: {len(changed)}", later
-    )
+    return Outcome(step, "skipped", f"there are commits; files changed since: {changed}", later)
 
 
 def _point_main(project: Project) -> str:
@@ -187,9 +186,9 @@ def _register_labels(project: Project) -> Outcome:
 def _next_commands(project: Project) -> list[str]:
     """The commands that a project which is set up goes on with."""
     commands = []
-    if any(project.source.glob("datasets/*/suite.yml")):
+    if any(project.root.glob("src/*/datasets/*/suite.yml")):
         commands += ["dslp data build", "dslp data validate"]
-    if any(project.source.glob("models/*/params.yml")):
+    if any(project.root.glob("src/*/models/*/params.yml")):
         commands += ["dslp experiment run"]
         commands += [f"dslp model {step}" for step in ("train", "register", "promote")]
     commands += ["pytest"] if (project.root / "tests").is_dir() else []
@@ -204,17 +203,9 @@ def _pre_commit() -> str:
 
 def _run(project: Project, *command: str, show: bool = False) -> tuple[int, str]:
     """Run a command in the project: its exit code, and what it wrote unless that was shown."""
-    kept = None if show else subprocess.PIPE
+    kept, errors = (None, None) if show else (subprocess.PIPE, subprocess.STDOUT)
     try:
-        process = subprocess.Popen(
-            command, cwd=project.root, stdout=kept, stderr=subprocess.STDOUT if kept else None
-        )
+        done = subprocess.run(command, cwd=project.root, stdout=kept, stderr=errors, check=False)
     except OSError as error:
         return 127, f"{command[0]} does not start: {error.strerror}"
-    try:
-        written, _ = process.communicate()
-    except KeyboardInterrupt:
-        process.terminate()  # Ctrl-C reached it as well, and it may not listen to that
-        process.wait()
-        raise
-    return process.returncode, (written or b"").decode(errors="replace")
+    return done.returncode, (done.stdout or b"").decode(errors="replace")

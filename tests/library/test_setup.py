@@ -22,6 +22,7 @@ def place(tmp_path: Path) -> Place:
     place = Place(tmp_path / "kleines Projekt ü", sys.executable, "-m", "dslp", "setup")
     place.write("pyproject.toml", SETTINGS.format("main"))
     place.write("uv.lock", "version = 1\n")
+    place.write(".copier-answers.yml", "{}\n")
     place.write(".github/labels.yml", "- { name: Ask, color: c9ecff, description: A question }\n")
     place.check()
     place.git("init", "--quiet")
@@ -62,6 +63,10 @@ def test_first_commit_is_past_the_hooks_and_a_second_run_changes_nothing(place: 
 def test_without_the_component_process_only_the_commit_is_made(place: Place) -> None:
     (place.project / ".pre-commit-config.yaml").unlink()
     (place.project / ".github" / "labels.yml").unlink()
+    answers = place.project / ".copier-answers.yml"
+    answers.rename(answers.with_suffix(".away"))
+    assert "not the template's alone" in place.set_up().reason("first commit")
+    answers.with_suffix(".away").rename(answers)
     run = place.set_up()
     assert run.code == 0
     assert list(run.outcomes.values()) == ["skipped", "done", "skipped"]
@@ -125,7 +130,7 @@ def test_what_the_person_staged_and_changed_is_left_as_it_is(place: Place) -> No
     before = contents(place.project)
     run = place.set_up()
     assert run.code == 0
-    assert "files changed since: 4 later: git add --all" in run.reason("first commit")
+    assert "files changed since: 5 later: git add --all" in run.reason("first commit")
     assert contents(place.project) == before
 
 

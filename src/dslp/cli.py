@@ -48,7 +48,7 @@ def check_files(files: Annotated[list[str], typer.Argument(help="Files to commit
 
 for _name, _package in GROUPS.items():
     app.add_typer(import_module(f"dslp.{_package}.commands").app, name=_name)
-for _module in ("doctor", "github.commands"):
+for _module in ("doctor", "github.commands", "setup"):
     import_module(f"dslp.{_module}").attach(app)
 
 

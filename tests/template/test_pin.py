@@ -82,8 +82,8 @@ class Machine:
 @pytest.fixture
 def machine(template: Template, tmp_path: Path) -> Machine:
     """Each https host that the cases name serves the template, and so does each one over ssh."""
-    hosts = ("https://github.com/dslp/template.git", "https://github.com/fork/template.git")
-    hosts += ("https://gitlab.com/team/template.git", HOSTED, "https://mirror.example.org/dslp")
+    hosts = ["https://github.com/dslp/template.git", "https://github.com/fork/template.git"]
+    hosts += ["https://gitlab.com/team/template.git", HOSTED, "https://mirror.example.org/dslp"]
     settings = {"GIT_CONFIG_COUNT": str(len(hosts)), "GIT_ALLOW_PROTOCOL": "file:ssh"}
     for number, host in enumerate(hosts):
         settings[f"GIT_CONFIG_KEY_{number}"] = f"url.file://{template.path}/.git.insteadOf"

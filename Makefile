@@ -7,6 +7,7 @@ OWN_UV := .uv/bin/uv
 export PATH := $(CURDIR)/.uv/bin:$(PATH)
 endif
 RUN := $(or $(OWN_UV),uv) run --locked
+unexport PYTHONDONTWRITEBYTECODE # without bytecode, each import takes two to three times as long
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test quick lint format

@@ -1,75 +1,74 @@
-"""How long a project takes to generate, beside copier's floor for as many files and questions.
+"""How long `copier copy` of a default project takes, beside a peer's template.
 
-    uv run python -m benchmarks.generation [--runs 7]
+    uv run python -m benchmarks.generation [--runs 9] [--peer diamond=FOLDER]
 
-The floor is a template without conditions: the files of a generated project as they are, with
-as many questions. Both are rendered in turn in the same process, from folders without git.
+FOLDER is a checkout of DiamondLight's python-copier-template, with its own example answers. Both
+are whole processes of the same copier, in turns, each from a git repository with one commit.
 """
 
 import argparse
 import shutil
 import statistics
+import subprocess
 import tempfile
 import time
 from pathlib import Path
 
-import yaml
-from copier import run_copy
-
-from benchmarks.machine import describe, row
+from benchmarks.machine import Peer, peers, spread, write_table
 
 ROOT = Path(__file__).resolve().parent.parent
+NOT_OURS = shutil.ignore_patterns(".git", ".venv", ".*_cache", "__pycache__", "build", "site")
 
 
-def render(template: Path, project: Path) -> float:
-    """Seconds that one project takes."""
+def publish(folder: Path, source: Path = ROOT) -> Path:
+    """A git repository of a template's files, with one release."""
+    shutil.copytree(source, folder, ignore=NOT_OURS)
+    for command in (
+        ["init", "--quiet"],
+        ["add", "--all", "--force"],
+        ["-c", "user.name=b", "-c", "user.email=b@example.org", "commit", "--quiet", "-m", "All"],
+        ["tag", "v1.0.0"],
+    ):
+        subprocess.run(["git", *command], cwd=folder, check=True)
+    return folder
+
+
+def copy(template: Path, project: Path, options: list[str]) -> float:
+    """Seconds of the whole command."""
+    command = ["copier", "copy", "--quiet", "--defaults", *options, str(template), str(project)]
     started = time.perf_counter()
-    run_copy(str(template), project, defaults=True, quiet=True)
+    subprocess.run(command, check=True, capture_output=True)
     return time.perf_counter() - started
 
 
-def ours(folder: Path) -> Path:
-    """The template's own files, without git and caches."""
-    ignored = shutil.ignore_patterns("__pycache__", "*.egg-info", ".*_cache")
-    for name in ("includes", "template", "hooks"):
-        shutil.copytree(ROOT / name, folder / name, ignore=ignored)
-    shutil.copy(ROOT / "copier.yml", folder)
-    return folder
-
-
-def floor(folder: Path, project: Path, questions: int) -> Path:
-    """A template that has the files of `project` and nothing to decide."""
-    shutil.copytree(project, folder / "template")
-    (folder / "template" / ".copier-answers.yml").unlink()
-    config = {f"question_{number}": {"type": "str", "default": "x"} for number in range(questions)}
-    (folder / "copier.yml").write_text(yaml.safe_dump({"_subdirectory": "template", **config}))
-    return folder
-
-
 def main() -> None:
-    """Render both in turn and print medians, spread and ratio."""
+    """Copy in turns, and write the table."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--runs", type=int, default=7)
-    runs = parser.parse_args().runs
+    parser.add_argument("--runs", type=int, default=9)
+    parser.add_argument("--peer", type=Peer.parse, action="append", default=[])
+    asked = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        template = ours(folder / "ours")
-        render(template, folder / "project")
-        files = sum(path.is_file() for path in (folder / "project").rglob("*"))
-        config = yaml.safe_load((template / "copier.yml").read_text(encoding="utf-8"))
-        questions = sum(not key.startswith("_") for key in config)
-        bare = floor(folder / "floor", folder / "project", questions)
-        times: dict[str, list[float]] = {"template": [], "floor": []}
-        for run in range(runs + 1):
-            for kind, source in (("template", template), ("floor", bare)):
-                seconds = render(source, folder / f"{kind}-{run}")
+        ways: dict[str, tuple[Path, list[str]]] = {"ours": (publish(folder / "ours"), [])}
+        for peer in asked.peer:
+            answers = ["--trust", "--data-file", str(peer.folder / "example-answers.yml")]
+            ways[peer.name] = (publish(folder / peer.name, peer.folder), answers)
+        times: dict[str, list[float]] = {way: [] for way in ways}
+        for run in range(asked.runs + 1):
+            for way, (template, options) in ways.items():
+                seconds = copy(template, folder / f"{way}-{run}", options)
                 if run:  # the first one warms caches
-                    times[kind].append(seconds)
-    print(f"{describe()}; {files} files, {questions} questions, {runs} runs in turn")
-    for kind, series in times.items():
-        print(row(kind, series))
-    ratio = statistics.median(times["template"]) / statistics.median(times["floor"])
-    print(f"ratio of medians: {ratio:.2f}")
+                    times[way].append(seconds)
+        files = {
+            way: sum(path.is_file() for path in (folder / f"{way}-0").rglob("*")) for way in ways
+        }
+    rows = [[f"{way}, {files[way]} files", spread(times[way])] for way in ways]
+    middle = statistics.median(times["ours"])
+    for peer in asked.peer:
+        rows.append([f"ours ÷ {peer.name}", f"{middle / statistics.median(times[peer.name]):.2f}"])
+    if not asked.peer:
+        rows.append(["a peer's template", "not measured"])
+    write_table("generation", ["`copier copy`", "seconds"], rows, peers(asked.peer), asked.runs)
 
 
 if __name__ == "__main__":

@@ -24,26 +24,12 @@ FRAMEWORKS = {"great_expectations", "dslp", "mlflow"}
 BROUGHT_BY = {
     "process": [
         *(".pre-commit-config.yaml", ".github/ISSUE_TEMPLATE", ".github/labels.yml"),
-        *(".github/pull_request_template.md", "docs/process.md"),
-        *(".github/workflows/policy.yml", ".github/workflows/issues.yml"),
-        *(".github/workflows/setup.yml", "tools/dslp/src/dslp/github"),
+        *(".github/pull_request_template.md", ".github/workflows/issues.yml"),
+        *(".github/workflows/labels.yml", ".github/workflows/policy.yml"),
     ],
-    "data": [
-        *(
-            ".github/workflows/data.yml",
-            "data",
-            "notebooks",
-            "docs/data",
-            "src/*/datasets",
-            "tests/data",
-        ),
-        *("tools/dslp/src/dslp/data", "tools/dslp/src/dslp/scaffold"),
-    ],
-    "experiments": ["tools/dslp/src/dslp/experiments", "src/*/models", "docs/models"],
-    "models": [
-        *(".github/workflows/monitor.yml", ".github/workflows/release.yml"),
-        "tools/dslp/src/dslp/models",
-    ],
+    "data": [".github/workflows/data.yml", "docs/data", "src/*/datasets", "tests/data"],
+    "experiments": ["src/*/models", "docs/models", "tests/model"],
+    "models": [".github/workflows/monitor.yml", ".github/workflows/release.yml", "Dockerfile"],
     "site": ["mkdocs.yml"],
 }
 
@@ -52,6 +38,7 @@ def faults(project: Path, components: list[str]) -> list[str]:
     """Everything that is not clean in a project, one line each."""
     return [
         *text_faults(project),
+        *markdown_faults(project),
         *linter_faults(project),
         *github_faults(project),
         *leftover_components(project, components),
@@ -95,6 +82,26 @@ def parse(name: str, text: str) -> object:
         case "py":
             return ast.parse(text)
     return None
+
+
+def markdown_faults(project: Path) -> Iterator[str]:
+    """Blocks that some renderers of Markdown join: a heading or table needs a blank line around."""
+    for path in sorted(project.rglob("*.md")):
+        fenced, before = False, ""
+        for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
+            kinds = {kind(line), kind(before)}
+            if not fenced and len(kinds) > 1 and "" not in kinds and kinds != {"text", "item"}:
+                yield f"{path.relative_to(project)}:{number}: needs a blank line before it"
+            fenced ^= line.startswith("```")
+            before = line
+
+
+def kind(line: str) -> str:
+    """What block of Markdown a line belongs to; nothing for a blank line or a comment."""
+    line = "" if line.startswith("<!--") else line
+    found = re.match(r"(#+ )|(\|)|(```)|( *(?:[-*]|\d+\.) | {2,}\S)", line)
+    kinds = ("heading", "table", "fence", "item")
+    return kinds[(found.lastindex or 1) - 1] if found else "text" if line.strip() else ""
 
 
 class LenientLoader(yaml.SafeLoader):

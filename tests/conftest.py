@@ -64,7 +64,7 @@ class OneWorkerForWhatIsShared(LoadScopeScheduling):  # type: ignore[misc]
 
     def _split_scope(self, nodeid: str) -> str:
         found = re.search(rf"/project/.*\[({'|'.join(WHOLE)})[-\]]", nodeid)
-        found = found or re.search(rf"/dslp/test_({SHARING})\.py", nodeid)
+        found = found or re.search(rf"/library/\w+/test_({SHARING})\.py", nodeid)
         return found[1] if found else nodeid
 
 

@@ -116,6 +116,6 @@ def tree(project: Path) -> dict[str, bytes]:
 def reserved(words: str) -> set[str]:
     """The names that no project or package can have: one of the lists that the questions know."""
     text = (ROOT / "includes" / "names.jinja").read_text(encoding="utf-8")
-    found = re.search(rf"set {words} = \[(.*?)\]", text, re.S)
+    found = re.search(rf"set {words} = '(.*?)'", text, re.S)
     assert found, words
-    return set(re.findall(r"'([^']+)'", found[1]))
+    return set(found[1].split())

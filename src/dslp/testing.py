@@ -1,12 +1,80 @@
-"""For the tests of a project: the model that they are about."""
+"""For the tests of a project: its datasets as they are here, and its models as they are served."""
 
+import functools
 import os
+import tempfile
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import pytest
+from dslp.data.build import RawMissing, sampled, stand_in
+from dslp.data.catalogue import Dataset, datasets, names
+from dslp.data.ci import summary
+from dslp.data.validate import validate
+from dslp.errors import DslpError
+from dslp.project import Project
+
 if TYPE_CHECKING:
     import pandas as pd
+    from dslp.data.report import Report
     from dslp.experiments.model import Model
+
+
+def dataset_names() -> list[str]:
+    """The datasets of the project that the tests run in."""
+    return names(Project.find())
+
+
+@functools.cache
+def built_dataset(name: str) -> Dataset:
+    """A dataset as it lies in `data/`, or else built in a temporary folder by today's pipeline.
+
+    `ci` in its datasheet says from what: its source, a sample, or nothing (then the test is
+    skipped). A pipeline that fails is a failure, never a skip.
+    """
+    try:
+        (dataset,) = datasets(Project.find(), [name])
+        if not dataset.is_built or dataset.stale:
+            (dataset,) = datasets(Project.find(data=_folder("built")), [name])
+            if not dataset.is_built:
+                stand_in(dataset)
+    except RawMissing as error:
+        where = f"where it is: uv run dslp data validate {name}"
+        summary(f"{name}: the suite was NOT run, the data is not here; {where}")
+        pytest.skip(f"{name}: {error}; its suite runs {where}")
+    except DslpError as error:
+        pytest.fail(str(error), pytrace=False)
+    return dataset
+
+
+def check_dataset(name: str) -> None:
+    """Fail unless the dataset matches its schema and passes its suite (D3)."""
+    dataset = built_dataset(name)
+    try:
+        report = validate(dataset, part=not dataset.project.usual and sampled(dataset))
+    except DslpError as error:
+        pytest.fail(str(error), pytrace=False)
+    if report.skipped:
+        summary(f"{name}: not judged on the sample that is here: {'; '.join(report.skipped)}")
+    if not report.ok:
+        pytest.fail(str(report), pytrace=False)
+
+
+def validate_rows(name: str, rows: "pd.DataFrame") -> "Report":
+    """What schema and suite of a dataset say of other rows, such as ones with planted faults."""
+    dataset = built_dataset(name)
+    (other,) = datasets(replace(dataset.project, data=_folder("rows"), usual=False), [name])
+    other.processed.parent.mkdir(exist_ok=True)
+    rows.to_parquet(other.processed, index=False)
+    return validate(other, "embedded")  # the engine of files, where these rows are
+
+
+def find_model(name: str) -> "Model":
+    """A model of the project that the tests run in."""
+    from dslp.experiments.model import model
+
+    return model(Project.find(), name)
 
 
 def predictor(model: "Model", candidate: str, rows: "pd.DataFrame") -> Any:
@@ -24,3 +92,13 @@ def predictor(model: "Model", candidate: str, rows: "pd.DataFrame") -> Any:
     from dslp.models.flavours import load
 
     return load(Path(folder))
+
+
+@functools.cache
+def _folder(purpose: str) -> Path:
+    """A folder for what tests make; it is removed when they end."""
+    _kept.append(made := tempfile.TemporaryDirectory(prefix=f"dslp-{purpose}-"))
+    return Path(made.name)
+
+
+_kept: list[tempfile.TemporaryDirectory[str]] = []

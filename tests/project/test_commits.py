@@ -94,17 +94,6 @@ def test_conflict_markers_are_refused(clean: Project) -> None:
     assert done.code == 1, done.text
 
 
-@pytest.mark.rule("X1")
-def test_the_notebook_template_asks_for_what_an_exploration_needs(project: Project) -> None:
-    template = json.loads(
-        (project.path / "notebooks" / "template.ipynb").read_text(encoding="utf-8")
-    )
-    words = "".join("".join(cell["source"]) for cell in template["cells"])
-    for part in ("**Issue:**", "## Questions", "- [ ]", "## Insights", "## Next steps"):
-        assert part in words
-    assert all(not cell.get("outputs") for cell in template["cells"])
-
-
 def notebook(source: str = "1 + 1", output: str = "") -> str:
     """A notebook with one cell, as Jupyter saves it."""
     shown = {

@@ -302,7 +302,7 @@ def test_no_package_hides_a_dependency() -> None:
 
 def test_no_project_is_called_as_something_it_depends_on() -> None:
     locked = re.findall(r'^name = "(.+)"$', (ROOT / "uv.lock").read_text(encoding="utf-8"), re.M)
-    ours = {"dslp-template", "dslp", EMULATOR}
+    ours = {"dslp", EMULATOR}
     assert sorted(set(locked) - reserved("distributions") - ours) == []
 
 

@@ -1,8 +1,6 @@
 """Whatever the answers, the project that is rendered is clean."""
 
 import datetime
-import subprocess
-import sys
 from collections.abc import Iterator
 from itertools import combinations
 from pathlib import Path
@@ -83,14 +81,28 @@ def title(answers: Answers) -> str:
     return " ".join(str(value)[:60] for value in answers.values()) or "defaults"
 
 
-CASES = [{}, *ALONE, *(pytest.param(answers, marks=pytest.mark.slow) for answers in pairwise())]
-
-
-@pytest.mark.parametrize("answers", CASES, ids=title)
+@pytest.mark.parametrize("answers", [{}, *ALONE], ids=title)
 def test_clean(files: Template, tmp_path: Path, answers: Answers) -> None:
     project = files.copy(tmp_path / "claims-pricing", answers)
     faults = clean.faults(project, answers.get("components", ALL))
     assert not faults, "\n".join(faults)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("answers", list(pairwise()), ids=title)
+def test_clean_and_typed(
+    files: Template, tmp_path: Path, typing_cache: Path, answers: Answers
+) -> None:
+    project = files.copy(tmp_path / "claims-pricing", answers)
+    faults = clean.faults(project, answers["components"])
+    faults += clean.run(["mypy", "--cache-dir", str(typing_cache)], project)
+    assert not faults, "\n".join(faults)
+
+
+@pytest.fixture(scope="session")
+def typing_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What mypy knows of the libraries, once for all projects of a worker."""
+    return tmp_path_factory.mktemp("mypy")
 
 
 def test_what_a_component_brings_is_there(template: Template, tmp_path: Path) -> None:
@@ -126,16 +138,3 @@ def test_nothing_tells_the_day_it_was_made(template: Template, tmp_path: Path) -
         name for name, content in files.items() for day in told if day.encode() in content
     ] == []
     assert str(today.year).encode() not in files["LICENSE"]
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize(
-    "components", ["process data", "data experiments", "data experiments models"]
-)
-def test_a_part_is_typed_without_those_that_were_left_out(
-    files: Template, tmp_path: Path, components: str
-) -> None:
-    project = files.copy(tmp_path / "claims", {"components": components.split()})
-    command = [sys.executable, "-m", "mypy", "--no-incremental"]
-    done = subprocess.run(command, cwd=project, capture_output=True, text=True)
-    assert done.returncode == 0, done.stdout

@@ -1,6 +1,5 @@
 """`dslp new`: begin a dataset, a model or an exploration."""
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -24,6 +23,7 @@ def dataset(name: Name) -> None:
     _next(f"data build {name}", f"data validate {name}")
 
 
+@app.command()
 def model(
     name: Name,
     target: Annotated[str | None, typer.Option(help="The column to predict.")] = None,
@@ -54,14 +54,10 @@ def exploration(
     issue: Annotated[int | None, typer.Option(help="Number of the issue.", min=1)] = None,
     title: Annotated[str, typer.Option(help="What it asks; the name's words by default.")] = "",
 ) -> None:
-    """Write a notebook from the project's template."""
+    """Write a notebook: from notebooks/template.ipynb, if the project has its own."""
     from dslp.scaffold.exploration import exploration as write
 
     _done(write(Project.find(), name, issue, title))
-
-
-if (Path(__file__).parent.parent / "experiments").is_dir():  # a component that may be left out
-    app.command()(model)
 
 
 def _done(paths: list[str]) -> None:

@@ -1,28 +1,28 @@
-"""A new exploration: a copy of the project's own notebook template, told what it is about (X1)."""
+"""A new exploration: a notebook with the issue, the questions and the insights (X1)."""
 
 import json
 import re
+from importlib.resources import files
 
 from dslp.errors import DslpError
 from dslp.project import Project
 from dslp.scaffold.place import place
 
 NAME = re.compile(r"[A-Za-z0-9]+([-_][A-Za-z0-9]+)*")
-ABOUT_COPYING = "Copy this notebook and name the copy for its question. "
 
 
 def exploration(project: Project, name: str, issue: int | None, title: str) -> list[str]:
     """Write the notebook; returns its path in the project.
 
     Args:
-        project: whose `notebooks/template.ipynb` is copied.
+        project: gets the notebook; its own `notebooks/template.ipynb` is copied, if it has one.
         name: of the file, without its ending.
         issue: number of the Explore issue, if it is known.
         title: what the exploration asks; the words of the name where it is empty.
 
     Raises:
         Refused: the hook before a commit would stop a notebook of that name.
-        DslpError: the name cannot be used, or is in use; or there is no template.
+        DslpError: the name cannot be used, or is in use; or the template is no notebook.
     """
     if not NAME.fullmatch(name) or len(name) > 100:
         raise DslpError(
@@ -30,7 +30,8 @@ def exploration(project: Project, name: str, issue: int | None, title: str) -> l
             "such as 14-visits-by-plan"
         )
     words = " ".join(title.split()) or " ".join(re.split("[-_]", name.lstrip("0123456789-_")))
-    template = project.root / "notebooks" / "template.ipynb"
+    own = project.root / "notebooks" / "template.ipynb"
+    template = own if own.is_file() else files("dslp.scaffold") / "skeletons" / "exploration.ipynb"
     try:
         notebook = json.loads(template.read_text(encoding="utf-8"))
         lines = "".join(notebook["cells"][0]["source"]).splitlines(keepends=True)
@@ -38,7 +39,7 @@ def exploration(project: Project, name: str, issue: int | None, title: str) -> l
         raise DslpError(
             f"{template} cannot be read as a notebook: {type(error).__name__} {error}"
         ) from None
-    text = "".join([f"# {words or name}\n", *lines[1:]]).replace(ABOUT_COPYING, "")
+    text = "".join([f"# {words or name}\n", *lines[1:]])
     text = text.replace("**Issue:** #", f"**Issue:** #{issue or ''}")
     notebook["cells"][0]["source"] = text.splitlines(keepends=True)
     written = json.dumps(notebook, indent=1, ensure_ascii=False) + "\n"

@@ -1,28 +1,18 @@
 """Rows that are broken on purpose: the suite names each fault, counts it and shows examples."""
 
-from collections.abc import Callable
-from dataclasses import replace
-from pathlib import Path
-
 import pytest
-from dslp.data.catalogue import Dataset
 from dslp.data.report import Finding, Report
-from dslp.data.validate import validate
+from dslp.testing import built_dataset, validate_rows
 
 
 @pytest.fixture(scope="module")
-def report(built: Callable[[str], Dataset], tmp_path_factory: pytest.TempPathFactory) -> Report:
+def report() -> Report:
     """What is reported about claims with a null, an unknown, a negative and a doubled value."""
-    claims = built("claims")
-    rows = claims.read()
+    rows = built_dataset("claims").read()
     rows.loc[10, "health"] = "splendid"
     rows.loc[20, "visits"] = -3
     rows["record_id"] = rows["record_id"].astype("Int64").mask(rows.index == 30).replace(42, 41)
-    aside: Path = tmp_path_factory.mktemp("faults")
-    broken = replace(claims, project=replace(claims.project, data=aside, usual=False))
-    broken.processed.parent.mkdir()
-    rows.to_parquet(broken.processed, index=False)
-    return validate(broken, "embedded")  # where the broken rows are
+    return validate_rows("claims", rows)
 
 
 def only(report: Report, subject: str, expectation: str) -> Finding:

@@ -27,8 +27,7 @@ def test_each_dataset_comes_to_ci_as_its_datasheet_says(built: Toy, tmp_path: Pa
     folder = built.root / "tests" / "data"
     (folder / "samples").mkdir(parents=True)
     rows.to_csv(folder / "samples" / "committed.csv", index=False)
-    for file in ("conftest.py", "test_suites.py"):
-        (folder / file).write_bytes((TESTS / file).read_bytes())
+    (folder / "test_suites.py").write_bytes((TESTS / "test_suites.py").read_bytes())
     made = built.dataset / "pipeline.py"
     generator = made.read_text(encoding="utf-8").partition("def extract")[2].partition("def build")
     dataset(built, "committed", "sample", f"{EXTRACT}\n\n\n{SAMPLE}")

@@ -2,7 +2,6 @@
 
 import json
 import os
-import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -15,7 +14,7 @@ from dslp.scaffold import place
 
 from tests import clean
 from tests.library.toy import Outcome, Toy
-from tests.template_copy import ROOT, Template, tree
+from tests.template_copy import Template, tree
 
 
 def untracked(toy: Toy) -> list[str]:
@@ -51,7 +50,6 @@ def test_a_new_dataset_builds_validates_and_is_tested(toy: Toy, engine: str) -> 
     said = toy.done("new", "dataset", "orders").out
     folder = toy.dataset.with_name("orders")
     assert {file.name for file in folder.iterdir()} == {
-        "__init__.py",
         "pipeline.py",
         "schema.yml",
         "suite.yml",
@@ -180,14 +178,13 @@ def test_a_name_that_no_module_can_have_is_refused(toy: Toy, kind: str, name: st
 
 @pytest.mark.parametrize("arguments", [("dataset", "a_final"), ("exploration", "visits-v2")])
 def test_a_name_that_the_commit_hook_would_stop_is_refused(
-    toy: Toy, notebooks: Path, arguments: tuple[str, str]
+    toy: Toy, arguments: tuple[str, str]
 ) -> None:
-    assert notebooks.is_dir()
     assert "(X2)" in refused(toy, *arguments)
 
 
-def test_what_is_there_is_never_overwritten(toy: Toy, notebooks: Path) -> None:
-    assert notebooks.is_dir()
+def test_what_is_there_is_never_overwritten(toy: Toy) -> None:
+    toy.done("new", "exploration", "template")
     assert "is there already" in refused(toy, "dataset", "visits")
     assert "is there already" in refused(toy, "model", "frequency", "--target", "visits")
     assert "is there already" in refused(toy, "exploration", "template")
@@ -219,47 +216,46 @@ def test_a_failure_half_way_leaves_nothing(
     assert untracked(toy) == []
 
 
-@pytest.fixture
-def notebooks(toy: Toy) -> Path:
-    """The toy's notebooks, with the template's template."""
-    shutil.copytree(ROOT / "template" / "notebooks", toy.root / "notebooks")
-    return toy.root / "notebooks"
-
-
 def first_cell(notebook: Path) -> str:
     return "".join(json.loads(notebook.read_text(encoding="utf-8"))["cells"][0]["source"])
 
 
 @pytest.mark.rule("X1")
-def test_an_exploration_is_the_template_with_its_issue_and_title(toy: Toy, notebooks: Path) -> None:
+def test_an_exploration_asks_for_its_issue_questions_and_insights(toy: Toy) -> None:
     toy.done("new", "exploration", "14-visits-by-plan", "--issue", "14")
-    made = notebooks / "14-visits-by-plan.ipynb"
+    made = toy.root / "notebooks" / "14-visits-by-plan.ipynb"
     text = first_cell(made)
-    assert text.startswith("# visits by plan\n\nOutputs are taken off before a commit")
+    assert text.startswith("# visits by plan\n\nOutputs are removed before a commit")
     assert "**Issue:** #14\n" in text
-    template, copy = (json.loads(file.read_text()) for file in (notebooks / "template.ipynb", made))
-    assert copy["cells"][1:] == template["cells"][1:]
-    assert copy["metadata"] == template["metadata"]
+    cells = json.loads(made.read_text(encoding="utf-8"))["cells"]
+    words = "".join("".join(cell["source"]) for cell in cells)
+    for part in ("## Questions", "- [ ]", "## Insights", "## Next steps"):
+        assert part in words
+    assert all(not cell.get("outputs") for cell in cells)
+
+
+def test_a_team_that_has_a_template_of_its_own_gets_copies_of_that(toy: Toy) -> None:
+    own = toy.root / "notebooks" / "template.ipynb"
+    own.parent.mkdir()
+    cells = [{"cell_type": "markdown", "id": "0", "metadata": {}, "source": ["# A\n", "Ours."]}]
+    own.write_text(json.dumps({"cells": cells, "metadata": {}, "nbformat": 4}), encoding="utf-8")
+    toy.done("new", "exploration", "a")
+    assert first_cell(own.with_name("a.ipynb")) == "# a\nOurs."
+    own.write_text("{}", encoding="utf-8")
+    assert "template.ipynb cannot be read" in refused(toy, "exploration", "b")
 
 
 @pytest.mark.parametrize("title", ["Größe: 'wie viele?'", '"] } $(x) ![a](b)', "two\nlines\r\n# x"])
-def test_a_title_is_one_line_whatever_it_holds(toy: Toy, notebooks: Path, title: str) -> None:
+def test_a_title_is_one_line_whatever_it_holds(toy: Toy, title: str) -> None:
     toy.done("new", "exploration", "a", "--title", title)
-    lines = first_cell(notebooks / "a.ipynb").splitlines()
+    lines = first_cell(toy.root / "notebooks" / "a.ipynb").splitlines()
     assert lines[0] == f"# {' '.join(title.split())}"
     assert lines[1] == ""
 
 
 @pytest.mark.parametrize("name", ["", "a/b", "../a", "a b", "a.ipynb", "-a", "a--b", "a\nb"])
-def test_a_name_that_no_notebook_should_have_is_refused(
-    toy: Toy, notebooks: Path, name: str
-) -> None:
-    assert notebooks.is_dir()
+def test_a_name_that_no_notebook_should_have_is_refused(toy: Toy, name: str) -> None:
     assert "cannot be a name here" in refused(toy, "exploration", "--", name)
-
-
-def test_a_project_without_a_notebook_template_says_so(toy: Toy) -> None:
-    assert "template.ipynb cannot be read" in refused(toy, "exploration", "a")
 
 
 @pytest.fixture

@@ -1,1 +1,0 @@
-"""Datasets: a folder each, with pipeline.py, schema.yml, suite.yml and datasheet.md."""

@@ -1,1 +1,0 @@
-"""The claims dataset: pipeline, schema, suite and datasheet."""

@@ -1,1 +1,0 @@
-"""Features that more than one model uses."""

@@ -1,1 +1,0 @@
-"""Models: a folder each, with parameters, features, training, evaluation, schema and gates."""

@@ -1,1 +1,0 @@
-"""How many outpatient visits an insured person will claim in a year."""

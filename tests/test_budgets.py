@@ -1,0 +1,71 @@
+"""What a team receives, and what a maintainer reads, has a size that is held."""
+
+import ast
+import io
+import subprocess
+import tokenize
+from pathlib import Path
+
+import pytest
+
+from tests.template_copy import ROOT, Template, tree
+
+# Lines of a project that are neither the team's own pages nor the worked example.
+OWN = ("README.md", "LICENSE", "uv.lock")
+EXAMPLE = (
+    *("src/claims/datasets/", "src/claims/models/"),
+    *("tests/data/test_claim", "tests/model/test_claim", "tests/unit/test_claim"),
+)
+
+
+@pytest.mark.rule("G1")
+@pytest.mark.parametrize(
+    ("components", "most_files", "most_lines"),
+    [(["process", "data", "experiments", "models", "site"], 60, 1_700), (["process"], 34, 1_200)],
+    ids=["default", "process alone"],
+)
+def test_a_project_is_light(
+    files: Template, tmp_path: Path, components: list[str], most_files: int, most_lines: int
+) -> None:
+    project = tree(files.copy(tmp_path / "claims", {"components": components}))
+    foreign = {
+        name: content.count(b"\n")
+        for name, content in project.items()
+        if name not in OWN and not name.startswith(EXAMPLE)
+    }
+    workflows = [n for name, n in foreign.items() if name.startswith((".github/w", ".github/a"))]
+    assert len(project) <= most_files
+    assert sum(foreign.values()) <= most_lines
+    assert sum(workflows) <= 350
+    assert foreign["hooks/post_generate.py"] <= 120
+
+
+def test_the_library_has_at_most_so_many_lines_of_code() -> None:
+    """Python without blank lines, comments and docstrings; the formatter keeps the width."""
+    sizes = {path: code_lines(path) for path in (ROOT / "src" / "dslp").rglob("*.py")}
+    assert sum(sizes.values()) <= 11_300
+    long = {path.name: size for path, size in sizes.items() if size > 350}
+    assert long == {}
+
+
+def test_the_template_holds_the_project_and_nothing_else() -> None:
+    named = subprocess.run(
+        ["git", "ls-files", "template"], cwd=ROOT, capture_output=True, text=True
+    )
+    assert len(named.stdout.splitlines()) <= 64  # a licence and the answers among them
+
+
+def code_lines(path: Path) -> int:
+    """The lines of a module that hold code."""
+    text = path.read_text(encoding="utf-8")
+    nothing = (tokenize.COMMENT, tokenize.NL, tokenize.NEWLINE, tokenize.INDENT, tokenize.DEDENT)
+    held: set[int] = set()
+    for token in tokenize.generate_tokens(io.StringIO(text).readline):
+        if token.type not in (*nothing, tokenize.ENDMARKER):
+            held.update(range(token.start[0], token.end[0] + 1))
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+            first = node.body[0] if node.body else None
+            if isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant):
+                held -= set(range(first.lineno, (first.end_lineno or 0) + 1))
+    return len(held)

@@ -179,9 +179,10 @@ def test_an_image_that_serves_has_no_room_for_what_trains(
 
 def test_azure_machine_learning_has_its_own_set_in_the_lock(tmp_path: Path) -> None:
     """Its package needs an MLflow and a pandas of before; everything else is the same."""
-    place = {"UV_PROJECT_ENVIRONMENT": str(tmp_path / "environment")}
-    run(UV, "sync", "--quiet", "--frozen", "--no-default-groups", "--extra", "azureml", **place)
-    python = str(tmp_path / "environment" / "bin" / "python")
+    place = tmp_path / "environment"
+    options = ("--quiet", "--frozen", "--no-default-groups", "--extra", "azureml")
+    run(UV, "sync", *options, UV_PROJECT_ENVIRONMENT=str(place))
+    python = str(place / "bin" / "python")
     code = "import azureml.mlflow, mlflow, pandas; print(mlflow.__version__, pandas.__version__)"
     mlflow, pandas = (
         tuple(map(int, version.split(".")[:2])) for version in run(python, "-c", code).split()

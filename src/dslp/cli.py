@@ -6,6 +6,7 @@ before a commit answer at once.
 
 import sys
 from importlib import import_module
+from importlib.util import find_spec
 from io import TextIOWrapper
 from pathlib import Path
 from typing import Annotated
@@ -13,7 +14,9 @@ from typing import Annotated
 import typer
 from dslp.errors import DslpError
 
-STAGES = {"data": "data", "experiments": "experiment", "models": "model", "scaffold": "new"}
+GROUPS = {"data": "data", "experiment": "experiments", "model": "models", "new": "scaffold"}
+EXTRAS = {"data": "data", "experiment": "experiments", "model": "models", "new": "experiments"}
+MARKS = {"data": "duckdb", "experiments": "mlflow", "models": "mlflow"}  # what an extra brings
 
 app = typer.Typer(
     help="The Data Science Life Cycle Process of this repository.",
@@ -43,14 +46,10 @@ def check_files(files: Annotated[list[str], typer.Argument(help="Files to commit
     raise typer.Exit(1 if found else 0)
 
 
-for _stage, _name in STAGES.items():  # a component that was left out has no commands
-    if (Path(__file__).parent / _stage / "commands.py").is_file():
-        app.add_typer(import_module(f"dslp.{_stage}.commands").app, name=_name)
-
-
-for _module in ("doctor", "github.commands"):
-    if Path(__file__).parent.joinpath(*_module.split(".")).with_suffix(".py").is_file():
-        import_module(f"dslp.{_module}").attach(app)
+for _name, _package in GROUPS.items():
+    app.add_typer(import_module(f"dslp.{_package}.commands").app, name=_name)
+for _module in ("doctor", "github.commands", "setup"):
+    import_module(f"dslp.{_module}").attach(app)
 
 
 def main() -> None:
@@ -63,8 +62,23 @@ def main() -> None:
     except DslpError as error:
         if "--traceback" in sys.argv:
             raise
-        typer.secho(f"error: {error}", fg="red", err=True)
+        missing = error.__cause__ if isinstance(error.__cause__, ModuleNotFoundError) else None
+        typer.secho(f"error: {(missing and _extra(missing)) or error}", fg="red", err=True)
         sys.exit(error.exit_code)
     except ModuleNotFoundError as error:
-        typer.secho(f"error: {error}; install what this project locks: uv sync", err=True)
+        if "--traceback" in sys.argv:
+            raise
+        todo = _extra(error) or f"{error}; install what this project locks: uv sync"
+        typer.secho(f"error: {todo}", fg="red", err=True)
         sys.exit(2)
+
+
+def _extra(error: ModuleNotFoundError) -> str | None:
+    """Which extra the command needs, if that is why a module is missing."""
+    command = next((word for word in sys.argv[1:] if not word.startswith("-")), "")
+    extra = EXTRAS.get(command)
+    if command == "data" and error.name == "mlflow":
+        extra = "experiments"
+    if extra is None or find_spec(MARKS[extra]):
+        return None
+    return f"dslp {command} needs dslp[{extra}] ({error}): uv add --dev 'dslp[{extra}]'"

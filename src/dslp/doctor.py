@@ -1,4 +1,4 @@
-"""Where data, runs and models go, and whether each place answers, in seconds (G3)."""
+"""Where the library, data, runs and models are, and whether each answers, in seconds (G3)."""
 
 import importlib.metadata
 import os
@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 import typer
 from dslp.console import say
 from dslp.errors import DslpError
+from dslp.pin import examine_pin
 from dslp.project import Project, redacted
 
 PATIENCE = 5.0  # seconds for each place
@@ -28,11 +29,12 @@ def attach(app: typer.Typer) -> None:
 
 
 def doctor() -> None:
-    """Say where data and runs go, and whether each place answers; exit code 1 if one does not."""
+    """Say where library, data and runs are, and whether each works; exit code 1 if one does not."""
     works = True
     for found in examine(Project.find()):
-        say(f"{found.name:<9} {found.where}", style="" if found.works else "red")
-        say(f"{'':<9} {found.state}", style="dim" if found.works else "red")
+        warning = "yellow" if found.doubtful else ""
+        say(f"{found.name:<9} {found.where}", style=warning if found.works else "red")
+        say(f"{'':<9} {found.state}", style=warning or "dim" if found.works else "red")
         works = works and found.works
     raise typer.Exit(0 if works else 1)
 
@@ -45,16 +47,22 @@ class Finding:
     where: str
     state: str
     works: bool = True
+    doubtful: bool = False
 
 
 def examine(project: Project) -> Iterator[Finding]:
     """What the process needs here, one finding after the other; nothing is changed."""
     yield _tool("git", "every run records its commit")
     yield _tool("uv", "it installs what uv.lock says")
-    if find_spec("dslp.data"):
+    pin = examine_pin(project)
+    yield Finding("library", pin.asked, pin.state, pin.works, pin.doubtful)
+    if os.environ.get("PYTHONDONTWRITEBYTECODE"):
+        cost = "imports take two to three times as long at each command: unset it"
+        yield Finding("bytecode", "PYTHONDONTWRITEBYTECODE is set", cost, doubtful=True)
+    if project.package and find_spec("duckdb"):  # what the extra `data` brings
         yield _folder(project)
         yield _engine(project)
-    if find_spec("dslp.experiments"):
+    if project.package and find_spec("mlflow"):
         yield _tracking(project)
     for name, variable in (("store", "DSLP_DATA_STORE"), ("cluster", "DSLP_CLUSTER")):
         address = os.environ.get(variable)
@@ -124,8 +132,7 @@ def _tracking(project: Project) -> Finding:
         version = found.state.partition("; ")[2]
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", str(int(PATIENCE)))
-    if find_spec("mlflow"):
-        import mlflow  # noqa: F401 - what takes its time is not the server's
+    import mlflow  # noqa: F401 - what takes its time is not the server's
 
     def ask() -> None:
         Tracking.open(project)

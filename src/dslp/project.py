@@ -1,4 +1,8 @@
-"""The project around the tool: where it is, and what its `[tool.dslp]` table says."""
+"""The repository around the command: where it is, and what its settings say.
+
+Settings stand in `dslp.toml`, or in the table `[tool.dslp]` of `pyproject.toml`. A git repository
+with neither has the defaults, so the process runs in any repository of any language.
+"""
 
 import importlib
 import os
@@ -16,7 +20,7 @@ from typing import Any
 
 import yaml
 from dotenv import load_dotenv
-from dslp.errors import DslpError
+from dslp.errors import DslpError, nearest
 
 CHOICES = {
     "branch": ("main", "development"),
@@ -30,13 +34,14 @@ class Project:
     """One repository that follows the process.
 
     Attributes:
-        root: the folder that holds `pyproject.toml`.
-        package: import name of the project's own package in `src/`.
+        root: the folder of the settings, or of the git repository where there are none.
+        package: import name of the project's own package in `src/`; empty where no setting says it.
         branch: the collaboration branch that work is merged into (B8).
         tracking: where runs and models are recorded (G3).
         engine: what the data suites run on (G3).
         data: the folder with raw/, interim/ and processed/ (D7: a parameter).
         usual: whether that is the configured one; another one is somebody's trial.
+        settings: where the settings stand, or would stand, as an error names it.
     """
 
     root: Path
@@ -46,50 +51,59 @@ class Project:
     tracking: str = "local"
     engine: str = "embedded"
     usual: bool = True
+    settings: str = "[tool.dslp]"
 
     @classmethod
-    def find(cls, start: Path | None = None, data: Path | None = None) -> "Project":
+    def find(
+        cls, start: Path | None = None, data: Path | None = None, dotenv: bool = True
+    ) -> "Project":
         """Read the project that `start` (by default the working directory) lies in.
 
-        Variables in the project's `.env` become environment variables, unless they are set.
         The data folder is `data`, else what DSLP_DATA_DIR says (from the root), else `data/`;
         the engine is what DSLP_ENGINE says, else the setting.
+
+        Args:
+            start: a folder of the project.
+            data: another data folder than the configured one.
+            dotenv: make the variables in the project's `.env` environment variables, unless they
+                are set. Commands that never run code of the repository leave it unread: a file in
+                a repository that is only looked at must not say where a token is sent.
 
         Raises:
             DslpError: there is none, or its settings are not what they should be.
         """
-        start = (start or Path.cwd()).resolve()
-        for folder in (start, *start.parents):
-            file = folder / "pyproject.toml"
-            if not file.is_file():
-                continue
-            try:
-                content = tomllib.loads(file.read_text(encoding="utf-8"))
-            except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-                raise DslpError(f"{file} is not valid TOML: {error}") from None
-            tools = content.get("tool")
-            settings = tools.get("dslp") if isinstance(tools, dict) else None
-            if settings is not None:
-                try:
-                    load_dotenv(folder / ".env")
-                except UnicodeDecodeError as error:
-                    raise DslpError(f"{folder / '.env'} is not UTF-8 text: {error}") from None
-                stated = Path(os.environ.get("DSLP_DATA_DIR") or "data").expanduser()
-                place = (data or folder / stated).resolve()
-                settings = _checked(settings, file)
-                engine = os.environ.get("DSLP_ENGINE") or settings.get("engine", "embedded")
-                if engine not in CHOICES["engine"]:
-                    known = ", ".join(CHOICES["engine"])
-                    raise DslpError(f"DSLP_ENGINE = {engine!r} is not one of {known}")
-                settings["engine"] = engine
-                return cls(root=folder, data=place, usual=data is None, **settings)
-        raise DslpError(
-            f"no project in {start}: no pyproject.toml with a [tool.dslp] table here or above"
+        root, found, where = _settings((start or Path.cwd()).resolve())
+        settings = _checked(found, where)
+        try:
+            if dotenv:
+                load_dotenv(root / ".env")
+        except UnicodeDecodeError as error:
+            raise DslpError(f"{root / '.env'} is not UTF-8 text: {error}") from None
+        stated = Path(os.environ.get("DSLP_DATA_DIR") or "data").expanduser()
+        engine = os.environ.get("DSLP_ENGINE")
+        if engine:
+            _choose("DSLP_ENGINE", engine, CHOICES["engine"])
+            settings["engine"] = engine
+        return cls(
+            root=root,
+            data=(data or root / stated).resolve(),
+            usual=data is None,
+            settings=where,
+            **{"package": "", **settings},
         )
 
     @property
     def source(self) -> Path:
-        """The folder of the project's own package."""
+        """The folder of the project's own package.
+
+        Raises:
+            DslpError: no setting says the package; the process runs without one, data do not.
+        """
+        if not self.package:
+            raise DslpError(
+                f'{self.settings}: package is missing; write package = "NAME" there, for the '
+                "folder src/NAME with the datasets and models"
+            )
         return self.root / "src" / self.package
 
     def module(self, name: str) -> ModuleType:
@@ -189,18 +203,48 @@ def git(project: Project, *arguments: str) -> str | None:
     return done.stdout.strip() if done.returncode == 0 else None
 
 
-def _checked(settings: object, file: Path) -> dict[str, str]:
-    """The settings, once each is known to be one that the tool understands."""
-    where = f"{file}, [tool.dslp]"
-    if not isinstance(settings, dict) or not isinstance(settings.get("package"), str):
-        raise DslpError(f'{where}: package is missing; write package = "name_of_src_folder"')
-    checked: dict[str, str] = {}
+def _settings(start: Path) -> tuple[Path, object, str]:
+    """The folder, the settings and where they stand; none are looked for beyond the repository."""
+    for folder in (start, *start.parents):
+        own, shared = folder / "dslp.toml", folder / "pyproject.toml"
+        found: dict[str, object] = {str(own): _toml(own)} if own.is_file() else {}
+        tools = _toml(shared).get("tool") if shared.is_file() else None
+        if isinstance(tools, dict) and "dslp" in tools:
+            found[f"{shared}, [tool.dslp]"] = tools["dslp"]
+        if len(found) > 1:
+            raise DslpError(f"there are settings in {' and in '.join(found)}; keep one of the two")
+        for where, settings in found.items():
+            return folder, settings, where
+        if (folder / ".git").exists():
+            return folder, {}, str(own)
+    raise DslpError(
+        f"no git repository and no settings (dslp.toml, or [tool.dslp] in pyproject.toml) in "
+        f"{start} or above; go to your repository, or make one: git init"
+    )
+
+
+def _toml(file: Path) -> dict[str, object]:
+    try:
+        return tomllib.loads(file.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise DslpError(f"{file} is not valid TOML: {error}") from None
+
+
+def _checked(settings: object, where: str) -> dict[str, str]:
+    """The settings, once each is known to be one that the library understands."""
+    if not isinstance(settings, dict):
+        raise DslpError(f"{where} must be a table of settings, not {settings!r:.40}")
     for key, value in settings.items():
-        choices = CHOICES.get(key)
-        if key != "package" and choices is None:
-            known = ", ".join(("package", *CHOICES))
-            raise DslpError(f"{where}: {key} is not a setting; known are {known}")
-        if choices is not None and value not in choices:
-            raise DslpError(f"{where}: {key} = {value!r} is not one of {', '.join(choices)}")
-        checked[key] = str(value)
-    return checked
+        if key == "package":
+            if not isinstance(value, str) or not value.isidentifier():
+                raise DslpError(f"{where}: package = {value!r:.40} cannot be imported by that name")
+        elif key in CHOICES:
+            _choose(f"{where}: {key}", value, CHOICES[key])
+        else:
+            raise DslpError(f"{where}: {key} is not a setting{nearest(key, ('package', *CHOICES))}")
+    return settings
+
+
+def _choose(name: str, value: object, choices: tuple[str, ...]) -> None:
+    if value not in choices:
+        raise DslpError(f"{name} = {value!r:.40} is not one of {', '.join(choices)}")

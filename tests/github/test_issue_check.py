@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+from dslp.github.rules import PAGE
 
 from tests.github.scene import Scene, make
 from tests.github.standin import faults
@@ -30,6 +31,7 @@ def test_a_missing_link_is_told_once_kept_up_to_date_and_removed(scene: Scene) -
     scene.run("issue-check", "2")
     assert len(comments(scene, 2)) == 1
     assert "names no Ask" in comments(scene, 2)[0]
+    assert f"Rule [I11]({PAGE}#i11) says why." in comments(scene, 2)[0]
     scene.github.forget()
     scene.run("issue-check", "2")
     assert scene.github.writes == []

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from dslp.github.labels import DEFAULTS
 
 from tests.github.scene import Scene, make
 from tests.github.standin import faults
@@ -11,6 +12,11 @@ from tests.github.standin.server import Standin
 
 FILE = Path(__file__).parents[2] / "template" / ".github" / "labels.yml"
 RIGHTS = {"contents": "read", "issues": "write"}  # what the setup workflow has, and nothing more
+COLOURS = {
+    **{"Ask": "c9ecff", "Explore": "f0f29b", "Experiment": "8569c6", "Data": "1c587c"},
+    **{"Model": "0b4e82", "Deploy": "f79499", "Communicate": "f9f345", "succeeded": "67d157"},
+    **{"failed": "c2021c", "on hold": "ffd04f", "blocked - need access": "ed9a53"},
+}
 NAMES = [label["name"] for label in yaml.safe_load(FILE.read_text(encoding="utf-8"))]
 
 
@@ -38,6 +44,16 @@ def test_labels_are_those_of_the_file_and_others_stay(scene: Scene) -> None:
     assert set(NAMES) < set(labels(scene))
     assert "bug" in labels(scene)
     assert "11 changed, 11 labels" in said.out
+
+
+@pytest.mark.rule("L1", "L2", "L3")
+def test_without_a_file_the_labels_are_those_of_the_process(scene: Scene) -> None:
+    assert DEFAULTS.read_bytes() == FILE.read_bytes(), "what a new project receives is the default"
+    (scene.folder / ".github" / "labels.yml").unlink()
+    said = scene.run("labels", "register")
+    assert said.code == 0
+    assert "11 labels by default (there is no .github/labels.yml)" in said.out
+    assert {name: labels(scene)[name][0] for name in NAMES} == COLOURS
 
 
 @pytest.mark.rule("L4")

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from dslp.github.rules import PAGE
 
 from tests.github.scene import DATASET, Scene, make
 from tests.github.standin.model import Issue
@@ -322,10 +323,14 @@ def test_hostile_text_changes_nothing_but_itself(scene: Scene, text: str) -> Non
         assert part not in summary + said.out
 
 
-def test_each_finding_links_to_the_page_that_explains_its_rule(scene: Scene) -> None:
+def test_each_finding_names_its_rule_and_where_that_is_explained(scene: Scene) -> None:
     pull = situation(scene, "data", "wrong target")
-    said = scene.judge(pull)
-    assert "https://github.com/ada/claims/blob/main/docs/process.md#b2" in said.out
-    assert (
-        scene.status(pull).target_url == "https://github.com/ada/claims/blob/main/docs/process.md"
-    )
+    assert "why: dslp rules B2" in scene.judge(pull).out
+    assert scene.status(pull).target_url == PAGE
+    summary = scene.folder / "summary.md"
+    said = scene.run(
+        "check", "--pull-request", str(pull.number),
+        GITHUB_ACTIONS="true", GITHUB_STEP_SUMMARY=str(summary),
+    )  # fmt: skip
+    assert f"({PAGE}#b2)" in said.out
+    assert f"[B2]({PAGE}#b2)" in summary.read_text(encoding="utf-8")

@@ -88,10 +88,13 @@ def test_notebook_outputs_are_taken_off(clean: Project) -> None:
     assert again.code == 0, again.text
 
 
-def test_conflict_markers_are_refused(clean: Project) -> None:
+@pytest.mark.parametrize("name", ["docs/page.md", "docs/page.md.rej", "docs/page.md.orig"])
+def test_what_an_update_left_in_conflict_is_refused(clean: Project, name: str) -> None:
     text = "<<<<<<< before updating\nours\n=======\ntheirs\n>>>>>>> after updating\n"
-    done = commit(clean, "docs/page.md", text)
+    done = commit(clean, name, text if name.endswith(".md") else "--- ours\n+++ theirs\n")
     assert done.code == 1, done.text
+    assert name in done.text
+    assert clean.run("git", "check-ignore", name).code == 1, "what is left is seen"
 
 
 def notebook(source: str = "1 + 1", output: str = "") -> str:

@@ -53,7 +53,8 @@ def test_a_command_that_is_unknown_is_seen(tmp_path: Path) -> None:
 
 
 def test_the_pages_of_this_repository_name_commands_that_there_are() -> None:
-    pages = [ROOT / "README.md", ROOT / "CHANGELOG.md", *ROOT.glob("docs/**/*.md")]
+    rules = ROOT / "src" / "dslp" / "github" / "rules.md"
+    pages = [ROOT / "README.md", ROOT / "CHANGELOG.md", rules, *ROOT.glob("docs/**/*.md")]
     named = commands(pages)
     assert unknown(named) == []
     assert {"start", "check", "labels register", "protect", "new dataset", "new model"} <= named

@@ -69,7 +69,7 @@ def record(dataset: Dataset, report: Report) -> dict[str, Any]:
     warnings = f", {len(report.findings)} findings" if report.findings else ""
     verdict = "holds" if report.ok else "does not hold"
     made: dict[str, str] = {"dslp.commit": git(dataset.project, "rev-parse", "HEAD") or "none"}
-    if find_spec("dslp.experiments"):
+    if find_spec("mlflow"):
         from dslp.experiments.provenance import provenance
 
         made = provenance(dataset.project)
@@ -131,7 +131,7 @@ def _fill(tracking: "Tracking", dataset: Dataset, facts: dict[str, Any], run: st
 
 def alone(project: Project) -> str:
     """Why nothing that is registered here would be seen elsewhere, if so."""
-    if not find_spec("dslp.experiments"):
+    if not find_spec("mlflow"):
         return "this project has no tracking; answer components with experiments as well"
     local = re.match(r"(sqlite|file):|(?!databricks)[^:]+$", address(project))
     if local and (os.environ.get("GITHUB_ACTIONS") or os.environ.get("CI")):

@@ -103,7 +103,7 @@ def version_of(run: "Run") -> str:
 
 def address(project: Project) -> str:
     """Address of the tracking, or nothing where there is none, or none is known here."""
-    if not find_spec("dslp.experiments"):
+    if not find_spec("mlflow"):
         return ""
     from dslp.experiments.tracking import uri
 

@@ -80,7 +80,7 @@ def _session() -> "SparkSession":
         from pyspark.sql import SparkSession
     except ModuleNotFoundError:
         raise DslpError(
-            "Spark is not installed; answer it: copier update --defaults -d engine=spark"
+            "the engine spark needs dslp[spark]: copier update --defaults -d engine=spark"
         ) from None
     for kind in ("DataFrame", "SQL"):  # what it tells us by an exception, it also prints
         PySparkLogger.getLogger(f"{kind}QueryContextLogger").setLevel("CRITICAL")

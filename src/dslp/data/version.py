@@ -185,7 +185,7 @@ def raised(version: Number, level: Level) -> Number:
 
 def _registered(dataset: Dataset) -> Snapshot | None:
     """The last registered version, where tracking is part of the project and answers."""
-    if not find_spec("dslp.experiments"):
+    if not find_spec("mlflow"):
         return None
     from dslp.data import registered
 
@@ -223,8 +223,6 @@ def _digest(dataset: Dataset) -> str | None:
 
 def _issue(dataset: Dataset) -> int | None:
     """Number of the issue that the branch is named for."""
-    if not find_spec("dslp.github"):
-        return None
     from dslp.github.branches import parse
 
     branch = parse(git(dataset.project, "branch", "--show-current") or "")

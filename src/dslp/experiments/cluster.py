@@ -143,7 +143,7 @@ def _dask(address: str, parcel: Parcel, candidate: str, trials: Trials) -> Ended
         from distributed import Client
     except ModuleNotFoundError:
         raise DslpError(
-            "a sweep on Dask needs the group cluster: "
+            "a sweep on Dask needs dslp[cluster]: "
             f"uv run --group cluster dslp experiment sweep --on {redacted(address)}"
         ) from None
     try:
@@ -199,9 +199,7 @@ def _spark(address: str, parcel: Parcel, candidate: str, trials: Trials) -> Ende
     try:
         from pyspark.sql import SparkSession
     except ModuleNotFoundError:
-        raise DslpError(
-            "a sweep on Spark needs pyspark: uv add --group dev 'great-expectations[spark]'"
-        ) from None
+        raise DslpError("a sweep on Spark needs dslp[spark]: uv add --dev 'dslp[spark]'") from None
     os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
     try:
         builder = SparkSession.builder.master(address).appName("dslp sweep")

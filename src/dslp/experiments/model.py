@@ -2,7 +2,9 @@
 
 import hashlib
 import math
+import os
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
     from pydantic.fields import FieldInfo
 
 FILES = ("params.yml", "features.py", "train.py", "evaluate.py", "schema.py", "gates.yml")
+FEW = 1_000_000  # values of a table; the crossing point is in benchmarks/results/threads.md
 
 
 @dataclass(frozen=True)
@@ -155,8 +158,18 @@ class Model:
             Whatever `train` returns: what has a method `predict`, or is a function of a data frame.
         """
         chosen = self.params.candidates[candidate] if settings is None else settings
-        with self.project.running(f"{self.name}: train {candidate}"):
+        with self.project.running(f"{self.name}: train {candidate}"), self.threads(rows):
             return self.function("train")(self.asked(rows), rows[self.params.target], chosen)
+
+    def threads(self, rows: "pd.DataFrame") -> AbstractContextManager[object]:
+        """One thread for few rows: several would wait for each other longer than they compute.
+
+        OMP_NUM_THREADS in the environment says otherwise, if it is set.
+        """
+        from threadpoolctl import threadpool_limits
+
+        few = len(rows) * len(self.inputs) < FEW and not os.environ.get("OMP_NUM_THREADS")
+        return threadpool_limits(1) if few else nullcontext()
 
     def predict(
         self, estimator: Any, rows: "pd.DataFrame", inputs: "pd.DataFrame | None" = None
@@ -177,7 +190,7 @@ class Model:
                 f"{self.folder / 'train.py'}: train returned {kind}, which has no predict(frame) "
                 "and is no function"
             )
-        with self.project.running(f"{self.name}: predict"):
+        with self.project.running(f"{self.name}: predict"), self.threads(rows):
             answer = ask(self.asked(rows) if inputs is None else inputs)
         where = f"{self.name}: {kind} predicts"
         if isinstance(answer, pd.DataFrame):

@@ -11,6 +11,7 @@ from dslp.github.branches import parse
 from dslp.github.client import PAGE, Repository, Unavailable
 from dslp.github.model import Issue, PullRequest, pull_request_of
 from dslp.github.policy import Facts, Finding, Verdict, judge, linked, needed, strictest
+from dslp.github.rules import address
 
 CONTEXT = "dslp/policy"
 DESCRIPTION = 140  # characters that GitHub keeps of a status
@@ -124,8 +125,8 @@ def queued(group: Mapping[str, Any]) -> Judged:
     return Judged(pull, judge(Facts(pull, names[1])))
 
 
-def publish(repository: Repository, judged: Judged, branch: str) -> bool:
-    """Write the verdict as the commit's status, with a link to the page in `branch`.
+def publish(repository: Repository, judged: Judged) -> bool:
+    """Write the verdict as the commit's status, with a link to the rules.
 
     Returns:
         Whether it could be written: a fork's token may not, and nothing is published then.
@@ -134,7 +135,7 @@ def publish(repository: Repository, judged: Judged, branch: str) -> bool:
         "state": judged.verdict.state,
         "context": CONTEXT,
         "description": judged.verdict.why[:DESCRIPTION],
-        "target_url": page(repository.name, branch),
+        "target_url": address(),
     }
     try:
         repository.ask("POST", f"/statuses/{judged.pull.sha}", status)
@@ -145,29 +146,21 @@ def publish(repository: Repository, judged: Judged, branch: str) -> bool:
     return True
 
 
-def page(repository: str, branch: str, rule: str = "") -> str:
-    """Address of the project's page that explains a rule."""
-    server = os.environ.get("GITHUB_SERVER_URL", "https://github.com")
-    return (
-        f"{server}/{repository}/blob/{branch}/docs/process.md{'#' + rule.lower() if rule else ''}"
-    )
-
-
-def annotation(finding: Finding, address: str) -> str:
+def annotation(finding: Finding) -> str:
     """A finding as GitHub Actions shows it beside a run; no text in it can be a command."""
-    text = f"{finding.wrong}; {finding.todo} ({address})"
+    text = f"{finding.wrong}; {finding.todo} ({address(finding.rule)})"
     for old, new in (("%", "%25"), ("\r", "%0D"), ("\n", "%0A")):
         text = text.replace(old, new)
     return f"::error title=dslp {finding.rule}::{text}"
 
 
-def summary(verdict: Verdict, repository: str, branch: str) -> str:
+def summary(verdict: Verdict) -> str:
     """The verdict as Markdown for the summary of a run."""
     lines = [f"### {CONTEXT}: {verdict.state}", "", _cell(verdict.why), ""]
     if verdict.findings:
         lines += ["| rule | what is wrong | what to do |", "| --- | --- | --- |"]
     for finding in verdict.findings:
-        rule = f"[{finding.rule}]({page(repository, branch, finding.rule)})"
+        rule = f"[{finding.rule}]({address(finding.rule)})"
         lines.append(f"| {rule} | {_cell(finding.wrong)} | {_cell(finding.todo)} |")
     return "\n".join(lines) + "\n"
 

@@ -1,4 +1,4 @@
-"""`dslp check`, `labels`, `protect` and `issue-check`: the process on GitHub."""
+"""`dslp check`, `labels`, `protect`, `rules` and `issue-check`: the process on GitHub."""
 
 import json
 import os
@@ -7,15 +7,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from dslp.console import say, table
-from dslp.errors import DslpError
+from dslp.errors import DslpError, nearest
 from dslp.github.start import start
 from dslp.project import Project
 
 if TYPE_CHECKING:
     from dslp.github.policy import Verdict
 
-labels = typer.Typer(help="The labels of .github/labels.yml.", no_args_is_help=True)
-FILE = Path(".github") / "labels.yml"
+labels = typer.Typer(help="The labels of the process on GitHub.", no_args_is_help=True)
 
 
 def attach(app: typer.Typer) -> None:
@@ -24,6 +23,7 @@ def attach(app: typer.Typer) -> None:
     app.command()(check)
     app.command()(issue_check)
     app.command()(protect)
+    app.command()(rules)
     app.add_typer(labels, name="labels")
     for of_a_workflow in (merged, propose, tell):
         app.command(hidden=True)(of_a_workflow)
@@ -37,17 +37,16 @@ def _group() -> None:
 @labels.command()
 def register(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the plan only.")] = False,
-    prune: Annotated[
-        bool, typer.Option("--prune", help="Delete labels that the file does not name.")
-    ] = False,
+    prune: Annotated[bool, typer.Option("--prune", help="Delete all other labels.")] = False,
 ) -> None:
-    """Make GitHub's labels those of .github/labels.yml; others are left alone."""
+    """Make GitHub's labels those of .github/labels.yml, or of the process; leave others alone."""
     from dslp.github.client import connect
-    from dslp.github.labels import plan, read
+    from dslp.github.labels import DEFAULTS, FILE, plan, read
     from dslp.github.labels import register as carry_out
 
-    project = Project.find()
-    wanted = read(project.root / FILE)
+    project = Project.find(dotenv=False)
+    own = (project.root / FILE).exists()
+    wanted = read(project.root / FILE if own else DEFAULTS)
     repository = connect(project)
     if dry_run:
         changes = plan(wanted, list(repository.pages("/labels")), prune)
@@ -59,7 +58,8 @@ def register(
     if changes:
         table(["label", "step", "what"], [[c.name, c.action, c.fields] for c in changes])
     verb = "to change" if dry_run else "changed"
-    say(f"{repository.name}: {len(changes)} {verb}, {len(wanted)} labels in {FILE.as_posix()}")
+    where = f"in {FILE.as_posix()}" if own else f"by default (there is no {FILE.as_posix()})"
+    say(f"{repository.name}: {len(changes)} {verb}, {len(wanted)} labels {where}")
 
 
 def check(
@@ -76,7 +76,7 @@ def check(
     from dslp.github.client import connect
     from dslp.github.local import judge_branch
 
-    project = Project.find()
+    project = Project.find(dotenv=False)
     repository = connect(project)
     event = _event()
     number = pull_request or _number(event, "pull_request")
@@ -84,12 +84,12 @@ def check(
         judged = checking.queued(event["merge_group"])
     elif number is None:
         verdict = judge_branch(project, repository)
-        _show(verdict, repository.name, project.branch)
+        _show(verdict)
         raise typer.Exit(1 if verdict.state == "failure" else 0)
     else:
         judged = checking.check(repository, number, project.branch)
-    _show(judged.verdict, repository.name, project.branch)
-    if publish and checking.publish(repository, judged, project.branch):
+    _show(judged.verdict)
+    if publish and checking.publish(repository, judged):
         typer.echo(f"published as {checking.CONTEXT}")
         raise typer.Exit(0)
     if publish:
@@ -98,17 +98,17 @@ def check(
     raise typer.Exit(1 if judged.verdict.state == "failure" else 0)
 
 
-def _show(verdict: "Verdict", repository: str, branch: str) -> None:
+def _show(verdict: "Verdict") -> None:
     """The verdict for a person, and where GitHub Actions runs as annotations and a summary."""
     from dslp.github import check as checking
 
     for finding in verdict.findings:
-        address = checking.page(repository, branch, finding.rule)
         if os.environ.get("GITHUB_ACTIONS"):
-            say(checking.annotation(finding, address))
+            say(checking.annotation(finding))
         else:
-            say(f"{finding.rule}: {finding.wrong}\n    {finding.todo}\n    {address}")
-    checking.add_summary(checking.summary(verdict, repository, branch))
+            why = f"why: dslp rules {finding.rule}"
+            say(f"{finding.rule}: {finding.wrong}\n    {finding.todo}\n    {why}")
+    checking.add_summary(checking.summary(verdict))
     say(f"{verdict.state}: {verdict.why}")
 
 
@@ -124,7 +124,7 @@ def issue_check(
     from dslp.github.client import connect
     from dslp.github.issues import check_links, judge_again, judge_sharing, keep, naming
 
-    project = Project.find()
+    project = Project.find(dotenv=False)
     event = _event()
     number, closed = number or _number(event, "issue"), _number(event, "pull_request")
     repository = connect(project)
@@ -139,7 +139,7 @@ def issue_check(
         say(f"#{judged.pull.number}: {judged.verdict.state}: {judged.verdict.why}")
     if number is not None:
         for each in dict.fromkeys((number, *naming(repository, number))):
-            for finding in check_links(repository, each, project.branch):
+            for finding in check_links(repository, each):
                 say(f"{finding.rule}: {finding.wrong}")
 
 
@@ -148,8 +148,35 @@ def protect() -> None:
     from dslp.github.client import connect
     from dslp.github.protect import protect as carry_out
 
-    project = Project.find()
+    project = Project.find(dotenv=False)
     table(["rule", "now"], [list(row) for row in carry_out(connect(project), project.branch)])
+
+
+def rules(
+    names: Annotated[
+        list[str] | None, typer.Argument(metavar="[ID]...", help="Such as B3.")
+    ] = None,
+) -> None:
+    """Print rules: what each asks, why, and what to do; without an id, all of them in a line each.
+
+    A finding cites the rule that it follows from.
+    """
+    from dslp.console import out
+    from dslp.github.rules import address
+    from dslp.github.rules import rules as read
+    from rich.markdown import Markdown
+
+    known = read()
+    asked = [name.upper() for name in names or ()]
+    for name in asked:
+        if name not in known:
+            raise DslpError(f"there is no rule {name!a:.20}{nearest(name, known)}")
+    for name in asked:
+        out.print(Markdown(f"**{name}: {known[name].title}**\n\n{known[name].text}"))
+        say(f"{address(name)}\n", style="dim")
+    if not asked:
+        for rule in known.values():
+            say(f"{rule.name:<4} {rule.title}")
 
 
 def merged(commit: Annotated[str, typer.Argument(help="Of the collaboration branch.")]) -> None:

@@ -5,17 +5,18 @@ from typing import Any
 
 from dslp.errors import DslpError
 from dslp.github.branches import Branch, parse
-from dslp.github.check import Judged, check, look_up, page, publish
+from dslp.github.check import Judged, check, look_up, publish
 from dslp.github.client import Repository
 from dslp.github.forms import fields, links
 from dslp.github.model import Issue, PullRequest, issue_of, pull_request_of
 from dslp.github.policy import Finding, link_findings, linked
+from dslp.github.rules import address
 
 MARK = "<!-- dslp: links -->"
 OURS = ("OWNER", "MEMBER", "COLLABORATOR")
 
 
-def check_links(repository: Repository, number: int, branch: str) -> list[Finding]:
+def check_links(repository: Repository, number: int) -> list[Finding]:
     """Say on the issue which links are missing or wrong (I11): one comment, kept up to date.
 
     The comment is made when there is something to say, changed when that changes, and removed
@@ -31,8 +32,7 @@ def check_links(repository: Repository, number: int, branch: str) -> list[Findin
         return []
     look_up(repository, linked(issue, repository.name), known)
     found = [*link_findings(issue, known, repository.name), *_same_version(repository, issue)]
-    text = _text(found, page(repository.name, branch, found[0].rule)) if found else None
-    say_once(repository, number, MARK, text)
+    say_once(repository, number, MARK, _text(found) if found else None)
     return found
 
 
@@ -50,7 +50,7 @@ def judge_again(repository: Repository, number: int, collaboration: str) -> list
         part = number == branch.issue or branch.kind == "Model"
         if part or number in _named(known[branch.issue], repository.name):
             again = check(repository, pull.number, collaboration)
-            if not publish(repository, again, collaboration):
+            if not publish(repository, again):
                 raise DslpError(f"the verdict on #{pull.number} cannot be published")
             judged.append(again)
     return judged
@@ -62,7 +62,7 @@ def judge_sharing(repository: Repository, number: int, collaboration: str) -> li
     for pull in map(pull_request_of, repository.pages(f"/commits/{closed.sha}/pulls")):
         if pull.state == "open" and pull.sha == closed.sha and not pull.fork:
             judged.append(check(repository, pull.number, collaboration))
-            publish(repository, judged[-1], collaboration)
+            publish(repository, judged[-1])
     return judged
 
 
@@ -167,8 +167,10 @@ def say_once(repository: Repository, issue: int, mark: str, text: str | None) ->
     return bool(text) and not said
 
 
-def _text(found: Iterable[Finding], address: str) -> str:
+def _text(found: Iterable[Finding]) -> str:
     lines = [MARK, "Something about this issue is to be put right:", ""]
-    lines += [f"- {finding.wrong}: {finding.todo}." for finding in found]
-    lines += ["", f"This comment goes when it is put right. [Why this matters]({address})"]
+    for finding in found:
+        rule = f"[{finding.rule}]({address(finding.rule)})"
+        lines.append(f"- {finding.wrong}: {finding.todo}. Rule {rule} says why.")
+    lines += ["", "This comment goes when it is put right."]
     return "\n".join(lines)

@@ -15,6 +15,9 @@ import yaml
 from dslp.errors import DslpError
 from dslp.github.client import Repository, Unavailable
 
+FILE = Path(".github") / "labels.yml"
+DEFAULTS = Path(__file__).with_name("labels.yml")  # the same file, for a repository without one
+
 
 @dataclass(frozen=True)
 class Label:

@@ -21,7 +21,7 @@ def judge_branch(project: Project, repository: Repository) -> Verdict:
     if not name or name in ("main", project.branch):
         raise DslpError(
             f"{name or 'no branch'} is checked out; switch to the branch of an issue "
-            "(uv run dslp start NUMBER), or say --pull-request NUMBER"
+            "(dslp start NUMBER), or say --pull-request NUMBER"
         )
     owner = repository.name.split("/")[0]
     for found in repository.pages("/pulls", state="open", head=f"{owner}:{name}"):
@@ -35,7 +35,11 @@ def judge_branch(project: Project, repository: Repository) -> Verdict:
 
 
 def _changed(project: Project) -> list[tuple[str, str]]:
-    """Files that differ from the collaboration branch, in GitHub's words for how."""
+    """Files that differ from the collaboration branch, in GitHub's words for how.
+
+    Raises:
+        DslpError: that branch does not exist here, nor as it is on GitHub.
+    """
     words = {"A": "added", "D": "removed"}
     for base in (f"origin/{project.branch}", project.branch):
         listed = git(project, "diff", "--name-status", "--no-renames", "-z", f"{base}...HEAD")
@@ -45,4 +49,7 @@ def _changed(project: Project) -> list[tuple[str, str]]:
                 (path, words.get(change, "modified"))
                 for change, path in zip(parts[::2], parts[1::2], strict=False)
             ]
-    return []
+    raise DslpError(
+        f"there is no branch {project.branch} to compare with; fetch it, or say in "
+        f'{project.settings} which one is for collaboration: branch = "development"'
+    )

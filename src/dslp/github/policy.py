@@ -138,7 +138,7 @@ def _name(facts: Facts) -> Finding:
     return Finding(
         "B1",
         "the branch's name does not tell its issue",
-        f"begin from the issue: uv run dslp start NUMBER (names are data/12-words, "
+        f"begin from the issue: dslp start NUMBER (names are data/12-words, "
         f"explore/…, experiment/…, model/…, or 12-words), from {facts.collaboration}",
     )
 

@@ -6,7 +6,7 @@ import subprocess
 import sys
 from collections.abc import Iterable, Sequence
 from importlib import import_module
-from pathlib import Path
+from importlib.util import find_spec
 from typing import Annotated, Protocol
 
 import typer
@@ -19,6 +19,7 @@ from dslp.project import Project
 
 RESEMBLING = ("Explore", "Experiment")
 OUTCOMES = ("succeeded", "failed", "on hold", "blocked - need access")
+NEEDED = {"dataset": "pandas", "model": "mlflow"}  # what is imported to begin one
 PATIENCE = 60  # seconds that a fetch may take
 
 
@@ -38,7 +39,7 @@ def start(number: Annotated[int, typer.Argument(help="Number of the issue.", min
     from dslp.github.client import connect
     from dslp.github.handover import hand_over
 
-    project = Project.find()
+    project = Project.find(dotenv=False)
     repository = connect(project)
     begin(project, repository, number)
     issue = repository.issue(number)
@@ -148,7 +149,8 @@ def _base(project: Project, remote: str | None) -> str:
         if ref in known.splitlines():
             return ref
     raise DslpError(
-        f"there is no branch {project.branch} to start from; [tool.dslp] says it should be"
+        f"there is no branch {project.branch} to start from; push it, or say in "
+        f'{project.settings} which one is for collaboration: branch = "development"'
     )
 
 
@@ -182,9 +184,8 @@ def _offer(issue: Issue) -> None:
         **dict.fromkeys(("Experiment", "Model"), (["model", word, *_ask(issue)], [])),
     }
     offered, more = arguments.get(issue.kind, ([], []))
-    needed = "experiments" if "model" in offered else "scaffold"
-    if not offered or not (Path(__file__).parent.parent / needed).is_dir():
-        return  # nothing to begin with, or a component that was left out
+    if not offered or not find_spec(NEEDED.get(offered[0], "dslp")):
+        return  # nothing to begin with, or an extra that is not installed
     to_say = " --target COLUMN" if offered[0] == "model" else ""
     say(f"a beginning: uv run dslp new {shlex.join(offered)}{to_say}")
     if sys.stdin.isatty() and typer.confirm("Write it now?"):

@@ -189,7 +189,8 @@ def serve(
         from dslp.models.serve import serve as serve_model
     except ModuleNotFoundError as error:
         raise DslpError(
-            f"{error.name} is not installed; uv run --group serving dslp model serve"
+            f"dslp model serve needs dslp[serving] ({error}): "
+            "uv run --group serving dslp model serve"
         ) from None
     model = _model(name)
     place = log or model.project.data / "interim" / "predictions" / model.name

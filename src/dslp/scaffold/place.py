@@ -28,7 +28,7 @@ def checked(name: str, project: Project) -> str:
     Raises:
         DslpError: it cannot be the name of a module, or is no plain word in YAML.
     """
-    longest = min(40, 69 - len(project.package))  # so that an import of it fits into a line
+    longest = min(40, 69 - len(project.source.name))  # so that an import of it fits into a line
     if not NAME.fullmatch(name) or len(name) > longest:
         raise DslpError(
             f"{name!a:.60} cannot be a name here: lower-case letters and digits, words joined by "

@@ -16,36 +16,64 @@ def test_the_project_is_found_from_any_folder_below(built: Toy) -> None:
     assert outcome.code == 0, outcome.err
 
 
-def test_outside_a_project_the_command_says_what_is_missing(toy: Toy, tmp_path: Path) -> None:
-    outcome = toy.run("data", "build", cwd=tmp_path)
-    assert outcome.code == 2
-    assert "no pyproject.toml with a [tool.dslp] table" in outcome.error
-    assert str(tmp_path) in outcome.error
+def test_outside_a_repository_the_command_says_what_is_missing(toy: Toy, tmp_path: Path) -> None:
+    for command in ("data build", "check", "labels register", "doctor"):
+        outcome = toy.run(*command.split(), cwd=tmp_path)
+        assert outcome.code == 2
+        assert "no git repository and no settings" in outcome.error
+        assert str(tmp_path) in outcome.error
 
 
+@pytest.mark.parametrize("file", ["dslp.toml", "pyproject.toml"])
 @pytest.mark.parametrize(
     ("settings", "problem"),
     [
-        ('[tool.dslp]\npackage = "toy"\ncolour = "red"', "colour is not a setting"),
-        ('[tool.dslp]\npackage = "toy"\nengine = "gas"', "embedded, pandas, sql, spark"),
-        ('[tool.dslp]\npackage = "toy"\nbranch = ["main"]', "main, development"),
-        ('[tool.dslp]\npackage = "toy"\ntracking = 3', "tracking = 3"),
-        ('[tool.dslp]\nbranch = "main"', "package is missing"),
-        ("[tool.dslp]\npackage = 3", "package is missing"),
-        ("[tool]\ndslp = 3", "package is missing"),
-        ("tool = 3", "no project"),
-        ("[tool.dslp\n", "is not valid TOML"),
-        ("[tool.dslp]\npackage = 'a'\npackage = 'b'", "is not valid TOML"),
+        ('brunch = "main"', "brunch is not a setting; do you mean branch? Known are package, "),
+        ('package = "toy"\nengine = "gas"', "embedded, pandas, sql, spark"),
+        ('branch = ["main"]', "main, development"),
+        ("tracking = 3", "tracking = 3"),
+        ("package = 3", "package = 3 cannot be imported"),
+        ("package = '../toy'", "cannot be imported"),
+        ('branch = "main"', 'package is missing; write package = "NAME" there'),
+        ("branch", "is not valid TOML"),
+        ("package = 'a'\npackage = 'b'", "is not valid TOML"),
     ],
 )
 def test_settings_that_are_wrong_are_named_with_their_file(
-    toy: Toy, settings: str, problem: str
+    toy: Toy, file: str, settings: str, problem: str
 ) -> None:
-    (toy.root / "pyproject.toml").write_text(settings)
+    (toy.root / "pyproject.toml").unlink()
+    table = "[tool.dslp]\n" if file == "pyproject.toml" else ""
+    (toy.root / file).write_text(table + settings)
     outcome = toy.run("data", "build")
     assert outcome.code == 2
     assert problem in outcome.error
-    assert str(toy.root) in outcome.error
+    assert str(toy.root / file) in outcome.error
+    assert ("[tool.dslp]" in outcome.error) == (bool(table) and "TOML" not in problem)
+
+
+def test_settings_in_two_places_are_refused(toy: Toy) -> None:
+    (toy.root / "dslp.toml").write_text(f'package = "{toy.package}"\n')
+    error = toy.run("data", "build").error
+    assert f"{toy.root / 'dslp.toml'} and in {toy.root / 'pyproject.toml'}, [tool.dslp]" in error
+    assert "keep one" in error
+
+
+def test_a_repository_without_settings_has_the_defaults(toy: Toy) -> None:
+    (toy.root / "pyproject.toml").write_text('[project]\nname = "toy"\n[tool]\nuv = {}\n')
+    toy.git("init", "--quiet")
+    found = Project.find(toy.source)
+    assert (found.root, found.package, found.branch) == (toy.root, "", "main")
+    for command in ("data build", "experiment run", "model train", "new dataset blue"):
+        error = toy.run(*command.split(), cwd=toy.source).error
+        assert f'{toy.root / "dslp.toml"}: package is missing; write package = "NAME"' in error
+
+
+def test_settings_beyond_the_repository_are_not_its_own(toy: Toy) -> None:
+    inner = toy.root / "vendored"
+    inner.mkdir()
+    subprocess.run(["git", "init", "--quiet", inner], check=True)
+    assert (Project.find(inner).root, Project.find(inner).package) == (inner, "")
 
 
 def test_a_file_that_is_no_text_is_not_valid_toml(toy: Toy) -> None:
@@ -129,11 +157,23 @@ def test_a_command_that_does_not_exist_exits_with_two(toy: Toy, arguments: list[
     assert "No such" in outcome.err
 
 
-def test_help_loads_no_heavy_library() -> None:
-    code = "import sys, dslp.cli; print(*sys.modules)"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    heavy = {"duckdb", "great_expectations", "mlflow", "numpy", "pandas", "pydantic", "sklearn"}
-    assert not heavy & set(done.stdout.split())
+HEAVY = {  # pydantic aside, which typer loads where it is installed
+    *("duckdb", "fastapi", "fsspec", "github", "great_expectations", "matplotlib", "mlflow"),
+    *("numpy", "pandas", "pyarrow", "pyspark", "requests", "scipy", "sklearn"),
+    *("skops", "sqlalchemy", "rich.progress"),
+}
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["check-files", "pyproject.toml"]])
+def test_what_must_be_quick_loads_no_heavy_library(toy: Toy, arguments: list[str]) -> None:
+    code = (
+        "import sys\nfrom dslp.cli import main\n"
+        "try:\n    main()\nexcept SystemExit as end:\n    assert not end.code\n"
+        "print(*sys.modules, file=sys.stderr)"
+    )
+    command = [sys.executable, "-c", code, *arguments]
+    done = subprocess.run(command, cwd=toy.root, capture_output=True, text=True, check=True)
+    assert HEAVY & set(done.stderr.split()) == set()
 
 
 @pytest.mark.slow

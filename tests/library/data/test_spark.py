@@ -203,7 +203,7 @@ def test_spark_that_is_not_installed_is_said(built: Toy) -> None:
         check=False,
     )
     assert done.returncode == 2, done.stderr
-    assert "error: Spark is not installed" in done.stderr.splitlines()[-1]
+    assert "error: the engine spark needs dslp[spark]" in done.stderr.splitlines()[-1]
 
 
 @only_local

@@ -1,0 +1,29 @@
+"""The rules that findings cite; their text is `rules.md`, also a page of the template's site."""
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+PAGE = "https://github.com/dslp/template/blob/HEAD/src/dslp/github/rules.md"
+SECTION = re.compile(r"^## ([A-Z]\d+): (.+)\n\n((?:(?!<a id=).*\n)+)", re.MULTILINE)
+
+
+@dataclass(frozen=True)
+class Rule:
+    """A rule by its id, in one line, and in Markdown: what it asks, why, and what to do."""
+
+    name: str
+    title: str
+    text: str
+
+
+def rules() -> dict[str, Rule]:
+    """All rules that a check can cite, by their ids, in the order of the page."""
+    page = Path(__file__).with_suffix(".md").read_text(encoding="utf-8")
+    page = re.sub(r"\[([A-Z]\d+)\]\(#\w+\)", r"\1", page)  # a link within the page
+    return {name: Rule(name, title, text.strip()) for name, title, text in SECTION.findall(page)}
+
+
+def address(rule: str = "") -> str:
+    """Where a rule, or all of them, can be read on GitHub."""
+    return f"{PAGE}#{rule.lower()}" if rule else PAGE

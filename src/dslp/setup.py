@@ -1,0 +1,211 @@
+"""`dslp setup`: commit hooks, a first commit past them, and the labels on GitHub.
+
+Each step says done, skipped (why), or could not (why, and the command for later), as the script
+`hooks/post_generate.py` does, which hands over to this. Commits, and what somebody staged or
+changed, are left alone.
+"""
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import typer
+from dslp.console import say
+from dslp.errors import DslpError
+from dslp.project import Project, git
+
+HOOKS, LABELS = ".pre-commit-config.yaml", ".github/labels.yml"
+
+
+class Outcome(NamedTuple):
+    """What became of a step: `done`, `skipped` or `could not`; what or why; the later command."""
+
+    step: str
+    status: str
+    text: str
+    later: str = ""
+
+
+def attach(app: typer.Typer) -> None:
+    """Give the command line its command."""
+    app.command()(setup)
+
+
+def setup() -> None:
+    """Install the commit hooks, make the first commit, register the labels; safe to run again.
+
+    Exit codes: 0 nothing is left to do, 1 a step could not be done, 2 cannot run, 130 stopped.
+    """
+    project = Project.find(dotenv=False)
+    _require_repository(project)
+    left = []
+    for outcome in _steps(project):
+        say(f"{outcome.status:<11}{outcome.step}: {outcome.text}")
+        if outcome.later:
+            say(f"{'':11}later: {outcome.later}")
+        left += [outcome.step] if outcome.status == "could not" else []
+    if left:
+        say(f"\nLeft to do: {', '.join(left)}. After that, go on with:\n  uv run dslp setup")
+        raise typer.Exit(1)
+    say("\n  ".join([f"\nReady. Next, in {project.root}:", *_next_commands(project)]))
+
+
+def _steps(project: Project) -> Iterator[Outcome]:
+    """Carry the steps out, one after the other."""
+    hooks = _install_hooks(project)
+    yield hooks
+    yield _commit(project, checked=hooks.status != "could not")
+    yield _register_labels(project)
+
+
+def _require_repository(project: Project) -> None:
+    """Hooks and labels are those of a repository whose top is the project.
+
+    Raises:
+        DslpError: it is none, or part of another one, or git does not say.
+    """
+    if not shutil.which("git"):
+        raise DslpError("git is not on PATH: see https://git-scm.com/downloads")
+    inside = git(project, "rev-parse", "--show-prefix")
+    if inside is None:
+        why = "git status says why, and git init makes one where there is none"
+        raise DslpError(f"git reads no repository in {project.root}: {why}")
+    if inside:
+        why = "hooks, labels and workflows work at its top only; move this folder out of it"
+        raise DslpError(f"{project.root} is part of another repository: {why}")
+
+
+def _install_hooks(project: Project) -> Outcome:
+    """Let pre-commit put its hook into the repository."""
+    step = "commit hooks"
+    if not (project.root / HOOKS).is_file():
+        return Outcome(step, "skipped", f"there is no {HOOKS} (component process)")
+    elsewhere = git(project, "config", "core.hooksPath")
+    if elsewhere:
+        why = f"git's core.hooksPath is {elsewhere}, and pre-commit does not install beside it. "
+        why += "Unset that, or check by hand before each commit"
+        return Outcome(step, "could not", why, "uv run pre-commit run --all-files")
+    hook = project.root / (git(project, "rev-parse", "--git-path", "hooks/pre-commit") or "")
+    before = hook.read_bytes() if hook.is_file() else b""
+    code, words = _run(project, _pre_commit(), "install")
+    if code:
+        return Outcome(step, "could not", " ".join(words.split()), "uv run pre-commit install")
+    if hook.is_file() and hook.read_bytes() == before:
+        return Outcome(step, "skipped", "already installed")
+    kept = "; the hook that was there is kept, and runs first" if before else ""
+    return Outcome(step, "done", f"installed{kept}")
+
+
+def _commit(project: Project, checked: bool) -> Outcome:
+    """Commit everything once, past the hooks, where nobody has begun to."""
+    step = "first commit"
+    if git(project, "rev-list", "--all", "--max-count=1"):
+        return _committed(project, step)
+    if git(project, "ls-files"):
+        return Outcome(step, "skipped", "what you staged is left as it is", "git commit")
+    if not any(project.root.glob(".copier-answers*.yml")):
+        why = "these files are not the template's alone: look at them first"
+        return Outcome(step, "skipped", why, "git add --all && git commit")
+    for person in ("GIT_AUTHOR_IDENT", "GIT_COMMITTER_IDENT"):
+        if git(project, "-c", "user.useConfigOnly=true", "var", person) is None:
+            why = "git does not know who you are: set user.email too, and user.name by"
+            return Outcome(step, "could not", why, 'git config --global user.name "Your Name"')
+    message = f"Generate {project.root.name} from the life-cycle template"
+    commands = [["git", "add", "--all"], ["git", "commit", "--quiet", "--message", message]]
+    if not checked:  # then the commit itself runs no checks
+        commands.insert(1, [_pre_commit(), "run", "--all-files"])
+    if (project.root / "uv.lock").is_file():  # somebody's global ignore file may name *.lock
+        commands.insert(1, ["git", "add", "--force", "uv.lock"])
+    try:
+        for command in commands:
+            if _run(project, *command, show=True)[0]:
+                why = f"{' '.join(command[:2])} did not succeed (see above); nothing is staged now"
+                return Outcome(step, "could not", why, "uv run dslp setup")
+    finally:
+        if not git(project, "rev-list", "--all", "--max-count=1"):
+            git(project, "read-tree", "--empty")  # nothing was staged before: begin anew
+    files = (git(project, "ls-files") or "").splitlines()
+    past = ", past the project's checks" if (project.root / HOOKS).is_file() else ""
+    return Outcome(step, "done", f"{len(files)} files{past}{_point_main(project)}")
+
+
+def _committed(project: Project, step: str) -> Outcome:
+    """What is to be said where there are commits: what an update left open, or what changed."""
+    rejected = git(project, "ls-files", "--others", "--exclude-standard", "--", "*.rej", "*.orig")
+    unmerged = git(project, "diff-files", "--name-only", "--diff-filter=U")
+    names = ", ".join(f"{unmerged or ''}\n{rejected or ''}".split("\n")).strip(", ")
+    if names:
+        why = f"an update left conflicts; resolve {names}"
+        return Outcome(step, "could not", why, "git status")
+    main = _point_main(project)
+    if main:
+        return Outcome(step, "done", f"there is one{main}")
+    status = git(project, "--no-optional-locks", "status", "--porcelain", "--untracked-files=all")
+    changed = len((status or "").splitlines())
+    later = "git add --all && git commit" if changed else ""
+    return Outcome(step, "skipped", f"there are commits; files changed since: {changed}", later)
+
+
+def _point_main(project: Project) -> str:
+    """Point `main` at the first commit of a team on development, which merges to it (B8)."""
+    head = git(project, "symbolic-ref", "--short", "HEAD")
+    only = git(project, "rev-list", "--all", "--count") == "1"
+    existing = git(project, "for-each-ref", "refs/heads/main", "refs/remotes/*/main")
+    if existing or not only or not head == project.branch == "development":
+        return ""
+    return "" if git(project, "branch", "main") is None else "; main points at it too"
+
+
+def _register_labels(project: Project) -> Outcome:
+    """Make GitHub's labels those of the file, where there are a remote and a token."""
+    from dslp.github.client import connect, remote
+    from dslp.github.labels import read, register
+
+    step, later = "labels", "uv run dslp labels register"
+    if not (project.root / LABELS).is_file():
+        return Outcome(step, "skipped", f"there is no {LABELS} (component process)")
+    if remote(project) is None:
+        why = "there is no remote origin on GitHub yet; the first push registers them. Make one by"
+        return Outcome(step, "skipped", why, "gh repo create --source=. --private --push")
+    try:
+        repository = connect(project, {**os.environ, "GITHUB_REPOSITORY": ""})
+    except DslpError as error:
+        return Outcome(step, "skipped", f"{error}; the first push registers them too", later)
+    try:
+        changes = list(register(repository, read(project.root / LABELS), prune=False))
+    except DslpError as error:
+        return Outcome(step, "could not", str(error), later)
+    what = f"{repository.name}: {len(changes)} changed. To let GitHub require the policy"
+    return Outcome(step, "done", what, "uv run dslp protect")
+
+
+def _next_commands(project: Project) -> list[str]:
+    """The commands that a project which is set up goes on with."""
+    commands = []
+    if any(project.root.glob("src/*/datasets/*/suite.yml")):
+        commands += ["dslp data build", "dslp data validate"]
+    if any(project.root.glob("src/*/models/*/params.yml")):
+        commands += ["dslp experiment run"]
+        commands += [f"dslp model {step}" for step in ("train", "register", "promote")]
+    commands += ["pytest"] if (project.root / "tests").is_dir() else []
+    return [f"uv run {command}" for command in commands or ["dslp --help"]]
+
+
+def _pre_commit() -> str:
+    """The pre-commit of this environment, or the one on PATH."""
+    places = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
+    return shutil.which("pre-commit", path=places) or "pre-commit"
+
+
+def _run(project: Project, *command: str, show: bool = False) -> tuple[int, str]:
+    """Run a command in the project: its exit code, and what it wrote unless that was shown."""
+    kept, errors = (None, None) if show else (subprocess.PIPE, subprocess.STDOUT)
+    try:
+        done = subprocess.run(command, cwd=project.root, stdout=kept, stderr=errors, check=False)
+    except OSError as error:
+        return 127, f"{command[0]} does not start: {error.strerror}"
+    return done.returncode, (done.stdout or b"").decode(errors="replace")

@@ -1,0 +1,96 @@
+"""The rules: one text for the command, for the site and for what GitHub links to."""
+
+import ast
+import os
+import re
+import subprocess
+import sys
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+
+import dslp
+import pytest
+from dslp.github.branches import parse
+from dslp.github.rules import PAGE, rules
+
+from tests.library.toy import Toy
+from tests.template_copy import ROOT
+
+LIBRARY = Path(dslp.__file__).parent
+TEXT = (LIBRARY / "github" / "rules.md").read_text(encoding="utf-8")
+
+
+def cited(file: Path) -> Iterator[str]:
+    """Rules that a module can name to a user: "B3" alone, or "(B3)" within a text."""
+    tree = ast.parse(file.read_text(encoding="utf-8"))
+    statements = [node.value for node in ast.walk(tree) if isinstance(node, ast.Expr)]
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Constant) and node not in statements:  # but no docstring
+            yield from re.findall(r"\A[A-Z]\d+\Z|(?<=\()[A-Z]\d+(?=\))", str(node.value))
+
+
+def test_every_rule_that_can_be_cited_is_explained() -> None:
+    found = {rule for file in LIBRARY.rglob("*.py") for rule in cited(file)}
+    assert {"I1", "I6", "I11", "B1", "B3", "B10", "D1", "D2", "D9", "X2"} <= found
+    assert found <= rules().keys()
+
+
+def test_each_rule_says_what_why_and_what_to_do() -> None:
+    anchors = re.findall(r'^<a id="(\w+)"></a>$', TEXT, re.MULTILINE)
+    assert anchors == [name.lower() for name in rules()] == list(dict.fromkeys(anchors))
+    for rule in rules().values():
+        parts = [rule.text.find(f"**{part}.**") for part in ("Rule", "Why", "What to do")]
+        assert parts[0] == 0, rule
+        assert -1 not in parts, rule
+        assert parts == sorted(parts), rule
+    assert set(re.findall(r"\]\(#(\w+)\)", TEXT)) <= set(anchors)
+
+
+def test_every_example_of_a_branch_is_a_good_name() -> None:
+    examples = re.findall(r"`((?:[a-z]+/)?\d+-[\w-]+)`", TEXT)
+    assert len(examples) >= 5
+    assert [example for example in examples if parse(example) is None] == []
+
+
+def test_rules_are_printed_by_their_ids(toy: Toy) -> None:
+    out = toy.done("rules", "b3", "X2").out
+    assert "B3: Explorations are never merged" in out
+    assert "X2: Notebooks stay out" in out
+    assert f"{PAGE}#x2" in out
+    assert "**" not in out
+    assert out.index("Rule. ") < out.index("Why. ") < out.index("What to do. ")
+
+
+def test_without_an_id_all_rules_are_listed_in_a_line_each(toy: Toy) -> None:
+    lines = toy.done("rules").out.splitlines()
+    assert [line.split()[0] for line in lines] == list(rules())
+    assert max(map(len, lines)) <= 80
+
+
+@pytest.mark.parametrize(("name", "near"), [("B33", "B3"), ("notebooks", "")])
+def test_a_rule_that_does_not_exist_is_answered_with_the_nearest(
+    toy: Toy, name: str, near: str
+) -> None:
+    outcome = toy.run("rules", "B1", name)
+    assert outcome.code == 2
+    assert f"there is no rule '{name.upper()}'" in outcome.error
+    assert ("do you mean B3?" in outcome.error) == bool(near)
+    assert outcome.out == ""
+
+
+def test_what_github_links_to_is_this_text() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    assert PAGE.startswith(project["urls"]["Repository"] + "/blob/HEAD/")
+    path = PAGE.partition("/blob/HEAD/")[2]
+    assert (ROOT / path).read_text(encoding="utf-8") == TEXT
+
+
+def test_the_site_has_the_rules_and_loads_nothing_from_outside(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--quiet", "-d", str(tmp_path)]
+    environment = os.environ | {"NO_MKDOCS_2_WARNING": "1"}
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    html = (tmp_path / "rules" / "index.html").read_text(encoding="utf-8")
+    assert [rule for rule in rules() if f'<a id="{rule.lower()}"></a>' not in html] == []
+    assert re.findall(r'(?:src|<link[^>]*rel="stylesheet"[^>]*href)="(?:https?:)?//', html) == []

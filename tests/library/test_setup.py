@@ -1,0 +1,209 @@
+"""`dslp setup` in real repositories with real commit hooks; a second run always does no harm."""
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.github.standin.server import Standin
+from tests.github.standin.web import serve
+from tests.setting_up import Place, contents
+
+STEPS = ["commit hooks", "first commit", "labels"]
+SETTINGS = '[tool.dslp]\npackage = "small"\nbranch = "{}"\n'
+AGAIN = "later: uv run dslp setup"
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Place:
+    """A repository without commits, with two quick commit hooks, a lock and labels."""
+    place = Place(tmp_path / "kleines Projekt ü", sys.executable, "-m", "dslp", "setup")
+    place.write("pyproject.toml", SETTINGS.format("main"))
+    place.write("uv.lock", "version = 1\n")
+    place.write(".copier-answers.yml", "{}\n")
+    place.write(".github/labels.yml", "- { name: Ask, color: c9ecff, description: A question }\n")
+    place.check()
+    place.git("init", "--quiet")
+    place.git("symbolic-ref", "HEAD", "refs/heads/main")
+    return place
+
+
+@pytest.fixture
+def finished(place: Place) -> Place:
+    """A repository that was set up."""
+    assert place.set_up().code == 0
+    return place
+
+
+@pytest.mark.rule("V1")
+def test_first_commit_is_past_the_hooks_and_a_second_run_changes_nothing(place: Place) -> None:
+    place.write("src/small/datasets/claims/suite.yml", "")
+    place.write("src/small/models/claim_frequency/params.yml", "")
+    ignore = place.config.with_name("ignore")
+    ignore.write_text("*.lock\n")
+    place.git("config", "--global", "core.excludesFile", str(ignore))
+    run = place.set_up()
+    assert run.code == 0
+    assert run.outcomes == dict(zip(STEPS, ("done", "done", "skipped"), strict=True))
+    assert "another check....." in run.text
+    assert f"Ready. Next, in {place.project}:\n  uv run dslp data build\n" in run.text
+    assert "\n  uv run dslp experiment run\n  uv run dslp model train\n" in run.text
+    assert place.git("log", "--format=%an") == "A Person"
+    assert place.git("status", "--porcelain") == ""
+    assert "uv.lock" in place.git("ls-files"), "though the person ignores locks"
+    before = contents(place.project)
+    again = place.set_up()
+    assert again.code == 0
+    assert again.outcomes == dict.fromkeys(STEPS, "skipped")
+    assert contents(place.project) == before
+
+
+def test_without_the_component_process_only_the_commit_is_made(place: Place) -> None:
+    (place.project / ".pre-commit-config.yaml").unlink()
+    (place.project / ".github" / "labels.yml").unlink()
+    answers = place.project / ".copier-answers.yml"
+    answers.rename(answers.with_suffix(".away"))
+    assert "not the template's alone" in place.set_up().reason("first commit")
+    answers.with_suffix(".away").rename(answers)
+    run = place.set_up()
+    assert run.code == 0
+    assert list(run.outcomes.values()) == ["skipped", "done", "skipped"]
+    assert "past the project's checks" not in run.text
+
+
+@pytest.mark.parametrize("fault", ["hook", "identity", "signature"])
+def test_a_commit_that_is_refused_leaves_nothing_and_the_next_run_finishes(
+    place: Place, fault: str
+) -> None:
+    kept = place.config.read_text()
+    broken = {
+        "identity": "",
+        "signature": f"{kept}[commit]\ngpgSign = true\n[gpg]\nprogram = false\n",
+    }
+    place.config.write_text(broken.get(fault, kept))
+    place.check("'false'" if fault == "hook" else "'true'")
+    run = place.set_up()
+    assert run.code == 1
+    assert "Left to do: first commit." in run.text
+    assert run.reason("first commit").endswith(
+        'later: git config --global user.name "Your Name"' if fault == "identity" else AGAIN
+    )
+    assert place.git("ls-files") == place.git("rev-list", "--all") == ""
+    place.config.write_text(kept)
+    place.check()
+    assert place.set_up().outcomes["first commit"] == "done"
+
+
+def test_a_hook_of_the_person_is_kept(place: Place) -> None:
+    place.write(".git/hooks/pre-commit", "#!/bin/sh\ntouch ran\n").chmod(0o755)
+    assert "is kept, and runs first" in place.set_up().reason("commit hooks")
+    assert (place.project / "ran").exists()
+
+
+@pytest.mark.parametrize("entry", ["'true'", "'false'"], ids=["passing", "refusing"])
+def test_beside_hooks_elsewhere_the_checks_run_before_the_commit(place: Place, entry: str) -> None:
+    place.git("config", "--global", "core.hooksPath", "/nowhere/hooks")
+    place.check(entry)
+    run = place.set_up()
+    assert run.code == 1
+    assert "core.hooksPath is /nowhere/hooks" in run.reason("commit hooks")
+    assert run.reason("commit hooks").endswith("later: uv run pre-commit run --all-files")
+    assert "another check....." in run.text
+    assert "Ready" not in run.text
+    assert (place.git("rev-list", "--all") != "") == (entry == "'true'")
+
+
+def test_what_the_person_staged_and_changed_is_left_as_it_is(place: Place) -> None:
+    place.git("add", "pyproject.toml")
+    index = (place.project / ".git" / "index").read_bytes()
+    run = place.set_up()
+    assert run.code == 0
+    assert "what you staged is left as it is" in run.reason("first commit")
+    assert (place.project / ".git" / "index").read_bytes() == index
+    place.git("commit", "--quiet", "--message", "mine")
+    place.write("staged.txt", "staged")
+    place.git("add", "staged.txt")
+    place.write("staged.txt", "staged, then changed")
+    (place.project / "pyproject.toml").touch()  # git would like to refresh its index
+    before = contents(place.project)
+    run = place.set_up()
+    assert run.code == 0
+    assert "files changed since: 5 later: git add --all" in run.reason("first commit")
+    assert contents(place.project) == before
+
+
+def test_conflicts_that_an_update_left_are_not_ready(finished: Place) -> None:
+    finished.write("docs/page.md.rej", "--- a\n+++ b\n")
+    assert "resolve docs/page.md.rej" in finished.set_up().reason("first commit")
+    (finished.project / "docs" / "page.md.rej").unlink()
+    for branch in ("theirs", "ours"):
+        finished.git("switch", "--quiet", "--create", branch, "main")
+        finished.write("uv.lock", branch)
+        finished.git("commit", "--quiet", "--all", "--message", branch)
+    with pytest.raises(subprocess.CalledProcessError):
+        finished.git("merge", "theirs")
+    run = finished.set_up()
+    assert run.code == 1
+    assert "an update left conflicts; resolve uv.lock" in run.reason("first commit")
+    assert "Ready" not in run.text
+
+
+@pytest.mark.rule("B8")
+def test_main_begins_where_development_does(place: Place) -> None:
+    place.write("pyproject.toml", SETTINGS.format("development"))
+    place.git("symbolic-ref", "HEAD", "refs/heads/development")
+    assert place.set_up().code == 0
+    assert place.git("rev-parse", "main") == place.git("rev-parse", "development")
+    place.git("branch", "--delete", "main")  # as if the run had been stopped before that
+    assert "main points at it too" in place.set_up().reason("first commit")
+
+
+@pytest.mark.parametrize(
+    ("case", "words"),
+    [("no git", "not on PATH"), ("no repository", "git init"), ("inside another", "is part of")],
+)
+def test_where_there_is_no_repository_it_says_so_in_one_line(
+    place: Place, case: str, words: str
+) -> None:
+    (place.project / ".git").rename(place.project.parent / "away")
+    if case == "inside another":
+        place.git("init", "--quiet", cwd=place.project.parent)
+    run = place.set_up(**(place.only("sh") if case == "no git" else {}))
+    assert run.code == 2
+    assert words in run.text
+    assert len(run.text.splitlines()) == 1
+
+
+@pytest.mark.rule("L3")
+def test_labels_are_registered_where_there_are_a_remote_and_a_token(
+    finished: Place, github: Standin
+) -> None:
+    assert "gh repo create --source=. --private --push" in finished.set_up().reason("labels")
+    finished.git("remote", "add", "origin", "https://github.com/ada/small.git")
+    finished.env |= {"GITHUB_API_URL": github.url, "GITHUB_REPOSITORY": "ada/other"}
+    run = finished.set_up()
+    assert run.code == 0
+    assert "the first push registers them" in run.reason("labels")
+    assert run.reason("labels").endswith("later: uv run dslp labels register")
+    run = finished.set_up(GH_TOKEN="of-nobody")
+    assert run.code == 1
+    assert "GitHub does not accept the token" in run.reason("labels")
+    assert "Left to do: labels." in run.text
+    run = finished.set_up(GH_TOKEN=github.add_token())
+    assert run.code == 0
+    assert run.reason("labels").startswith("ada/small: 1 changed.")
+    assert "Ask" in [label.name for label in github.repositories["ada/small"].labels]
+
+
+@pytest.fixture
+def github() -> Iterator[Standin]:
+    """GitHub, with a repository."""
+    standin = Standin()
+    server = serve(standin)
+    standin.add_repository("ada/small")
+    yield standin
+    server.shutdown()
+    server.server_close()
+    assert standin.violations == []

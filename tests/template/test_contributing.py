@@ -1,0 +1,103 @@
+"""The page for newcomers: its diagram and its examples are what the policy asks for."""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+from dslp.github.branches import parse
+
+from tests.template_copy import Answers, Template
+
+BRANCHES = ["main", "development"]
+
+
+def page(files: Template, tmp_path: Path, **answers: object) -> str:
+    """The page of a new project."""
+    return (files.copy(tmp_path / "claims", answers) / "CONTRIBUTING.md").read_text("utf-8")
+
+
+def merges(text: str) -> tuple[set[str], dict[str, str]]:
+    """The branches of the diagram, and where each is merged to."""
+    found = re.search(r"```mermaid\ngitGraph\n(.*?)```", text, re.S)
+    assert found
+    here, branches, merged = "main", {"main"}, {}
+    for line in found[1].splitlines():
+        command, _, rest = line.strip().partition(" ")
+        name = rest.split(" ")[0].strip('"')
+        if command == "branch":
+            assert name not in branches
+            # A name that begins with a digit is a syntax error unless it is quoted.
+            assert f'"{name}"' in line or name in BRANCHES
+            branches.add(name)
+        if command == "merge":
+            merged[name] = here
+        if command in ("branch", "checkout"):
+            assert name in branches
+            here = name
+    return branches, merged
+
+
+@pytest.mark.parametrize("branch", BRANCHES)
+def test_the_diagram_shows_what_the_policy_asks_for(
+    files: Template, tmp_path: Path, branch: str
+) -> None:
+    branches, merged = merges(page(files, tmp_path, collaboration_branch=branch))
+    work = branches - set(BRANCHES)
+    kinds = {name: parsed.kind for name in work if (parsed := parse(name))}
+    assert kinds.keys() == work
+    assert set(kinds.values()) == {"Data", "Explore", "Experiment", "Model", ""}
+    for name, kind in kinds.items():
+        if kind == "Explore":
+            assert name not in merged
+        elif kind == "Experiment":  # one succeeded, one failed
+            assert parse(merged.get(name, "model/1-x")).kind == "Model"  # type: ignore[union-attr]
+        else:
+            assert merged[name] == branch
+    assert sum(kind == "Experiment" for kind in kinds.values()) == 2
+    assert sum(kinds.get(name) == "Experiment" for name in merged) == 1
+    assert merged.get("development") == ("main" if branch == "development" else None)
+
+
+@pytest.mark.parametrize("branch", BRANCHES)
+def test_every_example_of_a_branch_is_a_good_name(
+    files: Template, tmp_path: Path, branch: str
+) -> None:
+    text = page(files, tmp_path, collaboration_branch=branch)
+    examples = re.findall(r"`((?:[a-z]+/)?\d+-[\w-]+)`", text)
+    assert len(examples) >= 3
+    assert [example for example in examples if parse(example) is None] == []
+
+
+def test_without_the_process_the_page_is_short(files: Template, tmp_path: Path) -> None:
+    text = page(files, tmp_path, components=["data", "site"])
+    for absent in ("an issue", "mermaid", "dslp rules", "dslp start", "pre-commit"):
+        assert absent not in text, absent
+    assert len(text.splitlines()) < 70
+
+
+@pytest.mark.parametrize(
+    "answers", [{}, {"components": ["process", "site"]}, {"collaboration_branch": "development"}]
+)
+def test_the_site_is_built_in_silence_and_loads_nothing_from_outside(
+    files: Template, tmp_path: Path, answers: Answers
+) -> None:
+    project = files.copy(tmp_path / "claims", answers)
+    workflow = (project / ".github" / "workflows" / "tests.yml").read_text(encoding="utf-8")
+    steps = yaml.safe_load(workflow)["jobs"]["tests"]["steps"]
+    (step,) = (step for step in steps if "mkdocs" in step.get("run", ""))
+    assert step["run"] == "uv run mkdocs build --strict"
+    done = subprocess.run(
+        [sys.executable, "-m", "mkdocs", "build", "--strict", "--quiet"],
+        cwd=project,
+        env=os.environ | step.get("env", {}),
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stdout + done.stderr == ""  # such as Material's banner about its end
+    html = (project / "site" / "index.html").read_text(encoding="utf-8")
+    assert re.findall(r'(?:src|<link[^>]*href)="(?:https?:)?//[^"]*"', html) == []

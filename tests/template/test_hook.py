@@ -1,0 +1,258 @@
+"""`hooks/post_generate.py` in a generated project, with real git and uv; then missing or slow ones.
+
+What comes after it hands over is in tests/library/test_setup.py.
+"""
+
+import ast
+import os
+import re
+import shutil
+import sys
+from pathlib import Path
+
+import jinja2
+import pytest
+
+from tests.setting_up import Place, contents
+from tests.template_copy import Template
+
+SCRIPT = Path(__file__).parents[2] / "hooks" / "post_generate.py"
+COMMAND = (sys.executable, "hooks/post_generate.py")
+STEPS = ["repository", "environment", "commit hooks", "first commit", "labels"]
+NOBODY = 65534
+
+
+@pytest.fixture(scope="session")
+def generated(files: Template, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A project of the process alone, whose library is a folder: no network, few packages."""
+    return files.copy(tmp_path_factory.mktemp("generated") / "small", {"components": ["process"]})
+
+
+@pytest.fixture
+def place(generated: Path, tmp_path: Path) -> Place:
+    """The project with two quick commit hooks, in a folder whose name has a space and an umlaut."""
+    place = Place(tmp_path / "kleines Projekt ü", *COMMAND)
+    shutil.copytree(generated, place.project)
+    place.check()
+    return place
+
+
+@pytest.fixture
+def bare(tmp_path: Path) -> Place:
+    """A project without packages, for what ends before they matter."""
+    place = Place(tmp_path / "bare", *COMMAND)
+    place.write("hooks/post_generate.py", SCRIPT.read_text(encoding="utf-8"))
+    return demand(place, ">=3.11")
+
+
+def demand(place: Place, python: str, *packages: str) -> Place:
+    """Let pyproject.toml ask for this Python and these packages."""
+    text = f'[project]\nname = "bare"\nversion = "0"\nrequires-python = "{python}"\n'
+    place.write(
+        "pyproject.toml", f'{text}dependencies = {list(packages)}\n[tool.dslp]\npackage = "bare"\n'
+    )
+    return place
+
+
+def old_pythons() -> list[str]:
+    """Interpreters from 3.6 to 3.10 that are installed here."""
+    names = [f"python3.{minor}" for minor in range(6, 11)]
+    pyenv = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv")) / "versions"
+    found = [str(f) for name in names for f in sorted(pyenv.glob(f"*/bin/{name}"))]
+    return found + [p for name in names if (p := shutil.which(name)) and "shims" not in p]
+
+
+def test_the_source_is_unchanged_by_the_include_and_an_old_python_can_parse_it() -> None:
+    source = SCRIPT.read_text(encoding="utf-8")
+    loader = jinja2.DictLoader({"s": source})
+    template = jinja2.Environment(loader=loader, keep_trailing_newline=True, autoescape=True)
+    assert template.from_string('{% include "s" %}').render() == source
+    ast.parse(source, feature_version=(3, 6))
+
+
+@pytest.mark.parametrize("python", old_pythons() or [None])
+def test_an_older_python_gets_a_sentence(bare: Place, python: str | None) -> None:
+    if python is None:
+        pytest.skip("there is no Python older than 3.11 here")
+    bare.command = (python, COMMAND[1])
+    before = contents(bare.project)
+    run = bare.set_up()
+    assert run.code == 2
+    assert re.match(r"Cannot run: this needs Python 3\.11 or newer, and is run by 3\.\d", run.text)
+    assert "uv run --no-project --python '>=3.11' hooks/post_generate.py" in run.text
+    assert contents(bare.project) == before
+
+
+@pytest.mark.rule("V1")
+def test_a_generated_project_is_ready_after_one_command(generated: Path, tmp_path: Path) -> None:
+    place = Place(tmp_path / "small", *COMMAND)
+    shutil.copytree(generated, place.project)
+    place.git("config", "--global", "init.defaultBranch", "trunk", cwd=tmp_path)
+    run = place.set_up()
+    assert run.code == 0, run.text
+    assert run.outcomes == {**dict.fromkeys(STEPS, "done"), "labels": "skipped"}
+    assert re.search(r"^Installed \d+ packages", run.text, re.MULTILINE)
+    assert not re.search(r"^ [-+~] ", run.text, re.MULTILINE), "the list of packages is long"
+    assert "no conflict markers...." in run.text
+    assert run.text.endswith(f"Ready. Next, in {place.project}:\n  uv run pytest\n")
+    assert place.git("symbolic-ref", "--short", "HEAD") == "main"
+    assert "uv.lock" in place.git("ls-files").splitlines()
+    assert place.git("status", "--porcelain") == ""
+    before = contents(place.project / ".git")
+    again = place.set_up()
+    assert again.code == 0
+    assert again.outcomes == dict.fromkeys(STEPS, "skipped")
+    assert contents(place.project / ".git") == before
+
+    place.git("clone", "--quiet", ".", str(tmp_path / "clone"))
+    clone = Place(tmp_path / "clone", *COMMAND)
+    assert clone.set_up().outcomes["environment"] == "done"
+    assert clone.git("status", "--porcelain") == "", "the second person has the first one's lock"
+
+
+@pytest.mark.rule("B8")
+def test_variables_and_folders_lead_nowhere_else(place: Place, tmp_path: Path) -> None:
+    place.check(f"sh -c 'env > \"{tmp_path}/seen\"'")
+    pyproject = (place.project / "pyproject.toml").read_text(encoding="utf-8")
+    place.write("pyproject.toml", pyproject.replace('"main"', '"development"'))
+    place.command = (COMMAND[0], str(place.project / COMMAND[1]))
+    other = tmp_path / "other"
+    place.git("init", "--quiet", str(other), cwd=tmp_path)
+    before = contents(other)
+    git = {"GIT_DIR": str(other / ".git"), "GIT_INDEX_FILE": str(other / ".git" / "index")}
+    run = place.set_up(tmp_path, **git, GIT_WORK_TREE=str(other), PYTHONDONTWRITEBYTECODE="1")
+    assert run.code == 0, run.text
+    assert place.git("symbolic-ref", "--short", "HEAD") == "development"
+    assert place.git("rev-parse", "main") == place.git("rev-parse", "HEAD")
+    assert contents(other) == before
+    assert "PYTHONDONTWRITEBYTECODE" not in (tmp_path / "seen").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("missing", ["git", "uv"])
+def test_without_a_tool_the_rest_is_done_and_the_next_run_finishes(
+    place: Place, missing: str
+) -> None:
+    run = place.set_up(**place.only(*{"git", "uv"} - {missing}))
+    assert run.code == 1
+    step, other = STEPS[:2] if missing == "git" else STEPS[1::-1]
+    assert run.outcomes == {step: "could not", other: "done"}
+    assert f"{missing} is not on PATH: see https://" in run.reason(step)
+    assert run.text.endswith(
+        f"Left to do: {step}. After that, go on with:\n  python3 {COMMAND[1]}\n"
+    )
+    assert place.set_up().code == 0
+
+
+def test_what_a_failing_tool_says_is_shown(bare: Place, tmp_path: Path) -> None:
+    stub = bare.replace("git", "echo 'error: the moon is in the wrong phase' >&2; exit 1")
+    demand(bare, ">=3.11", "iniconfig>=2")
+    run = bare.set_up(UV_OFFLINE="1", UV_CACHE_DIR=str(tmp_path / "cache"))
+    assert run.code == 1
+    assert "the moon is in the wrong phase" in run.reason("repository")
+    assert "iniconfig was not found in the cache" in run.text
+    assert run.reason("environment").endswith("later: uv sync")
+    stub.unlink()
+    bare.git("init", "--quiet", "--initial-branch", "master")
+    bare.git("add", "pyproject.toml")
+    assert "on branch main" in bare.set_up().reason("repository")
+    assert bare.git("symbolic-ref", "--short", "HEAD") == "main"
+    assert bare.git("ls-files") == "pyproject.toml"
+
+
+@pytest.mark.parametrize("where", ["requires-python", ".python-version"])
+def test_a_python_that_is_not_there_is_named_with_what_to_do(bare: Place, where: str) -> None:
+    if where == ".python-version":
+        bare.write(where, "3.99\n")
+    else:
+        demand(bare, ">=3.99")
+    del bare.env["UV_PYTHON"]
+    run = bare.set_up()
+    assert run.code == 1
+    assert where in run.reason("environment")
+    assert "3.99" in run.text
+    assert run.reason("environment").endswith("later: uv python install")
+    assert "Ready" not in run.text
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        (None, "No such file"),
+        ("<<<<<<< before updating\na = 1\n=======\n>>>>>>> after updating\n", "conflict markers"),
+        ("[project\n", "pyproject.toml is not valid: "),
+        ("tool = 3\n", "pyproject.toml is not valid: "),
+    ],
+    ids=["missing", "in conflict", "no TOML", "no table"],
+)
+def test_a_wrong_pyproject_gets_a_sentence(bare: Place, text: str | None, words: str) -> None:
+    file = bare.write("pyproject.toml", text or "")
+    if text is None:
+        file.unlink()
+    run = bare.set_up()
+    assert run.code == 2
+    assert run.text.startswith("Cannot run: ")
+    assert words in run.text
+    assert len(run.text.splitlines()) == 1
+    assert not (bare.project / ".git").exists()
+
+
+def test_a_half_made_environment_never_reaches_uv(bare: Place, tmp_path: Path) -> None:
+    # uv would take it for the Python that it links to, and uninstall the packages of that one.
+    bare.replace("uv", f"touch '{tmp_path}/called'")
+    (bare.project / ".venv" / "bin").mkdir(parents=True)
+    (bare.project / ".venv" / "bin" / "python").symlink_to("/nowhere/python")
+    run = bare.set_up()
+    assert run.code == 1
+    assert "remove that folder" in run.reason("environment")
+    assert not (tmp_path / "called").exists()
+
+
+def test_inside_another_repository_it_is_not_ready(bare: Place, tmp_path: Path) -> None:
+    bare.git("init", "--quiet", cwd=tmp_path)
+    before = contents(tmp_path / ".git")
+    run = bare.set_up()
+    assert run.code == 1
+    assert run.outcomes == {"repository": "could not", "environment": "done"}
+    assert f"part of the repository {tmp_path}: " in run.reason("repository")
+    assert "Ready" not in run.text
+    assert contents(tmp_path / ".git") == before
+    assert not (bare.project / ".git").exists()
+    (tmp_path / ".gitignore").write_text("bare/\n")  # such as build/: that is no part of it
+    assert bare.set_up().outcomes["repository"] == "done"
+    assert bare.git("rev-parse", "--show-toplevel") == str(bare.project)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only the superuser can give a folder away")
+def test_a_repository_of_somebody_else_says_how_to_trust_it(bare: Place) -> None:
+    bare.git("init", "--quiet")
+    for path in (bare.project, bare.project / ".git"):
+        os.chown(path, NOBODY, NOBODY)
+    run = bare.set_up()
+    assert run.code == 1
+    assert "dubious ownership" in run.reason("repository")
+    assert f"later: git config --global --add safe.directory {bare.project}" in run.text
+
+
+def test_a_folder_that_nobody_may_write_gets_sentences(bare: Place) -> None:
+    if os.geteuid() == 0:  # for whom nothing is read-only, but a file is no folder for anybody
+        bare.write(".venv", "")
+        bare.write(".git", "")
+    bare.project.chmod(0o555)
+    run = bare.set_up()
+    bare.project.chmod(0o755)
+    assert run.code == 1
+    assert run.outcomes == {"repository": "could not", "environment": "could not"}
+    assert "Left to do: repository, environment." in run.text
+
+
+def test_ctrl_c_while_uv_works_and_the_next_run_finishes(place: Place, tmp_path: Path) -> None:
+    began = tmp_path / "began"
+    stub = place.replace("uv", f"touch '{began}'; sleep 60; exit 1")
+    place.interrupt(began)
+    stub.unlink()
+    began.unlink()
+    place.check(f"sh -c 'touch \"{began}\"; sleep 60'")
+    assert "Setting up" in place.interrupt(began), "after it handed over"
+    assert place.git("ls-files") == ""
+    place.check()
+    assert place.set_up().code == 0

@@ -298,7 +298,6 @@ def pointblank(folder: Path, rows: int) -> Callable[[], bool]:
 CONTENDERS: dict[str, Callable[[Path, int], Callable[[], bool]]] = {
     LIMIT: limit,
     "dslp, embedded": ours("embedded"),
-    "dslp, pandas": ours("pandas"),
     "dslp, sqlite": ours("sql"),
     "dslp, spark": ours("spark"),
     "GX on pandas, as documented": documented,

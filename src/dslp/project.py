@@ -25,7 +25,7 @@ from dslp.errors import DslpError, nearest
 CHOICES = {
     "branch": ("main", "development"),
     "tracking": ("local", "server", "azureml", "databricks"),
-    "engine": ("embedded", "pandas", "sql", "spark"),
+    "engine": ("embedded", "sql", "spark"),
 }
 
 

@@ -26,7 +26,7 @@ VALID = [
 TECHNOLOGY = {
     "components": VALID,
     "tracking": ["local", "server", "azureml", "databricks"],
-    "engine": ["embedded", "pandas", "sql", "spark"],
+    "engine": ["embedded", "sql", "spark"],
     "collaboration_branch": ["main", "development"],
     "example": [True, False],
 }
@@ -57,7 +57,6 @@ ALONE: list[Answers] = [
     {"tracking": "server"},
     {"tracking": "azureml"},
     {"tracking": "databricks"},
-    {"engine": "pandas"},
     {"engine": "sql"},
     {"engine": "spark"},
     {"example": False},

@@ -1,4 +1,4 @@
-"""What a suite runs on: DuckDB on files, pandas, a SQL database, or Spark (G3).
+"""What a suite runs on: DuckDB on files, a SQL database, or Spark (G3).
 
 Each engine turns a dataset into a batch of Great Expectations, and nothing else differs.
 """
@@ -9,16 +9,15 @@ from typing import TYPE_CHECKING, Any
 
 from dslp.data import tables
 from dslp.data.catalogue import Dataset, names
-from dslp.data.source import ROWS, identifier, opened, reading, table
+from dslp.data.source import identifier, opened, reading, table
 from dslp.errors import DslpError
 
 if TYPE_CHECKING:
-    import pandas as pd
+    pass
 
 SEED = 1
 # Great Expectations' own engines, and those of ours that are one.
 KINDS = {
-    "PandasExecutionEngine": ("pandas",),
     "SparkDFExecutionEngine": ("spark",),
     "SqlAlchemyExecutionEngine": ("embedded", "sql"),
 }
@@ -42,7 +41,7 @@ def batch(dataset: Dataset, engine: str, sample: int | None = None) -> Iterator[
 
         yield from spark.batch(context, dataset, sample)
     else:
-        make = {"embedded": _embedded, "pandas": _pandas, "sql": tables.batch}[engine]
+        make = {"embedded": _embedded, "sql": tables.batch}[engine]
         yield from make(context, dataset, sample)
 
 
@@ -59,7 +58,6 @@ def unable(data: Any, expectations: Sequence[Any]) -> dict[str, list[str]]:
     """Types of the expectations that the engine of this batch cannot run, with those that can."""
     from great_expectations.exceptions import GreatExpectationsError
     from great_expectations.execution_engine import (
-        PandasExecutionEngine,
         SparkDFExecutionEngine,
         SqlAlchemyExecutionEngine,
     )
@@ -71,7 +69,7 @@ def unable(data: Any, expectations: Sequence[Any]) -> dict[str, list[str]]:
         except GreatExpectationsError:
             return False
 
-    others = [PandasExecutionEngine, SqlAlchemyExecutionEngine, SparkDFExecutionEngine]
+    others = [SqlAlchemyExecutionEngine, SparkDFExecutionEngine]
     found = {}
     engine = data.data.execution_engine
     for expectation in expectations:
@@ -147,50 +145,3 @@ def _others(connection: Any, dataset: Dataset) -> None:
             if name != dataset.name and other.is_built:
                 view = f"CREATE OR REPLACE VIEW {identifier(name)}"
                 connection.execute(f"{view} AS SELECT * FROM {table(other)}")
-
-
-def _pandas(context: Any, dataset: Dataset, sample: int | None) -> Iterator[Any]:
-    import pandas as pd
-    import pyarrow as pa
-    from dslp.data.pandas_engine import PandasEngine
-
-    whole = {pa.int64(): pd.Int64Dtype(), pa.uint64(): pd.UInt64Dtype()}  # not floats beside a null
-    with opened(dataset) as connection, reading(dataset):
-        frame = connection.sql(f"FROM {ROWS}").to_arrow_table().to_pandas(types_mapper=whole.get)
-    if sample is not None:
-        frame = frame.sample(sample, random_state=SEED)
-    source = context.data_sources.add_pandas(dataset.name)
-    source.get_execution_engine().__class__ = PandasEngine  # for which it takes no other class
-    asset = source.add_dataframe_asset(dataset.name)
-    whole = asset.add_batch_definition_whole_dataframe("whole")
-    yield whole.get_batch({"dataframe": _plain(frame)})
-
-
-def _plain(frame: "pd.DataFrame") -> "pd.DataFrame":
-    """The frame in the types for which Great Expectations is fast, and says what it says of SQL.
-
-    Others it goes through value by value; a category counts values that no row has.
-    """
-    import pandas as pd
-
-    plain = {}
-    for name, column in frame.items():
-        if isinstance(column.dtype, pd.CategoricalDtype):
-            column = column.astype(column.cat.categories.dtype)
-        kind = column.dtype
-        if pd.api.types.is_bool_dtype(kind):
-            column = column.astype("object" if column.hasnans else "bool")
-        elif pd.api.types.is_integer_dtype(kind):
-            if not column.hasnans:
-                unsigned = pd.api.types.is_unsigned_integer_dtype(kind)
-                column = column.astype("uint64" if unsigned else "int64")
-            elif column.abs().max() > 2**53:  # a float could not tell them apart
-                column = column.astype("object")
-            else:
-                column = column.astype("float64")
-        elif pd.api.types.is_float_dtype(kind):
-            column = column.astype("float64")
-        elif kind == "object" and pd.api.types.infer_dtype(column) == "date":
-            column = pd.to_datetime(column)
-        plain[name] = column
-    return pd.DataFrame(plain)

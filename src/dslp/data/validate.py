@@ -4,7 +4,7 @@ import re
 import warnings
 from collections.abc import Sequence
 from contextlib import suppress
-from datetime import date, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -58,8 +58,6 @@ def validate(
         found = [Finding("table", "schema", observed=text) for text in different]
     suite = suite or dataset.folder / "suite.yml"
     expectations = [_even(each) for each in _expectations(suite)]
-    if engine == "pandas":  # which has no dates without a time, and compares no other ones
-        expectations = _timed(expectations)
     skipped: list[str] = []
     if sample is not None and sample >= size(dataset, engine):
         sample = None
@@ -124,17 +122,6 @@ def _even(expectation: dict[str, Any]) -> dict[str, Any]:
         if part in expectation["type"]:
             kwargs.setdefault("ignore_row_if", missing)
     return {**expectation, "kwargs": kwargs} if "kwargs" in expectation else expectation
-
-
-def _timed(value: Any) -> Any:
-    """The same with the beginning of the day in place of each date."""
-    if isinstance(value, dict):
-        return {name: _timed(each) for name, each in value.items()}
-    if isinstance(value, list):
-        return [_timed(each) for each in value]
-    if isinstance(value, date) and not isinstance(value, datetime):
-        return datetime(value.year, value.month, value.day)
-    return value
 
 
 def _check_able(suite: Path, data: Any, engine: str, expectations: list[dict[str, Any]]) -> None:

@@ -61,7 +61,7 @@ EVERYTHING = """\
   kwargs: {column_A: person, column_B: person, ignore_row_if: either_value_is_missing}
 """
 
-# SQL of one's own, which engines with a SQL of their own run: all but pandas.
+# SQL of one's own.
 OWN_SQL = """\
 - type: unexpected_rows_expectation
   kwargs: {unexpected_rows_query: "SELECT * FROM {batch} WHERE visits < 0"}

@@ -116,12 +116,11 @@ CASES: dict[str, tuple[Callable[[Toy], None], int, str]] = {
 
 
 @pytest.mark.rule("D3")
-@pytest.mark.parametrize("engine", ["embedded", "pandas"])
 @pytest.mark.parametrize("case", CASES)
-def test_bad_data_is_named(built: Toy, case: str, engine: str) -> None:
+def test_bad_data_is_named(built: Toy, case: str) -> None:
     spoil, code, text = CASES[case]
     spoil(built)
-    outcome = built.run("data", "validate", "--engine", engine)
+    outcome = built.run("data", "validate")
     assert outcome.code == code, outcome.out + outcome.err
     assert text in (outcome.out if code == 1 else outcome.error), outcome.out + outcome.err
     assert "Traceback" not in outcome.out + outcome.err
@@ -129,11 +128,10 @@ def test_bad_data_is_named(built: Toy, case: str, engine: str) -> None:
         assert len(outcome.error) < 600
 
 
-@pytest.mark.parametrize("engine", ["embedded", "pandas"])
-def test_a_file_that_breaks_while_it_is_read_never_passes(built: Toy, engine: str) -> None:
+def test_a_file_that_breaks_while_it_is_read_never_passes(built: Toy) -> None:
     content, start = built.processed.read_bytes(), 1500  # its end is whole, its first column not
     built.processed.write_bytes(content[:4] + bytes(start) + content[4 + start :])
-    outcome = built.run("data", "validate", "--engine", engine)
+    outcome = built.run("data", "validate")
     assert outcome.code in (1, 2)
     assert "Invalid data" in (outcome.out if outcome.code == 1 else outcome.error)
     assert "Traceback" not in outcome.out + outcome.err

@@ -31,7 +31,7 @@ from tests.library.toy import Toy
 
 Write = Callable[[Toy, str], None]
 
-ENGINES = ["embedded", "pandas", "sqlite", "postgres"]
+ENGINES = ["embedded", "sqlite", "postgres"]
 
 
 @pytest.fixture
@@ -58,15 +58,14 @@ def test_engines_agree_on_each_expectation(
 ) -> None:
     engine = on(name)
     toy.done("data", "build")
-    own = "" if engine == "pandas" else OWN_SQL
-    write_suite(toy, EVERYTHING + own)
+    write_suite(toy, EVERYTHING + OWN_SQL)
     outcome = toy.run("data", "validate", "--engine", engine)
     assert outcome.code == 0, outcome.out
     bad = with_faults(toy.rows())
     toy.with_rows(bad)
     if engine == "sql":
         load(bad, "visits", toy.project)
-    assert found(toy, engine) == FOUND | (FOUND_BY_OWN_SQL if own else {})
+    assert found(toy, engine) == FOUND | FOUND_BY_OWN_SQL
 
 
 @pytest.mark.rule("G3")
@@ -84,39 +83,19 @@ def test_engines_agree_where_they_would_not_by_themselves(
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)
-@pytest.mark.parametrize("engine", ["embedded", "pandas"])
-def test_parts_and_csv_are_read_like_one_file(
-    built: Toy, write_suite: Write, engine: str, layout: str
-) -> None:
+def test_parts_and_csv_are_read_like_one_file(built: Toy, write_suite: Write, layout: str) -> None:
     laid_out(built, layout)
     write_suite(built, EVERYTHING)
-    assert found(built, engine) == FOUND
+    assert found(built, "embedded") == FOUND
 
 
-@pytest.mark.parametrize(
-    ("engine", "expectation", "others"),
-    [
-        ("pandas", OWN_SQL, "unexpected_rows_expectation (on embedded, sql, spark)"),
-        (
-            "pandas",
-            "- {type: expect_column_values_to_match_like_pattern,"
-            " kwargs: {column: kind, like_pattern: 'h%'}}\n",
-            "expect_column_values_to_match_like_pattern (on embedded, sql)",
-        ),
-        (
-            "embedded",
-            "- {type: expect_column_values_to_be_increasing, kwargs: {column: id}}\n",
-            "expect_column_values_to_be_increasing (on pandas, spark)",
-        ),
-    ],
-)
-def test_what_an_engine_cannot_run_is_said_and_never_passed(
-    built: Toy, write_suite: Write, engine: str, expectation: str, others: str
-) -> None:
-    write_suite(built, EVERYTHING + expectation)
-    outcome = built.run("data", "validate", "--engine", engine)
+def test_what_an_engine_cannot_run_is_said_and_never_passed(built: Toy, write_suite: Write) -> None:
+    increasing = "- {type: expect_column_values_to_be_increasing, kwargs: {column: id}}\n"
+    write_suite(built, EVERYTHING + increasing)
+    outcome = built.run("data", "validate")
     assert outcome.code == 2
-    assert f"engine {engine} cannot run {others}; choose with --engine" in outcome.error
+    wrong = "engine embedded cannot run expect_column_values_to_be_increasing (on spark)"
+    assert f"{wrong}; choose with --engine" in outcome.error
 
 
 def test_what_a_dialect_turns_out_not_to_run_is_said_too(built: Toy, write_suite: Write) -> None:
@@ -200,16 +179,12 @@ def test_a_sample_needs_a_row(built: Toy) -> None:
 
 
 @pytest.mark.rule("G3")
-def test_the_engine_is_the_option_else_the_variable_else_the_answer(
-    toy: Toy, write_suite: Write
-) -> None:
+def test_the_engine_is_the_option_else_the_variable_else_the_answer(toy: Toy) -> None:
     toy.edit(toy.root / "pyproject.toml", '"embedded"', '"sql"')
     toy.done("data", "build", DSLP_ENGINE="embedded")
     assert "table visits" in toy.run("data", "validate").error
     toy.done("data", "validate", DSLP_ENGINE="embedded")
-    write_suite(toy, OWN_SQL)
-    assert "engine pandas cannot" in toy.run("data", "validate", DSLP_ENGINE="pandas").error
-    toy.done("data", "validate", "--engine", "embedded", DSLP_ENGINE="pandas")
+    toy.done("data", "validate", "--engine", "embedded", DSLP_ENGINE="sql")
 
 
 @pytest.mark.rule("D4")
@@ -247,7 +222,7 @@ def test_types_that_pandas_keeps_apart_make_no_difference(built: Toy, write_suit
     rows["kind"] = rows["kind"].cat.add_categories("never")
     built.with_rows(rows)
     write_suite(built, EVERYTHING)
-    assert found(built, "pandas") == found(built, "embedded") == {}
+    assert found(built, "embedded") == {}
 
 
 def test_a_table_that_is_not_there_says_how_to_load_it(built: Toy) -> None:
@@ -298,7 +273,7 @@ def test_an_engine_that_is_not_known_is_refused(built: Toy, way: str) -> None:
     else:
         outcome = built.run("data", "validate", DSLP_ENGINE="abacus")
     assert outcome.code == 2
-    assert "'abacus' is not one of embedded, pandas, sql, spark" in outcome.error
+    assert "'abacus' is not one of embedded, sql, spark" in outcome.error
 
 
 def test_the_table_is_what_is_compared_where_there_is_a_file_too(toy: Toy) -> None:
@@ -325,10 +300,7 @@ def test_a_password_may_hold_any_character(
     toy.done("data", "validate")
 
 
-@pytest.mark.parametrize("engine", ["embedded", "pandas"])
-def test_values_mean_the_same_at_the_edges_of_their_types(
-    built: Toy, write_suite: Write, engine: str
-) -> None:
+def test_values_mean_the_same_at_the_edges_of_their_types(built: Toy, write_suite: Write) -> None:
     table = pa.table(
         {
             "id": pa.array([2**53, 2**53 + 1, None, 4, 5], pa.int64()),
@@ -349,7 +321,7 @@ def test_values_mean_the_same_at_the_edges_of_their_types(
         "- {type: expect_column_values_to_not_be_null, kwargs: {column: share}}\n"
         "- {type: expect_column_values_to_be_between, kwargs: {column: share, max_value: 1}}\n",
     )
-    assert found(built, engine) == {
+    assert found(built, "embedded") == {
         ("day", "expect_column_values_to_be_between"): 1,
         ("day", "expect_column_values_to_be_in_set"): 4,
         ("share", "expect_column_values_to_not_be_null"): 2,

@@ -221,24 +221,20 @@ def test_a_folder_beside_it_is_never_read_in_its_place(
     assert "found: 300 rows" in outcome.out
 
 
-@pytest.mark.parametrize("engine", ["embedded", "pandas"])
-def test_only_folders_within_the_dataset_are_columns(
-    built: Toy, tmp_path: Path, engine: str
-) -> None:
+def test_only_folders_within_the_dataset_are_columns(built: Toy, tmp_path: Path) -> None:
     data = tmp_path / "env=prod"
     shutil.copytree(built.root / "data", data)
-    built.done("data", "validate", "--engine", engine, DSLP_DATA_DIR=str(data))
+    built.done("data", "validate", DSLP_DATA_DIR=str(data))
     rows = built.rows()
     folder = data / "processed" / "visits.parquet"
     folder.unlink()
     for kind, some in rows.groupby("kind"):
         (folder / f"kind={kind}").mkdir(parents=True)
         some.drop(columns="kind").to_parquet(folder / f"kind={kind}" / "a.parquet", index=False)
-    built.done("data", "validate", "--engine", engine, DSLP_DATA_DIR=str(data))
+    built.done("data", "validate", DSLP_DATA_DIR=str(data))
 
 
-@pytest.mark.parametrize("engine", ["embedded", "pandas"])
-def test_what_an_interrupted_job_left_in_a_folder_is_not_data(built: Toy, engine: str) -> None:
+def test_what_an_interrupted_job_left_in_a_folder_is_not_data(built: Toy) -> None:
     rows = built.rows()
     built.processed.unlink()
     left = built.processed / "_temporary" / "0"
@@ -247,7 +243,7 @@ def test_what_an_interrupted_job_left_in_a_folder_is_not_data(built: Toy, engine
     assert "folder without Parquet files" in built.run("data", "validate").error
     rows.to_parquet(built.processed / "a.parquet", index=False)
     rows.to_parquet(built.processed / ".b.parquet", index=False)
-    built.done("data", "validate", "--engine", engine)
+    built.done("data", "validate")
 
 
 @pytest.mark.parametrize("keys", ["[person]", "[person, kind]"])
@@ -278,10 +274,7 @@ def test_a_value_that_is_missing_is_named(built: Toy, write_suite: Write) -> Non
     assert [each.observed for each in built.validated().findings] == ["without moon"] * 2
 
 
-@pytest.mark.parametrize("engine", ["embedded", "pandas"])
-def test_of_personal_data_only_counts_and_keys_are_shown(
-    built: Toy, write_suite: Write, engine: str
-) -> None:
+def test_of_personal_data_only_counts_and_keys_are_shown(built: Toy, write_suite: Write) -> None:
     built.edit(built.dataset / "datasheet.md", "personal_data: no", "personal_data: yes")
     built.edit(
         built.dataset / "schema.yml",
@@ -298,7 +291,7 @@ def test_of_personal_data_only_counts_and_keys_are_shown(
         f"- {{type: expect_column_distinct_values_to_equal_set, {kwargs}}}\n"
         f"- {{type: expect_column_distinct_values_to_be_in_set, {kwargs}}}\n",
     )
-    outcome = built.run("data", "validate", "--engine", engine)
+    outcome = built.run("data", "validate")
     assert outcome.code == 1
     assert "Jane" not in outcome.out + outcome.err
     assert "such as: id 4" in outcome.out
@@ -311,16 +304,13 @@ def test_of_personal_data_only_counts_and_keys_are_shown(
     assert "categories" not in (built.dataset / "schema.yml").read_text()
 
 
-@pytest.mark.parametrize("engine", ["embedded", "pandas"])
-def test_of_personal_data_no_error_shows_a_value(
-    built: Toy, write_suite: Write, engine: str
-) -> None:
+def test_of_personal_data_no_error_shows_a_value(built: Toy, write_suite: Write) -> None:
     built.edit(built.dataset / "datasheet.md", "personal_data: no", "personal_data: yes")
     built.with_rows(built.rows().assign(kind="Jane Doe"))
     write_suite(
         built, "- {type: expect_column_mean_to_be_between, kwargs: {column: kind, min_value: 0}}"
     )
-    outcome = built.run("data", "validate", "--engine", engine)
+    outcome = built.run("data", "validate")
     assert outcome.code == 1
     assert "it could not be run: " in outcome.out
     assert "Jane" not in outcome.out + outcome.err
@@ -330,7 +320,7 @@ def test_of_personal_data_no_error_shows_a_value(
         ("id", "Jane,1,2024-01-01,1,a,1"),
     ):
         built.processed.with_suffix(".csv").write_text(f"id,person,day,amount,kind,visits\n{row}\n")
-        outcome = built.run("data", "validate", "--engine", engine)
+        outcome = built.run("data", "validate")
         assert outcome.code == 2
         assert f"Exception in column {column})" in outcome.error
         assert "Jane" not in outcome.err

@@ -1,8 +1,6 @@
 """Set up a project that was generated, cloned or updated: `python3 hooks/post_generate.py`.
 
-It needs Python 3.11 or newer, git and uv. It makes the git repository, lets uv lock and install the
-packages, and hands over to `uv run dslp setup`: commit hooks, first commit, labels. Run it again
-whenever you like: commits, and what you staged or changed, are left alone.
+It needs Python 3.11 or newer, git and uv. Run it again whenever you like: your work is left alone.
 Exit codes: 0 nothing is left to do, 1 a step could not be done, 2 cannot run, 130 stopped.
 """
 
@@ -84,10 +82,12 @@ def main() -> int:
     if re.search("^[<>]{7} ", pyproject, re.MULTILINE):
         raise ValueError("pyproject.toml has conflict markers of an update: resolve them")
     try:
-        branch = tomllib.loads(pyproject).get("tool", {}).get("dslp", {}).get("branch", "main")
-    except (AttributeError, ValueError) as error:
-        raise ValueError(f"pyproject.toml is not valid: {error}") from None
-    print(f"Setting up {ROOT}\n", flush=True)
+        settings: Any = tomllib.loads(pyproject)
+        name, tools = settings["project"]["name"], settings.get("tool", {})
+        branch = tools.get("dslp", {}).get("branch", "main")
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise ValueError(f"pyproject.toml is not valid: {error!r}") from None
+    print(f"Setting up {name} in {ROOT}\n", flush=True)
     sites = {"git": "git-scm.com/downloads", "uv": "docs.astral.sh/uv"}
     for tool, step in zip(sites, (repository, environment)):
         missing = ("could not", f"{tool} is not on PATH: see https://{sites[tool]}", AGAIN)

@@ -96,7 +96,8 @@ def _install_hooks(project: Project) -> Outcome:
         return Outcome(step, "could not", " ".join(words.split()), "uv run pre-commit install")
     if hook.is_file() and hook.read_bytes() == before:
         return Outcome(step, "skipped", "already installed")
-    kept = "; the hook that was there is kept, and runs first" if before else ""
+    legacy = hook.with_name("pre-commit.legacy").is_file()
+    kept = "; the hook that was there is kept, and runs first" if before and legacy else ""
     return Outcome(step, "done", f"installed{kept}")
 
 

@@ -117,7 +117,7 @@ def test_a_template_at_another_commit_is_a_failure_with_what_to_do(
 def test_a_described_hash_of_digits_alone_is_not_taken_for_a_tag(pinned: Pinned) -> None:
     pinned.pin(pinned.first, "v1.0.0-1-g1234567")
     code, said = pinned.doctor()
-    assert (code, 'rev = "1234567" in [tool.uv.sources]' in said) == (1, True), said
+    assert (code, 'rev = "1234567" in [tool.uv.sources.dslp]' in said) == (1, True), said
 
 
 def test_an_update_that_is_not_installed_is_a_failure(pinned: Pinned) -> None:

@@ -180,9 +180,10 @@ def test_a_python_that_is_not_there_is_named_with_what_to_do(bare: Place, where:
         (None, "No such file"),
         ("<<<<<<< before updating\na = 1\n=======\n>>>>>>> after updating\n", "conflict markers"),
         ("[project\n", "pyproject.toml is not valid: "),
-        ("tool = 3\n", "pyproject.toml is not valid: "),
+        ("[project]\nname = 'a'\n[tool]\ndslp = 3\n", "pyproject.toml is not valid: "),
+        ("", "pyproject.toml is not valid: KeyError('project')"),
     ],
-    ids=["missing", "in conflict", "no TOML", "no table"],
+    ids=["missing", "in conflict", "no TOML", "no table", "empty"],
 )
 def test_a_wrong_pyproject_gets_a_sentence(bare: Place, text: str | None, words: str) -> None:
     file = bare.write("pyproject.toml", text or "")

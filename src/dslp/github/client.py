@@ -2,6 +2,8 @@
 
 import os
 import re
+import shlex
+import shutil
 import subprocess
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -159,10 +161,12 @@ def connect(project: Project, environment: Mapping[str, str] | None = None) -> R
 
     environment = os.environ if environment is None else environment
     name = environment.get("GITHUB_REPOSITORY") or remote(project)
+    if not name and not shutil.which("git"):
+        raise DslpError("git is not on PATH: see https://git-scm.com/downloads")
     if not name:
         raise DslpError(
             "there is no remote origin on GitHub; make the repository: gh repo create "
-            f"{project.root.name} --private --source=. --push"
+            f"{shlex.quote(project.root.name)} --private --source=. --push"
         )
     token = environment.get("GITHUB_TOKEN") or environment.get("GH_TOKEN") or _gh_token()
     if not token:

@@ -29,7 +29,7 @@ def test_outside_a_repository_the_command_says_what_is_missing(toy: Toy, tmp_pat
     ("settings", "problem"),
     [
         ('brunch = "main"', "brunch is not a setting; do you mean branch? Known are package, "),
-        ('package = "toy"\nengine = "gas"', "embedded, pandas, sql, spark"),
+        ('package = "toy"\nengine = "gas"', "embedded, sql, spark"),
         ('branch = ["main"]', "main, development"),
         ("tracking = 3", "tracking = 3"),
         ("package = 3", "package = 3 cannot be imported"),

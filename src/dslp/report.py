@@ -14,7 +14,7 @@ import re
 import warnings
 import xml.etree.ElementTree as ET
 from collections.abc import Callable, Mapping, Sequence
-from functools import cache
+from functools import cache, partial
 from importlib.resources import files
 from io import StringIO
 from math import floor, log10
@@ -175,26 +175,25 @@ def draw_intervals(
     """For each row a name, what it says, an estimate and the ends of its interval, beside marks."""
 
     def draw(axes: "Axes") -> None:
-        margin = axes.get_yaxis_transform()  # across the axes, down with the rows
+        across = axes.get_yaxis_transform()  # x from 0 to 1, y in rows
         for row, (name, shown, middle, low, high) in enumerate(rows):
             y = row * ROW
-            axes.text(0, y, visible(name, 32), va="center", transform=margin)
-            axes.text(1, y, shown, va="center", ha="right", transform=margin, weight="bold")
-            axes.plot([low, high], [y + 18] * 2, color=MAIN, linewidth=3)
-            axes.scatter([middle], [y + 18], color=MAIN, s=55, zorder=3)
-        for (name, place), colour in zip(marks.items(), (INK, OTHER), strict=True):
-            side = "right" if place == min(marks.values()) else "left"
-            axes.axvline(place, color=colour, linewidth=1.5, linestyle=(0, (4, 3)), zorder=0)
-            axes.text(place, bottom + 8, f" {name} ", va="top", ha=side)
-        axes.set_ylim(bottom, -18)
+            axes.text(0, y, visible(name, 26), va="center", transform=across)
+            axes.text(1, y, shown, va="center", ha="right", transform=across, size=11)
+            for (mark, place), colour in zip(marks.items(), (INK, OTHER), strict=True):
+                label = "" if row else mark
+                axes.plot([place] * 2, [y + 11, y + 29], color=colour, linewidth=2, label=label)
+            axes.plot([low, high], [y + 20] * 2, color=MAIN, linewidth=3)
+            axes.scatter([middle], [y + 20], color=MAIN, s=55, zorder=3)
+        axes.set_ylim(len(rows) * ROW - 10, -12)
         axes.margins(x=0.06)
         axes.set_axis_off()
-        axes.figure.text(10 / WIDTH, 1 - 22 / height, title, weight="bold")
+        axes.legend(frameon=False, ncols=2, loc="lower left", bbox_to_anchor=(-0.03, 1))
+        axes.figure.text(10 / WIDTH, 1 - 20 / height, title, weight="bold")
         axes.figure.text(10 / WIDTH, 10 / height, footnote, size=11)
 
-    bottom = len(rows) * ROW - 8
-    height = bottom + 110
-    return _svg(words, draw, height, top=40, bottom=52)
+    height = len(rows) * ROW + 90
+    return _svg(words, draw, height, top=60, bottom=30)
 
 
 def _svg(
@@ -223,6 +222,7 @@ def _svg(
 
 def _themed(root: ET.Element, words: str, height: int) -> str:
     ET.register_namespace("", SVG)
+    ET.register_namespace("xlink", "http://www.w3.org/1999/xlink")
     for node in root.iter():
         given = node.get("style", "")
         if found := re.findall(r"(fill|stroke): (#01020\d)", given):
@@ -270,6 +270,7 @@ def _templates() -> "Environment":
     )
     templates.filters |= {
         "number": number,
+        "percent": partial(share, total=1),
         "sentence": lambda value: safe(value, SENTENCE),
         "stated": stated,
     }

@@ -19,13 +19,12 @@ def page(dataset: Dataset, profile: Profile) -> tuple[str, dict[str, str]]:
     """The text of docs/data/NAME.md, and its pictures: what people wrote, and what was counted."""
     stated = schema.stated(dataset)
     prose, _, history = _prose(dataset).partition("**History.**")
-    pictures, columns = {}, []
+    pictures: dict[str, str] = {}
+    columns = []
     for place, column in enumerate(profile.columns, start=1):
         about, notes = stated.columns.get(column.name, UNKNOWN), _notes(column)
-        words = f"Distribution of {visible(column.name)}. {notes}"
-        if drawn := _picture(column, profile, words):
-            pictures[f"column-{place}"] = drawn
-        columns.append((column, about, notes, words if drawn else ""))
+        words, pictures[f"column-{place}"] = _picture(column, profile, notes)
+        columns.append((column, about, notes, words))
     text = report.render(
         "profile.md.jinja",
         dataset=dataset,
@@ -41,7 +40,7 @@ def page(dataset: Dataset, profile: Profile) -> tuple[str, dict[str, str]]:
         value=value,
         limits={"crowd": CROWD, "few": FEW, "own": OWN, "related": CORRELATED, "exact": QUANTILES},
     )
-    return text, pictures
+    return text, {name: drawn for name, drawn in pictures.items() if drawn}
 
 
 def block(dataset: Dataset, profile: Profile) -> str:
@@ -109,21 +108,25 @@ def _prose(dataset: Dataset) -> str:
     return re.sub(r"!?\[([^\]]*)\]\((?!https?://|mailto:)[^)]*\)", r"\1", found).strip()
 
 
-def _picture(column: Column, profile: Profile, words: str) -> str:
+def _picture(column: Column, profile: Profile, notes: str) -> tuple[str, str]:
+    """What the picture of a column shows, and the picture; nothing where there is none."""
+    name = visible(column.name)
     if column.bars:
         single = column.step == column.grain
         last = column.start + column.step * (len(column.bars) - single)
         ends = value(column, column.start), value(column, last)
-        return report.draw_histogram(words, column.bars, *ends)
-    if not column.values or column.kind == "other":
-        return ""
+        words = f"Histogram of {name} from {' to '.join(ends)}. {notes}"
+        return words, report.draw_histogram(words, column.bars, *ends)
+    if not column.values:
+        return "", ""
     values = list(column.values)
     if column.kind in ("number", "date"):
         values.sort(key=lambda pair: float(pair[0]))
     rows = {value(column, found): [count / profile.rows] for found, count in values}
     if left := column.count - sum(count for _, count in values):
         rows[f"{different(column, profile, len(values))} others"] = [left / profile.rows]
-    return report.draw_shares(words, rows)
+    words = f"Shares of {name}. {notes}"
+    return words, report.draw_shares(words, rows)
 
 
 def _notes(column: Column) -> str:

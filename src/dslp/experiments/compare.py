@@ -156,7 +156,13 @@ def picture(found: Comparison) -> str:
     params = found.model.params
     enough, by = params.criterion.improvement, params.criterion.by
     rows = [
-        (one.name, one.gain_shown, one.gain.share, one.gain.low, one.gain.high)
+        (
+            one.name,
+            f"{one.gain_shown} ({one.interval_shown})",
+            one.gain.share,
+            one.gain.low,
+            one.gain.high,
+        )
         for one in found.attempts
         if one.gain and math.isfinite(one.gain.share)
     ]

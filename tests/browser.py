@@ -44,15 +44,14 @@ class Browser:
 
     def open(self, address: str, width: int, scheme: str) -> None:
         """Show a page in a window of this width, as somebody sees it who prefers this scheme."""
+        self._go("about:blank")  # so that no page before this one keeps the scheme
         size = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": width < 600}
         self.ask("Emulation.setDeviceMetricsOverride", **size)
         features = [{"name": "prefers-color-scheme", "value": scheme}]
         self.ask("Emulation.setEmulatedMedia", features=features)
         self.requests.clear()
         self.errors.clear()
-        self.ask("Page.navigate", url=address)
-        while self._next().get("method") != "Page.loadEventFired":
-            pass
+        self._go(address)
         self.run("new Promise(done => setTimeout(done, 300))")  # what the page starts by itself
 
     def run(self, script: str) -> Any:
@@ -66,6 +65,11 @@ class Browser:
         """The whole page as a PNG file."""
         taken = self.ask("Page.captureScreenshot", captureBeyondViewport=True)
         path.write_bytes(b64decode(taken["data"]))
+
+    def _go(self, address: str) -> None:
+        self.ask("Page.navigate", url=address)
+        while self._next().get("method") != "Page.loadEventFired":
+            pass
 
     def _next(self) -> dict[str, Any]:
         message: dict[str, Any] = json.loads(self.socket.recv(timeout=30))

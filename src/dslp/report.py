@@ -28,12 +28,15 @@ if TYPE_CHECKING:
     from markupsafe import Markup
     from matplotlib.axes import Axes
 
+    Draw = Callable[[Axes], None]
+
 LONGEST = 60  # characters of a name or a value
 SENTENCE = 1_000  # characters of what a person wrote
 UNWRITTEN = "to be written"  # stands for what a person has to write
 SPECIAL = re.compile(  # emphasis and addresses within a line, lists at its beginning, and all else
     r"(?<!\w)_|_(?!\w)|:(?=[^\s\d])|^[+-](?=[\s+-]|$)|(?<=^\d)[.)](?=\s)|[!\"#$&*<>@[\\\]^`{|}~]"
 )
+Interval = tuple[str, str, float, float, float]  # a name, words, an estimate and its two ends
 SVG = "http://www.w3.org/2000/svg"
 WIDTH, ROW = 420, 44  # pixels, of a picture and of a row in it: letters stay legible on a telephone
 # Matplotlib is given these names of colours, and the style sheet of a picture says what they are.
@@ -98,7 +101,7 @@ def save(page: Path, text: str, pictures: Mapping[str, str] | None = None) -> No
         DslpError: a file cannot be written.
     """
     folder = page.with_suffix("")
-    written = {folder / f"{name}.svg": drawn for name, drawn in (pictures or {}).items()}
+    written = {folder / f"{name}.svg": drawn for name, drawn in (pictures or {}).items() if drawn}
     try:
         for path, content in (written | {page: text}).items():
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -166,11 +169,7 @@ def draw_lines(words: str, names: Sequence[str], series: Mapping[str, Sequence[f
 
 
 def draw_intervals(
-    words: str,
-    title: str,
-    rows: Sequence[tuple[str, str, float, float, float]],
-    marks: Mapping[str, float],
-    footnote: str,
+    words: str, title: str, rows: Sequence[Interval], marks: Mapping[str, float], footnote: str
 ) -> str:
     """For each row a name, what it says, an estimate and the ends of its interval, beside marks."""
 
@@ -197,12 +196,7 @@ def draw_intervals(
 
 
 def _svg(
-    words: str,
-    draw: Callable[["Axes"], None],
-    height: int,
-    left: int = 10,
-    top: int = 6,
-    bottom: int = 6,
+    words: str, draw: "Draw", height: int, left: int = 10, top: int = 6, bottom: int = 6
 ) -> str:
     """What `draw` puts between the margins, as SVG that says `words` to those who do not see."""
     from matplotlib import rc_context
@@ -230,11 +224,12 @@ def _themed(root: ET.Element, words: str, height: int) -> str:
             node.set("style", re.sub(r"(fill|stroke): #01020\d;?", "", given))
     root.attrib |= {"width": f"{WIDTH}", "height": f"{height}", "role": "img", "data-by": "dslp"}
     root.set("aria-label", visible(words, SENTENCE))
-    style = ET.Element(f"{{{SVG}}}style")
-    style.text = files("dslp").joinpath("templates", "picture.css").read_text(encoding="utf-8")
-    title = ET.Element(f"{{{SVG}}}title")
-    title.text = visible(words, SENTENCE)
-    root[:0] = [title, style]
+    style = files("dslp").joinpath("templates", "picture.css").read_text(encoding="utf-8")
+    for place, (name, content) in enumerate(
+        (("title", visible(words, SENTENCE)), ("style", style))
+    ):
+        root.insert(place, ET.Element(f"{{{SVG}}}{name}"))
+        root[place].text = content
     return ET.tostring(root, encoding="unicode") + "\n"
 
 
@@ -260,18 +255,9 @@ def _templates() -> "Environment":
     def stated(value: str) -> "Markup":
         return safe(value, SENTENCE) if is_written(value) else Markup("<em>not written yet</em>")
 
-    templates = Environment(
-        loader=PackageLoader("dslp"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        finalize=safe,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    templates.filters |= {
-        "number": number,
-        "percent": partial(share, total=1),
-        "sentence": lambda value: safe(value, SENTENCE),
-        "stated": stated,
-    }
+    lines: Any = {"trim_blocks": True, "lstrip_blocks": True, "undefined": StrictUndefined}
+    loader = PackageLoader("dslp")
+    templates = Environment(loader=loader, autoescape=True, finalize=safe, **lines)
+    sentence, percent = partial(safe, most=SENTENCE), partial(share, total=1)
+    templates.filters.update(number=number, percent=percent, sentence=sentence, stated=stated)
     return templates

@@ -17,14 +17,12 @@ UNKNOWN = schema.Column(type="unknown", categories=None)
 
 def page(dataset: Dataset, profile: Profile) -> tuple[str, dict[str, str]]:
     """The text of docs/data/NAME.md, and its pictures: what people wrote, and what was counted."""
-    stated = schema.stated(dataset)
+    stated, pictures, columns = schema.stated(dataset), {}, []
     prose, _, history = _prose(dataset).partition("**History.**")
-    pictures: dict[str, str] = {}
-    columns = []
     for place, column in enumerate(profile.columns, start=1):
-        about, notes = stated.columns.get(column.name, UNKNOWN), _notes(column)
+        notes = _notes(column)
         words, pictures[f"column-{place}"] = _picture(column, profile, notes)
-        columns.append((column, about, notes, words))
+        columns.append((column, stated.columns.get(column.name, UNKNOWN), notes, words))
     text = report.render(
         "profile.md.jinja",
         dataset=dataset,
@@ -40,18 +38,13 @@ def page(dataset: Dataset, profile: Profile) -> tuple[str, dict[str, str]]:
         value=value,
         limits={"crowd": CROWD, "few": FEW, "own": OWN, "related": CORRELATED, "exact": QUANTILES},
     )
-    return text, {name: drawn for name, drawn in pictures.items() if drawn}
+    return text, pictures
 
 
 def block(dataset: Dataset, profile: Profile) -> str:
     """The table of the columns for the datasheet, in Markdown."""
-    stated = schema.stated(dataset).columns
-    rows = []
-    for column in profile.columns:
-        about = stated.get(column.name, UNKNOWN)
-        kind = about.type if column.name in stated else column.type.lower()
-        rows.append([about, column.name, kind, missing(column, profile), span(column, profile)])
-    return report.render("columns.md.jinja", profile=profile, rows=rows)
+    context = {"profile": profile, "missing": missing, "span": span, "unknown": UNKNOWN}
+    return report.render("columns.md.jinja", stated=schema.stated(dataset).columns, **context)
 
 
 def missing(column: Column, profile: Profile) -> str:
@@ -96,10 +89,8 @@ def value(column: Column, found: Any, digits: int = 6) -> str:
 def _prose(dataset: Dataset) -> str:
     """What people wrote in the datasheet, without its heading and links that lead elsewhere."""
     written = datasheet.decoded(dataset.folder / "datasheet.md").replace("\r\n", "\n")
-    found = datasheet.FRONT_MATTER.sub("", written)
-    before, _, rest = found.partition(datasheet.BEGIN)
-    found = before + rest.partition(datasheet.END)[2]
-    found = re.sub(r"\A\s*# .*\n", "", found)
+    before, _, rest = datasheet.FRONT_MATTER.sub("", written).partition(datasheet.BEGIN)
+    found = re.sub(r"\A\s*# .*\n", "", before + rest.partition(datasheet.END)[2])
     found = re.sub(
         r"(?m)^(\*\*[^*]+\*\*) .+$",
         lambda line: line[0] if is_written(line[0]) else f"{line[1]} *Not written yet.*",

@@ -153,8 +153,7 @@ def compare(model: Model, issue: int | None = None) -> Comparison:
 
 def picture(found: Comparison) -> str:
     """The gains with their intervals, beside the baseline and the criterion, as SVG."""
-    params = found.model.params
-    enough, by = params.criterion.improvement, params.criterion.by
+    params, enough = found.model.params, found.model.params.criterion.improvement
     rows = [
         (
             one.name,
@@ -167,8 +166,8 @@ def picture(found: Comparison) -> str:
         if one.gain and math.isfinite(one.gain.share)
     ]
     title = f"Issue #{found.issue}: {params.metric.name} against {params.baseline}"
-    words = " ".join([f"{title}.", *(f"{sentence}." for sentence in found.sentences)])
-    marks = {"baseline": 0.0, f"criterion {shown(enough, by)}": enough}
+    words = ". ".join([title, *found.sentences])
+    marks = {"baseline": 0.0, f"criterion {shown(enough, params.criterion.by)}": enough}
     footnote = f"Mean of {params.split.folds} folds, 95 % interval. To the right is better."
     return draw_intervals(words, title, rows, marks, footnote)
 

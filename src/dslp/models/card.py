@@ -32,9 +32,9 @@ def write(project: Project, name: str, version: str | None = None) -> Path:
     registry = Registry.read(project, name)
     if not registry.releases:
         raise DslpError(f"{name} was never registered; first: uv run dslp model register {name}")
-    champion = registry.holder("champion") or registry.releases[0]
+    newest = registry.holder("champion") or registry.releases[0]
+    release = registry.release(version) if version else newest
     path = project.root / "docs" / "models" / f"{name}.md"
-    release = registry.release(version) if version else champion
     recorded = record.read(registry, release)
     save(path, *card(registry, release, recorded))
     if "openapi" in recorded:
@@ -56,19 +56,17 @@ def card(
     }
     deciles = recorded.get("deciles") or []
     words = {
-        "calibration": "Predicted and observed, on average, by tenths of the holdout in the order "
-        "of the prediction. The closer the lines, the better.",
+        "calibration": "Averages of what was predicted and observed, by tenths of the prediction.",
         "history": f"{metric} on the holdout, by version.",
     }
     pictures = {}
     if len(deciles) > 1:
-        predicted, observed = zip(*deciles, strict=True)
         tenths = [str(tenth + 1) for tenth in range(len(deciles))]
-        series = {"predicted": predicted, "observed": observed}
+        series = dict(zip(("predicted", "observed"), zip(*deciles, strict=True), strict=True))
         pictures["calibration"] = draw_lines(words["calibration"], tenths, series)
     if len(history) > 1:
-        drawn = {metric: list(history.values())}
-        pictures["history"] = draw_lines(words["history"], list(history), drawn)
+        series = {metric: tuple(history.values())}
+        pictures["history"] = draw_lines(words["history"], list(history), series)
     text = render(
         "card.md.jinja",
         registry=registry,
@@ -82,23 +80,19 @@ def card(
         pictures=pictures,
         metric=metric,
         history=history,
-        gates=_gates(release),
+        gates=_content(release, GATES),
     )
     return text, pictures
 
 
-def _gates(release: Release) -> Any:
-    """The gates that it was judged by; nothing where it was not judged yet."""
-    try:
-        return json.loads(release.tags[GATES])
-    except (KeyError, ValueError):
-        return None
-
-
 def _parts(release: Release, name: str) -> dict[str, str]:
     """What a version is made of, as it was recorded."""
-    try:
-        found = json.loads(release.tags.get(MADE_OF + name, "{}"))
-    except ValueError:
-        return {}
+    found = _content(release, MADE_OF + name)
     return found if isinstance(found, dict) and set(found) != {"all"} else {}
+
+
+def _content(release: Release, tag: str) -> Any:
+    try:
+        return json.loads(release.tags[tag])
+    except (KeyError, ValueError):
+        return None

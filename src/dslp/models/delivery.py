@@ -136,7 +136,6 @@ def _note(folder: Path, action: str, name: str, said: str, **found: Any) -> None
     """Write the comment, and the same to the summary of the job."""
     summary(said)
     names = ("SERVER_URL", "REPOSITORY", "RUN_ID", "SHA")
-    github = {name: os.environ.get(f"GITHUB_{name}", "") for name in names}
-    context = {"verdicts": (), "trained": None, "gain": "", "costs": {}, "labels": FIGURES} | found
-    text = render("release.md.jinja", action=action, name=name, said=said, github=github, **context)
+    found["github"] = {name: os.environ.get(f"GITHUB_{name}", "") for name in names}
+    text = render("release.md.jinja", action=action, name=name, said=said, labels=FIGURES, **found)
     save(folder / f"{name}.md", text)

@@ -29,8 +29,7 @@ def page(seen: Seen, name: str) -> tuple[str, dict[str, str]]:
         )
         for place, (signal, said) in enumerate(zip(drawn, words, strict=True), start=1)
     }
-    better = difference(seen) if seen.sides else ""
-    context = {"seen": seen, "name": name, "verdict": verdict(seen), "difference": better}
+    context = {"seen": seen, "name": name, "verdict": verdict(seen), "difference": difference}
     return render("monitoring.md.jinja", drawn=drawn, words=words, **context), pictures
 
 

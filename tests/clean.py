@@ -27,7 +27,10 @@ BROUGHT_BY = {
         *(".github/pull_request_template.md", ".github/workflows/issues.yml"),
         *(".github/workflows/labels.yml", ".github/workflows/policy.yml"),
     ],
-    "data": [".github/workflows/data.yml", "docs/data", "src/*/datasets", "tests/data"],
+    "data": [
+        *(".github/workflows/data.yml", ".github/workflows/run.yml"),
+        *("docs/data", "src/*/datasets", "tests/data"),
+    ],
     "experiments": ["src/*/models", "docs/models", "tests/model"],
     "models": [".github/workflows/monitor.yml", ".github/workflows/release.yml", "Dockerfile"],
     "site": ["mkdocs.yml"],
@@ -133,6 +136,7 @@ SCHEMAS = {
     "ISSUE_TEMPLATE/config.yml": "github-issue-config",
     "ISSUE_TEMPLATE/*.yml": "github-issue-forms",
     "workflows/*.yml": "github-workflows",
+    "actions/*/action.yml": "github-actions",
 }
 
 

@@ -49,14 +49,23 @@ class Template:
     def release(self, changes: dict[str, str]) -> "Template":
         """The next release, in which these files (by path) have this text."""
         for name, text in changes.items():
+            (self.path / name).parent.mkdir(parents=True, exist_ok=True)
             (self.path / name).write_text(text, encoding="utf-8", newline="\n")
         return Template(self.path, (*self.releases, tag_next(self.path, self.releases)))
 
 
 def publish(path: Path) -> Template:
-    """Make a repository of the working tree at `path`: the releases there are, and one more."""
+    """Make a repository of the working tree at `path`: the releases there are, and one more.
+
+    Until there is a release, the first template that a library belongs to stands for it.
+    """
     git("clone", "--quiet", str(ROOT), str(path))
     releases = sorted(filter(is_release, git("tag", "--list", cwd=path).split()), key=Version)
+    if not releases:
+        first = git("log", "--format=%H", "--", "includes/dslp.jinja", cwd=path).split()[-1:]
+        releases = ["v0.1.0"] if first else []
+        for commit in first:
+            git("tag", "v0.1.0", commit, cwd=path)
     for file in path.iterdir():
         if file.name != ".git":
             shutil.rmtree(file) if file.is_dir() else file.unlink()

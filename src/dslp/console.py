@@ -5,14 +5,17 @@ Colours and spinners are off when the output is not a terminal, and with `NO_COL
 """
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from typing import TypeVar
 
+from dslp.errors import DslpError
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 WIDTH = 80
+T = TypeVar("T")
 
 out = Console(width=WIDTH, highlight=False)
 err = Console(width=WIDTH, highlight=False, stderr=True)
@@ -52,3 +55,22 @@ def table(headers: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
 def say(text: str, style: str = "") -> None:
     """Print a result; nothing in `text` is taken for markup."""
     out.print(Text(text), style=style or None, soft_wrap=True)
+
+
+def try_each(items: Iterable[T], act: Callable[[T], object]) -> None:
+    """Do something with each item: with the others also where it cannot be done with one.
+
+    Raises:
+        DslpError: the last of the errors with the highest exit code, once the others were printed.
+    """
+    errors: list[DslpError] = []
+    for item in items:
+        try:
+            act(item)
+        except DslpError as error:
+            errors.append(error)
+    errors.sort(key=lambda each: each.exit_code)
+    for other in errors[:-1]:
+        say(str(other), "red")
+    if errors:
+        raise errors[-1]

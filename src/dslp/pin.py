@@ -73,7 +73,7 @@ def _compare(asked: str, repository: str, wanted: str, commit: str, root: Path) 
         return Pin(asked, state, doubtful=True)
     if commit.startswith(known):
         return Pin(asked, "installed, and the template's own commit")
-    todo = f'uvx copier update, or rev = "{known}" in [tool.uv.sources]; then uv sync'
+    todo = f'uvx copier update, or rev = "{known}" in [tool.uv.sources.dslp]; then uv sync'
     state = f"the template is at {template}, another commit: {SYNC if wanted == template else todo}"
     return Pin(asked, state, works=False)
 

@@ -203,6 +203,19 @@ def git(project: Project, *arguments: str) -> str | None:
     return done.stdout.strip() if done.returncode == 0 else None
 
 
+def changed_paths(project: Project, commit: str | None) -> list[str] | None:
+    """Paths in `src/`, from the project's root, that differ from what a commit held.
+
+    Nothing is known (None) where the commit is not here: where there was none before, or where a
+    push has replaced the history that it was in.
+    """
+    asked = ["rev-parse", "--verify", "--quiet", "--end-of-options", f"{commit}^{{commit}}"]
+    found = git(project, *asked)
+    options = ("--name-only", "-z", "--no-renames", "--relative")
+    said = git(project, "diff", *options, found, "--", "src") if found else None
+    return None if said is None else said.split("\0")[:-1]
+
+
 def _settings(start: Path) -> tuple[Path, object, str]:
     """The folder, the settings and where they stand; none are looked for beyond the repository."""
     for folder in (start, *start.parents):

@@ -155,8 +155,7 @@ def draw_lines(words: str, names: Sequence[str], series: Mapping[str, Sequence[f
 
     def draw(axes: "Axes") -> None:
         for place, (name, values) in enumerate(series.items()):
-            last = place == len(series) - 1
-            style, colour = ("-", MAIN) if last else ((0, (4, 3)), OTHER)
+            style, colour = ("-", MAIN) if place == len(series) - 1 else ((0, (4, 3)), OTHER)
             axes.plot(names, values, color=colour, linestyle=style, linewidth=2, label=name)
             axes.scatter(names, values, color=colour, s=16)
         axes.grid(axis="y", color=SOFT)
@@ -180,8 +179,8 @@ def draw_intervals(
             axes.text(0, y, visible(name, 26), va="center", transform=across)
             axes.text(1, y, shown, va="center", ha="right", transform=across, size=11)
             for (mark, place), colour in zip(marks.items(), (INK, OTHER), strict=True):
-                label = "" if row else mark
-                axes.plot([place] * 2, [y + 11, y + 29], color=colour, linewidth=2, label=label)
+                ends, label = [y + 11, y + 29], "" if row else mark
+                axes.plot([place] * 2, ends, color=colour, linewidth=2, label=label)
             axes.plot([low, high], [y + 20] * 2, color=MAIN, linewidth=3)
             axes.scatter([middle], [y + 20], color=MAIN, s=55, zorder=3)
         axes.set_ylim(len(rows) * ROW - 10, -12)
@@ -209,8 +208,8 @@ def _svg(
         warnings.simplefilter("ignore")  # a letter that its font has not: the reader's has it
         figure = Figure(figsize=(WIDTH / 72, height / 72))
         draw(figure.add_axes(box))
-        metadata = dict.fromkeys(("Creator", "Date", "Format", "Type"))
-        figure.savefig(text, format="svg", transparent=True, metadata=metadata)
+        nothing = dict.fromkeys(("Creator", "Date", "Format", "Type"))
+        figure.savefig(text, format="svg", transparent=True, metadata=nothing)
     return _themed(ET.fromstring(text.getvalue()), words, height)
 
 
@@ -256,8 +255,7 @@ def _templates() -> "Environment":
         return safe(value, SENTENCE) if is_written(value) else Markup("<em>not written yet</em>")
 
     lines: Any = {"trim_blocks": True, "lstrip_blocks": True, "undefined": StrictUndefined}
-    loader = PackageLoader("dslp")
-    templates = Environment(loader=loader, autoescape=True, finalize=safe, **lines)
+    templates = Environment(loader=PackageLoader("dslp"), autoescape=True, finalize=safe, **lines)
     sentence, percent = partial(safe, most=SENTENCE), partial(share, total=1)
     templates.filters.update(number=number, percent=percent, sentence=sentence, stated=stated)
     return templates

@@ -1,5 +1,7 @@
 """GitHub's stand-in as a fixture; a test fails if anything said to or by it was not GitHub's."""
 
+import shutil
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -13,6 +15,17 @@ from tests.github.standin.server import Standin
 from tests.github.standin.web import serve
 from tests.github.workflows import Runner
 from tests.node import Missing, install
+from tests.template_copy import Template
+
+UV = f"""\
+#!/bin/sh
+case "$*" in
+  build*) exec "{shutil.which("uv")}" "$@" ;;
+  run*" dslp "*) while [ "$1" != dslp ]; do shift; done; shift ;;
+  *) exit 0 ;;
+esac
+exec "{sys.executable}" -m dslp "$@"
+"""
 
 
 @pytest.fixture
@@ -53,8 +66,25 @@ def evaluator(request: pytest.FixtureRequest) -> Iterator[Evaluator]:
 
 
 @pytest.fixture
-def runner(evaluator: Evaluator, github: Standin, tmp_path: Path) -> Runner:
-    """Runs workflow files in a folder of its own, against the stand-in."""
+def runner(evaluator: Evaluator, github: Standin, tmp_path: Path, default_project: Path) -> Runner:
+    """Runs the workflows of a project in a folder of its own, against the stand-in."""
     folder = tmp_path / "workspace"
     folder.mkdir()
-    return Runner(evaluator, github, folder)
+    return Runner(evaluator, github, folder, default_project / ".github" / "workflows")
+
+
+@pytest.fixture
+def uv(runner: Runner, tmp_path: Path) -> None:
+    """`uv run dslp` is this library, and `uv build` is uv's; all else is taken as done."""
+    file = tmp_path / "tools" / "uv"
+    file.parent.mkdir()
+    file.write_text(UV)
+    file.chmod(0o755)
+    runner.env["PATH"] = f"{file.parent}:/usr/bin:/bin"
+
+
+@pytest.fixture(scope="session")
+def default_project(files: Template, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A project as the template makes it, for one Python."""
+    folder = tmp_path_factory.mktemp("rendered") / "project"
+    return files.copy(folder, {"python_versions": ["3.12"]})

@@ -1,5 +1,5 @@
 // GitHub's own parser of workflows and evaluator of expressions: a JSON line in, a JSON line out.
-//   {"parse": text, "name": file}                          -> {"errors", "template", "source"}
+//   {"parse": text, "name": file, "called": {file: text}}  -> {"errors", "template", "source"}
 //   {"evaluate": expression, "contexts": {}, "status": ""} -> {"value", "text", "truthy"}
 import { register } from "node:module";
 import { createInterface } from "node:readline";
@@ -28,11 +28,13 @@ function plain(token) {
   return Object.fromEntries(Object.entries(token).map(([key, value]) => [key, plain(value)]));
 }
 
-async function parse(content, name) {
+async function parse(content, name, called) {
   const result = parseWorkflow({ name, content }, new NoOperationTraceWriter());
   const errors = result.context.errors.getErrors().map((error) => error.message);
   if (errors.length || !result.value) return { errors };
-  const template = await convertWorkflowTemplate(result.context, result.value);
+  const files = { getFileContent: async ({ path }) => ({ name: path, content: called[path] }) };
+  const depth = { fetchReusableWorkflowDepth: 1 };
+  const template = await convertWorkflowTemplate(result.context, result.value, files, depth);
   errors.push(...(template.errors ?? []).map((error) => error.Message));
   const whole = JSON.parse(JSON.stringify({ template, source: result.value }));
   return { errors, template: plain(whole.template), source: plain(whole.source) };
@@ -74,7 +76,7 @@ for await (const line of createInterface({ input: process.stdin })) {
   try {
     answer =
       "parse" in asked
-        ? await parse(asked.parse, asked.name)
+        ? await parse(asked.parse, asked.name, asked.called)
         : evaluate(asked.evaluate, asked.contexts, asked.status);
   } catch (error) {
     answer = { error: String(error?.message ?? error) };

@@ -37,9 +37,12 @@ class Evaluator:
             raise ExpressionError(f"{answer['error']} (in {str(question)[:200]})")
         return answer
 
-    def parse(self, name: str, text: str) -> dict[str, Any]:
-        """A workflow file: `errors`, and without any its `template` and its `source`."""
-        return self.ask(parse=text, name=name)
+    def parse(self, name: str, text: str, called: dict[str, str]) -> dict[str, Any]:
+        """A workflow file: `errors`, and without any its `template` and its `source`.
+
+        Those that it may call are given by their path in the repository.
+        """
+        return self.ask(parse=text, name=name, called=called)
 
     def evaluate(
         self, expression: str, contexts: dict[str, Any], status: str = "success"

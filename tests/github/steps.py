@@ -7,9 +7,11 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
+
+import yaml
 
 from tests.github.evaluator import Evaluator
 
@@ -73,6 +75,7 @@ class Workspace:
     """The state that the steps of a job share."""
 
     evaluator: Evaluator
+    repository: Path
     folder: Path
     stubs: dict[str, Callable[[StepRun], Mapping[str, str] | None]]
     env: dict[str, str]
@@ -117,15 +120,44 @@ class Workspace:
         return made
 
     def use(self, uses: str, written: dict[str, Any], made: Step) -> None:
-        """Let a stub stand for an action."""
+        """Let a stub stand for an action of somebody else; the repository's own runs."""
         action = uses.partition("@")[0]
         made.command = uses
-        if stub := self.stubs.get(action):
+        if uses.startswith("$/"):
+            self.use_own(uses.removeprefix("$/"), written.get("with") or {}, made)
+        elif stub := self.stubs.get(action):
             inputs = self.evaluator.resolve(written.get("with") or {}, self.contexts, self.status)
             said = stub(StepRun(uses, inputs, self.contexts["env"], self.folder))
             made.outputs |= said or {}
         elif action not in DO_NOTHING:
             raise LookupError(f"no stub for `uses: {uses}`")
+
+    def use_own(self, path: str, given: dict[str, Any], made: Step) -> None:
+        """Run the steps of a composite action, which get their inputs and no secrets."""
+        action = yaml.safe_load((self.repository / path / "action.yml").read_text("utf-8"))
+        steps, declared = action["runs"]["steps"], action.get("inputs", {})
+        assert action["runs"]["using"] == "composite", path
+        assert "outputs" not in action, f"{path}: this runner knows no outputs of an action"
+        assert all("shell" in step for step in steps if "run" in step), (
+            f"{path}: a shell is missing"
+        )
+        assert given.keys() <= declared.keys(), f"{path} has no inputs {given.keys() - declared}"
+        job = {"runs-on": "ubuntu-latest", "steps": steps}
+        text_of_it = json.dumps({"on": "push", "jobs": {"steps": job}})
+        read = self.evaluator.parse(path, text_of_it, {})
+        assert not read["errors"], read["errors"]
+        values = self.evaluator.resolve(given, self.contexts, self.status)
+        inputs = {name: text(values.get(name, one["default"])) for name, one in declared.items()}
+        contexts = {key: one for key, one in self.contexts.items() if key != "secrets"}
+        inner = replace(self, contexts={**contexts, "inputs": inputs, "steps": {}}, summary="")
+        written = read["source"]["jobs"]["steps"]["steps"]
+        for one, source in zip(read["template"]["jobs"][0]["steps"], written, strict=True):
+            step = inner.step(one, source)
+            made.log += step.log
+            made.annotations += step.annotations
+        self.summary += inner.summary
+        if inner.status == "failure":
+            raise StepFailed(f"{path} failed")
 
     def execute(
         self, run: Any, written: dict[str, Any], made: Step, shared: dict[str, str]
@@ -146,7 +178,7 @@ class Workspace:
             script = Path(temporary) / "script.sh"
             script.write_text(made.command, encoding="utf-8", newline="\n")
             env = self.environment() | {key: str(file) for key, file in files.items()}
-            env |= {"GITHUB_EVENT_PATH": str(event), "RUNNER_TEMP": temporary}
+            env |= {"GITHUB_EVENT_PATH": str(event), "RUNNER_TEMP": self.contexts["runner"]["temp"]}
             shell = [part.format(script) for part in SHELLS[asked.get("shell", "")]]
             try:
                 done = subprocess.run(

@@ -14,7 +14,6 @@ from tests.github.standin.server import Standin
 from tests.github.steps import StepRun
 from tests.github.test_data_workflow import kept, toy
 from tests.github.test_release_workflow import server
-from tests.github.test_workflows import WORKFLOWS
 from tests.github.workflows import Runner
 from tests.library.models.test_monitor import log
 from tests.library.toy import Toy
@@ -176,11 +175,13 @@ def test_only_parameters_of_the_model_are_changed(scene: Scene, path: str) -> No
 def test_with_a_file_for_tracking_the_workflow_says_so_and_ends_well(
     runner: Runner, github: Standin, toy: Toy, kept: list[str]
 ) -> None:
+    runner.stubs["actions/download-artifact"] = lambda step: None
     claims = github.add_repository("ada/claims")
     payload = payloads.workflow_dispatch(claims, "main")
-    outcome = runner.run(WORKFLOWS / "monitor.yml", "workflow_dispatch", payload)
+    outcome = runner.run("monitor.yml", "workflow_dispatch", payload)
     job = outcome.jobs["look"]
-    assert outcome.conclusions == {"Look": "success", "Propose": "skipped"}, job.log
+    assert outcome.conclusions == {"look": "success", "propose": "success"}, job.log
+    assert [Path(path).name for path in kept] == ["watched.md"]
     (note,) = job.annotations
     assert note.message.startswith("nothing is watched: tracking is a file of this machine")
     assert job.rights == {"contents": "read", "metadata": "read"}
@@ -222,8 +223,8 @@ def test_what_moved_reaches_the_job_that_may_write(
     }
     runner.variables |= {"DSLP_APP_ID": "12", **recorded}
     payload = payloads.workflow_dispatch(claims, "main")
-    outcome = runner.run(WORKFLOWS / "monitor.yml", "workflow_dispatch", payload)
-    assert outcome.conclusions == {"Look": "success", "Propose": "success"}, outcome
+    outcome = runner.run("monitor.yml", "workflow_dispatch", payload)
+    assert outcome.conclusions == {"look": "success", "propose": "success"}, outcome
     (given,) = tokens
     rights = {key: value for key, value in given.items() if key.startswith("permission-")}
     assert rights == {f"permission-{name.replace('_', '-')}": "write" for name in RIGHTS}

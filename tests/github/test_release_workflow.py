@@ -16,7 +16,6 @@ from tests.github.standin.pulls import merge
 from tests.github.standin.server import Standin
 from tests.github.steps import StepRun
 from tests.github.test_data_workflow import kept, toy
-from tests.github.test_workflows import WORKFLOWS
 from tests.github.workflows import Outcome, Runner
 from tests.library.toy import Toy
 
@@ -41,6 +40,10 @@ def claims(github: Standin, runner: Runner, toy: Toy) -> Repository:
     runner.timeout = 300
     for action in ("actions/download-artifact", "docker/login-action", "docker/build-push-action"):
         runner.stubs[action] = lambda step: None
+    (toy.source / "__init__.py").touch()
+    with (toy.root / "pyproject.toml").open("a") as file:
+        file.write('[build-system]\nrequires = ["uv_build"]\nbuild-backend = "uv_build"\n')
+    toy.commit()
     claims = github.add_repository("ada/claims")
     claims.add_issue("Ask", "", ["Ask"])
     claims.add_issue("Lines", "### Ask\n\n#1", ["Experiment", "succeeded"], state="closed")
@@ -62,14 +65,14 @@ def merged(
     merge(claims, pull, "merge", "ada")
     payload = payloads.push(claims, "main", **{"before": "0" * 40, **patch})
     assert claims.branches["main"] != before
-    return runner.run(WORKFLOWS / "release.yml", "push", payload)
+    return runner.run("release.yml", "push", payload)
 
 
 def labelled(runner: Runner, claims: Repository, issue: Issue, name: str) -> Outcome:
     """What follows when an issue is labelled."""
     issue.labels += claims.labelled([name])
     payload = payloads.issues(claims, issue, "labeled", issue.labels[-1])
-    return runner.run(WORKFLOWS / "release.yml", "issues", payload)
+    return runner.run("release.yml", "issues", payload)
 
 
 def said(outcome: Outcome) -> str:
@@ -83,7 +86,7 @@ def test_a_merge_makes_a_challenger_and_the_label_the_champion(
 ) -> None:
     runner.variables["MLFLOW_TRACKING_URI"] = server
     outcome = merged(runner, claims, toy)
-    done = {"Issue", "Challenger", "Figures"}
+    done = {"merged", "challenger", "figures"}
     assert {n for n, c in outcome.conclusions.items() if c == "success"} == done, said(outcome)
     (comment,) = claims.issues[3].comments
     assert "frequency 1.0.0 (version 1) is registered, as the challenger" in comment.body
@@ -98,7 +101,7 @@ def test_a_merge_makes_a_challenger_and_the_label_the_champion(
     assert outcome.jobs["challenger"].rights == {"contents": "read", "metadata": "read"}
     before = len(claims.issues[3].comments)
     outcome = labelled(runner, claims, claims.issues[3], "Deploy")
-    done = {"Champion", "Figures"}
+    done = {"champion", "figures"}
     assert {n for n, c in outcome.conclusions.items() if c == "success"} == done, said(outcome)
     assert len(claims.issues[3].comments) == before + 1
     assert "frequency 1.0.0 (version 1) is the champion" in claims.issues[3].comments[-1].body
@@ -111,8 +114,8 @@ def test_a_merge_makes_a_challenger_and_the_label_the_champion(
     toy.done("model", "train", "--candidate", "baseline", MLFLOW_TRACKING_URI=server)
     toy.done("model", "register", "--issue", "3", MLFLOW_TRACKING_URI=server)
     outcome = labelled(runner, claims, claims.issues[3], "Deploy")
-    assert outcome.conclusions["Champion"] == "failure"
-    assert outcome.conclusions["Figures"] == "success"
+    assert outcome.conclusions["champion"] == "failure"
+    assert outcome.conclusions["figures"] == "success"
     told = claims.issues[3].comments[-1].body
     assert "Nothing was promoted" in told
     assert "+0.0% | +10.0% | failed" in told
@@ -123,14 +126,13 @@ def test_a_file_is_no_registry_and_that_is_said(
     runner: Runner, claims: Repository, toy: Toy, kept: list[str]
 ) -> None:
     outcome = merged(runner, claims, toy)
-    assert outcome.conclusions["Challenger"] == "success", outcome.jobs["challenger"].log
+    assert outcome.conclusions["challenger"] == "success", outcome.jobs["challenger"].log
     (comment,) = claims.issues[3].comments
     assert "frequency is NOT registered: tracking is a file of this machine" in comment.body
     assert any(path.endswith("frequency/model/MLmodel") for path in kept)
-    commands = [step.command for step in outcome.jobs["challenger"].steps]
-    assert any(command.startswith("uv build --wheel") for command in commands)
+    assert any(path.endswith("records/dist/toy-0.1.0-py3-none-any.whl") for path in kept)
     outcome = labelled(runner, claims, claims.issues[3], "Deploy")
-    assert outcome.conclusions["Champion"] == "failure"
+    assert outcome.conclusions["champion"] == "failure"
     assert "Nothing was promoted: tracking is a file" in claims.issues[3].comments[-1].body
 
 
@@ -156,7 +158,7 @@ def test_shared_code_of_a_model_branch_releases_the_models(
     told = [comment.body for comment in claims.issues[3].comments]
     assert any("frequency is NOT registered: tracking is a file" in one for one in told) == trains
     if "challenger" in outcome.jobs:
-        assert outcome.conclusions["Challenger"] == "success", outcome.jobs["challenger"].log
+        assert outcome.conclusions["challenger"] == "success", outcome.jobs["challenger"].log
 
 
 def test_an_image_is_built_where_one_is_named(runner: Runner, claims: Repository, toy: Toy) -> None:
@@ -169,7 +171,7 @@ def test_an_image_is_built_where_one_is_named(runner: Runner, claims: Repository
     runner.variables["IMAGE"] = "ghcr.io/ada/claims"
     (toy.root / "src" / "toy" / "models" / "frequency" / "params.yml").unlink()  # nothing to train
     outcome = merged(runner, claims, toy)
-    assert outcome.conclusions["Image"] == "success", outcome
+    assert outcome.conclusions["image"] == "success", outcome
     (tag,) = built
     assert tag == f"ghcr.io/ada/claims:{claims.branches['main']}"
 
@@ -183,8 +185,8 @@ def test_other_labels_and_other_issues_release_nothing(
     assert set(outcome.conclusions.values()) == {"skipped"}
 
 
-def test_one_release_at_a_time_and_none_given_up(evaluator: Evaluator) -> None:
-    stated = yaml.safe_load((WORKFLOWS / "release.yml").read_text(encoding="utf-8"))["concurrency"]
+def test_one_release_at_a_time_and_none_given_up(runner: Runner, evaluator: Evaluator) -> None:
+    stated = yaml.safe_load((runner.workflows / "release.yml").read_text())["concurrency"]
     assert stated["cancel-in-progress"] is False
     start, expression = re.findall(r"(\w+)\$\{\{ (.*) \}\}", stated["group"])[0]
     groups = [

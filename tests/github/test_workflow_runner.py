@@ -9,7 +9,7 @@ import pytest
 
 from tests import node
 from tests.github import payloads, triggers
-from tests.github.evaluator import HERE
+from tests.github.evaluator import HERE, ExpressionError
 from tests.github.standin.model import Issue, Repository
 from tests.github.standin.server import Standin
 from tests.github.steps import Annotation, StepFailed, StepRun, pairs
@@ -40,12 +40,13 @@ def pull(claims: Repository) -> Issue:
 @pytest.fixture
 def run(runner: Runner, claims: Repository, pull: Issue, tmp_path: Path) -> Run:
     """Run the text of a workflow on a pull request."""
+    runner.workflows = tmp_path / ".github" / "workflows"
+    runner.workflows.mkdir(parents=True)
 
     def start(text: str, action: str = "opened", issue: Issue | None = None) -> Outcome:
-        file = tmp_path / "check.yml"
-        file.write_text(text)
+        (runner.workflows / "check.yml").write_text(text)
         payload = payloads.pull_request(claims, issue or pull, action)
-        return runner.run(file, "pull_request", payload)
+        return runner.run("check.yml", "pull_request", payload)
 
     return start
 
@@ -92,7 +93,7 @@ def test_filter_patterns_are_githubs(patterns: list[str], value: str, fits: bool
 def test_a_file_that_github_refuses_does_not_run(run: Run) -> None:
     with pytest.raises(Invalid, match="nonsense"):
         job_of(run, {"run": "true", "nonsense": 1})
-    with pytest.raises(Invalid, match="strategy"):
+    with pytest.raises(Invalid, match="knows no a"):
         job_of(run, {"run": "true"}, job="strategy: {matrix: {a: [1, 2]}}")
 
 
@@ -215,6 +216,87 @@ def test_actions_are_stubs_that_a_test_gives(run: Run, runner: Runner) -> None:
         job_of(run, {"uses": "other/act@v1"})
 
 
+CALLED = """
+on:
+  workflow_call:
+    inputs:
+      word: {type: string, required: true}
+      loud: {type: boolean}
+    outputs: {said: {value: "${{ jobs.one.outputs.said }}"}}
+jobs:
+  one:
+    runs-on: ubuntu-latest
+    permissions: {contents: read}
+    outputs: {said: "${{ steps.say.outputs.said }}"}
+    steps:
+      - id: say
+        run: 'echo "said=$WORD ${{ inputs.loud }} $SECRET" >> "$GITHUB_OUTPUT"; test "$WORD" = yes'
+        env: {WORD: "${{ inputs.word }}", SECRET: "${{ secrets.KEY }}"}
+"""
+CALLER = """
+on: pull_request
+jobs:
+  call:
+    permissions: {contents: LEVEL}
+    uses: $/.github/workflows/called.yml
+    with: {WITH}
+    SECRETS
+  after:
+    needs: call
+    if: always()
+    runs-on: ubuntu-latest
+    steps: [{run: 'echo "${{ needs.call.result }}: ${{ needs.call.outputs.said }}"'}]
+"""
+
+
+def calling(run: Run, runner: Runner, given: str, secrets: str = "", level: str = "read") -> str:
+    """What the job after a called workflow sees."""
+    (runner.workflows / "called.yml").write_text(CALLED)
+    runner.secrets["KEY"] = "a-key"
+    text = CALLER.replace("WITH", given).replace("SECRETS", secrets).replace("LEVEL", level)
+    return run(text).jobs["after"].log
+
+
+def test_a_called_workflow_gets_inputs_secrets_and_rights_as_github_gives_them(
+    run: Run, runner: Runner
+) -> None:
+    assert calling(run, runner, "word: yes") == "success: yes false \n"
+    assert calling(run, runner, "word: no", "secrets: inherit") == "failure: no false a-key\n"
+    for given, secrets, level, why in (
+        ("loud: true", "", "read", "word is required"),
+        ("word: yes, wrod: yes", "", "read", "wrod is not defined"),
+        ("word: yes", "secrets: {KEY: x}", "read", "KEY is not defined"),
+        ("word: yes", "", "none", "contents: read, which its caller has not got"),
+    ):
+        with pytest.raises(Invalid, match=why):
+            calling(run, runner, given, secrets, level)
+
+
+def test_a_projects_own_action_runs_with_its_inputs_and_without_secrets(
+    run: Run, runner: Runner
+) -> None:
+    steps = [{"run": 'echo "${{ inputs.a }} ${{ inputs.b }}"; exit $A', "shell": "bash"}]
+    steps[0]["env"] = {"A": "${{ inputs.a }}"}  # type: ignore[assignment]
+    action: dict[str, Any] = {"inputs": {"a": {"default": 0}, "b": {"default": "x"}}}
+    action["runs"] = {"using": "composite", "steps": steps}
+    file = runner.workflows.parent / "actions" / "say" / "action.yml"
+    file.parent.mkdir(parents=True)
+    file.write_text(json.dumps(action))
+    runner.secrets["KEY"] = "a-key"
+
+    def use(**given: str) -> Job:
+        return job_of(run, {"uses": "$/.github/actions/say", "with": given})
+
+    assert (use(b="${{ secrets.KEY }}").log, use().conclusion) == ("0 a-key\n", "success")
+    assert use(a="3").conclusion == "failure"
+    with pytest.raises(AssertionError, match="no inputs"):
+        use(c="1")
+    steps[0]["run"] = "echo ${{ secrets.KEY }}"
+    file.write_text(json.dumps(action))
+    with pytest.raises(ExpressionError):
+        use()
+
+
 PUBLISH = """
 import os, urllib.error, urllib.request
 url = "{GITHUB_API_URL}/repos/{GITHUB_REPOSITORY}/statuses/{HEAD}".format(**os.environ)
@@ -255,8 +337,9 @@ def test_issue_events_run_on_the_default_branch(
     runner: Runner, claims: Repository, tmp_path: Path
 ) -> None:
     issue = claims.add_issue("An ask", "### Problem\r\n\r\nmany", labels=["Ask"])
-    file = tmp_path / "issues.yml"
-    file.write_text("""
+    runner.workflows = tmp_path / ".github" / "workflows"
+    runner.workflows.mkdir(parents=True)
+    (runner.workflows / "issues.yml").write_text("""
 on: {issues: {types: [labeled]}}
 jobs:
   link:
@@ -264,9 +347,9 @@ jobs:
     steps: [{run: 'echo "$GITHUB_REF ${{ github.event.label.name }}"'}]
 """)
     labelled = payloads.issues(claims, issue, "labeled", label=claims.label("Ask"))
-    assert runner.run(file, "issues", labelled).jobs["link"].log == "refs/heads/main Ask\n"
+    assert runner.run("issues.yml", "issues", labelled).jobs["link"].log == "refs/heads/main Ask\n"
     assert labelled["issue"]["body"] == "### Problem\r\n\r\nmany"
-    assert not runner.run(file, "issues", payloads.issues(claims, issue, "edited")).started
+    assert not runner.run("issues.yml", "issues", payloads.issues(claims, issue, "edited")).started
 
 
 @pytest.mark.parametrize("action", ["opened", "edited", "synchronize", "labeled", "closed"])

@@ -1,6 +1,5 @@
 """The workflows that a project gets, run on real payloads: what starts, and what it publishes."""
 
-import sys
 from pathlib import Path
 
 import pytest
@@ -12,18 +11,6 @@ from tests.github.standin.server import Standin
 from tests.github.workflows import Outcome, Runner
 
 pytestmark = pytest.mark.slow  # each starts processes, and Node
-
-WORKFLOWS = Path(__file__).parents[2] / "template" / ".github" / "workflows"
-UV = f"""\
-#!/bin/sh
-while [ "$1" != dslp ]; do shift; done
-shift
-exec "{sys.executable}" -m dslp "$@"
-"""
-ACTIONS = (
-    "actions/checkout@3d3c42e5aac5ba805825da76410c181273ba90b1",
-    "astral-sh/setup-uv@20cfd1bf945f4377ade1205e4dbc17946fc9a30d",
-)
 
 
 @pytest.fixture
@@ -39,25 +26,18 @@ def claims(github: Standin) -> Repository:
 
 
 @pytest.fixture
-def workspace(runner: Runner, tmp_path: Path) -> Runner:
+def workspace(runner: Runner, uv: None, default_project: Path) -> Runner:
     """A checked-out project in which `uv run …` finds the tool without making an environment."""
     (runner.folder / "pyproject.toml").write_text(PYPROJECT.format(branch="main"))
-    labels = WORKFLOWS.parent / "labels.yml"
+    labels = default_project / ".github" / "labels.yml"
     (runner.folder / ".github").mkdir()
     (runner.folder / ".github" / "labels.yml").write_bytes(labels.read_bytes())
-    tools = tmp_path / "tools"
-    tools.mkdir()
-    (tools / "uv").write_text(UV)
-    (tools / "uv").chmod(0o755)
-    runner.env["PATH"] = f"{tools}:/usr/bin:/bin"
-    runner.stubs |= {action: lambda step: None for action in ACTIONS}
-    runner.stubs |= {action.split("@")[0]: lambda step: None for action in ACTIONS}
     return runner
 
 
 def judged(workspace: Runner, claims: Repository, pull: Issue, action: str = "opened") -> Outcome:
     payload = payloads.pull_request(claims, pull, action)
-    return workspace.run(WORKFLOWS / "policy.yml", "pull_request", payload)
+    return workspace.run("policy.yml", "pull_request", payload)
 
 
 BRANCHES = {
@@ -100,15 +80,15 @@ def test_whatever_changes_a_verdict_starts_the_check(
     assert judged(workspace, claims, claims.add_pull("6-docs"), action).started
 
 
-def test_no_gate_is_behind_a_condition_that_could_skip_it() -> None:
-    text = (WORKFLOWS / "policy.yml").read_text(encoding="utf-8")
+def test_no_gate_is_behind_a_condition_that_could_skip_it(runner: Runner) -> None:
+    text = (runner.workflows / "policy.yml").read_text(encoding="utf-8")
     assert "if:" not in text
 
 
 def test_a_merge_queues_commit_gets_the_status(workspace: Runner, claims: Repository) -> None:
     sha = claims.commit("gh-readonly-queue/main/pr-1", {}).sha
     payload = payloads.merge_group(claims, "main", sha)
-    outcome = workspace.run(WORKFLOWS / "policy.yml", "merge_group", payload)
+    outcome = workspace.run("policy.yml", "merge_group", payload)
     assert set(outcome.conclusions.values()) == {"success"}, outcome.jobs["policy"].log
     assert claims.statuses[sha][0].state == "success"
 
@@ -116,7 +96,7 @@ def test_a_merge_queues_commit_gets_the_status(workspace: Runner, claims: Reposi
 def test_a_maintainer_publishes_by_hand(workspace: Runner, claims: Repository) -> None:
     pull = claims.add_pull("6-docs")
     payload = payloads.workflow_dispatch(claims, "main", pull_request=str(pull.number))
-    outcome = workspace.run(WORKFLOWS / "policy.yml", "workflow_dispatch", payload)
+    outcome = workspace.run("policy.yml", "workflow_dispatch", payload)
     assert set(outcome.conclusions.values()) == {"success"}, outcome.jobs["policy"].log
     assert claims.statuses[claims.head_sha(pull)][0].state == "success"
 
@@ -129,7 +109,7 @@ def test_a_label_on_an_issue_changes_the_verdict_of_its_open_pull_request(
     experiment = claims.issues[4]
     experiment.labels += claims.labelled(["succeeded"])
     payload = payloads.issues(claims, experiment, "labeled", experiment.labels[-1])
-    outcome = workspace.run(WORKFLOWS / "issues.yml", "issues", payload)
+    outcome = workspace.run("issues.yml", "issues", payload)
     assert set(outcome.conclusions.values()) == {"success"}, outcome.jobs["links"].log
     states = [status.state for status in claims.statuses[claims.head_sha(pull)]]
     assert states == ["success", "failure"]
@@ -138,7 +118,7 @@ def test_a_label_on_an_issue_changes_the_verdict_of_its_open_pull_request(
 def test_a_missing_link_is_told_on_the_issue(workspace: Runner, claims: Repository) -> None:
     issue = claims.add_issue("Data", "### Ask\n\n_No response_", ["Data"])
     payload = payloads.issues(claims, issue, "opened")
-    workspace.run(WORKFLOWS / "issues.yml", "issues", payload)
+    workspace.run("issues.yml", "issues", payload)
     assert "names no Ask" in issue.comments[0].body
 
 
@@ -146,15 +126,15 @@ def test_a_closed_exploration_is_noted_on_its_issue(workspace: Runner, claims: R
     pull = claims.add_pull("explore/3-claims")
     pull.state = "closed"
     payload = payloads.pull_request(claims, pull, "closed")
-    outcome = workspace.run(WORKFLOWS / "issues.yml", "pull_request", payload)
+    outcome = workspace.run("issues.yml", "pull_request", payload)
     assert set(outcome.conclusions.values()) == {"success"}, outcome.jobs["links"].log
     assert claims.head_sha(pull) in claims.issues[3].comments[0].body
 
 
 @pytest.mark.rule("L3")
 def test_the_first_push_registers_the_labels(workspace: Runner, claims: Repository) -> None:
-    claims.commit("main", {".github/labels.yml": "x", ".github/workflows/setup.yml": "x"})
-    outcome = workspace.run(WORKFLOWS / "setup.yml", "push", payloads.push(claims, "main"))
+    claims.commit("main", {".github/labels.yml": "x", ".github/workflows/labels.yml": "x"})
+    outcome = workspace.run("labels.yml", "push", payloads.push(claims, "main"))
     assert set(outcome.conclusions.values()) == {"success"}, outcome.jobs["labels"].log
     assert claims.label("Experiment") is not None
     rights = outcome.jobs["labels"].rights
@@ -164,4 +144,4 @@ def test_the_first_push_registers_the_labels(workspace: Runner, claims: Reposito
 def test_other_pushes_register_nothing(workspace: Runner, claims: Repository) -> None:
     claims.commit("main", {"README.md": "x"})
     payload = payloads.push(claims, "main")
-    assert not workspace.run(WORKFLOWS / "setup.yml", "push", payload).started
+    assert not workspace.run("labels.yml", "push", payload).started

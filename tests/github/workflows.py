@@ -1,6 +1,6 @@
 """Runs a workflow file here: triggers, conditions, steps and rights as GitHub would have them.
 
-Not done: matrices, containers, services and called workflows (refused with an error), concurrency
+Not done: matrices of several jobs, containers and services (refused with an error), concurrency
 and environments (passed over).
 """
 
@@ -19,6 +19,8 @@ from tests.github.steps import Annotation, Step, StepRun, Workspace
 
 Payload = dict[str, Any]
 READS = ("contents", "packages")  # what a token may read when no `permissions` say otherwise
+LEVELS = ("none", "read", "write")
+NOTHING = {"string": "", "number": 0, "boolean": False}  # an input that is not given
 RIGHTS = (
     *("actions", "checks", "contents", "deployments", "discussions", "issues", "packages"),
     *("pages", "pull_requests", "security_events", "statuses"),
@@ -70,11 +72,13 @@ class Runner:
     """Where workflows run: in `folder`, against the stand-in, with stubs for actions.
 
     A stub gets the step's inputs and returns the action's outputs; `env` is added to every step.
+    `workflows` is the folder of files that are run by their name.
     """
 
     evaluator: Evaluator
     github: Standin
     folder: Path
+    workflows: Path
     stubs: dict[str, Callable[[StepRun], Mapping[str, str] | None]] = field(default_factory=dict)
     env: dict[str, str] = field(default_factory=dict)
     secrets: dict[str, str] = field(default_factory=dict)
@@ -82,14 +86,10 @@ class Runner:
     timeout: float = 120
 
     def run(
-        self, workflow: Path, event: str, payload: Payload, repository: Repository | None = None
+        self, name: str, event: str, payload: Payload, repository: Repository | None = None
     ) -> Outcome:
-        """What the workflow does with the event."""
-        text = workflow.read_text(encoding="utf-8")
-        read = self.evaluator.parse(f".github/workflows/{workflow.name}", text)
-        if read["errors"]:
-            raise Invalid(f"{workflow.name}: {'; '.join(read['errors'])}")
-        template, source = read["template"], read["source"]
+        """What the workflow of that file does with the event."""
+        template, source = self.read(f".github/workflows/{name}")
         payload = rehost(payload, self.github.url)
         named = self.github.repositories[payload["repository"]["full_name"].lower()]
         repository = repository or named
@@ -97,9 +97,35 @@ class Runner:
         if not triggers.starts(template["events"], event, payload, files):
             return Outcome(False)
         about = context_of(repository, event, payload) | {
-            "workflow": source.get("name", workflow.name),
+            "workflow": source.get("name", name),
             "api_url": self.github.url,
         }
+        inputs = about["event"].get("inputs") or {}
+        secrets = {} if is_foreign(about) else self.secrets
+        return Outcome(True, self.jobs(template, source, about, repository, inputs, secrets))
+
+    def read(self, path: str) -> tuple[dict[str, Any], dict[str, Any]]:
+        """A workflow file as GitHub understands it, and as it is written."""
+        texts = {
+            f".github/workflows/{file.name}": file.read_text(encoding="utf-8")
+            for file in self.workflows.glob("*.yml")
+        }
+        read = self.evaluator.parse(path, texts[path], texts)
+        if read["errors"]:
+            raise Invalid(f"{path}: {'; '.join(read['errors'])}")
+        return read["template"], read["source"]
+
+    def jobs(
+        self,
+        template: dict[str, Any],
+        source: dict[str, Any],
+        about: dict[str, Any],
+        repository: Repository,
+        inputs: dict[str, Any],
+        secrets: dict[str, str],
+        most: dict[str, str] | None = None,
+    ) -> dict[str, Job]:
+        """Run the jobs of a workflow, or of one that a job with the rights `most` calls."""
         jobs: dict[str, Job] = {}
         waiting = {job["id"]: job for job in template["jobs"]}
         while waiting:
@@ -108,8 +134,10 @@ class Runner:
             ]
             for job in ready:
                 del waiting[job["id"]]
-                jobs[job["id"]] = self.job(job, source, dict(about), jobs, repository)
-        return Outcome(True, jobs)
+                jobs[job["id"]] = self.job(
+                    job, source, dict(about), jobs, repository, inputs, secrets, most
+                )
+        return jobs
 
     def job(
         self,
@@ -118,17 +146,20 @@ class Runner:
         about: dict[str, Any],
         done: dict[str, Job],
         repository: Repository,
+        inputs: dict[str, Any],
+        secrets: dict[str, str],
+        most: dict[str, str] | None,
     ) -> Job:
         """Run one job, if its condition holds."""
         raw = source["jobs"][job["id"]]
-        for key in ("strategy", "container", "services", "uses"):
-            if key in raw:
-                raise Invalid(f"job {job['id']}: this runner knows no `{key}`")
+        matrix = raw.get("strategy", {}).get("matrix", {})
+        several = [name for name, values in matrix.items() if len(values) != 1]
+        if unknown := [key for key in ("container", "services") if key in raw] + several:
+            raise Invalid(f"job {job['id']}: this runner knows no {', '.join(unknown)}")
         asked = raw.get("permissions", source.get("permissions"))
-        rights = granted(asked, read_only=is_foreign(about))
+        rights = granted(asked, is_foreign(about), most)
         token = self.github.add_workflow_token(repository, rights)
         about |= {"job": job["id"], "token": token}
-        secrets = {} if is_foreign(about) else self.secrets
         needs = {name: done[name] for name in job.get("needs", [])}
         contexts: dict[str, Any] = {
             "github": about,
@@ -137,7 +168,8 @@ class Runner:
                 for name, one in needs.items()
             },
             "vars": self.variables,
-            "inputs": about["event"].get("inputs") or {},
+            "inputs": inputs,
+            "matrix": {name: values[0] for name, values in matrix.items()},
         }
         resolve, evaluate = self.evaluator.resolve, self.evaluator.evaluate
         status = status_of(ancestors(job["id"], source["jobs"], done))
@@ -146,6 +178,8 @@ class Runner:
         if not evaluate(job["if"]["expr"], contexts, status)["truthy"]:
             made.conclusion = "skipped"
             return made
+        if "uses" in raw:
+            return self.call(made, raw, about, repository, contexts | {"secrets": secrets})
         contexts |= {
             "secrets": {**secrets, "GITHUB_TOKEN": token},
             "runner": {"os": "Linux", "arch": "X64", "name": "here", "temp": str(self.folder)},
@@ -157,12 +191,48 @@ class Runner:
         defaults = (source.get("defaults") or {}).get("run", {})
         defaults |= (raw.get("defaults") or {}).get("run", {})
         workspace = Workspace(
-            self.evaluator, self.folder, self.stubs, self.env, contexts, defaults, self.timeout
+            self.evaluator,
+            self.workflows.parents[1],
+            self.folder,
+            self.stubs,
+            self.env,
+            contexts,
+            defaults,
+            self.timeout,
         )
         for step, written in zip(job["steps"], raw["steps"], strict=True):
             made.steps.append(workspace.step(step, written))
         made.conclusion, made.summary = workspace.status, workspace.summary
         made.outputs = texts(resolve(job.get("outputs") or {}, contexts))
+        return made
+
+    def call(
+        self,
+        made: Job,
+        raw: dict[str, Any],
+        about: dict[str, Any],
+        repository: Repository,
+        contexts: dict[str, Any],
+    ) -> Job:
+        """Run the workflow that a job calls; the job is then all that is done there."""
+        template, source = self.read(raw["uses"].removeprefix("$/"))
+        resolve, declared = self.evaluator.resolve, source["on"]["workflow_call"]
+        given = resolve(raw.get("with") or {}, contexts)
+        inputs = {
+            name: given.get(name, one.get("default", NOTHING[one["type"]]))
+            for name, one in (declared.get("inputs") or {}).items()
+        }
+        passed = raw.get("secrets") or {}
+        secrets = contexts["secrets"] if passed == "inherit" else texts(resolve(passed, contexts))
+        inner = self.jobs(template, source, about, repository, inputs, secrets, made.rights)
+        for job in inner.values():
+            made.steps += job.steps
+            made.summary += job.summary
+        if "failure" in {job.conclusion for job in inner.values()}:
+            made.conclusion = "failure"
+        results = {name: {"outputs": job.outputs} for name, job in inner.items()}
+        for name, one in (declared.get("outputs") or {}).items():
+            made.outputs |= texts({name: resolve(one["value"], {"jobs": results})})
         return made
 
 
@@ -189,15 +259,25 @@ def status_of(jobs: list[Job]) -> str:
     return "skipped" if "skipped" in conclusions else "success"
 
 
-def granted(asked: Any, read_only: bool) -> dict[str, str]:
-    """The rights of a job's token; a fork's is read-only whatever it asks for."""
-    if asked is None:
+def granted(asked: Any, read_only: bool, most: dict[str, str] | None = None) -> dict[str, str]:
+    """The rights of a job's token; a fork's is read-only whatever it asks for.
+
+    Raises:
+        Invalid: a job of a called workflow asks for more than `most`, which its caller has.
+    """
+    if asked is None and most is not None:
+        rights = most
+    elif asked is None:
         rights = dict.fromkeys(READS, "read")
     elif isinstance(asked, str):
         rights = dict.fromkeys(RIGHTS, asked.removesuffix("-all"))
     else:
         rights = {key.replace("-", "_"): one for key, one in asked.items() if one != "none"}
-    return {key: "read" if read_only else one for key, one in rights.items()} | {"metadata": "read"}
+    rights = {key: "read" if read_only else one for key, one in rights.items()}
+    for key, one in rights.items():
+        if most is not None and LEVELS.index(one) > LEVELS.index(most.get(key, "none")):
+            raise Invalid(f"a called job asks for {key}: {one}, which its caller has not got")
+    return rights | {"metadata": "read"}
 
 
 def is_foreign(about: dict[str, Any]) -> bool:

@@ -81,7 +81,7 @@ REFUSED: dict[str, list[tuple[object, str]]] = {
         *(
             (name, "used here")
             for name in (
-                *("dslp", "tests", "test", "src", "notebooks"),
+                *("dslp", "tests", "test", "src"),
                 *("hooks", "docs", "notebooks", "data"),
             )
         ),
@@ -113,6 +113,20 @@ REFUSED: dict[str, list[tuple[object, str]]] = {
         (["process", "experiments"], "experiments needs it"),
     ],
     "python_versions": [([], "none chosen")],
+    "library": [
+        (bad, "unclear")
+        for bad in (
+            *("nonsense", "dslp", "dslp=1", "dslp>=1 <2", "dslp>=1,,<2", "lslp>=1", "dslp>=1\n"),
+            *(
+                "https://a/b",
+                "git+http://a/b",
+                "git+https://a/b c",
+                'git+https://a/b"',
+                "git+https://",
+            ),
+            *("git+https://name:password@a/b", "git+https://a/b@v1", "git+https://a/b#egg=dslp"),
+        )
+    ],
 }
 
 # Answers that are refused by copier itself, since they are not among the choices.
@@ -139,6 +153,11 @@ GOOD: list[Answers] = [
     {"owner": "o" * 39},
     {"components": ["site"]},
     {"components": ["data", "experiments"]},
+    {"library": "git+https://mirror.example.org/ds/template.git"},
+    {"library": "git+ssh://git@mirror.example.org:2222/ds/template"},
+    {"library": "git+file:///srv/mirror%20of/template.git"},
+    {"library": "dslp >=1.2.0, <2"},
+    {"library": "dslp==1.*"},
 ]
 
 FOLDERS = {

@@ -54,6 +54,7 @@ ALONE: list[Answers] = [
     {"python_versions": ["3.14"]},
     {"python_versions": ["3.12", "3.13", "3.14"]},
     {"collaboration_branch": "development"},
+    {"library": "git+https://git.example.org/mirrors/template.git"},
     {"tracking": "server"},
     {"tracking": "azureml"},
     {"tracking": "databricks"},

@@ -1,12 +1,15 @@
 """A project that people worked in takes the template's improvements and keeps what is theirs."""
 
-import os
+import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 import yaml
+from copier.errors import UserMessageError
+from jinja2 import UndefinedError
 
 from tests.template_copy import Answers, Template, git, publish, tree
 
@@ -16,12 +19,11 @@ COPIER = str(Path(sys.executable).with_name("copier"))
 
 # Where the next release improves something, by the path in a project, and the words it brings.
 IMPROVED = {
+    ".editorconfig": "# Improved.",
+    ".github/improved.yml": "# Improved.",
     ".gitignore": "# Improved.",
-    "CONTRIBUTING.md": "| `uv run improved` | Improves |",
-    "docs/process.md": "Improved.",
+    "CONTRIBUTING.md": "Improved.",
     "pyproject.toml": "# Improved.",
-    "tools/dslp/src/dslp/__init__.py": "# Improved.",
-    "tools/dslp/src/dslp/improved.py": '"""Improved."""',
 }
 
 
@@ -30,35 +32,28 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Template:
     """The releases there are, what the working tree holds, and a next one with improvements."""
     published = publish(tmp_path_factory.mktemp("updated") / "template")
     files = published.path / "template"
-    ignored = (files / ".gitignore").read_text(encoding="utf-8")
-    settings = (files / "pyproject.toml.jinja").read_text(encoding="utf-8")
-    contributing = (files / "CONTRIBUTING.md.jinja").read_text(encoding="utf-8")
-    commands = "## Commands\n\n| command | does |\n| --- | --- |\n"
-    assert commands in contributing
-    rules = (files / "docs" / "process.md.jinja").read_text(encoding="utf-8")
-    tool = "tools/dslp/src/dslp"
-    docstring = (files / tool / "__init__.py").read_text(encoding="utf-8")
-    assert "[tool.mypy]\n" in settings
-    return published.release(
-        {
-            "template/.gitignore": "# Improved.\n" + ignored,
-            "template/CONTRIBUTING.md.jinja": contributing.replace(
-                commands, commands + IMPROVED["CONTRIBUTING.md"] + "\n"
-            ),
-            "template/docs/process.md.jinja": rules + "\nImproved.\n",
-            "template/pyproject.toml.jinja": settings.replace(
-                "[tool.mypy]\n", "# Improved.\n[tool.mypy]\n"
-            ),
-            f"template/{tool}/__init__.py": docstring + "# Improved.\n",
-            f"template/{tool}/improved.py": '"""Improved."""\n',
-        }
-    )
+    old = {
+        name: (files / name).read_text(encoding="utf-8")
+        for name in (".editorconfig", ".gitignore", "CONTRIBUTING.md.jinja", "pyproject.toml.jinja")
+    }
+    new = {
+        ".editorconfig": "# Improved.\n" + old[".editorconfig"],
+        ".github/improved.yml": "# Improved.\n",
+        ".gitignore": "# Improved.\n" + old[".gitignore"],
+        "CONTRIBUTING.md.jinja": re.sub(
+            r"^(# .*\n)", r"\1\nImproved.\n", old["CONTRIBUTING.md.jinja"], count=1, flags=re.M
+        ),
+        "pyproject.toml.jinja": old["pyproject.toml.jinja"].replace(
+            "[tool.mypy]\n", "# Improved.\n[tool.mypy]\n"
+        ),
+    }
+    return published.release({f"template/{name}": text for name, text in new.items()})
 
 
 @pytest.fixture
 def project(template: Template, tmp_path: Path) -> Path:
-    """A project of the first release there is, in git, as the hook leaves it."""
-    return start(template, tmp_path / "claims", release=template.releases[0])
+    """A project of what the working tree holds, in git, as the hook leaves it."""
+    return start(template, tmp_path / "claims", release=template.releases[-2])
 
 
 def start(
@@ -79,8 +74,16 @@ def commit(project: Path) -> None:
 
 def add(project: Path, name: str, text: str) -> None:
     """Write at the end of a file, which may be new."""
+    (project / name).parent.mkdir(parents=True, exist_ok=True)
     with (project / name).open("a", encoding="utf-8", newline="\n") as file:
         file.write(text)
+
+
+def replace(project: Path, name: str, old: str, new: str) -> None:
+    """Put other text in place of what stands once in a file."""
+    text = (project / name).read_text(encoding="utf-8")
+    assert text.count(old) == 1, old
+    (project / name).write_text(text.replace(old, new), encoding="utf-8", newline="\n")
 
 
 def conflicts(project: Path) -> list[str]:
@@ -91,13 +94,35 @@ def conflicts(project: Path) -> list[str]:
     return unmerged + rejected + marked
 
 
+def recorded(project: Path) -> Answers:
+    """What the project remembers: its answers, and the release and address of the template."""
+    text = (project / ".copier-answers.yml").read_text(encoding="utf-8")
+    return dict(yaml.safe_load(text))
+
+
 def answers(project: Path) -> Answers:
     """The answers that the project remembers."""
-    recorded = yaml.safe_load((project / ".copier-answers.yml").read_text(encoding="utf-8"))
-    return {name: value for name, value in recorded.items() if not name.startswith("_")}
+    return {name: value for name, value in recorded(project).items() if not name.startswith("_")}
 
 
-def test_what_a_user_wrote_stays_as_it_is(template: Template, project: Path) -> None:
+def update(project: Path, *arguments: str) -> str:
+    """The command that a user types, and what it says."""
+    done = subprocess.run(
+        [COPIER, "update", "--defaults", *arguments], cwd=project, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stderr
+
+
+def assert_same_but_prose(project: Path, fresh: Path) -> None:
+    """The same files; and the same text in all but those that are written once."""
+    updated, expected = tree(project), tree(fresh)
+    assert updated.keys() == expected.keys()
+    differing = {name for name in expected if updated[name] != expected[name]}
+    assert differing <= {name for name in expected if name.startswith(("README.md", "docs/"))}
+
+
+def test_what_a_user_wrote_stays_and_what_is_improved_comes(project: Path) -> None:
     add(project, f"{PACKAGE}/models/claim_frequency/params.yml", "# Mine.\n")
     add(project, f"{PACKAGE}/datasets/claims/suite.yml", "# Mine.\n")
     add(project, f"{PACKAGE}/features/mine.py", '"""Mine."""\n')
@@ -105,45 +130,47 @@ def test_what_a_user_wrote_stays_as_it_is(template: Template, project: Path) -> 
     add(project, "CONTRIBUTING.md", "\nMine.\n")
     add(project, ".gitignore", "mine/\n")
     (project / "README.md").write_text("# Mine\n", encoding="utf-8")
-    (project / "notebooks" / "template.ipynb").unlink()
+    (project / "tests" / "unit" / "test_claims.py").unlink()
+    replace(project, "pyproject.toml", "\ndependencies = [\n", '\ndependencies = [\n  "mine>=1",\n')
     commit(project)
     before = tree(project)
 
-    after = tree(template.update(project))
+    said = update(project)
 
     assert conflicts(project) == []
+    assert "python3 hooks/post_generate.py" in said
+    assert git("status", "--short", "-uall", cwd=project).split() == [
+        *("M", ".copier-answers.yml", "M", ".editorconfig", "M", ".gitignore"),
+        *("M", "CONTRIBUTING.md", "M", "pyproject.toml", "??", ".github/improved.yml"),
+    ]
+    after = tree(project)
     for name, content in before.items():
-        if name.startswith((PACKAGE, "docs/", "README.md")) and name not in IMPROVED:
+        if name.startswith((PACKAGE, "docs/", "README.md")):
             assert after[name] == content, name
-    assert "notebooks/template.ipynb" not in after
+    assert "tests/unit/test_claims.py" not in after
     for name, words in IMPROVED.items():
         assert words.encode() in after[name], name
+    assert b'  "mine>=1",\n' in after["pyproject.toml"]
     assert after[".gitignore"].endswith(b"\nmine/\n")
     assert after["CONTRIBUTING.md"].endswith(b"\nMine.\n")
 
 
-def test_a_dependency_of_theirs_and_an_improvement_of_ours_meet_in_one_file(
-    template: Template, project: Path
+def test_the_oldest_project_that_remembers_its_names_alone_becomes_what_a_new_one_is(
+    template: Template, tmp_path: Path
 ) -> None:
-    settings = (project / "pyproject.toml").read_text(encoding="utf-8")
-    with_theirs = settings.replace("\ndependencies = [\n", '\ndependencies = [\n  "mine>=1",\n')
-    assert with_theirs != settings
-    (project / "pyproject.toml").write_text(with_theirs, encoding="utf-8", newline="\n")
+    """As if every question were newer than the project: all take their defaults."""
+    project = start(template, tmp_path / "claims", release=template.releases[0])
+    names = ("_commit", "_src_path", "project_name", "package_name")
+    kept = {name: recorded(project)[name] for name in names}
+    (project / ".copier-answers.yml").write_text(yaml.safe_dump(kept), encoding="utf-8")
     commit(project)
     template.update(project)
-    assert conflicts(project) == []
-    updated = (project / "pyproject.toml").read_text(encoding="utf-8")
-    assert '  "mine>=1",\n' in updated
-    assert IMPROVED["pyproject.toml"] in updated
-
-
-def test_an_untouched_project_becomes_what_a_new_one_is(
-    template: Template, project: Path, tmp_path: Path
-) -> None:
-    template.update(project)
-    fresh = template.copy(tmp_path / "fresh" / "claims", answers(project))
+    fresh = template.copy(tmp_path / "fresh" / "claims")
     assert conflicts(project) == []
     assert_same_but_prose(project, fresh)
+    commit(project)
+    once = tree(project)
+    assert tree(template.update(project)) == once, "a second update changes something"
 
 
 def test_a_real_conflict_is_seen(template: Template, project: Path) -> None:
@@ -155,17 +182,10 @@ def test_a_real_conflict_is_seen(template: Template, project: Path) -> None:
     assert any(".gitignore" in conflict for conflict in conflicts(project))
 
 
-@pytest.mark.slow
-def test_updating_again_changes_nothing(template: Template, project: Path) -> None:
-    once = tree(template.update(project))
-    commit(project)
-    assert tree(template.update(project)) == once
-
-
 def test_recopying_ends_what_has_drifted(template: Template, tmp_path: Path) -> None:
     project = start(template, tmp_path / "claims")
     fresh = tree(project)
-    add(project, "tools/dslp/src/dslp/__init__.py", "# Drifted.\n")
+    add(project, "hooks/post_generate.py", "# Drifted.\n")
     commit(project)
     assert tree(template.recopy(project)) == fresh
 
@@ -193,75 +213,39 @@ def test_components_come_and_go(
 
 
 @pytest.mark.slow
-def test_a_component_that_went_leaves_a_tool_that_works(template: Template, tmp_path: Path) -> None:
-    """Python's caches are ignored by git, so an update leaves their folders behind."""
-    project = start(template, tmp_path / "claims")
-    tool = project / "tools" / "dslp" / "src"
-    for stage in ("data", "experiments", "models"):
-        (tool / "dslp" / stage / "__pycache__").mkdir()
-        (tool / "dslp" / stage / "__pycache__" / "commands.cpython-311.pyc").touch()
-    template.update(project, {"components": ["process"]})
-    said = subprocess.run(
-        [sys.executable, "-m", "dslp", "--help"],
-        cwd=project,
-        env=os.environ | {"PYTHONPATH": str(tool)},
-        capture_output=True,
-        text=True,
-    )
-    assert said.returncode == 0, said.stderr
-    assert "check-files" in said.stdout
-    assert "experiment" not in said.stdout
-
-
-@pytest.mark.slow
-def test_an_answer_that_was_never_asked_for_changes_and_stays(
-    template: Template, tmp_path: Path
+def test_an_answer_that_was_never_asked_for_changes_with_the_update_or_alone(
+    template: Template, project: Path, tmp_path: Path
 ) -> None:
-    project = start(template, tmp_path / "claims")
-    update(project, "engine=spark", "components=[process, data]")
+    update(project, "--vcs-ref", ":current:", "--data", "engine=sql")
+    assert recorded(project).items() >= {"engine": "sql", "_commit": template.releases[-2]}.items()
     commit(project)
-    template.update(project)
-    recorded = answers(project)
-    assert recorded["engine"] == "spark"
-    assert recorded["components"] == ["process", "data"]
-    assert recorded["customise"] is False
-    fresh = template.copy(tmp_path / "fresh" / "claims", recorded)
+    update(project, "--data", "engine=spark", "--data", "components=[process, data]")
+    asked = {"engine": "spark", "components": ["process", "data"], "customise": False}
+    assert recorded(project).items() >= (asked | {"_commit": template.releases[-1]}).items()
+    fresh = template.copy(tmp_path / "fresh" / "claims", answers(project))
     assert_same_but_prose(project, fresh)
 
 
-@pytest.mark.slow
-def test_an_answer_changes_with_the_update_or_alone(template: Template, project: Path) -> None:
-    said = update(project, "engine=sql", options=("--vcs-ref", ":current:"))
-    assert "\n    python3 hooks/post_generate.py\n" in said  # locks, and installs what is locked
-    assert "uv lock" not in said
-    assert answers(project)["engine"] == "sql"
-    assert release(project) == template.releases[0]
-    commit(project)
-    update(project, "engine=spark")
-    assert answers(project)["engine"] == "spark"
-    assert release(project) == template.releases[-1]
+NEW_QUESTION = "audited:\n  type: bool\n  help: Is it audited?\n  default: false\n\nlibrary:\n"
 
 
-def release(project: Path) -> str:
-    """The release of the template that the project has."""
-    recorded = yaml.safe_load((project / ".copier-answers.yml").read_text(encoding="utf-8"))
-    return str(recorded["_commit"])
-
-
-def update(project: Path, *changed: str, options: tuple[str, ...] = ()) -> str:
-    """The command that a user types, and what it says."""
-    command = [COPIER, "update", "--defaults", *options]
-    for answer in changed:
-        command += ["-d", answer]
-    done = subprocess.run(command, cwd=project, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    return done.stderr
-
-
-def assert_same_but_prose(project: Path, fresh: Path) -> None:
-    """The same files; and the same text in all but those that are written once."""
-    updated, expected = tree(project), tree(fresh)
-    assert updated.keys() == expected.keys()
-    differing = {name for name in expected if updated[name] != expected[name]}
-    prose = {name for name in differing if name.startswith(("README.md", "docs/"))}
-    assert differing <= prose - {"docs/process.md"}
+@pytest.mark.parametrize("use", ["audited | default(false)", "audited"])
+def test_a_new_question_that_leaves_files_out_needs_a_default_there(
+    template: Template, tmp_path: Path, use: str
+) -> None:
+    """Copier renders the new `_exclude` with the answers of the old release too."""
+    path = shutil.copytree(template.path, tmp_path / "template", symlinks=True)
+    older = Template(path, template.releases)
+    project = start(older, tmp_path / "claims")
+    text = (path / "copier.yml").read_text(encoding="utf-8")
+    text = text.replace("library:\n", NEW_QUESTION, 1)
+    exclude = f"_exclude:\n  - '{{% if {use} %}}/CONTRIBUTING.md{{% endif %}}'\n"
+    newer = older.release({"copier.yml": text.replace("_exclude:\n", exclude)})
+    if "default" in use:
+        newer.update(project, {"audited": True})
+        assert conflicts(project) == []
+        assert recorded(project)["audited"] is True
+        assert not (project / "CONTRIBUTING.md").exists()
+    else:
+        with pytest.raises((UndefinedError, UserMessageError), match="'audited' is undefined"):
+            newer.update(project)

@@ -51,6 +51,8 @@ def build(dataset: Dataset, refresh: bool = False) -> Built:
         frame = pipeline.build(**inputs)
     frame = _frame(frame, f"{where}: build")
     _write(frame, dataset.processed, "us")  # Spark reads no nanoseconds
+    for stage in ("raw", "interim"):  # beside processed: the three folders of D1
+        (project.data / stage).mkdir(exist_ok=True)
     newest = max(dataset.changed, dataset.processed.stat().st_mtime_ns)
     os.utime(dataset.processed, ns=(newest, newest))  # whatever clock the pipeline was saved by
     if project.engine == "sql":

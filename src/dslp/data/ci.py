@@ -2,8 +2,8 @@
 
 import os
 import re
-from pathlib import Path
 
+from dslp.actions import add_summary
 from dslp.data.catalogue import Dataset, datasets
 from dslp.errors import DslpError
 
@@ -39,10 +39,7 @@ def ready(dataset: Dataset) -> None:
 
 def summary(line: str) -> None:
     """Add a line to the summary that GitHub shows of a job; elsewhere, do nothing."""
-    file = os.environ.get("GITHUB_STEP_SUMMARY")
-    if file:
-        with Path(file).open("a", encoding="utf-8") as out:
-            out.write("- " + re.sub(r"([^\w\s.,:;/-])", r"\\\1", " ".join(line.split())) + "\n")
+    add_summary("- " + re.sub(r"([^\w\s.,:;/-])", r"\\\1", " ".join(line.split())) + "\n")
 
 
 def _unbuildable(dataset: Dataset) -> Dataset | None:

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from dslp.console import say, step, table
+from dslp.console import say, step, table, try_each
 from dslp.errors import DslpError
 from dslp.project import Project
 
@@ -116,7 +116,11 @@ def schema(
 
 @app.command()
 def version(
-    name: Annotated[str, typer.Argument(help="The dataset.")],
+    names: Names = None,
+    since: Annotated[
+        str | None,
+        typer.Option(help="Only datasets that changed since a branch or commit was left."),
+    ] = None,
     write: Annotated[
         bool, typer.Option("--write", help="Write the version and its history into datasheet.md.")
     ] = False,
@@ -131,22 +135,34 @@ def version(
 ) -> None:
     """Propose the next version by what changed.
 
-    Exit code 1 if the datasheet's is smaller, or its history has no line for it.
+    Exit code 1 if a datasheet's is smaller, or its history has no line for it.
     """
-    from dslp.data import version
+    from dslp.data import catalogue, version
 
-    (dataset,) = _datasets([name], data)
-    found = version.compare(dataset)
-    if found.proposal.reasons:
-        table(["what changed", "level"], [[c.text, c.level] for c in found.proposal.reasons])
-    say(f"last version: {found.last or 'none, this is the first'} ({found.origin})")
-    say(f"proposed: {found.proposal.version} ({found.proposal.level})")
-    say(f"stated in datasheet.md: {found.stated}")
-    if write:
-        made = version.write(dataset, found, issue, change)
-        say(f"written: {made}" if made else "nothing to write: it stands there already")
-    else:
-        version.check(dataset, found)
+    def judge(name: str) -> None:
+        (dataset,) = _datasets([name], data)
+        found = version.compare(dataset)
+        if len(chosen) > 1 or not names:
+            say(name, "bold")
+        if found.proposal.reasons:
+            table(["what changed", "level"], [[c.text, c.level] for c in found.proposal.reasons])
+        say(f"last version: {found.last or 'none, this is the first'} ({found.origin})")
+        say(f"proposed: {found.proposal.version} ({found.proposal.level})")
+        say(f"stated in datasheet.md: {found.stated}")
+        if write:
+            made = version.write(dataset, found, issue, change)
+            say(f"written: {made}" if made else "nothing to write: it stands there already")
+        else:
+            version.check(dataset, found)
+
+    project = Project.find(data=data)
+    chosen = names or catalogue.names(project)
+    if since is not None:
+        differ = version.changed(project, since)
+        chosen = [name for name in chosen if name in differ]
+        if not chosen:
+            say(f"no dataset has changed since {since}")
+    try_each(chosen, judge)
 
 
 @app.command()
@@ -181,24 +197,22 @@ def register(
     from dslp.data.ci import elsewhere, summary
     from dslp.data.register import register as register_dataset
 
-    problem = None
-    for dataset in ordered(_datasets(names, data)):
+    def act(dataset: "Dataset") -> None:
+        said = elsewhere(dataset, "register") if build else ""
         try:
-            said = elsewhere(dataset, "register") if build else ""
             if build and not said:
                 with step(f"building {dataset.name}"):
                     ensure(dataset)
             if not said:
                 with step(f"registering {dataset.name}"):
                     said = register_dataset(dataset, record)
-            say(said)
-        except DslpError as error:  # the others are registered all the same
-            if problem:
-                say(str(problem), "red")
-            problem, said = error, str(error)
+        except DslpError as error:
+            summary(str(error))
+            raise
+        say(said)
         summary(said)
-    if problem:
-        raise problem
+
+    try_each(ordered(_datasets(names, data)), act)
 
 
 @app.command()

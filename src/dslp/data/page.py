@@ -126,9 +126,8 @@ def _notes(column: Column) -> str:
     if column.bars:
         most = max(column.bars)
         peak = column.start + column.step * column.bars.index(most)
-        tallest = value(column, peak)
-        if column.step != column.grain:
-            tallest += f" to {value(column, peak + column.step)}"
+        ends = [peak] if column.step == column.grain else [peak, peak + column.step]
+        tallest = " to ".join(value(column, end) for end in ends)
         notes.append(f"Tallest bar: {tallest}, {share(most, column.count)} of the values.")
         if beyond := column.count - sum(column.bars):
             notes.append(f"{share(beyond, column.count)} of the values lie outside.")

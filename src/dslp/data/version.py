@@ -13,11 +13,11 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from dslp.console import say
-from dslp.data.catalogue import FILES, Dataset
+from dslp.data.catalogue import FILES, Dataset, names
 from dslp.data.change import Change, Level, pipeline_changes, schema_changes, suite_changes
 from dslp.data.datasheet import VERSION, decoded, front_matter, history, save, with_version
 from dslp.errors import DslpError, Refused
-from dslp.project import git
+from dslp.project import Project, changed_paths, git
 
 LEVELS: tuple[Level, ...] = ("none", "patch", "minor", "major")
 Number = tuple[int, int, int]
@@ -110,6 +110,20 @@ def compare(dataset: Dataset) -> Comparison:
     all_of = [(propose(old, now), old, origin) for old, origin in found]
     proposal, old, origin = max(all_of, key=lambda each: number(each[0].version))
     return Comparison(stated, old.version, origin, proposal)
+
+
+def changed(project: Project, since: str) -> list[str]:
+    """Names of the datasets that differ from where this branch left a commit or branch.
+
+    All of them, where git does not know that.
+    """
+    here = names(project)
+    paths = changed_paths(project, git(project, "merge-base", "--end-of-options", "HEAD", since))
+    if paths is None:
+        say(f"git knows nothing in common with {since}: every dataset counts as changed", "yellow")
+        return here
+    place = (project.source / "datasets").relative_to(project.root).as_posix()
+    return [n for n in here if any(path.startswith(f"{place}/{n}/") for path in paths)]
 
 
 def check(dataset: Dataset, found: Comparison | None = None) -> None:

@@ -1,9 +1,7 @@
 """Judging a pull request: the facts from GitHub, the verdict as a commit status."""
 
-import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
@@ -163,14 +161,6 @@ def summary(verdict: Verdict) -> str:
         rule = f"[{finding.rule}]({address(finding.rule)})"
         lines.append(f"| {rule} | {_cell(finding.wrong)} | {_cell(finding.todo)} |")
     return "\n".join(lines) + "\n"
-
-
-def add_summary(text: str) -> None:
-    """Add to the run's summary, where there is one."""
-    file = os.environ.get("GITHUB_STEP_SUMMARY")
-    if file:
-        with Path(file).open("a", encoding="utf-8") as stream:
-            stream.write(text)
 
 
 def _cell(text: str) -> str:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from dslp.actions import add_output, add_summary
 from dslp.console import say, table
 from dslp.errors import DslpError, nearest
 from dslp.github.start import start
@@ -108,7 +109,7 @@ def _show(verdict: "Verdict") -> None:
         else:
             why = f"why: dslp rules {finding.rule}"
             say(f"{finding.rule}: {finding.wrong}\n    {finding.todo}\n    {why}")
-    checking.add_summary(checking.summary(verdict))
+    add_summary(checking.summary(verdict))
     say(f"{verdict.state}: {verdict.why}")
 
 
@@ -180,11 +181,13 @@ def rules(
 
 
 def merged(commit: Annotated[str, typer.Argument(help="Of the collaboration branch.")]) -> None:
-    """Print the number of the Model issue whose branch was merged as a commit, if one was."""
+    """Say which Model issue's branch was merged as a commit, if one was: the output `issue`."""
     from dslp.github.client import connect
     from dslp.github.proposal import released_for
 
-    typer.echo(released_for(connect(Project.find()), commit) or "")
+    issue = released_for(connect(Project.find()), commit)
+    say(f"the branch of #{issue} was merged" if issue else "no branch of a Model issue was merged")
+    add_output("issue", issue or "")
 
 
 def propose(

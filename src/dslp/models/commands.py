@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
-from dslp.console import say, step, table
+from dslp.console import say, step, table, try_each
 from dslp.errors import DslpError, Refused
 from dslp.project import Project
 
@@ -338,20 +338,30 @@ def watch(folder: Annotated[Path, typer.Argument(help="Where reports go.")]) -> 
 
 @app.command(hidden=True)
 def release(
-    folder: Annotated[Path, typer.Argument(help="Where the records go.")],
-    name: Name = None,
-    issue: Issue = None,
+    folder: Annotated[Path, typer.Argument(help="Where the records, and the wheel, go.")],
+    since: Annotated[str, typer.Option(help="The commit before what was pushed.")],
+    issue: Annotated[int, typer.Option(help="The Model issue that was merged; 0 is none.")] = 0,
 ) -> None:
-    """Train, test and register a model that was merged, as the release workflow does (M8)."""
+    """Train, test and register the models that a push changed, as the release workflow does (M8).
+
+    The code that models share changes each of them, where it comes with a Model issue.
+    """
+    from dslp.models.delivery import build_wheel, changed
     from dslp.models.delivery import release as deliver
 
-    say(deliver(_model(name), folder, issue))
+    project = Project.find()
+    names = changed(project, since, shared=issue > 0)
+    if not names:
+        say(f"no model has changed since {since}")
+        return
+    try_each(names, lambda name: say(deliver(_model(name), folder, issue or None)))
+    build_wheel(project, folder / "dist")
 
 
 @app.command(hidden=True)
 def deploy(
     folder: Annotated[Path, typer.Argument(help="Where the record goes.")],
-    issue: Annotated[int, typer.Argument(help="The Model issue that was labelled.", min=1)],
+    issue: Annotated[int, typer.Option(help="The Model issue that was labelled.", min=1)],
 ) -> None:
     """Promote the challenger that an issue asks for, as the release workflow does (L5)."""
     from dslp.models.delivery import deploy as promote_asked

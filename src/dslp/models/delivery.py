@@ -6,14 +6,16 @@ project's own code, has the right to say it there.
 
 import os
 import shutil
-from pathlib import Path
+import subprocess
+from pathlib import Path, PurePath
 from typing import Any
 
+from dslp.console import say
 from dslp.data.ci import ready, summary
 from dslp.data.register import alone
 from dslp.errors import DslpError, Refused
 from dslp.experiments.material import material
-from dslp.experiments.model import Model, model
+from dslp.experiments.model import Model, model, names
 from dslp.experiments.params import shown
 from dslp.experiments.run import Experiment
 from dslp.experiments.tracking import Tracking
@@ -24,8 +26,41 @@ from dslp.models.registry import Registry
 from dslp.models.release import GatesFailed, promote, register, tested
 from dslp.models.subject import Subject
 from dslp.models.train import ARTIFACT, best, train
-from dslp.project import Project
+from dslp.project import Project, changed_paths
 from dslp.report import render, save
+
+
+def changed(project: Project, since: str, shared: bool) -> list[str]:
+    """Names of the models that differ from a commit; all of them where git does not know it.
+
+    Args:
+        project: whose models.
+        since: a commit.
+        shared: whether code in src/ that no model and no dataset has for itself counts for each.
+    """
+    here, paths = names(project), changed_paths(project, since)
+    if paths is None:
+        say(f"git does not know {since}: every model counts as changed", "yellow")
+        return here
+    place = (project.source / "models").relative_to(project.root).as_posix()
+    if shared and any(_is_shared(path) for path in paths):
+        return here
+    return [n for n in here if any(path.startswith(f"{place}/{n}/") for path in paths)]
+
+
+def build_wheel(project: Project, folder: Path) -> None:
+    """Build the project's own package.
+
+    Raises:
+        DslpError: uv is missing, or cannot build it.
+    """
+    command = ["uv", "build", "--wheel", "--out-dir", str(folder)]
+    try:
+        done = subprocess.run(command, cwd=project.root, capture_output=True, text=True)
+    except OSError as error:
+        raise DslpError(f"the wheel cannot be built: uv: {error.strerror}") from None
+    if done.returncode:
+        raise DslpError(f"the wheel cannot be built: {' '.join(done.stderr.split())}")
 
 
 def release(model: Model, folder: Path, issue: int | None = None) -> str:
@@ -99,6 +134,13 @@ def deploy(project: Project, folder: Path, issue: int) -> str:
     return said
 
 
+def _is_shared(path: str) -> bool:
+    """Whether a path is code of no single model and of no dataset, such as src/PACKAGE/features."""
+    inside = PurePath(path).parts[2:]
+    own = inside[:1] == ("datasets",) or (inside[:1] == ("models",) and len(inside) > 2)
+    return path.endswith(".py") and not own
+
+
 def _chosen(model: Model, issue: int | None) -> str:
     """The best candidate; tried now where no experiment was recorded on this data and code."""
     tracking, digest = Tracking.open(model.project), material(model).digest
@@ -135,7 +177,7 @@ def _asked(project: Project, issue: int) -> str:
 def _note(folder: Path, action: str, name: str, said: str, **found: Any) -> None:
     """Write the comment, and the same to the summary of the job."""
     summary(said)
-    names = ("SERVER_URL", "REPOSITORY", "RUN_ID", "SHA")
-    found["github"] = {name: os.environ.get(f"GITHUB_{name}", "") for name in names}
+    known = ("SERVER_URL", "REPOSITORY", "RUN_ID", "SHA")
+    found["github"] = {each: os.environ.get(f"GITHUB_{each}", "") for each in known}
     text = render("release.md.jinja", action=action, name=name, said=said, labels=FIGURES, **found)
     save(folder / f"{name}.md", text)

@@ -113,13 +113,16 @@ def verified(folder: Path, files: str) -> None:
 
 
 def requirements(project: Project, needed: Iterable[str]) -> list[str]:
-    """What it takes to load a model: MLflow, `needed`, and the project's dependencies, pinned."""
+    """What it takes to load a model: MLflow, `needed`, and the project's dependencies, pinned.
+
+    The library is none of it: a model loads without, and its name on an index may be a stranger's.
+    """
     content = tomllib.loads((project.root / "pyproject.toml").read_text(encoding="utf-8"))
     stated = content.get("project", {}).get("dependencies", [])
     pinned = {}
     for requirement in ("mlflow", *needed, *stated):
         name = match(r"[\w.-]+", requirement)
-        if name:
+        if name and name[0].lower() != "dslp":
             with suppress(PackageNotFoundError):  # for another platform or Python version
                 pinned[name[0].lower()] = version(name[0])
     return [f"{name}=={number}" for name, number in sorted(pinned.items())]

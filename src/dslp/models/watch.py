@@ -19,6 +19,8 @@ from dslp.report import save
 def watch(project: Project, folder: Path) -> bool:
     """Look at each model that has a champion, and write what was seen to `folder`.
 
+    In any case it then holds `watched.md`: an artifact that is missing means that nobody looked.
+
     A model whose data is as it was trained on, and that has no log of predictions, is passed over.
 
     Returns:
@@ -27,6 +29,7 @@ def watch(project: Project, folder: Path) -> bool:
     from dslp.console import say
 
     reason, able = alone(project), True
+    seen: list[str] = []
     names = sorted(path.parent.name for path in project.source.glob("models/*/params.yml"))
     for name in names if not reason else []:
         try:
@@ -37,10 +40,15 @@ def watch(project: Project, folder: Path) -> bool:
             said, able = f"{name}: {error}", False
         say(said)
         summary(said)
+        seen.append(said)
     if reason or not names:
         said = f"nothing is watched: {reason or 'there is no model'}"
         say(f"::notice::{said}")
         summary(said)
+        seen.append(said)
+    folder.mkdir(parents=True, exist_ok=True)
+    text = "".join(f"- {line}\n" for line in seen)
+    (folder / "watched.md").write_text(text, encoding="utf-8", newline="\n")
     return able
 
 

@@ -31,9 +31,12 @@ def extracts(number: int) -> str:
     )
 
 
+@pytest.mark.rule("D1")
 def test_raw_data_is_extracted_and_processed_data_built(toy: Toy) -> None:
     toy.pipeline(extracts(1))
     outcome = toy.done("data", "build")
+    folders = {folder.name for folder in (toy.root / "data").iterdir()}
+    assert folders == {"raw", "interim", "processed"}
     assert (value(toy, stage="raw"), value(toy)) == (1, 2)
     assert f"written: {toy.processed}" in outcome.out
 

@@ -336,3 +336,24 @@ def test_a_pipeline_that_makes_the_same_is_a_correction(
     found = versions.compare(dataset).proposal
     assert found.version == "1.2.1"
     assert "correction or speed" in found.reasons[0].text
+
+
+@pytest.mark.rule("D8")
+def test_the_datasets_that_changed_since_a_branch_are_all_judged(toy: Toy) -> None:
+    for name in ("first", "second", "third"):
+        toy.pipeline("def build(raw):\n    return raw", name)
+    toy.commit()
+    toy.git("switch", "--quiet", "--create", "data/14-more")
+    since = ("data", "version", "--since", "main")
+    assert "no dataset has changed since main" in toy.done(*since).out
+    for name in ("first", "third"):
+        toy.edit(toy.dataset.with_name(name) / "schema.yml", "amount:", "price:")
+    (toy.dataset.with_name("second") / "schema.yml").unlink()
+    toy.commit()
+    outcome = toy.run(*since)
+    assert outcome.code == 2, "one is not complete"
+    assert "second has no schema.yml" in outcome.error
+    assert outcome.out.count("it takes 2.0.0") == 2
+    assert toy.run("data", "version", "--since", "main", "first").code == 1
+    assert "visits" not in outcome.out
+    assert "every dataset counts as changed" in toy.run("data", "version", "--since", "gone").out

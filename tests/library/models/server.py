@@ -84,10 +84,10 @@ class Server:
 
 
 @contextmanager
-def serving(toy: Toy, log: Path, *options: str) -> Iterator[Server]:
+def serving(toy: Toy, log: Path, *options: str, python: str = sys.executable) -> Iterator[Server]:
     """A server of the toy's model at a free port."""
     errors = log.with_suffix(".err")
-    command = [sys.executable, "-m", "dslp", "model", "serve", "--port", "0"]
+    command = [python, "-m", "dslp", "model", "serve", "--port", "0"]
     command += ["--poll", "0.1", "--log", str(log), *options]
     with errors.open("w") as stream:
         process = subprocess.Popen(

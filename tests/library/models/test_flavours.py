@@ -127,6 +127,7 @@ def test_whatever_predicts_is_kept_and_loaded_without_the_project(
     built: Toy, tmp_path: Path
 ) -> None:
     built.edit(built.model_folder / "schema.py", '    kind: Literal["home", "office"]', "")
+    built.edit(built.root / "pyproject.toml", "not-installed-here>=1", "dslp[models]")
     rows, folders, here = pd.DataFrame({"amount": [1.0, 9.0]}), [], []
     for name, (code, needed) in KINDS.items():
         write(built, code)
@@ -139,6 +140,7 @@ def test_whatever_predicts_is_kept_and_loaded_without_the_project(
         needs = (folder / "requirements.txt").read_text()
         assert f"{needed}==" in needs
         assert "mlflow==" in needs
+        assert "dslp" not in needs, "its name on an index may be a stranger's"
         folders.append(str(folder))
     done = subprocess.run(
         [sys.executable, "-c", LOAD, *folders],

@@ -50,7 +50,7 @@ def test_without_the_old_rows_nothing_is_said_of_the_mixture(champion: Toy, tmp_
     assert outcome.code == 2
     assert "which rows of visits are new is not known without visits 1.2.0" in outcome.out
     assert "DSLP_DATA_STORE" in outcome.out
-    assert not (tmp_path / "reports").exists()
+    assert [file.name for file in (tmp_path / "reports").iterdir()] == ["watched.md"]
 
 
 @pytest.mark.rule("M9")

@@ -1,0 +1,100 @@
+"""What has changed since a commit, as git tells it: paths, and whose they are."""
+
+from pathlib import Path
+
+import pytest
+from dslp.data import version
+from dslp.models import delivery
+from dslp.project import Project, changed_paths
+
+from tests.library.conftest import make
+from tests.library.toy import Toy
+
+ODD = [
+    "a b.py",
+    'quo"te.py',
+    "new\nline.py",
+    "-dash.py",
+    "tab\t.py",
+    "模型.py",
+    "star*.py",
+    ":(top).py",
+]
+
+
+def test_names_are_taken_as_they_are(toy: Toy) -> None:
+    before, place = toy.commit(), f"src/{toy.package}/models/frequency"
+    for name in ODD:
+        (toy.model_folder / name).touch()
+    toy.commit()
+    assert set(changed_paths(toy.project, before) or ()) == {f"{place}/{name}" for name in ODD}
+    assert delivery.changed(toy.project, before, shared=False) == ["frequency"]
+    assert version.changed(toy.project, before) == []
+
+
+def test_a_file_that_moves_changes_where_it_was_and_where_it_is(toy: Toy) -> None:
+    for name in ("first", "second", "secondary"):
+        toy.pipeline("def build(raw):\n    return raw", name)
+    before = toy.commit()
+    (toy.dataset.with_name("first") / "notes.md").write_text("a note\n" * 20)
+    middle = toy.commit()
+    toy.git(
+        "mv", f"src/{toy.package}/datasets/first/notes.md", f"src/{toy.package}/datasets/second"
+    )
+    toy.commit()
+    assert version.changed(toy.project, middle) == ["first", "second"]
+    assert version.changed(toy.project, before) == ["second"]
+
+
+@pytest.mark.parametrize(
+    ("path", "with_issue"),
+    [
+        ("features/amounts.py", True),
+        ("dates.py", True),
+        ("models/shared.py", True),
+        ("datasets/visits/pipeline.py", False),
+        ("datasets/dates.py", False),
+        ("models/other/train.py", False),
+        ("features/notes.md", False),
+    ],
+)
+def test_code_that_models_share_changes_each_only_with_an_issue(
+    toy: Toy, path: str, with_issue: bool
+) -> None:
+    before = toy.commit()
+    (toy.source / path).parent.mkdir(exist_ok=True)
+    with (toy.source / path).open("a") as file:
+        file.write("# more\n")
+    toy.commit()
+    changed = [bool(delivery.changed(toy.project, before, shared=one)) for one in (True, False)]
+    assert changed == [with_issue, False]
+
+
+def test_what_git_does_not_know_has_changed_everything(toy: Toy) -> None:
+    toy.commit()
+    (toy.model_folder / "notes.md").touch()
+    lost = toy.commit()
+    assert delivery.changed(toy.project, lost, shared=True) == []
+    toy.git("reset", "--quiet", "--hard", "HEAD~1")
+    (toy.root / "README.md").touch()
+    toy.commit()
+    assert delivery.changed(toy.project, lost, shared=True) == ["frequency"], "replaced, still here"
+    toy.git("reflog", "expire", "--expire=now", "--all")
+    toy.git("gc", "--quiet", "--prune=now")
+    for commit in (lost, "0" * 40, "", "nothing", "--output=stolen"):
+        assert delivery.changed(toy.project, commit, shared=False) == ["frequency"], commit
+        assert version.changed(toy.project, commit) == ["visits"], commit
+    assert not list(toy.root.rglob("*stolen*"))
+
+
+def test_a_project_may_be_a_folder_of_a_repository(tmp_path: Path) -> None:
+    toy = make(tmp_path / "whole" / "project")
+    whole = Toy(tmp_path / "whole", "")
+    before = whole.commit()
+    (whole.root / "src").mkdir()
+    (whole.root / "src" / "other.py").touch()
+    whole.commit()
+    assert changed_paths(Project.find(toy.root), before) == []
+    (toy.dataset / "notes.md").touch()
+    whole.commit()
+    assert version.changed(toy.project, before) == ["visits"]

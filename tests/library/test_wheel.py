@@ -1,0 +1,192 @@
+"""The wheel holds the library alone, and each extra brings what its commands need, from nothing."""
+
+import os
+import subprocess
+import sys
+import tarfile
+from dataclasses import dataclass
+from pathlib import Path
+from zipfile import ZipFile
+
+import pytest
+import sqlalchemy
+
+from tests import services
+from tests.library.models.server import serving
+from tests.library.toy import Toy
+from tests.template_copy import ROOT, git
+
+pytestmark = pytest.mark.slow
+
+UV = str(Path(sys.executable).with_name("uv"))
+HEAVY = {"duckdb", "great_expectations", "mlflow", "pandas", "pyspark", "sklearn"}
+
+
+def run(*command: str, cwd: Path = ROOT, **variables: str) -> str:
+    """What a command says; it must end well."""
+    done = subprocess.run(
+        command, cwd=cwd, env=os.environ | variables, capture_output=True, text=True
+    )
+    assert done.returncode == 0, f"{command}:\n{done.stdout}{done.stderr}"
+    return done.stdout
+
+
+@dataclass(frozen=True)
+class Environment:
+    """A Python environment of its own, in which nothing is at first."""
+
+    folder: Path
+    wheel: Path
+    constraints: Path
+
+    @property
+    def python(self) -> str:
+        """Its interpreter."""
+        return str(self.folder / "bin" / "python")
+
+    def install(self, *extras: str) -> None:
+        """Install the wheel with these extras, and what they ask for as uv.lock has it."""
+        if not self.folder.exists():
+            run(UV, "venv", "--quiet", "--python", os.path.realpath(sys.executable), self.at)
+        named = f"dslp[{','.join(extras)}] @ {self.wheel.as_uri()}"
+        options = ("--quiet", "--python", self.python, "--constraints", str(self.constraints))
+        run(UV, "pip", "install", *options, named)
+
+    @property
+    def at(self) -> str:
+        """Its folder."""
+        return str(self.folder)
+
+    def has(self, *modules: str) -> list[str]:
+        """Those of the modules that can be imported."""
+        code = "import sys, importlib.util as u; print(*filter(u.find_spec, sys.argv[1:]))"
+        return run(self.python, "-c", code, *modules).split()
+
+    def dslp(self, command: str, cwd: Path = ROOT, **variables: str) -> str:
+        """What a command of the library says; it must end well."""
+        return run(str(self.folder / "bin" / "dslp"), *command.split(), cwd=cwd, **variables)
+
+
+@pytest.fixture(scope="module")
+def built_files(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What `uv build` makes: an sdist, and the wheel from it."""
+    folder = tmp_path_factory.mktemp("built")
+    run(UV, "build", "--quiet", "--out-dir", str(folder))
+    return folder
+
+
+@pytest.fixture
+def environment(built_files: Path, tmp_path: Path) -> Environment:
+    """An environment that is not made yet."""
+    constraints = tmp_path / "constraints.txt"
+    options = ("--quiet", "--frozen", "--no-hashes", "--no-emit-project", "--extra", "databricks")
+    run(UV, "export", *options, "--output-file", str(constraints))
+    (wheel,) = built_files.glob("*.whl")
+    return Environment(tmp_path / "environment", wheel, constraints)
+
+
+def content(wheel: Path) -> dict[str, bytes]:
+    """The files of a wheel."""
+    with ZipFile(wheel) as archive:
+        return {name: archive.read(name) for name in archive.namelist() if name[-1] != "/"}
+
+
+def test_the_wheel_holds_the_library_alone(built_files: Path, tmp_path: Path) -> None:
+    (wheel,) = built_files.glob("*.whl")
+    files = git("ls-files", "-z", "--cached", "--others", "--exclude-standard", "src", cwd=ROOT)
+    source = {name.removeprefix("src/") for name in files.split("\0") if (ROOT / name).is_file()}
+    metadata = {name for name in content(wheel) if name.partition("/")[0].endswith(".dist-info")}
+    assert content(wheel).keys() - metadata == source
+    (sdist,) = built_files.glob("*.tar.gz")
+    with tarfile.open(sdist) as archive:
+        names = {name.partition("/")[2] for name in archive.getnames()}
+    beside = {name.partition("/")[0] for name in names} - {""}
+    assert beside <= {
+        "LICENSE",
+        "PKG-INFO",
+        "README.md",
+        "pyproject.toml",
+        "pyproject.toml.orig",
+        "src",
+    }
+    run(UV, "build", "--quiet", "--wheel", "--out-dir", str(tmp_path))
+    assert content(next(tmp_path.glob("*.whl"))) == content(wheel)
+
+
+def test_each_stage_brings_what_its_commands_need_and_no_more(
+    environment: Environment, toy: Toy
+) -> None:
+    """From nothing to a champion: each extra holds the one before it."""
+    environment.install()
+    assert environment.has(*HEAVY) == []
+    assert "check-files" in environment.dslp("--help")
+    toy.commit()
+    environment.dslp("check-files pyproject.toml", toy.root)
+
+    environment.install("data")
+    assert environment.has("mlflow", "sklearn") == []
+    environment.dslp("data build", toy.root)
+    assert "visits" in environment.dslp("data validate", toy.root)
+
+    environment.install("experiments")
+    assert "linear" in environment.dslp("experiment run", toy.root)
+
+    environment.install("models")
+    environment.dslp("model train --candidate linear", toy.root)
+    environment.dslp("model register", toy.root)
+    assert "champion" in environment.dslp("model promote", toy.root)
+
+    environment.install("cluster")
+    assert environment.has("distributed") == ["distributed"]
+    assert "--on" in environment.dslp("experiment sweep --help", toy.root)
+
+    environment.install("databricks")
+    assert environment.has("databricks.sdk") == ["databricks.sdk"]
+    assert "champion" in environment.dslp("model history", toy.root)
+
+
+def test_engines_bring_their_drivers(environment: Environment, built: Toy, postgres: str) -> None:
+    environment.install("sql")
+    assert environment.has("pyspark") == []
+    built.edit(built.root / "pyproject.toml", '"embedded"', '"sql"')
+    engine = sqlalchemy.create_engine(postgres)
+    built.rows().to_sql("visits", engine, index=False, if_exists="replace")
+    assert "visits" in environment.dslp(
+        "data schema visits", built.root, DSLP_DATABASE_URL=postgres
+    )
+
+    environment.install("spark")
+    run(environment.python, "-c", "import dslp.data.spark, pyspark.sql")
+    assert "--engine" in environment.dslp("data validate --help", built.root)
+
+
+def test_an_image_that_serves_has_no_room_for_what_trains(
+    environment: Environment, built: Toy, tmp_path: Path
+) -> None:
+    environment.install("serving")
+    assert environment.has("duckdb", "great_expectations", "pyspark", "flask") == []
+    built.edit(built.root / "pyproject.toml", '"local"', '"server"')
+    built.commit()
+    with services.mlflow(tmp_path, f"sqlite:///{tmp_path / 'mlflow.db'}") as address:
+        os.environ["MLFLOW_TRACKING_URI"] = address
+        built.train_and_register()
+        built.done("model", "promote")
+        with serving(built, tmp_path / "predictions", python=environment.python) as server:
+            assert server.ask("/health").status == 200
+            answer = server.ask("/predict", {"amount": 1.0, "kind": "home"})
+            assert answer.status == 200, answer
+
+
+def test_azure_machine_learning_has_its_own_set_in_the_lock(tmp_path: Path) -> None:
+    """Its package needs an MLflow and a pandas of before; everything else is the same."""
+    place = tmp_path / "environment"
+    options = ("--quiet", "--frozen", "--no-default-groups", "--extra", "azureml")
+    run(UV, "sync", *options, UV_PROJECT_ENVIRONMENT=str(place))
+    python = str(place / "bin" / "python")
+    code = "import azureml.mlflow, mlflow, pandas; print(mlflow.__version__, pandas.__version__)"
+    mlflow, pandas = (
+        tuple(map(int, version.split(".")[:2])) for version in run(python, "-c", code).split()
+    )
+    assert mlflow < (3, 16)
+    assert pandas < (3, 0)
+    assert "register" in run(python, "-m", "dslp", "model", "--help", cwd=tmp_path)

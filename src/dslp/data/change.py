@@ -10,9 +10,10 @@ from collections import defaultdict
 from collections.abc import Iterator
 from typing import Any, Literal, NamedTuple
 
-from dslp.data.schema import UNWRITTEN, Column, checked, shown
+from dslp.data.schema import Column, checked, shown
 from dslp.errors import DslpError
 from dslp.project import parsed
+from dslp.report import UNWRITTEN
 
 Level = Literal["none", "patch", "minor", "major"]
 PLACE = ("column", "column_A", "column_B", "column_list", "row_condition")  # what it is about

@@ -122,6 +122,7 @@ def write(dataset: Dataset, profile: Profile) -> list[Path]:
         DslpError: the datasheet's markers are not in order, or a file cannot be written, or
             is somebody's own.
     """
+    from dslp import report
     from dslp.data import datasheet, page
 
     sheet = dataset.folder / "datasheet.md"
@@ -129,7 +130,7 @@ def write(dataset: Dataset, profile: Profile) -> list[Path]:
     shown = dataset.project.root / "docs" / "data" / f"{dataset.name}.md"
     if shown.is_file() and page.MARK not in datasheet.decoded(shown):  # index.md, or somebody's own
         raise DslpError(f"{shown} was not written by this command; give it another name")
-    datasheet.save(shown, page.page(dataset, profile))
+    report.save(shown, *page.page(dataset, profile))
     datasheet.save(sheet, text)
     return [shown, sheet]
 

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from dslp.data.figures import visible
+from dslp.report import visible
 
 LONGEST = 2_000  # characters of a line: of values that nobody has vouched for
 

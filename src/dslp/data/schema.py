@@ -12,6 +12,7 @@ from dslp.data import source
 from dslp.data.catalogue import Dataset
 from dslp.data.source import identifier, opened, quoted, reading
 from dslp.errors import DslpError
+from dslp.report import UNWRITTEN
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 if TYPE_CHECKING:
@@ -28,7 +29,6 @@ FAMILIES = {
 }
 KINDS: dict[str, tuple[type, ...]] = {"int": (int,), "float": (int, float), "string": (str,)}
 EXAMPLES = 3
-UNWRITTEN = "to be written"  # stands for a description that a person has to write
 
 
 class Column(BaseModel):

@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Any
 import yaml
 from dslp.data.catalogue import Dataset
 from dslp.data.datasheet import decoded, save
-from dslp.data.schema import UNWRITTEN, Column, checked, family, nulls, outside, types
+from dslp.data.schema import Column, checked, family, nulls, outside, types
 from dslp.data.source import identifier, opened, reading
 from dslp.errors import DslpError
 from dslp.project import parsed
+from dslp.report import UNWRITTEN
 
 if TYPE_CHECKING:
     import duckdb

@@ -56,7 +56,7 @@ def reading(dataset: Dataset) -> Iterator[None]:
     """
     import duckdb
     import pyarrow as pa
-    from dslp.data.figures import visible
+    from dslp.report import visible
 
     try:
         yield

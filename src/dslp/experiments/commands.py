@@ -69,9 +69,10 @@ def compare(
     """Compare the attempts of an issue with the baseline, on the Ask's metric and criterion."""
     from dslp.console import say, step, table
     from dslp.experiments.compare import compare as compare_attempts
+    from dslp.experiments.compare import picture
     from dslp.experiments.model import model as find
-    from dslp.experiments.plot import draw
     from dslp.project import Project
+    from dslp.report import save
 
     project = Project.find()
     model = find(project, name)
@@ -89,7 +90,7 @@ def compare(
     for sentence in found.apart:
         say(sentence, style="dim")
     path = plot or project.data / "interim" / f"compare-{found.issue}.svg"
-    draw(found, path)
+    save(path, picture(found))
     say(f"plot: {path}" + ("" if plot else "; to publish it: --plot docs/media/NAME.svg"))
 
 

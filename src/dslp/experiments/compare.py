@@ -14,6 +14,7 @@ from dslp.experiments.model import Model
 from dslp.experiments.params import Measure, Metric, shown
 from dslp.experiments.provenance import issue_of, provenance
 from dslp.experiments.tracking import Tracking, answering
+from dslp.report import draw_intervals
 
 if TYPE_CHECKING:
     from mlflow.entities import Run
@@ -108,7 +109,7 @@ def compare(model: Model, issue: int | None = None) -> Comparison:
         tags, given = run.data.tags, run.data.params
         if tags.get("dslp.dataset_digest") != data.digest:
             which = f"{tags.get('dslp.dataset')} {tags.get('dslp.dataset_version', '')}"
-            why = f"made on other data ({which.strip()}, another content)"
+            why = f"made on other data ({which.strip()}, another digest)"
         elif {name: given[name] for name in given if name.startswith("split.")} != same_split:
             why = "made with another split"
         elif tags.get("dslp.evaluate") != model.judge:
@@ -148,6 +149,27 @@ def compare(model: Model, issue: int | None = None) -> Comparison:
             attempts.append(_attempt(model, run, folds, better))
     attempts[1:] = sorted(attempts[1:], key=lambda one: -one.gain.share if one.gain else 0.0)
     return Comparison(model, issue, attempts, said)
+
+
+def picture(found: Comparison) -> str:
+    """The gains with their intervals, beside the baseline and the criterion, as SVG."""
+    params, enough = found.model.params, found.model.params.criterion.improvement
+    rows = [
+        (
+            one.name,
+            f"{one.gain_shown} ({one.interval_shown})",
+            one.gain.share,
+            one.gain.low,
+            one.gain.high,
+        )
+        for one in found.attempts
+        if one.gain and math.isfinite(one.gain.share)
+    ]
+    title = f"Issue #{found.issue}: {params.metric.name} against {params.baseline}"
+    words = ". ".join([title, *found.sentences])
+    marks = {"baseline": 0.0, f"criterion {shown(enough, params.criterion.by)}": enough}
+    footnote = f"Mean of {params.split.folds} folds, 95 % interval. To the right is better."
+    return draw_intervals(words, title, rows, marks, footnote)
 
 
 def gain(

@@ -1,4 +1,4 @@
-"""What has arrived since a model was trained: served predictions, new rows, and what came true."""
+"""What has arrived since a model was trained: predictions, new rows, observed outcomes."""
 
 import os
 from dataclasses import dataclass, field
@@ -42,7 +42,7 @@ class Arrived:
         rows: at least the model's inputs; `request_id` and `row` where they were served.
         predicted: a column for each field of `Response`.
         versions: the version that predicted each, by MLflow's number.
-        truth: what came true; missing where it is not known yet.
+        truth: the observed outcome; missing where it is not known yet.
         checks: of the dataset's suite and schema, how many were made.
         findings: what does not hold of these.
     """
@@ -77,7 +77,7 @@ def place(model: Model) -> str:
 def served(model: Model, where: str, days: int, truth: str | None) -> Arrived:
     """The predictions of the last days from the server's log: a folder, or an address of fsspec's.
 
-    What came true is in the file `truth`, or the model's in `data/interim/truth`, or where
+    Observed outcomes are in the file `truth`, or the model's in `data/interim/truth`, or where
     DSLP_TRUTH says.
 
     Raises:

@@ -279,7 +279,7 @@ def monitor(
     truth: Annotated[
         str | None,
         typer.Option(
-            help="File of what came true, by request_id or by the dataset's key.",
+            help="File of observed outcomes, by request_id or by the dataset's key.",
             show_default="data/interim/truth/MODEL.*",
         ),
     ] = None,

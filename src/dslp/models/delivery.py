@@ -8,10 +8,10 @@ import os
 import shutil
 import subprocess
 from pathlib import Path, PurePath
+from typing import Any
 
 from dslp.console import say
 from dslp.data.ci import ready, summary
-from dslp.data.figures import markdown
 from dslp.data.register import alone
 from dslp.errors import DslpError, Refused
 from dslp.experiments.material import material
@@ -20,15 +20,14 @@ from dslp.experiments.params import shown
 from dslp.experiments.run import Experiment
 from dslp.experiments.tracking import Tracking
 from dslp.models.copies import copy
-from dslp.models.gates import Verdict, failed
+from dslp.models.gates import failed
 from dslp.models.performance import FIGURES, measured, tags
 from dslp.models.registry import Registry
 from dslp.models.release import GatesFailed, promote, register, tested
 from dslp.models.subject import Subject
-from dslp.models.train import ARTIFACT, Trained, best, train
+from dslp.models.train import ARTIFACT, best, train
 from dslp.project import Project, changed_paths
-
-LONG = 300  # characters of a note
+from dslp.report import render, save
 
 
 def changed(project: Project, since: str, shared: bool) -> list[str]:
@@ -102,13 +101,10 @@ def release(model: Model, folder: Path, issue: int | None = None) -> str:
         costs = measured(model, copy(project, made))
         registry.tag(made.version, tags(costs))
         said = f"{model.name} {made.label} is registered, as the challenger"
-    _note(
-        folder,
-        "merged",
-        model.name,
-        said,
-        [_judged(verdicts), _figures(trained, model), _costs(costs)],
-    )
+    gain = shown(trained.improvement, model.params.criterion.by)
+    gain = f"{gain} against the baseline in {model.params.metric.name}"
+    found = {"verdicts": verdicts, "trained": trained, "gain": gain, "costs": costs}
+    _note(folder, "merged", model.name, said, **found)
     if wrong:
         raise Refused(said)
     return said
@@ -130,11 +126,11 @@ def deploy(project: Project, folder: Path, issue: int) -> str:
         ready(challenger.dataset)
         made, verdicts = promote(challenger, "labelled Deploy", issue)
     except DslpError as error:
-        tables = [_judged(error.verdicts)] if isinstance(error, GatesFailed) else []
-        _note(folder, "deploy", name, f"Nothing was promoted: {error}", tables)
+        verdicts = error.verdicts if isinstance(error, GatesFailed) else []
+        _note(folder, "deploy", name, f"Nothing was promoted: {error}", verdicts=verdicts)
         raise
     said = f"{name} {made.label} is the champion"
-    _note(folder, "deploy", name, said, [_judged(verdicts)])
+    _note(folder, "deploy", name, said, verdicts=verdicts)
     return said
 
 
@@ -178,39 +174,10 @@ def _asked(project: Project, issue: int) -> str:
     return found[0]
 
 
-def _judged(verdicts: list[Verdict]) -> str:
-    rows = [
-        [v.gate, v.figure, v.limit, "passed" if v.passed else "failed", v.note] for v in verdicts
-    ]
-    return _table(["gate", "figure", "limit", "", ""], rows)
-
-
-def _figures(trained: Trained, model: Model) -> str:
-    rows = [[name, f"{value:.4g}"] for name, value in trained.metrics.items()]
-    gain = shown(trained.improvement, model.params.criterion.by)
-    gain = f"{gain} against the baseline in {model.params.metric.name}"
-    return _table([f"{trained.candidate}, on the holdout", gain], rows)
-
-
-def _costs(found: dict[str, float]) -> str:
-    rows = [[FIGURES[name], f"{value:,.4g}"] for name, value in found.items()]
-    return _table(["what it costs to use", ""], rows)
-
-
-def _table(heads: list[str], rows: list[list[str]]) -> str:
-    lines = [heads, ["---"] * len(heads), *([markdown(c, LONG) for c in row] for row in rows)]
-    return "\n".join(f"| {' | '.join(cells)} |" for cells in lines) if rows else ""
-
-
-def _note(folder: Path, action: str, name: str, said: str, tables: list[str]) -> None:
+def _note(folder: Path, action: str, name: str, said: str, **found: Any) -> None:
     """Write the comment, and the same to the summary of the job."""
     summary(said)
-    server, repository, run, commit = (
-        os.environ.get(f"GITHUB_{key}", "") for key in ("SERVER_URL", "REPOSITORY", "RUN_ID", "SHA")
-    )
-    link = f"[The run]({server}/{repository}/actions/runs/{run}) of {commit[:12]}" if run else ""
-    mark = f"<!-- dslp: {action} {name} {commit} {run} -->"
-    parts = [f"{mark}\n{markdown(said, 1_000)}", *tables, link]
-    folder.mkdir(parents=True, exist_ok=True)
-    text = "\n\n".join(part for part in parts if part) + "\n"
-    (folder / f"{name}.md").write_text(text, encoding="utf-8", newline="\n")
+    known = ("SERVER_URL", "REPOSITORY", "RUN_ID", "SHA")
+    found["github"] = {each: os.environ.get(f"GITHUB_{each}", "") for each in known}
+    text = render("release.md.jinja", action=action, name=name, said=said, labels=FIGURES, **found)
+    save(folder / f"{name}.md", text)

@@ -22,7 +22,7 @@ from pydantic import Field
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-DRAWS = 200  # of the rows that came true, from which an interval is told
+DRAWS = 200  # of the rows whose outcome was observed, for an interval
 
 
 class Watch(Strict):
@@ -114,7 +114,7 @@ def monitor(
         model: of the project.
         predictions: folder or address of the server's log; the usual one where there is no `data`.
         data: a dataset of the project, or a file of new rows.
-        truth: a file of what came true, by request or by key: of what was served, if that is
+        truth: a file of observed outcomes, by request or by key: of what was served, if that is
             looked at, or else of the new rows.
 
     Raises:
@@ -192,7 +192,7 @@ def _drift(
     before, after = then / then.sum(), now / now.sum()
     words = drift.named(bins)
     most = int(np.argmax(np.abs(after - before)))
-    note = f"{words[most]}: {before[most]:.1%} before, {after[most]:.1%} now"
+    note = f"{words[most]}: {before[most]:.1%} in training, {after[most]:.1%} now"
     shares = tuple(zip(words, before.tolist(), after.tolist(), strict=True))
     moved = index > limit
     yield Signal(where, name, "drift", f"{index:.3f}", f"{limit:g}", moved, note, shares)
@@ -210,7 +210,7 @@ def _quality(model: Model, champion: Release, watch: Watch, arrived: Arrived) ->
         return
     if len(known) < watch.minimum_rows:
         what = f"{len(known):,} rows", f"≥ {watch.minimum_rows:,}"
-        yield Signal(*subject, *what, None, "too few came true yet")
+        yield Signal(*subject, *what, None, "too few outcomes are observed yet")
         return
     stated = champion.tags.get(f"holdout_{metric.name}")
     if stated is None:
@@ -228,13 +228,13 @@ def _quality(model: Model, champion: Release, watch: Watch, arrived: Arrived) ->
             gains.append(metric.improvement(again, reference))
     low, high = np.quantile(gains, [0.025, 0.975])
     note = f"{low:+.1%} to {high:+.1%} (95 % interval) against {reference:.4g} on the holdout; "
-    note += f"{len(known):,} rows came true"
+    note += f"{len(known):,} outcomes are observed"
     worse = bool(high < -watch.quality)
     yield Signal(*subject, f"{gain:+.1%}", f"{-watch.quality:+.1%}", worse, note)
 
 
 def _known(arrived: Arrived, version: str) -> "NDArray[np.intp]":
-    """Positions of the rows that a version predicted and that came true."""
+    """Positions of the rows that a version predicted and whose outcome was observed."""
     if arrived.truth is None:
         return np.array([], dtype=np.intp)
     return np.flatnonzero((arrived.versions == version) & arrived.truth.notna())
@@ -248,7 +248,7 @@ def _metric(model: Model, arrived: Arrived, rows: "NDArray[np.intp]") -> float:
 
 
 def _sides(model: Model, registry: Registry, watch: Watch, arrived: Arrived) -> Iterator[Side]:
-    """Champion and challenger, where both have answered; the metric where enough came true."""
+    """Champion and challenger, where both have answered; the metric where enough was observed."""
     roles = {role: registry.holder(role) for role in ("champion", "challenger")}
     counts = arrived.versions.value_counts()
     if not all(one and one.version in counts for one in roles.values()):

@@ -77,7 +77,7 @@ def _assumptions(model: Model) -> list[str]:
 
 
 def _deciles(predicted: Any, actual: Any) -> list[list[float]]:
-    """By tenths of the holdout in order of the prediction: mean of it, and of what came true."""
+    """By tenths of the holdout in order of the prediction: mean of it, and of what was observed."""
     import numpy as np
     from pandas.api.types import is_numeric_dtype
 

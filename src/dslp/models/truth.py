@@ -1,4 +1,4 @@
-"""What came true of what a model predicted, found for the rows that it is about (M9)."""
+"""Observed outcomes of what a model predicted, found for the rows that they are about (M9)."""
 
 import glob
 import os
@@ -21,7 +21,7 @@ READERS = {".parquet": "read_parquet", ".csv": "read_csv", ".jsonl": "read_json"
 
 
 def joined(model: Model, truth: str | None, rows: "pd.DataFrame") -> "pd.Series[Any] | None":
-    """What came true for each row, by request (and its row), else by the dataset's key.
+    """The observed outcome of each row, by request (and its row), else by the dataset's key.
 
     Raises:
         DslpError: the file cannot be read, or one that is named is about none of the rows.
@@ -64,7 +64,7 @@ def joined(model: Model, truth: str | None, rows: "pd.DataFrame") -> "pd.Series[
 
 
 def _read(path: Path, where: str) -> "pd.DataFrame":
-    """A file of what came true; a request is text, even if it looks like a number or a UUID."""
+    """A file of observed outcomes; a request is text, even if it looks like a number or a UUID."""
     import duckdb
 
     source = f"{READERS[path.suffix]}({quoted(str(path))}"

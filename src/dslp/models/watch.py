@@ -13,6 +13,7 @@ from dslp.models import arrivals, monitor_page
 from dslp.models.monitor import Seen, monitor
 from dslp.models.registry import Registry, Release
 from dslp.project import Project
+from dslp.report import save
 
 
 def watch(project: Project, folder: Path) -> bool:
@@ -57,15 +58,10 @@ def write(seen: Seen, report: Path | None, proposal: Path | None) -> None:
     Raises:
         DslpError: a file cannot be written.
     """
-    texts = {report: monitor_page.page(seen)} if report else {}
+    if report:
+        save(report, *monitor_page.page(seen, report.stem))
     if proposal and seen.moved:
-        texts[proposal] = json.dumps(monitor_page.proposal(seen), indent=2) + "\n"
-    for path, text in texts.items():
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(text, encoding="utf-8", newline="\n")
-        except OSError as error:
-            raise DslpError(f"{path} cannot be written: {error.strerror}") from None
+        save(proposal, json.dumps(monitor_page.proposal(seen), indent=2) + "\n")
 
 
 def _watched(model: Model, folder: Path) -> str:

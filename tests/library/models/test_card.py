@@ -3,10 +3,7 @@
 import json
 import re
 import shutil
-import subprocess
-import sys
 from html import unescape
-from pathlib import Path
 
 import pytest
 from markdown import Markdown  # type: ignore[import-untyped]
@@ -46,7 +43,8 @@ def test_the_card_is_made_from_the_record_alone(champion: Toy) -> None:
     for words in (
         "version  1.0.0 (version 1), champion",
         "predicts  visits",
-        "asked for by  Ask #7: How many visits?",
+        "asked for by  Ask &#35;7 ",
+        "question  How many visits?",
         "visits 1.2.0",
         "against the baseline (lower is better); the Ask wants +10.0%",
         "absolute_error",
@@ -55,7 +53,7 @@ def test_the_card_is_made_from_the_record_alone(champion: Toy) -> None:
         "1.0.1  2  challenger  linear",
         "promote  1.0.0",
         "#31",
-        "came true on average",
+        "observed on average",
         "commit",
         "pandas==",
     ):
@@ -63,7 +61,8 @@ def test_the_card_is_made_from_the_record_alone(champion: Toy) -> None:
     body = re.search(r"<pre><code>(.*?)</code></pre>", page, re.DOTALL)
     assert body
     assert set(json.loads(unescape(body[1]))) == {"amount", "kind"}
-    assert page.count("<svg") == page.count('role="img"') == 2
+    pictures = champion.root / "docs" / "models" / "frequency"
+    assert sorted(file.name for file in pictures.iterdir()) == ["calibration.svg", "history.svg"]
     assert champion.git("rev-parse", "HEAD") in page
 
 
@@ -94,14 +93,14 @@ def test_beside_the_card_is_the_api_of_the_version_for_machines(trained: Toy) ->
 
 def test_the_card_of_another_version_is_asked_for_by_its_number(champion: Toy) -> None:
     assert "1.0.1 (version 2), challenger" in card(champion, "--version", "1.0.1")
-    assert "It was not judged yet" in card(champion, "--version", "1.0.1")
+    assert "They were not run yet" in card(champion, "--version", "1.0.1")
 
 
 def test_a_version_from_before_there_were_records_has_a_card_too(champion: Toy) -> None:
     for file in champion.root.rglob("record.json"):
         file.unlink()
     page = card(champion)
-    assert "Ask #7" in page
+    assert "Ask &#35;7" in page
     assert "success criterion" in page
 
 
@@ -109,20 +108,3 @@ def test_a_model_that_was_never_registered_has_none(tracked: Toy) -> None:
     outcome = tracked.run("model", "card")
     assert outcome.code == 2
     assert "first: uv run dslp model register frequency" in outcome.error
-
-
-@pytest.mark.slow
-@pytest.mark.rule("M11")
-def test_the_site_takes_it_as_it_is(champion: Toy, tmp_path: Path) -> None:
-    card(champion)
-    docs = champion.root / "docs"
-    (docs / "index.md").write_text("# Toy\n\n[model](models/frequency.md)\n")
-    site = tmp_path / "site"
-    settings = {"site_name": "toy", "theme": {"name": "material", "font": False}}
-    (champion.root / "mkdocs.yml").write_text(json.dumps(settings))
-    command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--site-dir", str(site)]
-    done = subprocess.run(command, cwd=champion.root, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    html = (site / "models" / "frequency" / "index.html").read_text(encoding="utf-8")
-    assert "alert(1)</script>" not in html
-    assert "came true on average" in html

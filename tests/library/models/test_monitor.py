@@ -74,13 +74,15 @@ def test_a_month_that_has_moved_is_told_by_feature_prediction_and_quality(
         assert word in outcome.error
     assert "kind" not in outcome.error
     assert "column values to be between" in page.read_text()
-    assert "<svg" in page.read_text()
+    assert "| over 8.95 | 10.1 % | 100.0 % |" in page.read_text()
+    assert "](report/drift-1.svg)" in page.read_text()
+    assert "in training" in (tmp_path / "report" / "drift-1.svg").read_text()
     facts = json.loads(proposal.read_text())
     assert facts["params"] == f"src/{champion.package}/models/frequency/params.yml"
     assert (facts["stated"], facts["newest"], facts["ask"]) == ("1.2.0", "1.2.0", 7)
 
 
-def test_what_has_not_come_true_yet_is_no_fault(champion: Toy) -> None:
+def test_what_is_not_observed_yet_is_no_fault(champion: Toy) -> None:
     path = month(champion)
     pd.read_parquet(path).drop(columns="visits").to_parquet(path)
     outcome = watched(champion, "--data", path)
@@ -103,12 +105,12 @@ def test_logged_predictions_are_watched_and_met_by_the_truth(champion: Toy) -> N
     truth.write_text("\n".join(map(json.dumps, known)))
     outcome = watched(champion, "--truth", truth)
     assert outcome.code == 1
-    assert "80 rows came true" in outcome.out
+    assert "80 outcomes are observed" in outcome.out
     log(champion, kind="boat")
     outcome = watched(champion)
     assert outcome.code == 1
     assert "moved: kind" in outcome.error
-    assert "other: 0.0% before, 100.0% now" in outcome.out
+    assert "other: 0.0% in training, 100.0% now" in outcome.out
 
 
 @pytest.mark.parametrize("named", ["truth", "truth/", "[1].csv"])
@@ -147,7 +149,7 @@ def test_the_truth_finds_its_request_however_that_is_called(
         known.to_parquet(truth)
     outcome = watched(champion, "--truth", truth)
     assert outcome.code == 1
-    assert "100 rows came true" in outcome.out
+    assert "100 outcomes are observed" in outcome.out
 
 
 @pytest.mark.parametrize("source", ["served", "new"])

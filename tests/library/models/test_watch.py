@@ -76,7 +76,7 @@ def test_what_came_true_is_met_each_week(champion: Toy, tmp_path: Path, address:
     outcome = seen(champion, tmp_path / "reports", DSLP_TRUTH=address)
     assert outcome.code == 0, outcome
     assert "moved: absolute_error" in outcome.out
-    assert "80 rows came true" in (tmp_path / "reports" / "frequency.md").read_text()
+    assert "80 outcomes are observed" in (tmp_path / "reports" / "frequency.md").read_text()
 
 
 @pytest.mark.rule("M9")
@@ -87,7 +87,7 @@ def test_what_has_come_true_of_nothing_yet_is_no_failure(champion: Toy, tmp_path
     (folder / "frequency.csv").write_text("request_id,visits\n1,2\n")
     outcome = seen(champion, tmp_path)
     assert outcome.code == 0, outcome
-    assert "too few came true yet" in (tmp_path / "frequency.md").read_text()
+    assert "too few outcomes are observed yet" in (tmp_path / "frequency.md").read_text()
 
 
 @pytest.mark.rule("M9")

@@ -15,8 +15,12 @@ import typer
 from dslp.errors import DslpError
 
 GROUPS = {"data": "data", "experiment": "experiments", "model": "models", "new": "scaffold"}
-EXTRAS = {"data": "data", "experiment": "experiments", "model": "models", "new": "experiments"}
-MARKS = {"data": "duckdb", "experiments": "mlflow", "models": "mlflow"}  # what an extra brings
+EXTRAS = {"data": "data", "experiment": "experiments", "model": "models"}
+EXTRAS |= {"new dataset": "data", "new model": "experiments", "model serve": "serving"}
+MARKS = {
+    "data": "duckdb",
+    "serving": "prometheus_client",
+}  # what an extra brings; others bring MLflow
 
 app = typer.Typer(
     help="The Data Science Life Cycle Process of this repository.",
@@ -46,8 +50,19 @@ def check_files(files: Annotated[list[str], typer.Argument(help="Files to commit
     raise typer.Exit(1 if found else 0)
 
 
+def _require_extra(context: typer.Context) -> None:
+    """Refuse a command whose extra is not installed, before it reads anything."""
+    group, command = context.info_name or "", f"{context.info_name} {context.invoked_subcommand}"
+    extra = EXTRAS.get(command) or EXTRAS.get(group)
+    if extra and not find_spec(MARKS.get(extra, "mlflow")) and "--help" not in sys.argv:
+        add = f"uv add --dev 'dslp[{extra}]'"
+        todo = f"uv run --group serving dslp {command}" if extra == "serving" else add
+        raise DslpError(f"dslp {command} needs dslp[{extra}]: {todo}")
+
+
 for _name, _package in GROUPS.items():
-    app.add_typer(import_module(f"dslp.{_package}.commands").app, name=_name)
+    _group = import_module(f"dslp.{_package}.commands").app
+    app.add_typer(_group, name=_name, callback=_require_extra)
 for _module in ("doctor", "github.commands", "setup"):
     import_module(f"dslp.{_module}").attach(app)
 
@@ -62,23 +77,13 @@ def main() -> None:
     except DslpError as error:
         if "--traceback" in sys.argv:
             raise
-        missing = error.__cause__ if isinstance(error.__cause__, ModuleNotFoundError) else None
-        typer.secho(f"error: {(missing and _extra(missing)) or error}", fg="red", err=True)
+        typer.secho(f"error: {error}", fg="red", err=True)
         sys.exit(error.exit_code)
     except ModuleNotFoundError as error:
         if "--traceback" in sys.argv:
             raise
-        todo = _extra(error) or f"{error}; install what this project locks: uv sync"
+        extra = "dslp[experiments]: uv add --dev 'dslp[experiments]'"
+        needs = extra if error.name == "mlflow" else "what this project locks: uv sync"
+        todo = f"{error}; install {needs}"
         typer.secho(f"error: {todo}", fg="red", err=True)
         sys.exit(2)
-
-
-def _extra(error: ModuleNotFoundError) -> str | None:
-    """Which extra the command needs, if that is why a module is missing."""
-    command = next((word for word in sys.argv[1:] if not word.startswith("-")), "")
-    extra = EXTRAS.get(command)
-    if command == "data" and error.name == "mlflow":
-        extra = "experiments"
-    if extra is None or find_spec(MARKS[extra]):
-        return None
-    return f"dslp {command} needs dslp[{extra}] ({error}): uv add --dev 'dslp[{extra}]'"

@@ -184,14 +184,8 @@ def serve(
     # More threads for one small prediction cost more than they bring, and starve the server.
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     from dslp.models.api import Api
+    from dslp.models.serve import serve as serve_model
 
-    try:
-        from dslp.models.serve import serve as serve_model
-    except ModuleNotFoundError as error:
-        raise DslpError(
-            f"dslp model serve needs dslp[serving] ({error}): "
-            "uv run --group serving dslp model serve"
-        ) from None
     model = _model(name)
     place = log or model.project.data / "interim" / "predictions" / model.name
     serve_model(

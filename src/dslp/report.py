@@ -239,8 +239,10 @@ def _scaffold() -> re.Pattern[str]:
     names = ("dataset/datasheet.md", "dataset/schema.yml", "model/params.yml")
     text = "\n".join(folder.joinpath(f"{name}.txt").read_text(encoding="utf-8") for name in names)
     lines = [re.sub(r"^[ -]*(\w+: )?| +#.*$", "", line) for line in text.split("\n")]
-    sentences = [re.escape(line) for line in lines if " " in line and line[0] not in "#$|"]
-    return re.compile("|".join(re.sub(r"\\\$\w+", ".*", sentence) for sentence in sentences))
+    sentences = [re.escape(line) for line in lines if " " in line and line[0] not in "#{|"]
+    return re.compile(
+        "|".join(re.sub(r"\\\{\\\{.*?\\\}\\\}", ".*", sentence) for sentence in sentences)
+    )
 
 
 @cache

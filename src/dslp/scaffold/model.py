@@ -12,8 +12,7 @@ from dslp.project import Project
 from dslp.scaffold.place import checked, place, plain, skeleton
 from pydantic import BaseModel
 
-# Types of a schema as the API's, and how a test makes up values of them; of a time, only a forecast
-# knows what to do with it.
+# Types of a schema as the API's; of a time, only a forecast knows what to do with it.
 KINDS = {
     **dict.fromkeys(("int8", "int16", "int32", "int64"), "int"),
     **dict.fromkeys(("float", "double"), "float"),
@@ -21,13 +20,7 @@ KINDS = {
     "string": "str",
 }
 TIMES = ("timestamp[s]", "timestamp[ms]", "timestamp[us]", "timestamp[ns]")
-MADE_UP = {
-    "datetime": 'pd.date_range("2024-01-01", periods=ROWS)',
-    "int": "draw.integers(0, 10, ROWS)",
-    "float": "draw.uniform(0, 10, ROWS)",
-    "bool": "draw.integers(0, 2, ROWS).astype(bool)",
-    "str": 'draw.choice(["a", "b"], ROWS)',
-}
+PREDICTED = ("int", "float", "bool", "str")
 
 
 @dataclass(frozen=True)
@@ -37,25 +30,6 @@ class Begun:
     paths: list[str]
     inputs: list[str]
     left_out: list[str]
-
-
-SPLIT = (
-    "policy: random # `group` keeps together what belongs together, `time` never sees the future"
-)
-TRIED = """  baseline:
-    estimator: constant
-    strategy: {}
-  better:
-    estimator: boosting
-    learning_rate: 0.1
-    max_iter: 100
-    random_state: 0"""
-FORECAST = """  baseline:
-    method: usual
-    days: 28
-  better:
-    method: trend
-    alpha: 1.0"""
 
 
 def model(
@@ -87,7 +61,9 @@ def model(
     columns = _columns(source)
     kinds = {column: _kind(column, stated) for column, stated in columns.items()}
     where, keys = f"{source.folder / 'schema.yml'}", key(source)
-    possible = [column for column, kind in kinds.items() if kind in MADE_UP and column not in keys]
+    possible = [
+        column for column, kind in kinds.items() if kind in PREDICTED and column not in keys
+    ]
     if target not in possible:
         wrong = f"{target!a:.60} is none of the columns" if target else "say which column"
         known = ", ".join(possible) or "none, see " + where
@@ -104,7 +80,6 @@ def model(
     if not keys or not inputs:
         missing = "inputs beside the target" if keys else "key, which the split goes by"
         raise DslpError(f"{where} states no {missing}")
-    strategy = "median" if numbers else "prior"
     values = {
         "name": name,
         "dataset": source.name,
@@ -113,17 +88,10 @@ def model(
         "target": target,
         "quoted": target if plain(target) else f'"{target}"',
         "answer": "float" if numbers else kinds[target],
-        "metric": "absolute_error" if numbers else "balanced_accuracy",
-        "better": "lower" if numbers else "higher",
-        "split": f"policy: time # the future is never seen\n  by: {time}" if time else SPLIT,
-        "candidates": FORECAST if time else TRIED.format(strategy),
+        "numbers": numbers,
         "time": time,
-        "imports": "from datetime import datetime\n\n" if time else "",
-        "inputs": "\n".join(f"    {column}: {kind}" for column, kind in inputs.items()),
-        "rows": "\n".join(
-            f'            "{column}": {MADE_UP[str(kind).removesuffix(" | None")]},'
-            for column, kind in {**inputs, target: kinds[target]}.items()
-        ),
+        "inputs": inputs,
+        "columns": {**inputs, target: kinds[target]},
     }
     texts = skeleton("model", **values)
     texts |= skeleton("regression" if numbers else "classification", **values)
@@ -162,5 +130,9 @@ def _kind(column: str, stated: Mapping[str, Any]) -> str | None:
 def _name(column: str) -> bool:
     """Whether a field of the API can have the column's name."""
     field = column.isascii() and column.isidentifier() and column == column.lower()
-    taken = keyword.iskeyword(column) or column in MADE_UP or hasattr(BaseModel, column)
+    taken = (
+        keyword.iskeyword(column)
+        or column in (*PREDICTED, "datetime")
+        or hasattr(BaseModel, column)
+    )
     return field and not column.startswith("_") and not taken

@@ -5,9 +5,7 @@ import os
 import re
 import shutil
 from collections.abc import Iterator, Mapping
-from importlib.resources import files
 from pathlib import Path
-from string import Template
 from tempfile import TemporaryDirectory
 
 import yaml
@@ -45,12 +43,20 @@ def plain(word: str) -> bool:
 
 
 def skeleton(kind: str, **values: object) -> dict[str, str]:
-    """The files of a skeleton by their names, with each `$value` filled in."""
-    folder = files("dslp.scaffold") / "skeletons" / kind
+    """The files of a skeleton by their names, rendered with these values."""
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+
+    loader = PackageLoader("dslp.scaffold", f"skeletons/{kind}")
+    environment = Environment(
+        loader=loader,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
     return {
-        file.name.removesuffix(".txt"): Template(file.read_text("utf-8")).substitute(values)
-        for file in folder.iterdir()
-        if file.name.endswith(".txt")
+        name.removesuffix(".txt"): environment.get_template(name).render(values)
+        for name in environment.list_templates()
     }
 
 

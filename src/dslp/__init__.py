@@ -1,7 +1,7 @@
 """The Data Science Life Cycle Process, as commands for the repository around it.
 
-What a data scientist edits is in `src/`; what the process does is here. The package moves with
-`copier update`, so nothing in it is meant to be edited by hand.
+What a data scientist edits is in a project's `src/`; what the process does is here. A project is
+pinned to the commit of the template that it was rendered from.
 """
 
 from importlib import import_module

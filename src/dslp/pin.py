@@ -6,9 +6,7 @@ template that `.copier-answers.yml` records: a hash, a tag, or both as `git desc
 
 import importlib.metadata
 import json
-import os
 import re
-import subprocess
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -17,7 +15,7 @@ from typing import Any
 from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
-from dslp.project import Project, read_yaml, redacted
+from dslp.project import Project, output, read_yaml, redacted
 
 PATIENCE = 5.0  # seconds for the template's repository
 SYNC = "uv sync, then uv run dslp doctor"
@@ -118,16 +116,6 @@ def _tagged(repository: str, tag: str) -> str:
     """The commit of a tag, if its repository answers soon and without asking anybody."""
     names = [f"refs/tags/{tag}", f"refs/tags/{tag}^{{}}"]  # the second is of an annotated one
     quiet = {"GIT_TERMINAL_PROMPT": "0", "GIT_SSH_COMMAND": "ssh -oBatchMode=yes"}
-    try:
-        done = subprocess.run(
-            ["git", "ls-remote", "--", repository, *names],
-            env={**quiet, **os.environ},
-            capture_output=True,
-            text=True,
-            timeout=PATIENCE,
-            check=True,
-        )
-    except (OSError, subprocess.SubprocessError):
-        return ""
-    found = dict(line.split("\t")[::-1] for line in done.stdout.splitlines())
+    lines = output("git", "ls-remote", "--", repository, *names, timeout=PATIENCE, **quiet) or ""
+    found = dict(line.split("\t")[::-1] for line in lines.splitlines())
     return str(found.get(names[1]) or found.get(names[0]) or "")

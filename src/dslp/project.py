@@ -193,14 +193,18 @@ def redacted(address: str) -> str:
 
 def git(project: Project, *arguments: str) -> str | None:
     """What git answers in the project's folder; nothing where it has no answer."""
-    command = ["git", "-C", str(project.root), *arguments]
+    return output("git", "-C", str(project.root), *arguments)
+
+
+def output(*command: str, timeout: float | None = None, **variables: str) -> str | None:
+    """What a command prints, in an environment with these variables; nothing where it fails."""
+    options: dict[str, Any] = {"capture_output": True, "encoding": "utf-8", "errors": "replace"}
+    environment = {**variables, **os.environ}
     try:
-        done = subprocess.run(
-            command, capture_output=True, encoding="utf-8", errors="replace", check=False
-        )
-    except OSError:
+        done = subprocess.run(command, env=environment, timeout=timeout, check=True, **options)
+    except (OSError, subprocess.SubprocessError):
         return None
-    return done.stdout.strip() if done.returncode == 0 else None
+    return str(done.stdout).strip()
 
 
 def changed_paths(project: Project, commit: str | None) -> list[str] | None:

@@ -53,7 +53,7 @@ def validate(
     engine: Annotated[
         str | None,
         typer.Option(
-            help="What to run on: embedded, pandas, sql or spark.",
+            help="What to run on: embedded, sql or spark.",
             show_default="DSLP_ENGINE, else the project's",
         ),
     ] = None,
@@ -125,8 +125,7 @@ def version(
         bool, typer.Option("--write", help="Write the version and its history into datasheet.md.")
     ] = False,
     issue: Annotated[
-        int | None,
-        typer.Option(help="The version's issue.", min=1, show_default="the branch's"),
+        int | None, typer.Option(help="The version's issue.", min=1, show_default="the branch's")
     ] = None,
     change: Annotated[
         str | None, typer.Option(help="What changed, in words.", show_default="the reasons")

@@ -17,10 +17,7 @@ if TYPE_CHECKING:
 
 SEED = 1
 # Great Expectations' own engines, and those of ours that are one.
-KINDS = {
-    "SparkDFExecutionEngine": ("spark",),
-    "SqlAlchemyExecutionEngine": ("embedded", "sql"),
-}
+KINDS = {"SparkDFExecutionEngine": ("spark",), "SqlAlchemyExecutionEngine": ("embedded", "sql")}
 
 
 @contextmanager

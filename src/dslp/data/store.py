@@ -17,16 +17,7 @@ from dslp.data.catalogue import Dataset, check_current
 from dslp.data.change import code
 from dslp.data.datasheet import VERSION, decoded
 from dslp.data.kept import put, remove
-from dslp.data.manifest import (
-    File,
-    Manifest,
-    described,
-    fingerprint,
-    holds,
-    parts,
-    read,
-    size_of,
-)
+from dslp.data.manifest import File, Manifest, described, fingerprint, holds, parts, read, size_of
 from dslp.data.registered import known, same
 from dslp.data.version import number
 from dslp.errors import DslpError, Refused

@@ -11,14 +11,7 @@ import sys
 import time
 import warnings
 from collections.abc import Iterator, Mapping
-from concurrent.futures import (
-    FIRST_COMPLETED,
-    Future,
-    ProcessPoolExecutor,
-    ThreadPoolExecutor,
-    as_completed,
-    wait,
-)
+from concurrent import futures
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from itertools import islice
@@ -80,7 +73,7 @@ def _here(parcel: Parcel, candidate: str, trials: Trials) -> Ended:
     left, suspects = dict(trials), list[int]()
     while left:
         chosen = suspects[:1] or list(left)
-        flying: dict[Future[Outcome], int] = {}
+        flying: dict[futures.Future[Outcome], int] = {}
         died = False
         with _processes(min(cores(), len(chosen)), parcel) as (pool, size):
             queue = iter(chosen)
@@ -89,11 +82,11 @@ def _here(parcel: Parcel, candidate: str, trials: Trials) -> Ended:
                     for number in islice(queue, size - len(flying)):
                         flying[pool.submit(_own, candidate, left[number])] = number
                 except BrokenProcessPool:
-                    flying.setdefault(Future(), number)
+                    flying.setdefault(futures.Future(), number)
                     break
                 if not flying:
                     break
-                for future in wait(flying, return_when=FIRST_COMPLETED).done:
+                for future in futures.wait(flying, return_when=futures.FIRST_COMPLETED).done:
                     try:
                         outcome = future.result()
                     except BrokenProcessPool:
@@ -110,10 +103,10 @@ def _here(parcel: Parcel, candidate: str, trials: Trials) -> Ended:
 
 
 @contextmanager
-def _processes(number: int, parcel: Parcel) -> Iterator[tuple[ProcessPoolExecutor, int]]:
+def _processes(number: int, parcel: Parcel) -> Iterator[tuple[futures.ProcessPoolExecutor, int]]:
     """Processes that have the parcel; none outlives the block, whatever it computes."""
     before = set(multiprocessing.active_children())
-    pool = ProcessPoolExecutor(
+    pool = futures.ProcessPoolExecutor(
         number, multiprocessing.get_context("spawn"), initializer=_begin, initargs=(parcel,)
     )
     try:
@@ -218,10 +211,10 @@ def _on_spark(session: Any, parcel: Parcel, candidate: str, trials: Trials) -> E
         rows = context.parallelize([settings], 1)
         return rows.map(lambda chosen: trial.run(shared.value, candidate, chosen)).collect()[0]  # type: ignore[no-any-return]
 
-    threads = ThreadPoolExecutor(max(context.defaultParallelism, 1))
+    threads = futures.ThreadPoolExecutor(max(context.defaultParallelism, 1))
     try:
         left = {threads.submit(job, settings): number for number, settings in trials.items()}
-        for future in as_completed(left):
+        for future in futures.as_completed(left):
             error = future.exception()
             reason = " ".join(str(error).split())[:240]
             yield left[future], Outcome(reason=reason) if error else future.result()

@@ -4,6 +4,8 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from dslp.console import say, step, table
+from dslp.project import Project, redacted
 
 app = typer.Typer(help="Try approaches, record and compare every run.", no_args_is_help=True)
 
@@ -25,12 +27,10 @@ def run(
     issue: Issue = None,
 ) -> None:
     """Cross-validate the candidates of params.yml on the same folds, baseline first."""
-    from dslp.console import say, step, table
     from dslp.experiments.model import model as find
     from dslp.experiments.params import shown
     from dslp.experiments.run import Experiment
     from dslp.experiments.tracking import look
-    from dslp.project import Project
 
     project = Project.find()
     model = find(project, name)
@@ -67,11 +67,9 @@ def compare(
     ] = None,
 ) -> None:
     """Compare the attempts of an issue with the baseline, on the Ask's metric and criterion."""
-    from dslp.console import say, step, table
     from dslp.experiments.compare import compare as compare_attempts
     from dslp.experiments.compare import picture
     from dslp.experiments.model import model as find
-    from dslp.project import Project
     from dslp.report import save
 
     project = Project.find()
@@ -111,14 +109,12 @@ def sweep(
     ] = None,
 ) -> None:
     """Try a candidate with many settings, as `sweep` in params.yml says; the best is shown."""
-    from dslp.console import say, step, table
     from dslp.experiments.model import model as find
     from dslp.experiments.params import shown
     from dslp.experiments.run import Experiment
     from dslp.experiments.sweep import snippet
     from dslp.experiments.sweep import sweep as sweep_model
     from dslp.experiments.tracking import look
-    from dslp.project import Project, redacted
 
     project = Project.find()
     model = find(project, name)
@@ -151,9 +147,7 @@ def reproduce(
     run: Annotated[str, typer.Argument(metavar="RUN", help="Identifier of a recorded run.")],
 ) -> None:
     """Make a run again from its record alone; exit code 1 if its metrics do not come out."""
-    from dslp.console import say, step, table
     from dslp.experiments.reproduce import reproduce as reproduce_run
-    from dslp.project import Project
 
     with step(f"run {run[:8]}: commit, data, environment, and the same again"):
         found = reproduce_run(Project.find(), run)

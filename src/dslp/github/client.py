@@ -4,7 +4,6 @@ import os
 import re
 import shlex
 import shutil
-import subprocess
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -13,7 +12,7 @@ from urllib.parse import quote, urlencode
 
 from dslp.errors import DslpError
 from dslp.github.model import Issue, PullRequest, issue_of, pull_request_of
-from dslp.project import Project
+from dslp.project import Project, git, output
 
 if TYPE_CHECKING:
     from github.Requester import Requester
@@ -168,7 +167,11 @@ def connect(project: Project, environment: Mapping[str, str] | None = None) -> R
             "there is no remote origin on GitHub; make the repository: gh repo create "
             f"{shlex.quote(project.root.name)} --private --source=. --push"
         )
-    token = environment.get("GITHUB_TOKEN") or environment.get("GH_TOKEN") or _gh_token()
+    token = (
+        environment.get("GITHUB_TOKEN")
+        or environment.get("GH_TOKEN")
+        or output("gh", "auth", "token", timeout=10)
+    )
     if not token:
         raise DslpError("there is no token for GitHub; log in (gh auth login), or set GITHUB_TOKEN")
     client = Github(
@@ -185,7 +188,7 @@ def connect(project: Project, environment: Mapping[str, str] | None = None) -> R
 
 def remote(project: Project) -> str | None:
     """`owner/name` of the remote `origin`, if that is on GitHub."""
-    address = _output(["git", "-C", str(project.root), "remote", "get-url", "origin"])
+    address = git(project, "remote", "get-url", "origin")
     server = os.environ.get("GITHUB_SERVER_URL", "https://github.com").split("//")[-1]
     found = re.fullmatch(
         rf"(?:(?:https|ssh)://(?:[^@/]+@)?|[^@/:]+@){re.escape(server)}(?::\d+)?[/:]"
@@ -193,15 +196,3 @@ def remote(project: Project) -> str | None:
         address or "",
     )
     return found[1] if found else None
-
-
-def _gh_token() -> str | None:
-    return _output(["gh", "auth", "token"])
-
-
-def _output(command: list[str]) -> str | None:
-    try:
-        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=10)
-    except (OSError, subprocess.TimeoutExpired):
-        return None
-    return done.stdout.strip() or None if done.returncode == 0 else None

@@ -190,9 +190,7 @@ def merged(commit: Annotated[str, typer.Argument(help="Of the collaboration bran
     add_output("issue", issue or "")
 
 
-def propose(
-    folder: Annotated[Path, typer.Argument(help="What `dslp model watch` wrote.")],
-) -> None:
+def propose(folder: Annotated[Path, typer.Argument(help="What `dslp model watch` wrote.")]) -> None:
     """Ask people for a retraining of each model that moved: an issue and a pull request (M10)."""
     from dslp.github.client import connect
     from dslp.github.proposal import propose as ask

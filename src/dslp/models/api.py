@@ -19,12 +19,7 @@ if TYPE_CHECKING:
 
 RECORDS = 1_000  # of a request
 API = "dslp.api"  # what MLmodel says of a model's API, bounds and all
-KINDS = {
-    "double": "float64",
-    "long": "int64",
-    "boolean": "bool",
-    "string": "str",
-}
+KINDS = {"double": "float64", "long": "int64", "boolean": "bool", "string": "str"}
 GAPS = {"long": "float64", "boolean": "object"}  # where a value may be missing
 
 

@@ -159,12 +159,12 @@ def _asked(project: Project, issue: int) -> str:
     if reason:
         raise DslpError(reason)
     known: dict[str, int | None] = {}
-    for path in sorted(project.source.glob("models/*/params.yml")):
-        registry = Registry.read(project, path.parent.name)
+    for name in names(project):
+        registry = Registry.read(project, name)
         number = registry.standing.challenger
         for entry in registry.trail:
             if entry.version == number and entry.action == "register":
-                known[path.parent.name] = entry.issue
+                known[name] = entry.issue
     found = [name for name, number in known.items() if number == issue]
     if not found and len(known) == 1:
         found = [name for name, number in known.items() if number is None]

@@ -3,15 +3,7 @@
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from prometheus_client import (
-    CONTENT_TYPE_LATEST,
-    CollectorRegistry,
-    Counter,
-    Gauge,
-    Histogram,
-    ProcessCollector,
-    generate_latest,
-)
+import prometheus_client as prometheus
 
 if TYPE_CHECKING:
     from dslp.models.predictor import Loaded
@@ -22,32 +14,29 @@ SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 1
 class Metrics:
     """The figures of one server; the process's own memory and time are among them."""
 
-    TYPE = CONTENT_TYPE_LATEST
+    TYPE = prometheus.CONTENT_TYPE_LATEST
 
     def __init__(self) -> None:
         """Begin at nothing."""
-        self.registry = CollectorRegistry()
-        ProcessCollector(registry=self.registry)
+        self.registry = prometheus.CollectorRegistry()
+        prometheus.ProcessCollector(registry=self.registry)
         here = {"registry": self.registry}
-        self.requests = Counter(
-            "dslp_requests", "Requests answered.", ["status", "version", "role"], **here
+        who = ["status", "version", "role"]
+        self.requests = prometheus.Counter("dslp_requests", "Requests answered.", who, **here)
+        what = "From the request's arrival to its answer."
+        self.seconds = prometheus.Histogram(
+            "dslp_latency_seconds", what, ["version"], buckets=SECONDS, **here
         )
-        self.seconds = Histogram(
-            "dslp_latency_seconds",
-            "From the request's arrival to its answer.",
-            ["version"],
-            buckets=SECONDS,
-            **here,
-        )
-        self.in_flight = Gauge("dslp_in_flight", "Requests being answered.", **here)
-        self.model = Gauge("dslp_model", "1 for what is served.", ["role", "version"], **here)
-        self.registry_up = Gauge("dslp_registry_up", "Whether the registry answers.", **here)
-        self.failed_switches = Counter(
-            "dslp_failed_switches", "Versions in use that could not be loaded.", **here
-        )
-        self.lost_predictions = Counter(
-            "dslp_lost_predictions", "Predictions that could not be logged.", **here
-        )
+        what = "Requests being answered."
+        self.in_flight = prometheus.Gauge("dslp_in_flight", what, **here)
+        what = "1 for what is served."
+        self.model = prometheus.Gauge("dslp_model", what, ["role", "version"], **here)
+        what = "Whether the registry answers."
+        self.registry_up = prometheus.Gauge("dslp_registry_up", what, **here)
+        what = "Versions in use that could not be loaded."
+        self.failed_switches = prometheus.Counter("dslp_failed_switches", what, **here)
+        what = "Predictions that could not be logged."
+        self.lost_predictions = prometheus.Counter("dslp_lost_predictions", what, **here)
 
     def answered(self, status: int, loaded: "Loaded", seconds: float) -> None:
         """Count a request."""
@@ -62,4 +51,4 @@ class Metrics:
 
     def text(self) -> bytes:
         """All figures in Prometheus' format."""
-        return bytes(generate_latest(self.registry))
+        return bytes(prometheus.generate_latest(self.registry))

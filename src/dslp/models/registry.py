@@ -115,13 +115,7 @@ class Registry:
         number = getattr(self.standing, role)
         return self.release(number) if number else None
 
-    def entry(
-        self,
-        action: Action,
-        version: str,
-        why: str,
-        issue: int | None,
-    ) -> Entry:
+    def entry(self, action: Action, version: str, why: str, issue: int | None) -> Entry:
         """A new entry of the trail."""
         who = _who(self.tracking.project)
         return Entry(moment(self.trail), version, action, who, why, issue)

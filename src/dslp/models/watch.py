@@ -8,7 +8,7 @@ from dslp.data.ci import ready, summary
 from dslp.data.digest import digest
 from dslp.data.register import alone
 from dslp.errors import DslpError
-from dslp.experiments.model import Model, model
+from dslp.experiments.model import Model, model, names
 from dslp.models import arrivals, monitor_page
 from dslp.models.monitor import Seen, monitor
 from dslp.models.registry import Registry, Release
@@ -30,8 +30,8 @@ def watch(project: Project, folder: Path) -> bool:
 
     reason, able = alone(project), True
     seen: list[str] = []
-    names = sorted(path.parent.name for path in project.source.glob("models/*/params.yml"))
-    for name in names if not reason else []:
+    here = names(project)
+    for name in here if not reason else []:
         try:
             said = _watched(model(project, name), folder)
         except arrivals.TooFew as error:
@@ -41,7 +41,7 @@ def watch(project: Project, folder: Path) -> bool:
         say(said)
         summary(said)
         seen.append(said)
-    if reason or not names:
+    if reason or not here:
         said = f"nothing is watched: {reason or 'there is no model'}"
         say(f"::notice::{said}")
         summary(said)

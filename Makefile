@@ -10,16 +10,19 @@ RUN := $(or $(OWN_UV),uv) run --locked
 unexport PYTHONDONTWRITEBYTECODE # without bytecode, each import takes two to three times as long
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test quick lint format
+.PHONY: help demo test quick campaign lint format
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-test: lint ## Everything that must be green: lint, and all tests
+test: lint ## Everything that must be green: lint, and all tests but the campaign's
 	$(RUN) pytest -n $(WORKERS)
 
 quick: lint ## The same without the slow tests: under three minutes
 	$(RUN) pytest -n $(WORKERS) -m "not slow"
+
+campaign: $(OWN_UV) ## What is long: every address and extra, clusters, vendors' stores
+	$(RUN) pytest -n $(WORKERS) -m campaign
 
 demo: $(OWN_UV) ## Generate a project in build/demo and walk it from idea to value
 	rm -rf build/demo

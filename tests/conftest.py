@@ -55,6 +55,14 @@ def files(template: Template, tmp_path_factory: pytest.TempPathFactory) -> Templ
     return Template(shutil.copytree(template.path, path, ignore=lambda *_: [".git"]), ())
 
 
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave what is long to `make campaign`, which asks for it by its mark."""
+    if "campaign" not in config.option.markexpr:
+        long = [item for item in items if item.get_closest_marker("campaign")]
+        items[:] = [item for item in items if item not in long]
+        config.hook.pytest_deselected(items=long)
+
+
 # Modules whose tests share what takes long to make: a cluster, a server, a registered model.
 SHARING = "card|gates|monitor|reproduce|score|serve|spark|sweep"
 

@@ -48,6 +48,14 @@ def test_the_library_has_at_most_so_many_lines_of_code() -> None:
     assert long == {}
 
 
+def test_the_pages_have_at_most_so_many_lines_of_templates_and_style() -> None:
+    folder = ROOT / "src" / "dslp" / "templates"
+    assert (
+        sum(len(path.read_text(encoding="utf-8").splitlines()) for path in folder.iterdir())
+        <= 1_000
+    )
+
+
 def test_the_template_holds_the_project_and_nothing_else() -> None:
     named = subprocess.run(
         ["git", "ls-files", "template"], cwd=ROOT, capture_output=True, text=True

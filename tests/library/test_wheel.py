@@ -145,6 +145,7 @@ def test_each_stage_brings_what_its_commands_need_and_no_more(
     assert "champion" in environment.dslp("model history", toy.root)
 
 
+@pytest.mark.campaign
 def test_engines_bring_their_drivers(environment: Environment, built: Toy, postgres: str) -> None:
     environment.install("sql")
     assert environment.has("pyspark") == []
@@ -160,6 +161,7 @@ def test_engines_bring_their_drivers(environment: Environment, built: Toy, postg
     assert "--engine" in environment.dslp("data validate --help", built.root)
 
 
+@pytest.mark.campaign
 def test_an_image_that_serves_has_no_room_for_what_trains(
     environment: Environment, built: Toy, tmp_path: Path
 ) -> None:
@@ -177,6 +179,7 @@ def test_an_image_that_serves_has_no_room_for_what_trains(
             assert answer.status == 200, answer
 
 
+@pytest.mark.campaign
 def test_azure_machine_learning_has_its_own_set_in_the_lock(tmp_path: Path) -> None:
     """Its package needs an MLflow and a pandas of before; everything else is the same."""
     place = tmp_path / "environment"

@@ -39,7 +39,7 @@ def test_it_can_be_locked(
 
 
 @pytest.mark.rule("G3")
-@pytest.mark.slow
+@pytest.mark.campaign
 def test_azureml_takes_runs_and_a_champion_from_its_own_package(
     template: Template, machine: dict[str, str], tmp_path: Path
 ) -> None:

@@ -139,7 +139,13 @@ ADDRESSES = {
 }
 
 
-@pytest.mark.parametrize("typed", ADDRESSES)
+OFTEN = ("gh:dslp/template", "git@git.example.org:team/template.git")
+
+
+@pytest.mark.parametrize(
+    "typed",
+    [pytest.param(t, marks=() if t in OFTEN else pytest.mark.campaign) for t in ADDRESSES],
+)
 def test_an_address_is_pinned_to_the_commit_of_the_newest_release(
     machine: Machine, typed: str
 ) -> None:
@@ -151,6 +157,7 @@ def test_an_address_is_pinned_to_the_commit_of_the_newest_release(
     assert locked(project)["git"] == f"{ADDRESSES[typed]}?rev={commit}#{commit}"
 
 
+@pytest.mark.campaign
 @pytest.mark.parametrize("asked", ["tag", "HEAD"])
 def test_a_tag_or_the_newest_commit_is_pinned_when_it_was_asked_for(
     machine: Machine, asked: str
@@ -188,7 +195,10 @@ def without_git(machine: Machine) -> str:
     return "files"
 
 
-@pytest.mark.parametrize("folder", [clean, changed, without_git])
+@pytest.mark.parametrize(
+    "folder",
+    [clean, *(pytest.param(f, marks=pytest.mark.campaign) for f in (changed, without_git))],
+)
 def test_a_folder_is_the_source_as_it_is(
     machine: Machine, folder: Callable[[Machine], str]
 ) -> None:
@@ -205,6 +215,7 @@ def test_a_folder_is_the_source_as_it_is(
         machine.succeed("copier", "update", "--defaults", cwd="project")
 
 
+@pytest.mark.campaign
 def test_a_bare_repository_on_this_machine_is_pinned(machine: Machine) -> None:
     machine.clone("all of #1.git", "--bare")
     project = machine.copy("all of #1.git")
@@ -214,6 +225,7 @@ def test_a_bare_repository_on_this_machine_is_pinned(machine: Machine) -> None:
     machine.install()
 
 
+@pytest.mark.campaign
 @pytest.mark.parametrize("typed", ["gh:dslp/template", "files"])
 def test_a_mirror_that_was_asked_for_takes_the_place_of_the_template(
     machine: Machine, typed: str

@@ -40,12 +40,13 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         yield master
 
 
-@pytest.fixture(params=["local[2]", "cluster"])
-def master(request: pytest.FixtureRequest, cluster: str, monkeypatch: pytest.MonkeyPatch) -> str:
+@pytest.fixture(params=["local[2]", pytest.param("cluster", marks=pytest.mark.campaign)])
+def master(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
     """Where the suite runs; a process has one session, so another one begins with another."""
     from pyspark.sql import SparkSession
 
-    address = cluster if request.param == "cluster" else request.param
+    named = request.param == "cluster"
+    address = str(request.getfixturevalue("cluster") if named else request.param)
     session = SparkSession.getActiveSession()
     if session is not None and session.sparkContext.master != address:
         session.stop()

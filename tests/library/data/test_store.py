@@ -120,7 +120,9 @@ def test_parts_stay_parts_and_an_older_version_stays_beside(
     assert digest(Dataset(colleague.project, "visits")) == before
 
 
-@pytest.mark.parametrize("place", ["s3", "abfs", "gs"])
+@pytest.mark.parametrize(
+    "place", ["s3", *(pytest.param(p, marks=pytest.mark.campaign) for p in ("abfs", "gs"))]
+)
 def test_a_bucket_is_a_store(
     built: Toy,
     colleague: Toy,

@@ -143,7 +143,7 @@ def test_a_process_that_is_killed_takes_no_trial_with_it(swept: Toy, tmp_path: P
         assert [one.step for one in history] == [0, 1, 2], "recorded once"
 
 
-@pytest.mark.slow
+@pytest.mark.campaign
 def test_a_trial_that_kills_its_process_fails_alone(swept: Toy) -> None:
     swept.edit(
         swept.model_folder / "train.py",
@@ -226,7 +226,7 @@ def test_a_dask_cluster_loses_a_worker_and_no_trial(swept: Toy, tmp_path: Path) 
         assert [one.step for one in history] == [0, 1, 2], "recorded once"
 
 
-@pytest.mark.slow
+@pytest.mark.campaign
 def test_a_cluster_without_workers_does_not_hold_a_sweep_forever(
     swept: Toy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -238,7 +238,7 @@ def test_a_cluster_without_workers_does_not_hold_a_sweep_forever(
     assert statuses(swept) == {"FAILED": 6}
 
 
-@pytest.mark.slow
+@pytest.mark.campaign
 def test_spark_computes_the_same(swept: Toy) -> None:
     here = swept.done("experiment", "sweep", "--trials", "2").out
     there = swept.done("experiment", "sweep", "--trials", "2", "--on", "local[2]").out

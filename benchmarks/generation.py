@@ -7,6 +7,7 @@ are whole processes of the same copier, in turns, each from a git repository wit
 """
 
 import argparse
+import os
 import shutil
 import statistics
 import subprocess
@@ -17,12 +18,15 @@ from pathlib import Path
 from benchmarks.machine import Peer, peers, spread, write_table
 
 ROOT = Path(__file__).resolve().parent.parent
-NOT_OURS = shutil.ignore_patterns(".git", ".venv", ".*_cache", "__pycache__", "build", "site")
 
 
 def publish(folder: Path, source: Path = ROOT) -> Path:
-    """A git repository of a template's files, with one release."""
-    shutil.copytree(source, folder, ignore=NOT_OURS)
+    """A git repository of the files that a template tracks, with one release."""
+    named = subprocess.run(["git", "ls-files", "-z"], cwd=source, check=True, capture_output=True)
+    for name in map(os.fsdecode, named.stdout.split(b"\0")):
+        if (source / name).is_file():
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(source / name, folder / name)
     for command in (
         ["init", "--quiet"],
         ["add", "--all", "--force"],

@@ -124,7 +124,10 @@ def test_a_sample_is_the_same_each_time(built: Toy, write_suite: Write, master: 
 
 
 @only_local
-@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize(
+    "layout",
+    [LAYOUTS[0], *(pytest.param(layout, marks=pytest.mark.campaign) for layout in LAYOUTS[1:])],
+)
 def test_parts_and_csv_are_read_like_one_file(
     built: Toy, write_suite: Write, master: str, layout: str
 ) -> None:

@@ -141,7 +141,7 @@ def test_it_says_how_it_is(server: Server, released: Toy) -> None:
     assert set(document["components"]["schemas"]["Request"]["properties"]) == set(RECORD)
 
 
-@pytest.mark.slow
+@pytest.mark.campaign
 @pytest.mark.rule("M7")
 def test_ten_promotions_under_held_load_lose_no_request(
     data: Path, empty_store: Path, tmp_path: Path

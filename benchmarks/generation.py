@@ -7,7 +7,6 @@ are whole processes of the same copier, in turns, each from a git repository wit
 """
 
 import argparse
-import os
 import shutil
 import statistics
 import subprocess
@@ -21,12 +20,10 @@ ROOT = Path(__file__).resolve().parent.parent
 
 
 def publish(folder: Path, source: Path = ROOT) -> Path:
-    """A git repository of the files that a template tracks, with one release."""
-    named = subprocess.run(["git", "ls-files", "-z"], cwd=source, check=True, capture_output=True)
-    for name in map(os.fsdecode, named.stdout.split(b"\0")):
-        if (source / name).is_file():
-            (folder / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(source / name, folder / name)
+    """A git repository of the files that a template has committed, with one release."""
+    address = f"file://{source.resolve()}"
+    subprocess.run(["git", "clone", "--quiet", "--depth", "1", address, folder], check=True)
+    shutil.rmtree(folder / ".git")
     for command in (
         ["init", "--quiet"],
         ["add", "--all", "--force"],

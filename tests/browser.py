@@ -15,8 +15,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import pytest
 from websockets.sync.client import ClientConnection, connect
+
+from tests import services
 
 
 @dataclass
@@ -89,7 +90,7 @@ def browser(folder: Path) -> Iterator[Browser]:
     """A browser without a network; `folder` gets its settings."""
     program = shutil.which("chromium") or shutil.which("google-chrome")
     if program is None:
-        pytest.skip("no chromium and no google-chrome to render the page with")
+        services.missing("no chromium and no google-chrome to render the page with")
     command = [
         *(program, "--headless", "--no-sandbox", "--disable-gpu", "--remote-debugging-port=0"),
         *("--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1", f"--user-data-dir={folder}"),

@@ -1,7 +1,6 @@
 """The issue forms and labels of a project: what they ask for, and that GitHub takes them."""
 
 import re
-from pathlib import Path
 from typing import Any
 
 import pytest

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 import yaml
-from dslp.github.forms import LINKS, links
-from dslp.github.model import TYPES
+from dslp.github.entities import TYPES
+from dslp.github.forms import LINKS, form_links
 
 from tests import clean, form_lint
 from tests.template_copy import Template
@@ -247,9 +247,9 @@ def test_links_are_read_from_a_form_that_was_filled_in(github: Path, name: str) 
     filled = "\n\n".join(f"### {label}\n\n#{n}, #{n + 50}" for n, label in enumerate(fields, 1))
     empty = "\r\n\r\n".join(f"### {label}\r\n\r\n_No response_" for label in fields)
     place = {label: n for n, label in enumerate(fields, 1)}
-    for link in links(kind, filled):
+    for link in form_links(kind, filled):
         assert link.numbers == (place[link.field], place[link.field] + 50)
-    for link in links(kind, empty):
+    for link in form_links(kind, empty):
         assert link.numbers == ()
 
 

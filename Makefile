@@ -47,6 +47,7 @@ lint: $(OWN_UV) ## Formatting, lint and types of this repository
 	$(RUN) ruff format --check
 	$(RUN) ruff check
 	$(RUN) mypy
+	$(RUN) lint-imports --no-logo
 
 format: $(OWN_UV) ## Format, and repair what lint can repair by itself
 	$(RUN) ruff format

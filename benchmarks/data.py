@@ -115,9 +115,9 @@ def ours(engine: str) -> Callable[[Path, int], Callable[[], bool]]:
     def prepare(folder: Path, rows: int) -> Callable[[], bool]:
         import duckdb  # noqa: F401
         import great_expectations  # noqa: F401
-        from dslp.data.catalogue import Dataset
-        from dslp.data.validate import validate
-        from dslp.project import Project
+        from dslp.core.settings import Project
+        from dslp.data.dataset import Dataset
+        from dslp.data.suite import validate
 
         dataset = Dataset(Project.find(folder), "claims")
         return lambda: validate(dataset, engine).ok
@@ -386,8 +386,8 @@ def main() -> None:
 def load(folder: Path) -> None:
     """Put the rows into a SQLite table, which is not timed: the data lives there."""
     import pandas as pd
-    from dslp.data.tables import load as load_table
-    from dslp.project import Project
+    from dslp.core.settings import Project
+    from dslp.data.sql_tables import load_table as load_table
 
     load_table(pd.read_parquet(file(folder)), "claims", Project.find(folder))
 

@@ -20,10 +20,10 @@ from benchmarks.serving import DSLP, project
 BY_HAND = """
 import sys
 import pyarrow as pa, pyarrow.parquet as pq
-from dslp.models.flavours import load
+from dslp.models.persistence import load_model
 from pathlib import Path
 
-model, rows, output = load(Path(sys.argv[1])), pq.ParquetFile(sys.argv[2]), sys.argv[3]
+model, rows, output = load_model(Path(sys.argv[1])), pq.ParquetFile(sys.argv[2]), sys.argv[3]
 with pq.ParquetWriter(output, pa.schema([("visits", "float64")])) as writer:
     for batch in rows.iter_batches(100_000):
         writer.write_table(pa.table({"visits": model.predict(batch.to_pandas())}))

@@ -76,13 +76,13 @@ def compare(folder: Path, rows: int, place: str, master: str, runs: int) -> None
 def ours(folder: Path, rows: int) -> dict[str, float]:
     """`dslp data validate --engine spark`, its schema and all."""
     import great_expectations  # noqa: F401
+    from dslp.core.settings import Project
     from dslp.data import spark
-    from dslp.data.catalogue import Dataset
-    from dslp.data.validate import validate
-    from dslp.project import Project
+    from dslp.data.dataset import Dataset
+    from dslp.data.suite import validate
 
     dataset = Dataset(Project.find(folder), "claims")
-    return measured(spark._session(), lambda: validate(dataset, "spark").ok)
+    return measured(spark.spark_session(), lambda: validate(dataset, "spark").ok)
 
 
 def plain(folder: Path, rows: int) -> dict[str, float]:

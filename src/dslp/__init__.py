@@ -9,7 +9,7 @@ from typing import Any
 
 
 def __getattr__(name: str) -> Any:
-    """`load`, a dataset as a data frame (`dslp.data.kept.load`), once it is asked for."""
+    """`load`, a dataset as a data frame (`dslp.data.loading.load`), once it is asked for."""
     if name == "load":
-        return import_module("dslp.data.kept").load
+        return import_module("dslp.data.loading").load
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from dslp.errors import DslpError
+from dslp.core.errors import DslpError
 
 GROUPS = {"data": "data", "experiment": "experiments", "model": "models", "new": "scaffold"}
 EXTRAS = {"data": "data", "experiment": "experiments", "model": "models"}
@@ -42,9 +42,9 @@ def _options(
 @app.command()
 def check_files(files: Annotated[list[str], typer.Argument(help="Files to commit.")]) -> None:
     """Say which files should not be committed: data, large files, sprawl by name."""
-    from dslp.hygiene import findings
+    from dslp.core.file_rules import file_problems
 
-    found = findings(files, Path.cwd())
+    found = file_problems(files, Path.cwd())
     for line in found:
         typer.echo(line)
     raise typer.Exit(1 if found else 0)

@@ -14,10 +14,11 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import typer
-from dslp.console import say
-from dslp.errors import DslpError
+from dslp.core.console import say
+from dslp.core.errors import DslpError
+from dslp.core.settings import Project
+from dslp.core.text import error_line, redact
 from dslp.pin import examine_pin
-from dslp.project import Project, redacted
 
 PATIENCE = 5.0  # seconds for each place
 PORTS = {"postgresql": 5432, "mysql": 3306, "mssql": 1433, "spark": 7077, "tcp": 8786}
@@ -40,7 +41,7 @@ def doctor() -> None:
 
 
 @dataclass(frozen=True)
-class Finding:
+class Check:
     """One place or tool: where it is, what is to be said of it, and whether it works."""
 
     name: str
@@ -50,15 +51,15 @@ class Finding:
     doubtful: bool = False
 
 
-def examine(project: Project) -> Iterator[Finding]:
+def examine(project: Project) -> Iterator[Check]:
     """What the process needs here, one finding after the other; nothing is changed."""
     yield _tool("git", "every run records its commit")
     yield _tool("uv", "it installs what uv.lock says")
     pin = examine_pin(project)
-    yield Finding("library", pin.asked, pin.state, pin.works, pin.doubtful)
+    yield Check("library", pin.asked, pin.state, pin.works, pin.doubtful)
     if os.environ.get("PYTHONDONTWRITEBYTECODE"):
         cost = "imports take two to three times as long at each command: unset it"
-        yield Finding("bytecode", "PYTHONDONTWRITEBYTECODE is set", cost, doubtful=True)
+        yield Check("bytecode", "PYTHONDONTWRITEBYTECODE is set", cost, doubtful=True)
     if project.package and find_spec("duckdb"):  # what the extra `data` brings
         yield _folder(project)
         yield _engine(project)
@@ -70,60 +71,60 @@ def examine(project: Project) -> Iterator[Finding]:
             yield _place(name, address)
 
 
-def _tool(name: str, need: str) -> Finding:
+def _tool(name: str, need: str) -> Check:
     path = shutil.which(name)
     if path is None:
-        return Finding(name, "not found", f"install it: {need}", works=False)
+        return Check(name, "not found", f"install it: {need}", works=False)
     try:
         command = [path, "--version"]
         done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=PATIENCE)
     except (OSError, subprocess.SubprocessError) as error:
-        return Finding(name, path, f"does not run: {type(error).__name__}", works=False)
-    return Finding(name, path, done.stdout.strip().removeprefix(f"{name} "))
+        return Check(name, path, f"does not run: {type(error).__name__}", works=False)
+    return Check(name, path, done.stdout.strip().removeprefix(f"{name} "))
 
 
-def _folder(project: Project) -> Finding:
+def _folder(project: Project) -> Check:
     folder = project.data
     if not folder.is_dir():
-        return Finding("data", str(folder), "not there yet: uv run dslp data build")
+        return Check("data", str(folder), "not there yet: uv run dslp data build")
     if not os.access(folder, os.W_OK):
-        return Finding("data", str(folder), "cannot be written", works=False)
-    return Finding("data", str(folder), "can be read and written")
+        return Check("data", str(folder), "cannot be written", works=False)
+    return Check("data", str(folder), "can be read and written")
 
 
-def _engine(project: Project) -> Finding:
+def _engine(project: Project) -> Check:
     variable = {"sql": "DSLP_DATABASE_URL", "spark": "SPARK_MASTER"}.get(project.engine, "")
     address = os.environ.get(variable, "")
     if not urlsplit(address).hostname:
-        return Finding("engine", project.engine, redacted(address) or "on this machine")
+        return Check("engine", project.engine, redact(address) or "on this machine")
     found = _place("engine", address)
-    return Finding("engine", f"{project.engine} at {found.where}", found.state, found.works)
+    return Check("engine", f"{project.engine} at {found.where}", found.state, found.works)
 
 
-def _place(name: str, address: str) -> Finding:
+def _place(name: str, address: str) -> Check:
     """Whether somebody listens at the address, if it has a host and a port that is known."""
-    parts, shown = urlsplit(address), redacted(address)
+    parts, shown = urlsplit(address), redact(address)
     try:
         port = parts.port or PORTS.get(parts.scheme.split("+")[0])
     except ValueError:
-        return Finding(name, shown, "the port is no number", works=False)
+        return Check(name, shown, "the port is no number", works=False)
     if not parts.hostname or not port:
         here = parts.scheme in ("", "file") and not Path(parts.path).is_dir()
-        return Finding(name, shown, "no such folder" if here else "not asked", works=not here)
+        return Check(name, shown, "no such folder" if here else "not asked", works=not here)
     host = parts.hostname
     return _timed(name, shown, lambda: socket.create_connection((host, port), PATIENCE).close())
 
 
-def _tracking(project: Project) -> Finding:
-    from dslp.experiments.tracking import Tracking, uri
+def _tracking(project: Project) -> Check:
+    from dslp.tracking.connection import Tracking, tracking_uri
 
     try:
-        address = uri(project)
+        address = tracking_uri(project)
     except DslpError as error:
-        return Finding("tracking", project.tracking, str(error), works=False)
-    shown, client = redacted(address), importlib.metadata.version("mlflow")
+        return Check("tracking", project.tracking, str(error), works=False)
+    shown, client = redact(address), importlib.metadata.version("mlflow")
     if address.startswith("sqlite:///") and not Path(address.removeprefix("sqlite:///")).exists():
-        return Finding("tracking", shown, "not there yet: the first run makes it")
+        return Check("tracking", shown, "not there yet: the first run makes it")
     version = ""
     if address.startswith(("http://", "https://")):
         found = _timed("tracking", shown, lambda: _version(address))
@@ -141,7 +142,7 @@ def _tracking(project: Project) -> Finding:
     if version and version.split(".")[:2] != client.split(".")[:2]:
         version += ", which is another than the client's"
     more = f"; the server is MLflow {version}" if version else ""
-    return Finding("tracking", shown, f"{found.state}{more}; MLflow {client} here", found.works)
+    return Check("tracking", shown, f"{found.state}{more}; MLflow {client} here", found.works)
 
 
 def _version(address: str) -> str:
@@ -153,7 +154,7 @@ def _version(address: str) -> str:
     return text if response.ok and len(text) < 20 and text[:1].isdigit() else ""
 
 
-def _timed(name: str, shown: str, ask: Callable[[], str | None]) -> Finding:
+def _timed(name: str, shown: str, ask: Callable[[], str | None]) -> Check:
     """What `ask` finds, or that it fails, or has not come back in time."""
     answer: list[str | None] = []
     failure: list[str] = []
@@ -162,14 +163,14 @@ def _timed(name: str, shown: str, ask: Callable[[], str | None]) -> Finding:
         try:
             answer.append(ask())
         except Exception as error:
-            failure.append(redacted(" ".join(str(error).split()))[:200])
+            failure.append(error_line(error))
 
     started, thread = time.monotonic(), threading.Thread(target=work, daemon=True)
     thread.start()
     thread.join(PATIENCE)
     if failure:
-        return Finding(name, shown, f"does not answer: {failure[0]}", works=False)
+        return Check(name, shown, f"does not answer: {failure[0]}", works=False)
     if not answer:
-        return Finding(name, shown, f"does not answer within {PATIENCE:.0f} s", works=False)
+        return Check(name, shown, f"does not answer within {PATIENCE:.0f} s", works=False)
     said = f"; {answer[0]}" if answer[0] else ""
-    return Finding(name, shown, f"answers in {time.monotonic() - started:.2f} s{said}")
+    return Check(name, shown, f"answers in {time.monotonic() - started:.2f} s{said}")

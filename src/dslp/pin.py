@@ -15,7 +15,10 @@ from typing import Any
 from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
-from dslp.project import Project, output, read_yaml, redacted
+from dslp.core.files import read_yaml
+from dslp.core.git import command_output
+from dslp.core.settings import Project
+from dslp.core.text import redact
 
 PATIENCE = 5.0  # seconds for the template's repository
 SYNC = "uv sync, then uv run dslp doctor"
@@ -38,7 +41,7 @@ def examine_pin(project: Project) -> Pin:
         return Pin(runs, "this project pins no library; this is the one that runs here")
     wanted = str(source.get("rev") or source.get("tag") or source.get("branch") or "HEAD")
     if "git" in source:
-        asked = f"{redacted(str(source['git']))} at {wanted[:12]}"
+        asked = f"{redact(str(source['git']))} at {wanted[:12]}"
         differs = not commit or _same(commit, wanted) is False
     elif "path" in source:
         place = (project.root / str(source["path"])).resolve()
@@ -99,7 +102,7 @@ def _installed() -> tuple[str, Path | None, str]:
     if commit:
         return f"{version} of commit {commit[:12]}", None, commit
     path = Path(url2pathname(urlsplit(found["url"]).path)).resolve()
-    return f"{version} from {redacted(found['url'])}", path, ""
+    return f"{version} from {redact(found['url'])}", path, ""
 
 
 def _same(commit: str, other: str) -> bool | None:
@@ -116,6 +119,9 @@ def _tagged(repository: str, tag: str) -> str:
     """The commit of a tag, if its repository answers soon and without asking anybody."""
     names = [f"refs/tags/{tag}", f"refs/tags/{tag}^{{}}"]  # the second is of an annotated one
     quiet = {"GIT_TERMINAL_PROMPT": "0", "GIT_SSH_COMMAND": "ssh -oBatchMode=yes"}
-    lines = output("git", "ls-remote", "--", repository, *names, timeout=PATIENCE, **quiet) or ""
+    lines = (
+        command_output("git", "ls-remote", "--", repository, *names, timeout=PATIENCE, **quiet)
+        or ""
+    )
     found = dict(line.split("\t")[::-1] for line in lines.splitlines())
     return str(found.get(names[1]) or found.get(names[0]) or "")

@@ -14,9 +14,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 import typer
-from dslp.console import say
-from dslp.errors import DslpError
-from dslp.project import Project, git
+from dslp.core.console import say
+from dslp.core.errors import DslpError
+from dslp.core.git import git_output
+from dslp.core.settings import Project
 
 HOOKS, LABELS = ".pre-commit-config.yaml", ".github/labels.yml"
 
@@ -70,7 +71,7 @@ def _require_repository(project: Project) -> None:
     """
     if not shutil.which("git"):
         raise DslpError("git is not on PATH: see https://git-scm.com/downloads")
-    inside = git(project, "rev-parse", "--show-prefix")
+    inside = git_output(project, "rev-parse", "--show-prefix")
     if inside is None:
         why = "git status says why, and git init makes one where there is none"
         raise DslpError(f"git reads no repository in {project.root}: {why}")
@@ -84,12 +85,12 @@ def _install_hooks(project: Project) -> Outcome:
     step = "commit hooks"
     if not (project.root / HOOKS).is_file():
         return Outcome(step, "skipped", f"there is no {HOOKS} (component process)")
-    elsewhere = git(project, "config", "core.hooksPath")
+    elsewhere = git_output(project, "config", "core.hooksPath")
     if elsewhere:
         why = f"git's core.hooksPath is {elsewhere}, and pre-commit does not install beside it. "
         why += "Unset that, or check by hand before each commit"
         return Outcome(step, "could not", why, "uv run pre-commit run --all-files")
-    hook = project.root / (git(project, "rev-parse", "--git-path", "hooks/pre-commit") or "")
+    hook = project.root / (git_output(project, "rev-parse", "--git-path", "hooks/pre-commit") or "")
     before = hook.read_bytes() if hook.is_file() else b""
     code, words = _run(project, _pre_commit(), "install")
     if code:
@@ -104,15 +105,15 @@ def _install_hooks(project: Project) -> Outcome:
 def _commit(project: Project, checked: bool) -> Outcome:
     """Commit everything once, past the hooks, where nobody has begun to."""
     step = "first commit"
-    if git(project, "rev-list", "--all", "--max-count=1"):
+    if git_output(project, "rev-list", "--all", "--max-count=1"):
         return _committed(project, step)
-    if git(project, "ls-files"):
+    if git_output(project, "ls-files"):
         return Outcome(step, "skipped", "what you staged is left as it is", "git commit")
     if not any(project.root.glob(".copier-answers*.yml")):
         why = "these files are not the template's alone: look at them first"
         return Outcome(step, "skipped", why, "git add --all && git commit")
     for person in ("GIT_AUTHOR_IDENT", "GIT_COMMITTER_IDENT"):
-        if git(project, "-c", "user.useConfigOnly=true", "var", person) is None:
+        if git_output(project, "-c", "user.useConfigOnly=true", "var", person) is None:
             why = "git does not know who you are: set user.email too, and user.name by"
             return Outcome(step, "could not", why, 'git config --global user.name "Your Name"')
     message = f"Generate {project.root.name} from the life-cycle template"
@@ -127,17 +128,19 @@ def _commit(project: Project, checked: bool) -> Outcome:
                 why = f"{' '.join(command[:2])} did not succeed (see above); nothing is staged now"
                 return Outcome(step, "could not", why, "uv run dslp setup")
     finally:
-        if not git(project, "rev-list", "--all", "--max-count=1"):
-            git(project, "read-tree", "--empty")  # nothing was staged before: begin anew
-    files = (git(project, "ls-files") or "").splitlines()
+        if not git_output(project, "rev-list", "--all", "--max-count=1"):
+            git_output(project, "read-tree", "--empty")  # nothing was staged before: begin anew
+    files = (git_output(project, "ls-files") or "").splitlines()
     past = ", past the project's checks" if (project.root / HOOKS).is_file() else ""
     return Outcome(step, "done", f"{len(files)} files{past}{_point_main(project)}")
 
 
 def _committed(project: Project, step: str) -> Outcome:
     """What is to be said where there are commits: what an update left open, or what changed."""
-    rejected = git(project, "ls-files", "--others", "--exclude-standard", "--", "*.rej", "*.orig")
-    unmerged = git(project, "diff-files", "--name-only", "--diff-filter=U")
+    rejected = git_output(
+        project, "ls-files", "--others", "--exclude-standard", "--", "*.rej", "*.orig"
+    )
+    unmerged = git_output(project, "diff-files", "--name-only", "--diff-filter=U")
     names = ", ".join(f"{unmerged or ''}\n{rejected or ''}".split("\n")).strip(", ")
     if names:
         why = f"an update left conflicts; resolve {names}"
@@ -145,7 +148,9 @@ def _committed(project: Project, step: str) -> Outcome:
     main = _point_main(project)
     if main:
         return Outcome(step, "done", f"there is one{main}")
-    status = git(project, "--no-optional-locks", "status", "--porcelain", "--untracked-files=all")
+    status = git_output(
+        project, "--no-optional-locks", "status", "--porcelain", "--untracked-files=all"
+    )
     changed = len((status or "").splitlines())
     later = "git add --all && git commit" if changed else ""
     return Outcome(step, "skipped", f"there are commits; files changed since: {changed}", later)
@@ -153,18 +158,18 @@ def _committed(project: Project, step: str) -> Outcome:
 
 def _point_main(project: Project) -> str:
     """Point `main` at the first commit of a team on development, which merges to it (B8)."""
-    head = git(project, "symbolic-ref", "--short", "HEAD")
-    only = git(project, "rev-list", "--all", "--count") == "1"
-    existing = git(project, "for-each-ref", "refs/heads/main", "refs/remotes/*/main")
+    head = git_output(project, "symbolic-ref", "--short", "HEAD")
+    only = git_output(project, "rev-list", "--all", "--count") == "1"
+    existing = git_output(project, "for-each-ref", "refs/heads/main", "refs/remotes/*/main")
     if existing or not only or not head == project.branch == "development":
         return ""
-    return "" if git(project, "branch", "main") is None else "; main points at it too"
+    return "" if git_output(project, "branch", "main") is None else "; main points at it too"
 
 
 def _register_labels(project: Project) -> Outcome:
     """Make GitHub's labels those of the file, where there are a remote and a token."""
     from dslp.github.client import connect, remote
-    from dslp.github.labels import read, register
+    from dslp.github.labels import read_labels, register_labels
 
     step, later = "labels", "uv run dslp labels register"
     if not (project.root / LABELS).is_file():
@@ -177,7 +182,7 @@ def _register_labels(project: Project) -> Outcome:
     except DslpError as error:
         return Outcome(step, "skipped", f"{error}; the first push registers them too", later)
     try:
-        changes = list(register(repository, read(project.root / LABELS), prune=False))
+        changes = list(register_labels(repository, read_labels(project.root / LABELS), prune=False))
     except DslpError as error:
         return Outcome(step, "could not", str(error), later)
     what = f"{repository.name}: {len(changes)} changed. To let GitHub require the policy"

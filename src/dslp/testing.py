@@ -8,22 +8,22 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from dslp.data.build import RawMissing, sampled, stand_in
-from dslp.data.catalogue import Dataset, datasets, names
-from dslp.data.ci import summary
-from dslp.data.validate import validate
-from dslp.errors import DslpError
-from dslp.project import Project
+from dslp.core.actions import add_summary_line
+from dslp.core.errors import DslpError
+from dslp.core.settings import Project
+from dslp.data.build import RawMissing, build_stand_in, is_sample
+from dslp.data.dataset import Dataset, dataset_names, find_datasets
+from dslp.data.suite import validate
 
 if TYPE_CHECKING:
     import pandas as pd
-    from dslp.data.report import Report
+    from dslp.core.report import Report
     from dslp.experiments.model import Model
 
 
-def dataset_names() -> list[str]:
+def project_datasets() -> list[str]:
     """The datasets of the project that the tests run in."""
-    return names(Project.find())
+    return dataset_names(Project.find())
 
 
 @functools.cache
@@ -34,14 +34,14 @@ def built_dataset(name: str) -> Dataset:
     skipped). A pipeline that fails is a failure, never a skip.
     """
     try:
-        (dataset,) = datasets(Project.find(), [name])
+        (dataset,) = find_datasets(Project.find(), [name])
         if not dataset.is_built or dataset.stale:
-            (dataset,) = datasets(Project.find(data=_folder("built")), [name])
+            (dataset,) = find_datasets(Project.find(data=_folder("built")), [name])
             if not dataset.is_built:
-                stand_in(dataset)
+                build_stand_in(dataset)
     except RawMissing as error:
         where = f"where it is: uv run dslp data validate {name}"
-        summary(f"{name}: the suite was NOT run, the data is not here; {where}")
+        add_summary_line(f"{name}: the suite was NOT run, the data is not here; {where}")
         pytest.skip(f"{name}: {error}; its suite runs {where}")
     except DslpError as error:
         pytest.fail(str(error), pytrace=False)
@@ -52,11 +52,13 @@ def check_dataset(name: str) -> None:
     """Fail unless the dataset matches its schema and passes its suite (D3)."""
     dataset = built_dataset(name)
     try:
-        report = validate(dataset, part=not dataset.project.usual and sampled(dataset))
+        report = validate(dataset, part=not dataset.project.usual and is_sample(dataset))
     except DslpError as error:
         pytest.fail(str(error), pytrace=False)
     if report.skipped:
-        summary(f"{name}: not judged on the sample that is here: {'; '.join(report.skipped)}")
+        add_summary_line(
+            f"{name}: not judged on the sample that is here: {'; '.join(report.skipped)}"
+        )
     if not report.ok:
         pytest.fail(str(report), pytrace=False)
 
@@ -64,7 +66,7 @@ def check_dataset(name: str) -> None:
 def validate_rows(name: str, rows: "pd.DataFrame") -> "Report":
     """What schema and suite of a dataset say of other rows, such as ones with planted faults."""
     dataset = built_dataset(name)
-    (other,) = datasets(replace(dataset.project, data=_folder("rows"), usual=False), [name])
+    (other,) = find_datasets(replace(dataset.project, data=_folder("rows"), usual=False), [name])
     other.processed.parent.mkdir(exist_ok=True)
     rows.to_parquet(other.processed, index=False)
     return validate(other, "embedded")  # the engine of files, where these rows are
@@ -72,9 +74,9 @@ def validate_rows(name: str, rows: "pd.DataFrame") -> "Report":
 
 def find_model(name: str) -> "Model":
     """A model of the project that the tests run in."""
-    from dslp.experiments.model import model
+    from dslp.experiments import model
 
-    return model(Project.find(), name)
+    return model.find_model(Project.find(), name)
 
 
 def predictor(model: "Model", candidate: str, rows: "pd.DataFrame") -> Any:
@@ -89,9 +91,9 @@ def predictor(model: "Model", candidate: str, rows: "pd.DataFrame") -> Any:
     folder = os.environ.get("DSLP_MODEL_FOLDER")
     if not folder:
         return model.fit(candidate, rows)
-    from dslp.models.flavours import load
+    from dslp.models.persistence import load_model
 
-    return load(Path(folder))
+    return load_model(Path(folder))
 
 
 @functools.cache

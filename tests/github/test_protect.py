@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 
 import pytest
-from dslp.github.protect import BRANCHES
+from dslp.github.rulesets import BRANCHES
 
 from tests.github.scene import Scene, make
 from tests.github.standin.repositories import glob

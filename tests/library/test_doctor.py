@@ -85,7 +85,7 @@ def test_a_machine_without_uv_is_told(toy: Toy, tmp_path: Path) -> None:
 
 
 def test_nobody_is_told_that_mlflow_is_used(tmp_path: Path) -> None:
-    code = "import dslp.experiments.tracking, os; print(os.environ['MLFLOW_DISABLE_TELEMETRY'])"
+    code = "import dslp.tracking.connection, os; print(os.environ['MLFLOW_DISABLE_TELEMETRY'])"
     for stated, said in ((None, "true"), ("false", "false")):
         environment = dict(os.environ)
         environment.pop("MLFLOW_DISABLE_TELEMETRY", None)

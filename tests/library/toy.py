@@ -13,11 +13,11 @@ from typing import Any
 
 import pandas as pd
 from dslp.cli import main
-from dslp.data.catalogue import Dataset
-from dslp.data.report import Report
-from dslp.data.validate import validate
-from dslp.experiments.model import Model, model
-from dslp.project import Project
+from dslp.core.report import Report
+from dslp.core.settings import Project
+from dslp.data.dataset import Dataset
+from dslp.data.suite import validate
+from dslp.experiments.model import Model, find_model
 from mlflow import MlflowClient
 
 FILES = Path(__file__).parent / "toy_project"
@@ -194,7 +194,7 @@ class Toy:
     def model(self) -> Model:
         """The model as the tool sees it."""
         self.forget()
-        return model(self.project)
+        return find_model(self.project)
 
     def with_rows(self, rows: pd.DataFrame, name: str = "visits") -> None:
         """Put these rows in place of the built ones."""

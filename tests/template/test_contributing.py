@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from dslp.github.branches import parse
+from dslp.core.branch_names import parse_branch
 
 from tests.template_copy import Answers, Template
 
@@ -47,14 +47,14 @@ def test_the_diagram_shows_what_the_policy_asks_for(
 ) -> None:
     branches, merged = merges(page(files, tmp_path, collaboration_branch=branch))
     work = branches - set(BRANCHES)
-    kinds = {name: parsed.kind for name in work if (parsed := parse(name))}
+    kinds = {name: parsed.kind for name in work if (parsed := parse_branch(name))}
     assert kinds.keys() == work
     assert set(kinds.values()) == {"Data", "Explore", "Experiment", "Model", ""}
     for name, kind in kinds.items():
         if kind == "Explore":
             assert name not in merged
         elif kind == "Experiment":  # one succeeded, one failed
-            assert parse(merged.get(name, "model/1-x")).kind == "Model"  # type: ignore[union-attr]
+            assert parse_branch(merged.get(name, "model/1-x")).kind == "Model"  # type: ignore[union-attr]
         else:
             assert merged[name] == branch
     assert sum(kind == "Experiment" for kind in kinds.values()) == 2
@@ -69,7 +69,7 @@ def test_every_example_of_a_branch_is_a_good_name(
     text = page(files, tmp_path, collaboration_branch=branch)
     examples = re.findall(r"`((?:[a-z]+/)?\d+-[\w-]+)`", text)
     assert len(examples) >= 3
-    assert [example for example in examples if parse(example) is None] == []
+    assert [example for example in examples if parse_branch(example) is None] == []
 
 
 def test_without_the_process_the_page_is_short(files: Template, tmp_path: Path) -> None:

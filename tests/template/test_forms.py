@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 import yaml
 from dslp.github.forms import LINKS, links
-from dslp.github.model import TYPES
+from dslp.github.entities import TYPES
 
 from tests import clean, form_lint
 from tests.template_copy import ROOT

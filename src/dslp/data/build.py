@@ -9,10 +9,12 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING
 
-from dslp.data.catalogue import Dataset, datasets
-from dslp.data.digest import digest
-from dslp.data.kept import aside
-from dslp.errors import DslpError
+from dslp.core.errors import DslpError
+from dslp.core.files import written_aside
+from dslp.core.text import error_line
+from dslp.data.dataset import Dataset, find_datasets
+from dslp.data.fingerprint import digest
+from dslp.data.reading import read_frame
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -56,13 +58,13 @@ def build(dataset: Dataset, refresh: bool = False) -> Built:
     newest = max(dataset.changed, dataset.processed.stat().st_mtime_ns)
     os.utime(dataset.processed, ns=(newest, newest))  # whatever clock the pipeline was saved by
     if project.engine == "sql":
-        from dslp.data.tables import load
+        from dslp.data.sql_tables import load_table
 
-        load(frame, dataset.name, project)
+        load_table(frame, dataset.name, project)
     return Built(len(frame), len(frame.columns), digest(dataset))
 
 
-def ensure(dataset: Dataset) -> None:
+def ensure_built(dataset: Dataset) -> None:
     """Build a dataset that is not built or stale, and those that it is built from before it.
 
     Raises:
@@ -71,13 +73,13 @@ def ensure(dataset: Dataset) -> None:
     """
     for name in _inputs(_pipeline(dataset)):
         if name != "raw":
-            (parent,) = datasets(dataset.project, [name])
-            ensure(parent)
+            (parent,) = find_datasets(dataset.project, [name])
+            ensure_built(parent)
     if not dataset.is_built or dataset.stale:
         build(dataset)
 
 
-def stand_in(dataset: Dataset) -> None:
+def build_stand_in(dataset: Dataset) -> None:
     """Build a dataset as its datasheet says that it comes to where its data is not (`ci`).
 
     With `ci: sample`, the raw data is `tests/data/samples/NAME.parquet` (or .csv), or what
@@ -93,25 +95,25 @@ def stand_in(dataset: Dataset) -> None:
     pipeline = _pipeline(dataset)
     for name in _inputs(pipeline):
         if name != "raw":
-            (parent,) = datasets(dataset.project, [name])
-            stand_in(parent)
+            (parent,) = find_datasets(dataset.project, [name])
+            build_stand_in(parent)
         elif ci == "sample":
             _write(_sample(dataset, pipeline), dataset.raw)
     build(dataset)
 
 
-def sampled(dataset: Dataset) -> bool:
+def is_sample(dataset: Dataset) -> bool:
     """Whether what `stand_in` makes is a part of the dataset, because a sample is in it."""
     inputs = _inputs(_pipeline(dataset))
-    parents = datasets(
+    parents = find_datasets(
         dataset.project, [each for each in inputs if each != "raw"] or [dataset.name]
     )
     return ("raw" in inputs and dataset.sheet.ci == "sample") or any(
-        sampled(parent) for parent in parents if parent != dataset
+        is_sample(parent) for parent in parents if parent != dataset
     )
 
 
-def ordered(chosen: list[Dataset]) -> list[Dataset]:
+def build_order(chosen: list[Dataset]) -> list[Dataset]:
     """The datasets with each after those that it is built from.
 
     Raises:
@@ -162,7 +164,7 @@ def _raw(dataset: Dataset, pipeline: object, refresh: bool) -> "pd.DataFrame":
     try:
         return pd.read_parquet(dataset.raw)
     except (OSError, ValueError) as error:
-        reason = " ".join(str(error).split())[:120]
+        reason = error_line(error)
         again = f"uv run dslp data build {dataset.name} --refresh"
         todo = f"fetch it again: {again}" if extract else "put a whole file there"
         raise DslpError(f"{dataset.raw} cannot be read ({reason}); {todo}") from None
@@ -191,15 +193,15 @@ def _sample(dataset: Dataset, pipeline: ModuleType) -> "pd.DataFrame":
 def _csv(path: Path) -> "pd.DataFrame":
     """Raw data that somebody put there as CSV; a pipeline says what its columns mean."""
     import pandas as pd
-    from dslp.data.source import header
+    from dslp.data.reading import read_header
 
-    delimiter, names = header(path)
+    delimiter, names = read_header(path)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error", pd.errors.ParserWarning)  # rows longer than the header
             raw = pd.read_csv(path, sep=delimiter, encoding="utf-8-sig", index_col=False)
     except (OSError, ValueError, pd.errors.ParserWarning) as error:
-        reason = " ".join(str(error).split())[:120]
+        reason = error_line(error)
         raise DslpError(f"{path} cannot be read ({reason}); put a whole file there") from None
     if len(raw.columns) != len(names) or list(raw.columns) != names:
         raise DslpError(
@@ -211,12 +213,12 @@ def _csv(path: Path) -> "pd.DataFrame":
 
 def _parent(dataset: Dataset, name: str, where: str) -> "pd.DataFrame":
     try:
-        (parent,) = datasets(dataset.project, [name])
+        (parent,) = find_datasets(dataset.project, [name])
     except DslpError as error:
         raise DslpError(
             f"{where}: build takes {name!r}, which is neither raw nor a dataset ({error})"
         ) from None
-    return parent.read()
+    return read_frame(parent)
 
 
 def _frame(value: object, what: str) -> "pd.DataFrame":
@@ -240,11 +242,11 @@ def _write(frame: "pd.DataFrame", path: Path, unit: str | None = None) -> None:
     """Write a file with its times in that unit, or as they are where it would lose some of them."""
     import pyarrow as pa
 
-    with aside(path) as made:
+    with written_aside(path) as made:
         try:
             try:
                 frame.to_parquet(made, index=False, coerce_timestamps=unit)
             except pa.ArrowInvalid:
                 frame.to_parquet(made, index=False)
         except (ValueError, pa.ArrowException) as error:
-            raise OSError(" ".join(str(error).split())) from None
+            raise OSError(error_line(error)) from None

@@ -1,14 +1,12 @@
 """Saying in CI what was not done there, and where it is done."""
 
 import os
-import re
 
-from dslp.actions import add_summary
-from dslp.data.catalogue import Dataset, datasets
-from dslp.errors import DslpError
+from dslp.core.errors import DslpError
+from dslp.data.dataset import Dataset, find_datasets
 
 
-def elsewhere(dataset: Dataset, command: str) -> str:
+def unbuildable_reason(dataset: Dataset, command: str) -> str:
     """Why a command is for where the data is, or nothing where CI can build the dataset."""
     source = _unbuildable(dataset)
     if source is None:
@@ -20,26 +18,21 @@ def elsewhere(dataset: Dataset, command: str) -> str:
     )
 
 
-def ready(dataset: Dataset) -> None:
+def ensure_data(dataset: Dataset) -> None:
     """Have a dataset here: from the team's store where one is known, else by building it.
 
     Raises:
         DslpError: it is not to be built in CI, or either does not work.
     """
-    from dslp.data.build import ensure
+    from dslp.data.build import ensure_built
     from dslp.data.store import pull
 
     if os.environ.get("DSLP_DATA_STORE"):
         pull(dataset)
-    elif os.environ.get("CI") and (why := elsewhere(dataset, "build")):
+    elif os.environ.get("CI") and (why := unbuildable_reason(dataset, "build")):
         raise DslpError(why)
     else:
-        ensure(dataset)
-
-
-def summary(line: str) -> None:
-    """Add a line to the summary that GitHub shows of a job; elsewhere, do nothing."""
-    add_summary("- " + re.sub(r"([^\w\s.,:;/-])", r"\\\1", " ".join(line.split())) + "\n")
+        ensure_built(dataset)
 
 
 def _unbuildable(dataset: Dataset) -> Dataset | None:
@@ -47,7 +40,7 @@ def _unbuildable(dataset: Dataset) -> Dataset | None:
     if dataset.sheet.ci != "build":
         return dataset
     for name in dataset.takes or ():
-        (parent,) = datasets(dataset.project, [name])
+        (parent,) = find_datasets(dataset.project, [name])
         if found := _unbuildable(parent):
             return found
     return None

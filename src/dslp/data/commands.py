@@ -4,12 +4,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from dslp.console import say, step, table, try_each
-from dslp.errors import DslpError
-from dslp.project import Project
+from dslp.core.console import say, step, table, try_each
+from dslp.core.errors import DslpError
+from dslp.core.settings import Project
 
 if TYPE_CHECKING:
-    from dslp.data.catalogue import Dataset
+    from dslp.data.dataset import Dataset
 
 app = typer.Typer(help="Build datasets and validate them.", no_args_is_help=True)
 
@@ -35,10 +35,10 @@ def build(
 ) -> None:
     """Extract the raw data where it is not there yet, and build the processed data from it."""
     from dslp.data.build import build as build_dataset
-    from dslp.data.build import ordered
+    from dslp.data.build import build_order
 
     made = {}
-    for dataset in ordered(_datasets(names, data)):
+    for dataset in build_order(_datasets(names, data)):
         with step(f"building {dataset.name}"):
             made[dataset] = build_dataset(dataset, refresh)
     rows = [[d.name, f"{b.rows:,}", str(b.columns), b.digest[:12]] for d, b in made.items()]
@@ -67,7 +67,7 @@ def validate(
     data: Data = None,
 ) -> None:
     """Run the suites: exit code 1, and what does not hold in words, if a dataset fails."""
-    from dslp.data.validate import validate as validate_dataset
+    from dslp.data.suite import validate as validate_dataset
 
     failed = False
     for dataset in _datasets(names, data):
@@ -93,22 +93,22 @@ def schema(
 ) -> None:
     """Compare schema.yml with the processed data: exit code 1, and what differs, if anything."""
     from dslp.data import schema, schema_file
-    from dslp.data.catalogue import Dataset, names
+    from dslp.data.dataset import Dataset, dataset_names
 
     project = Project.find(data=data)
     dataset = Dataset(project, name)
-    if name not in names(project):
+    if name not in dataset_names(project):
         (dataset,) = _datasets([name], data)  # says which there are
     path = dataset.folder / "schema.yml"
     if write:
-        say(f"{'written' if schema_file.write(dataset) else 'unchanged'}: {path}")
+        say(f"{'written' if schema_file.write_schema(dataset) else 'unchanged'}: {path}")
     elif not path.is_file():
         raise DslpError(f"{path} is missing; write it: uv run dslp data schema {name} --write")
     found = schema.differences(dataset)
     for line in found:
         say(line, "red")
-    if waiting := schema.unwritten(dataset):
-        say(f"descriptions to be written: {', '.join(map(schema.shown, waiting))}", "yellow")
+    if waiting := schema.unwritten_parts(dataset):
+        say(f"descriptions to be written: {', '.join(map(schema.show_column, waiting))}", "yellow")
     if not found and not write:
         say(f"{name} is as schema.yml states")
     raise typer.Exit(1 if found else 0)
@@ -136,11 +136,11 @@ def version(
 
     Exit code 1 if a datasheet's is smaller, or its history has no line for it.
     """
-    from dslp.data import catalogue, version
+    from dslp.data import dataset, versioning
 
     def judge(name: str) -> None:
         (dataset,) = _datasets([name], data)
-        found = version.compare(dataset)
+        found = versioning.compare_versions(dataset)
         if len(chosen) > 1 or not names:
             say(name, "bold")
         if found.proposal.reasons:
@@ -149,15 +149,15 @@ def version(
         say(f"proposed: {found.proposal.version} ({found.proposal.level})")
         say(f"stated in datasheet.md: {found.stated}")
         if write:
-            made = version.write(dataset, found, issue, change)
+            made = versioning.write_version(dataset, found, issue, change)
             say(f"written: {made}" if made else "nothing to write: it stands there already")
         else:
-            version.check(dataset, found)
+            versioning.check_version(dataset, found)
 
     project = Project.find(data=data)
-    chosen = names or catalogue.names(project)
+    chosen = names or dataset.dataset_names(project)
     if since is not None:
-        differ = version.changed(project, since)
+        differ = versioning.changed_datasets(project, since)
         chosen = [name for name in chosen if name in differ]
         if not chosen:
             say(f"no dataset has changed since {since}")
@@ -168,11 +168,11 @@ def version(
 def profile(names: Names = None, data: Data = None) -> None:
     """Write each dataset's page, docs/data/NAME.md, and the table of columns in its datasheet."""
     from dslp.data.profile import profile as profile_dataset
-    from dslp.data.profile import write
+    from dslp.data.profile_page import write_profile
 
     for dataset in _datasets(names, data):
         with step(f"profiling {dataset.name}"):
-            written = write(dataset, profile_dataset(dataset))
+            written = write_profile(dataset, profile_dataset(dataset))
         for path in written:
             say(f"written: {path}")
 
@@ -192,26 +192,27 @@ def register(
     data: Data = None,
 ) -> None:
     """Record the version that the datasheet states, with its content, where runs are recorded."""
-    from dslp.data.build import ensure, ordered
-    from dslp.data.ci import elsewhere, summary
-    from dslp.data.register import register as register_dataset
+    from dslp.core.actions import add_summary_line
+    from dslp.data.build import build_order, ensure_built
+    from dslp.data.ci import unbuildable_reason
+    from dslp.data.registration import register as register_dataset
 
     def act(dataset: "Dataset") -> None:
-        said = elsewhere(dataset, "register") if build else ""
+        said = unbuildable_reason(dataset, "register") if build else ""
         try:
             if build and not said:
                 with step(f"building {dataset.name}"):
-                    ensure(dataset)
+                    ensure_built(dataset)
             if not said:
                 with step(f"registering {dataset.name}"):
                     said = register_dataset(dataset, record)
         except DslpError as error:
-            summary(str(error))
+            add_summary_line(str(error))
             raise
         say(said)
-        summary(said)
+        add_summary_line(said)
 
-    try_each(ordered(_datasets(names, data)), act)
+    try_each(build_order(_datasets(names, data)), act)
 
 
 @app.command()
@@ -252,6 +253,6 @@ def pull(
 
 
 def _datasets(names: list[str] | None, data: Path | None) -> "list[Dataset]":
-    from dslp.data.catalogue import datasets
+    from dslp.data.dataset import find_datasets
 
-    return datasets(Project.find(data=data), names)
+    return find_datasets(Project.find(data=data), names)

@@ -6,20 +6,16 @@ The front matter is checked. The prose is people's, but for a block that is writ
 
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import Annotated, Literal
 
-from dslp.data.kept import aside
-from dslp.errors import DslpError
-from dslp.project import parsed
+from dslp.core.errors import DslpError
+from dslp.core.files import parse_yaml, read_text
+from dslp.core.semver import VERSION
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 from pydantic_core import ErrorDetails
 
-if TYPE_CHECKING:
-    from dslp.data.catalogue import Dataset
-
 BEGIN, END = "<!-- dslp: begin -->", "<!-- dslp: end -->"
 FRONT_MATTER = re.compile(r"\A---[ \t]*\r?\n(.*?)^---[ \t]*(?:\r?\n|\Z)", re.DOTALL | re.MULTILINE)
-VERSION = r"(0|[1-9][0-9]{0,8})\.(0|[1-9][0-9]{0,8})\.(0|[1-9][0-9]{0,8})"
 TABLE = re.compile(
     r"^\|[ \t]*version[ \t]*\|[ \t]*issue[ \t]*\|[ \t]*change[ \t]*\|.*\n(?:\|.*(?:\n|\Z))*",
     re.MULTILINE | re.IGNORECASE,
@@ -51,45 +47,16 @@ class Datasheet(BaseModel):
     )
 
 
-def read(dataset: "Dataset") -> Datasheet:
-    """The front matter of the dataset's `datasheet.md`.
+def read_datasheet(path: Path) -> Datasheet:
+    """The checked front matter of a `datasheet.md`.
 
     Raises:
-        DslpError: it is missing, or one of its fields is not what it should be.
+        DslpError: it is missing, or one of its fields has a wrong value.
     """
-    return parse(text(dataset), str(dataset.folder / "datasheet.md"))
+    return parse_datasheet(read_text(path), str(path))
 
 
-def text(dataset: "Dataset") -> str:
-    """The whole of the dataset's `datasheet.md`."""
-    return decoded(dataset.folder / "datasheet.md")
-
-
-def decoded(path: Path) -> str:
-    """The text of a file, with the line ends that it has.
-
-    Raises:
-        DslpError: it is missing, or no text.
-    """
-    try:
-        return path.read_bytes().decode("utf-8-sig")
-    except FileNotFoundError:
-        raise DslpError(f"{path} is missing") from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise DslpError(f"{path} cannot be read: {' '.join(str(error).split())}") from None
-
-
-def save(path: Path, text: str) -> None:
-    """Write beside `path` and move into place, with the line ends that the text has.
-
-    Raises:
-        DslpError: the disk says no; what was there is there still.
-    """
-    with aside(path) as made:
-        made.write_bytes(text.encode())
-
-
-def parse(text: str, where: str) -> Datasheet:
+def parse_datasheet(text: str, where: str) -> Datasheet:
     """The front matter of a datasheet's text; `where` is what an error calls it.
 
     Raises:
@@ -109,7 +76,7 @@ def front_matter(text: str, where: str) -> dict[str, object]:
         DslpError: there is none.
     """
     match = FRONT_MATTER.match(text)
-    front = parsed(match[1], where) if match else None
+    front = parse_yaml(match[1], where) if match else None
     if not isinstance(front, dict):
         raise DslpError(
             f"{where} states no version; begin it with the lines ---, version: 1.0.0, ---"
@@ -145,12 +112,12 @@ def with_version(text: str, version: str, issue: int | None, change: str) -> str
     Raises:
         DslpError: the front matter is not one, or is written in a way that cannot be edited.
     """
-    parse(text, "datasheet.md")
+    parse_datasheet(text, "datasheet.md")
     match = FRONT_MATTER.match(text)
     assert match is not None  # or it could not have been parsed
     front = _put(_put(match[1], "version", version), "issue", issue)
     edited = text[: match.start(1)] + front + text[match.end(1) :]
-    made = parse(edited, "datasheet.md")
+    made = parse_datasheet(edited, "datasheet.md")
     if (made.version, made.issue) != (version, issue):
         raise DslpError(f"datasheet.md: write the line version: {version} by hand")
     if version in [row[0] for row in history(edited)]:

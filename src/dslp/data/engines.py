@@ -7,10 +7,10 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
-from dslp.data import tables
-from dslp.data.catalogue import Dataset, names
-from dslp.data.source import identifier, opened, reading, table
-from dslp.errors import DslpError
+from dslp.core.errors import DslpError
+from dslp.data import sql_tables
+from dslp.data.dataset import Dataset, dataset_names
+from dslp.data.reading import open_rows, quote_identifier, reading_errors, table_expression
 
 if TYPE_CHECKING:
     pass
@@ -21,7 +21,7 @@ KINDS = {"SparkDFExecutionEngine": ("spark",), "SqlAlchemyExecutionEngine": ("em
 
 
 @contextmanager
-def batch(dataset: Dataset, engine: str, sample: int | None = None) -> Iterator[Any]:
+def open_batch(dataset: Dataset, engine: str, sample: int | None = None) -> Iterator[Any]:
     """The dataset, or `sample` of its rows, as a batch that `engine` can validate.
 
     A sample is drawn with a fixed seed: the same rows each time.
@@ -36,22 +36,22 @@ def batch(dataset: Dataset, engine: str, sample: int | None = None) -> Iterator[
     if engine == "spark":
         from dslp.data import spark
 
-        yield from spark.batch(context, dataset, sample)
+        yield from spark.spark_batch(context, dataset, sample)
     else:
-        make = {"embedded": _embedded, "sql": tables.batch}[engine]
+        make = {"embedded": _embedded, "sql": sql_tables.table_batch}[engine]
         yield from make(context, dataset, sample)
 
 
-def size(dataset: Dataset, engine: str) -> int:
+def count_rows(dataset: Dataset, engine: str) -> int:
     """How many rows the dataset has where `engine` reads it."""
     if engine == "sql":
-        return tables.size(dataset)
-    with opened(dataset) as connection, reading(dataset):
+        return sql_tables.count_rows(dataset)
+    with open_rows(dataset) as connection, reading_errors(dataset):
         ((rows,),) = connection.execute("SELECT count(*) FROM rows").fetchall()
     return int(rows)
 
 
-def unable(data: Any, expectations: Sequence[Any]) -> dict[str, list[str]]:
+def unsupported(data: Any, expectations: Sequence[Any]) -> dict[str, list[str]]:
     """Types of the expectations that the engine of this batch cannot run, with those that can."""
     from great_expectations.exceptions import GreatExpectationsError
     from great_expectations.execution_engine import (
@@ -83,7 +83,7 @@ def unable(data: Any, expectations: Sequence[Any]) -> dict[str, list[str]]:
     return found
 
 
-def columns(data: Any) -> list[str]:
+def column_names(data: Any) -> list[str]:
     """Names of a batch's columns, without the progress bar that its own method shows."""
     from great_expectations.validator.metrics_calculator import MetricsCalculator
 
@@ -96,16 +96,16 @@ def _embedded(context: Any, dataset: Dataset, sample: int | None) -> Iterator[An
     from uuid import uuid4
 
     import duckdb
-    from dslp.data import duck
+    from dslp.data import duckdb_engine
 
     database = f":memory:{uuid4()}"  # a name shares it with the dialect's own connection
-    view = identifier(dataset.name)
+    view = quote_identifier(dataset.name)
     with tempfile.TemporaryDirectory() as spill, duckdb.connect(database) as connection:
         connection.execute("SET temp_directory = ?", [spill])
         connection.execute("SET preserve_insertion_order = false")
         _others(connection, dataset)
-        with reading(dataset):
-            rows = f"SELECT {_without_nan(connection, dataset)} FROM {table(dataset)}"
+        with reading_errors(dataset):
+            rows = f"SELECT {_without_nan(connection, dataset)} FROM {table_expression(dataset)}"
             if sample is not None:
                 connection.execute("SET threads = 1")  # the same rows each time
                 rows += f" USING SAMPLE reservoir({sample} ROWS) REPEATABLE ({SEED})"
@@ -114,20 +114,20 @@ def _embedded(context: Any, dataset: Dataset, sample: int | None) -> Iterator[An
             kind = "VIEW" if whole else "TABLE"
             connection.execute(f"CREATE OR REPLACE {kind} {view} AS {rows}")
             connection.execute("RESET threads")
-        source = duck.source(context, dataset.name, database)
+        source = duckdb_engine.source(context, dataset.name, database)
         try:
-            yield tables.whole_table(source, dataset.name)
+            yield sql_tables.whole_table(source, dataset.name)
         finally:
             source.get_execution_engine().close()
 
 
 def _without_nan(connection: Any, dataset: Dataset) -> str:
     """All columns, in which NaN is null, as it is to pandas and in a database."""
-    described = connection.execute(f"DESCRIBE SELECT * FROM {table(dataset)}").fetchall()
-    floats = [identifier(name) for name, kind, *_ in described if kind in ("FLOAT", "DOUBLE")]
+    described = connection.execute(f"DESCRIBE SELECT * FROM {table_expression(dataset)}").fetchall()
+    floats = [quote_identifier(name) for name, kind, *_ in described if kind in ("FLOAT", "DOUBLE")]
     if floats:  # few have any, and every expectation would pay for asking
         asked = ", ".join(f"bool_or(isnan({name}))" for name in floats)
-        (found,) = connection.execute(f"SELECT {asked} FROM {table(dataset)}").fetchall()
+        (found,) = connection.execute(f"SELECT {asked} FROM {table_expression(dataset)}").fetchall()
         floats = [name for name, some in zip(floats, found, strict=True) if some]
     put = ", ".join(f"CASE WHEN NOT isnan({name}) THEN {name} END AS {name}" for name in floats)
     return f"* REPLACE ({put})" if put else "*"
@@ -135,10 +135,10 @@ def _without_nan(connection: Any, dataset: Dataset) -> str:
 
 def _others(connection: Any, dataset: Dataset) -> None:
     """The project's other built datasets, for SQL that looks something up in them."""
-    for name in names(dataset.project):
+    for name in dataset_names(dataset.project):
         other = Dataset(dataset.project, name)
         # If it cannot be read, it is the suite of that one that says so.
-        with suppress(DslpError), reading(other):
+        with suppress(DslpError), reading_errors(other):
             if name != dataset.name and other.is_built:
-                view = f"CREATE OR REPLACE VIEW {identifier(name)}"
-                connection.execute(f"{view} AS SELECT * FROM {table(other)}")
+                view = f"CREATE OR REPLACE VIEW {quote_identifier(name)}"
+                connection.execute(f"{view} AS SELECT * FROM {table_expression(other)}")

@@ -4,12 +4,13 @@ import hashlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-from dslp.data.catalogue import Dataset, _parts
-from dslp.data.change import code
-from dslp.data.datasheet import VERSION, decoded
-from dslp.data.digest import content
-from dslp.errors import DslpError
-from dslp.project import git
+from dslp.core.errors import DslpError
+from dslp.core.files import read_text
+from dslp.core.git import git_output
+from dslp.core.semver import VERSION
+from dslp.data.dataset import Dataset, parquet_parts
+from dslp.data.fingerprint import digest_and_rows
+from dslp.tracking.provenance import code_digest
 from pydantic import BaseModel, Field, StringConstraints, ValidationError
 
 if TYPE_CHECKING:
@@ -41,20 +42,20 @@ class Manifest(BaseModel):
     files: dict[Name, File] = Field(min_length=1)
 
 
-def described(dataset: Dataset) -> tuple[Manifest, dict[str, Path]]:
+def describe(dataset: Dataset) -> tuple[Manifest, dict[str, Path]]:
     """The manifest of what is built, and where its files are."""
     built = dataset.built
     paths = parts(built) if built.is_dir() else {built.name: built}
-    digest, rows = content(dataset)
+    digest, rows = digest_and_rows(dataset)
     try:
         return Manifest(
             dataset=dataset.name,
             version=dataset.version,
             digest=digest,
             rows=rows,
-            pipeline=code(decoded(dataset.folder / "pipeline.py")),
-            commit=git(dataset.project, "rev-parse", "HEAD") or "none",
-            files={name: fingerprint(path) for name, path in paths.items()},
+            pipeline=code_digest(read_text(dataset.folder / "pipeline.py")),
+            commit=git_output(dataset.project, "rev-parse", "HEAD") or "none",
+            files={name: file_digest(path) for name, path in paths.items()},
         ), paths
     except ValidationError as error:
         name = error.errors()[0]["loc"][1]
@@ -63,10 +64,10 @@ def described(dataset: Dataset) -> tuple[Manifest, dict[str, Path]]:
 
 def parts(folder: Path) -> dict[str, Path]:
     """The part files of a folder, by their path in it; none where there is no folder."""
-    return {path.relative_to(folder).as_posix(): path for path in _parts(folder)}
+    return {path.relative_to(folder).as_posix(): path for path in parquet_parts(folder)}
 
 
-def fingerprint(path: Path) -> File:
+def file_digest(path: Path) -> File:
     """What the manifest says of a file."""
     with path.open("rb") as file:
         return File(
@@ -74,7 +75,7 @@ def fingerprint(path: Path) -> File:
         )
 
 
-def holds(store: "AbstractFileSystem", path: str, file: File) -> bool:
+def is_complete(store: "AbstractFileSystem", path: str, file: File) -> bool:
     """Whether the store has this very file there; it is read where its size is right."""
     if size_of(store, path) != file.size:
         return False
@@ -90,7 +91,9 @@ def size_of(store: "AbstractFileSystem", path: str) -> int | None:
         return None
 
 
-def read(store: "AbstractFileSystem", path: str, dataset: Dataset, version: str) -> Manifest | None:
+def read_manifest(
+    store: "AbstractFileSystem", path: str, dataset: Dataset, version: str
+) -> Manifest | None:
     """A manifest in the store, if it is there, and if what it says can be believed."""
     length = size_of(store, path)
     if length is None:

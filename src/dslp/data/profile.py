@@ -13,12 +13,10 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from itertools import combinations
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from dslp.data import schema, source
-from dslp.data.catalogue import Dataset
-from dslp.errors import DslpError
+from dslp.data import reading, schema
+from dslp.data.dataset import Dataset
 
 if TYPE_CHECKING:
     import duckdb
@@ -99,12 +97,12 @@ def profile(dataset: Dataset) -> Profile:
     """
     personal = dataset.sheet.personal_data
     with _opened(dataset) as connection:
-        types = connection.execute(f"DESCRIBE {source.ROWS}").fetchall()
-        rows = connection.execute(f"SELECT count(*) FROM {source.ROWS}").fetchone()[0]
+        types = connection.execute(f"DESCRIBE {reading.ROWS}").fetchall()
+        rows = connection.execute(f"SELECT count(*) FROM {reading.ROWS}").fetchone()[0]
         if rows > QUANTILES:  # two threads would not merge the approximate ones alike each time
             connection.execute("SET threads = 1")
         columns = [_column(connection, name, kind, rows, personal) for name, kind, *_ in types]
-        keys = schema.key(dataset)
+        keys = schema.key_columns(dataset)
         related = [
             number
             for number, column in enumerate(columns)
@@ -115,55 +113,37 @@ def profile(dataset: Dataset) -> Profile:
         return Profile(rows, columns, found, shown != related)
 
 
-def write(dataset: Dataset, profile: Profile) -> list[Path]:
-    """Write the page `docs/data/NAME.md`, and the block in the datasheet; which files they are.
-
-    Raises:
-        DslpError: the datasheet's markers are not in order, or a file cannot be written, or
-            is somebody's own.
-    """
-    from dslp import report
-    from dslp.data import datasheet, page
-
-    sheet = dataset.folder / "datasheet.md"
-    text = datasheet.replace_block(datasheet.decoded(sheet), page.block(dataset, profile))
-    shown = dataset.project.root / "docs" / "data" / f"{dataset.name}.md"
-    if shown.is_file() and page.MARK not in datasheet.decoded(shown):  # index.md, or somebody's own
-        raise DslpError(f"{shown} was not written by this command; give it another name")
-    report.save(shown, *page.page(dataset, profile))
-    datasheet.save(sheet, text)
-    return [shown, sheet]
-
-
 @contextmanager
 def _opened(dataset: Dataset) -> "Iterator[duckdb.DuckDBPyConnection]":
     """The rows in little memory: as they lie, or copied once where that is what is fast."""
     with (
         tempfile.TemporaryDirectory(prefix="dslp-") as aside,
-        source.opened(dataset) as connection,
-        source.reading(dataset),
+        reading.open_rows(dataset) as connection,
+        reading.reading_errors(dataset),
     ):
         connection.execute(f"SET memory_limit = '{MEMORY}'; SET TimeZone = 'UTC'")
-        connection.execute(f"SET temp_directory = {source.quoted(aside)}")
+        connection.execute(f"SET temp_directory = {reading.quote_literal(aside)}")
         if dataset.built.suffix == ".csv" or _cells(connection) < SMALL:
-            connection.execute(f"CREATE TABLE copy AS FROM {source.ROWS}")
-            connection.execute(f"DROP VIEW {source.ROWS}; ALTER TABLE copy RENAME TO {source.ROWS}")
+            connection.execute(f"CREATE TABLE copy AS FROM {reading.ROWS}")
+            connection.execute(
+                f"DROP VIEW {reading.ROWS}; ALTER TABLE copy RENAME TO {reading.ROWS}"
+            )
         yield connection
 
 
 def _cells(connection: "duckdb.DuckDBPyConnection") -> int:
-    columns = connection.execute(f"DESCRIBE {source.ROWS}").fetchall()
+    columns = connection.execute(f"DESCRIBE {reading.ROWS}").fetchall()
     return len(columns) * int(
-        connection.execute(f"SELECT count(*) FROM {source.ROWS}").fetchone()[0]
+        connection.execute(f"SELECT count(*) FROM {reading.ROWS}").fetchone()[0]
     )
 
 
 def _column(
     connection: "duckdb.DuckDBPyConnection", name: str, type: str, rows: int, personal: bool
 ) -> Column:
-    kind, raw = _kind(type), source.identifier(name)
+    kind, raw = _kind(type), reading.quote_identifier(name)
     if kind == "other":
-        count = connection.execute(f"SELECT count({raw}) FROM {source.ROWS}").fetchone()[0]
+        count = connection.execute(f"SELECT count({raw}) FROM {reading.ROWS}").fetchone()[0]
         return Column(name, type, kind, count)
     different = "count(DISTINCT raw)" if rows <= DISTINCT else "approx_count_distinct(raw)"
     quantile = "quantile_cont" if rows <= QUANTILES else "approx_quantile"
@@ -171,7 +151,7 @@ def _column(
     count, finite, distinct, least, most, mean, deviation, quantiles = connection.execute(
         f"SELECT count(raw), count(v), {different}, min(v), max(v), avg(v::DOUBLE), "
         f"stddev_samp(v::DOUBLE), {quantile}(v::DOUBLE, [0.01, 0.5, 0.99]) "
-        f"FROM (SELECT {raw} AS raw, {value} AS v FROM {source.ROWS})"
+        f"FROM (SELECT {raw} AS raw, {value} AS v FROM {reading.ROWS})"
     ).fetchone()
     low, median, high = quantiles or (None, None, None)
     odd = count - finite if kind in ("number", "date") else 0
@@ -180,7 +160,7 @@ def _column(
     if common and (kind == "flag" or not personal):
         shown = {"date": f"epoch({raw})", "text": f"left({raw}::VARCHAR, 100)"}.get(kind, raw)
         values = connection.execute(
-            f"SELECT {shown}, count(*) AS n FROM {source.ROWS} WHERE {raw} IS NOT NULL "
+            f"SELECT {shown}, count(*) AS n FROM {reading.ROWS} WHERE {raw} IS NOT NULL "
             f"GROUP BY {raw} ORDER BY n DESC, {raw} LIMIT {VALUES}"
         ).fetchall()
     if personal:
@@ -239,7 +219,7 @@ def _with_histogram(connection: "duckdb.DuckDBPyConnection", column: Column, val
     bars = [0] * max(1, math.ceil((high - start) / step) + (step == column.grain))
     for number, count in connection.execute(
         f"SELECT floor((v - {start!r}) / {step!r})::BIGINT, count(*) "
-        f"FROM (SELECT ({value})::DOUBLE AS v FROM {source.ROWS}) "
+        f"FROM (SELECT ({value})::DOUBLE AS v FROM {reading.ROWS}) "
         f"WHERE v BETWEEN {low!r} AND {high!r} GROUP BY 1"
     ).fetchall():
         bars[max(0, min(number, len(bars) - 1))] += count
@@ -261,7 +241,7 @@ def _correlations(
         for number, found in ((number, columns[number]) for number in numbers)
     ]
     found = connection.execute(
-        f"SELECT {', '.join(asked)} FROM (SELECT {', '.join(values)} FROM {source.ROWS})"
+        f"SELECT {', '.join(asked)} FROM (SELECT {', '.join(values)} FROM {reading.ROWS})"
     ).fetchone()
     return {
         pair: r for pair, r in zip(pairs, found, strict=True) if r is not None and math.isfinite(r)
@@ -269,4 +249,4 @@ def _correlations(
 
 
 def _usable(column: Column) -> str:
-    return _value(source.identifier(column.name), column.type)
+    return _value(reading.quote_identifier(column.name), column.type)

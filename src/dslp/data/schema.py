@@ -8,11 +8,11 @@ from datetime import date
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
 
-from dslp.data import source
-from dslp.data.catalogue import Dataset
-from dslp.data.source import identifier, opened, quoted, reading
-from dslp.errors import DslpError
-from dslp.report import UNWRITTEN
+from dslp.core.errors import DslpError
+from dslp.core.text import UNWRITTEN
+from dslp.data import reading
+from dslp.data.dataset import Dataset
+from dslp.data.reading import open_rows, quote_identifier, quote_literal, reading_errors
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 if TYPE_CHECKING:
@@ -53,48 +53,49 @@ class Schema(BaseModel):
     columns: dict[str, Column] = Field(min_length=1)
 
 
-def stated(dataset: Dataset) -> Schema:
+def read_schema(dataset: Dataset) -> Schema:
     """The content of `schema.yml`.
 
     Raises:
         DslpError: it is missing, or one line for all that is not what it should be.
     """
-    return checked(dataset.yaml("schema.yml"), f"{dataset.folder / 'schema.yml'}")
+    return parse_schema(dataset.yaml("schema.yml"), f"{dataset.folder / 'schema.yml'}")
 
 
-def checked(content: object, where: str) -> Schema:
+def parse_schema(content: object, where: str) -> Schema:
     """What was read from YAML, as a schema; `where` is what an error calls it."""
     try:
         schema = Schema.model_validate(content)
     except ValidationError as error:
         problems = {
-            ".".join(shown(str(part)) for part in each["loc"][:3]): each for each in error.errors()
+            ".".join(show_column(str(part)) for part in each["loc"][:3]): each
+            for each in error.errors()
         }
         texts = [f"{at}: {p['msg']}, not {p['input']!r:.40}" for at, p in problems.items()]
         raise DslpError(f"{where}: {'; '.join(texts)}") from None
     for name, column in schema.columns.items():
-        kinds = KINDS.get(family(column.type), (object,))
+        kinds = KINDS.get(type_family(column.type), (object,))
         for value in column.categories or ():
             if not isinstance(value, kinds) or (isinstance(value, bool) and kinds != (object,)):
                 raise DslpError(
-                    f"{where}: columns.{shown(name)}: the category {value!r} is no "
+                    f"{where}: columns.{show_column(name)}: the category {value!r} is no "
                     f"{column.type}; put text in quotes, and numbers in none"
                 )
     return schema
 
 
-def key(dataset: Dataset) -> list[str]:
+def key_columns(dataset: Dataset) -> list[str]:
     """Names of the columns that identify a row."""
-    return stated(dataset).key
+    return read_schema(dataset).key
 
 
-def family(kind: str) -> str:
+def type_family(kind: str) -> str:
     """What a type is by and large, so that a database's BIGINT is an `int64`."""
     plain = kind.lower()
     return next((name for name, begins in FAMILIES.items() if plain.startswith(begins)), plain)
 
 
-def shown(name: str) -> str:
+def show_column(name: str) -> str:
     """A column's name, or how Python spells it where it would break the line."""
     return name if name and name.isprintable() else ascii(name)
 
@@ -108,31 +109,33 @@ def differences(dataset: Dataset, found: dict[str, str] | None = None) -> list[s
     Raises:
         DslpError: the schema or the data cannot be read.
     """
-    schema = stated(dataset)
-    wrong = [f"the key {shown(n)} is no column" for n in schema.key if n not in schema.columns]
+    schema = read_schema(dataset)
+    wrong = [
+        f"the key {show_column(n)} is no column" for n in schema.key if n not in schema.columns
+    ]
     if found is not None:
         return sorted([*wrong, *_named(schema.columns, found, by_family=True)])
-    with opened(dataset) as connection, reading(dataset):
-        actual = types(dataset, connection)
+    with open_rows(dataset) as connection, reading_errors(dataset):
+        actual = column_types(dataset, connection)
         wrong += _named(schema.columns, actual, by_family=False)
         if schema.key and set(schema.key) <= actual.keys():
-            listed = ", ".join(map(identifier, schema.key))
-            whole = " AND ".join(f"{identifier(name)} IS NOT NULL" for name in schema.key)
+            listed = ", ".join(map(quote_identifier, schema.key))
+            whole = " AND ".join(f"{quote_identifier(name)} IS NOT NULL" for name in schema.key)
             groups = f"SELECT 1 FROM rows WHERE {whole} GROUP BY {listed} HAVING count(*) > 1"
             if (count := _row(connection, f"SELECT count(*) FROM ({groups})")[0]) > 0:
-                named = ", ".join(map(shown, schema.key))
+                named = ", ".join(map(show_column, schema.key))
                 wrong.append(f"the key {named} is not unique: {count:,} of its values are repeated")
         personal = dataset.sheet.personal_data
         return sorted([*wrong, *_content(connection, schema.columns, actual, personal)])
 
 
-def unwritten(dataset: Dataset) -> list[str]:
+def unwritten_parts(dataset: Dataset) -> list[str]:
     """Names of the columns whose description waits for a person to write it."""
-    columns = stated(dataset).columns.items()
+    columns = read_schema(dataset).columns.items()
     return [name for name, column in columns if column.description == UNWRITTEN]
 
 
-def types(dataset: Dataset, connection: "duckdb.DuckDBPyConnection") -> dict[str, str]:
+def column_types(dataset: Dataset, connection: "duckdb.DuckDBPyConnection") -> dict[str, str]:
     """Types of the columns, in order, as the files state them, or as DuckDB reads CSV.
 
     Raises:
@@ -141,21 +144,21 @@ def types(dataset: Dataset, connection: "duckdb.DuckDBPyConnection") -> dict[str
     import pyarrow.dataset as files
 
     path = dataset.built
-    with reading(dataset):
+    with reading_errors(dataset):
         if path.suffix == ".csv":
             found = connection.sql("FROM rows LIMIT 0").to_arrow_table().schema
         else:
             hive = "hive" if path.is_dir() else None
             found = files.dataset(path, format="parquet", partitioning=hive).schema
-        return source.types(found, path)
+        return reading.arrow_types(found, path)
 
 
-def outside(
+def unknown_categories(
     connection: "duckdb.DuckDBPyConnection", columns: dict[str, Column], most: int
 ) -> dict[str, list[Any]]:
     """Values that are not among the categories, at most so many of each column that has some."""
     tests = {
-        name: f"{identifier(name)} NOT IN ({', '.join(map(_literal, column.categories))})"
+        name: f"{quote_identifier(name)} NOT IN ({', '.join(map(_literal, column.categories))})"
         for name, column in columns.items()
         if column.categories
     }
@@ -166,16 +169,16 @@ def outside(
     found = {}
     for (name, test), fails in zip(tests.items(), verdicts, strict=True):
         if fails:
-            column = identifier(name)
+            column = quote_identifier(name)
             some = f"SELECT DISTINCT {column} FROM rows WHERE {test} ORDER BY 1 LIMIT {most}"
             found[name] = [value for (value,) in connection.execute(some).fetchall()]
     return found
 
 
-def nulls(connection: "duckdb.DuckDBPyConnection", names: Iterable[str]) -> dict[str, int]:
+def count_nulls(connection: "duckdb.DuckDBPyConnection", names: Iterable[str]) -> dict[str, int]:
     """How many values of each of the columns are null, where any are."""
     names = list(names)  # DuckDB counts by the statistics of Parquet files where they have any
-    counts = ", ".join(f"count(*) - count({identifier(name)})" for name in names)
+    counts = ", ".join(f"count(*) - count({quote_identifier(name)})" for name in names)
     found = _row(connection, f"SELECT {counts} FROM rows") if names else ()
     return {name: int(count) for name, count in zip(names, found, strict=True) if count}
 
@@ -188,17 +191,19 @@ def _named(stated: dict[str, Column], actual: dict[str, str], by_family: bool) -
         near = {other.strip().casefold(): other for other in gone}
         for alike in get_close_matches(name.strip().casefold(), near, n=1):
             yield (
-                f"column {shown(name)} is not in schema.yml; {shown(near[alike])} is missing: "
-                "renamed?"
+                f"column {show_column(name)} is not in schema.yml; {show_column(near[alike])} is "
+                "missing: renamed?"
             )
             added.remove(name)
             gone.remove(near[alike])
-    yield from (f"column {shown(name)} is not in schema.yml" for name in added)
-    yield from (f"column {shown(name)} of schema.yml is missing" for name in gone)
+    yield from (f"column {show_column(name)} is not in schema.yml" for name in added)
+    yield from (f"column {show_column(name)} of schema.yml is missing" for name in gone)
     for name, column in stated.items():
         kind = actual.get(name, column.type)
-        if kind != column.type and not (by_family and family(kind) == family(column.type)):
-            yield f"column {shown(name)} is {kind}, not {column.type}"
+        if kind != column.type and not (
+            by_family and type_family(kind) == type_family(column.type)
+        ):
+            yield f"column {show_column(name)} is {kind}, not {column.type}"
 
 
 def _content(
@@ -209,18 +214,20 @@ def _content(
 ) -> Iterator[str]:
     """Nulls where there may be none, and values that are not among the categories."""
     here = {name: column for name, column in stated.items() if name in actual}
-    for name, count in nulls(connection, [n for n, c in here.items() if not c.nullable]).items():
-        yield f"column {shown(name)} may not be null, and is {count:,} times"
+    for name, count in count_nulls(
+        connection, [n for n, c in here.items() if not c.nullable]
+    ).items():
+        yield f"column {show_column(name)} may not be null, and is {count:,} times"
     same = {name: column for name, column in here.items() if column.type == actual[name]}
-    for name, values in outside(connection, same, most=EXAMPLES + 1).items():
+    for name, values in unknown_categories(connection, same, most=EXAMPLES + 1).items():
         more = ", ..." if len(values) > EXAMPLES else ""
         listed = ": " + ", ".join(f"{value!r:.40}" for value in values[:EXAMPLES]) + more
         listed = "" if personal else listed
-        yield f"column {shown(name)} has values outside its categories{listed}"
+        yield f"column {show_column(name)} has values outside its categories{listed}"
 
 
 def _literal(value: object) -> str:
-    return str(value) if isinstance(value, int | float) else quoted(str(value))
+    return str(value) if isinstance(value, int | float) else quote_literal(str(value))
 
 
 def _row(connection: "duckdb.DuckDBPyConnection", query: str) -> Sequence[Any]:

@@ -9,13 +9,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import yaml
-from dslp.data.catalogue import Dataset
-from dslp.data.datasheet import decoded, save
-from dslp.data.schema import Column, checked, family, nulls, outside, types
-from dslp.data.source import identifier, opened, reading
-from dslp.errors import DslpError
-from dslp.project import parsed
-from dslp.report import UNWRITTEN
+from dslp.core.errors import DslpError
+from dslp.core.files import parse_yaml, read_text, write_text
+from dslp.core.text import UNWRITTEN
+from dslp.data.dataset import Dataset
+from dslp.data.reading import open_rows, quote_identifier, reading_errors
+from dslp.data.schema import (
+    Column,
+    column_types,
+    count_nulls,
+    parse_schema,
+    type_family,
+    unknown_categories,
+)
 
 if TYPE_CHECKING:
     import duckdb
@@ -27,7 +33,7 @@ MOST = 100  # at most so many values are added to categories that a person began
 KEYS = ("int", "string", "date", "timestamp")  # what a column that identifies rows is made of
 
 
-def write(dataset: Dataset) -> bool:
+def write_schema(dataset: Dataset) -> bool:
     """Bring `schema.yml` in line with the processed data, or begin it; returns whether it changed.
 
     Columns, types, nulls and values of categories that the data has are added, columns that it
@@ -39,9 +45,9 @@ def write(dataset: Dataset) -> bool:
     """
     path = dataset.folder / "schema.yml"
     personal = dataset.sheet.personal_data  # then no value is one for the file
-    text = decoded(path) if path.is_file() else ""
-    with opened(dataset) as connection, reading(dataset):
-        actual = types(dataset, connection)
+    text = read_text(path) if path.is_file() else ""
+    with open_rows(dataset) as connection, reading_errors(dataset):
+        actual = column_types(dataset, connection)
         if text.strip():
             made = _edited(path, text, actual, connection, personal)
         else:
@@ -49,11 +55,11 @@ def write(dataset: Dataset) -> bool:
             made = f"{HEAD}key: {_flow(_key(connection, actual))}\ncolumns:\n{''.join(blocks)}"
     found: dict[str, Column] = {}
     with suppress(DslpError):  # a name may be longer than YAML can have it
-        found = checked(parsed(made, path), str(path)).columns
+        found = parse_schema(parse_yaml(made, path), str(path)).columns
     if {name: column.type for name, column in found.items()} != actual:
         raise DslpError(f"{path} is written in a way that cannot be edited; write it by hand")
     if made != text:
-        save(path, made)
+        write_text(path, made)
     return made != text
 
 
@@ -65,7 +71,7 @@ def _edited(
     personal: bool,
 ) -> str:
     """The text with each column that differs changed, taken away or added."""
-    stated = checked(parsed(text, path), str(path)).columns
+    stated = parse_schema(parse_yaml(text, path), str(path)).columns
     root: Any = yaml.compose(text)
     (columns,) = (value for key, value in root.value if key.value == "columns")
     if columns.flow_style:
@@ -73,9 +79,9 @@ def _edited(
     newline = "\r\n" if "\r\n" in text else "\n"
     text += "" if text.endswith("\n") else newline
     here = {name: column for name, column in stated.items() if name in actual}
-    null = nulls(connection, [name for name, column in here.items() if not column.nullable])
+    null = count_nulls(connection, [name for name, column in here.items() if not column.nullable])
     same = {name: column for name, column in here.items() if column.type == actual[name]}
-    new = {} if personal else outside(connection, same, most=MOST + 1)
+    new = {} if personal else unknown_categories(connection, same, most=MOST + 1)
 
     edits: list[tuple[int, int, str]] = []  # from, to, what to put there
     nodes = {key.value: (key.start_mark, value) for key, value in columns.value}
@@ -153,10 +159,10 @@ def _block(
 ) -> str:
     """A new column: what the data says of it, and a description that waits for a person."""
     lines = [f"type: {_flow(kind)}"]
-    if nulls(connection, [name]):
+    if count_nulls(connection, [name]):
         lines.append("nullable: true")
-    if family(kind) == "string" and not personal:
-        column = identifier(name)
+    if type_family(kind) == "string" and not personal:
+        column = quote_identifier(name)
         texts = f"SELECT count({column}), approx_count_distinct({column}) FROM rows"
         rows, about = connection.execute(texts).fetchone() or (0, 0)
         if 0 < about <= 2 * FEW:
@@ -170,12 +176,12 @@ def _block(
 
 def _key(connection: "duckdb.DuckDBPyConnection", actual: dict[str, str]) -> list[str]:
     """The first column that is never null and never twice the same, or two or three together."""
-    possible = [name for name, kind in actual.items() if family(kind) in KEYS]
-    null = nulls(connection, possible)
+    possible = [name for name, kind in actual.items() if type_family(kind) in KEYS]
+    null = count_nulls(connection, possible)
     possible = [name for name in possible if name not in null]
     (rows,) = connection.execute("SELECT count(*) FROM rows").fetchone() or (0,)
     for names in ([[name] for name in possible] + [possible[:2], possible[:3]]) if rows else ():
-        listed = ", ".join(map(identifier, names))
+        listed = ", ".join(map(quote_identifier, names))
         if len(names) == 1:  # most columns are far from it, which is soon seen
             about = connection.execute(f"SELECT approx_count_distinct({listed}) FROM rows")
             if (about.fetchone() or (0,))[0] < rows / 2:

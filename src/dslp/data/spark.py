@@ -11,9 +11,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from dslp.data.catalogue import Dataset
-from dslp.data.source import ROWS, header, opened, partitioned, reading
-from dslp.errors import DslpError
+from dslp.core.errors import DslpError
+from dslp.data.dataset import Dataset
+from dslp.data.reading import ROWS, open_rows, partition_columns, read_header, reading_errors
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
@@ -28,7 +28,7 @@ TYPES = {"VARCHAR": "STRING", "TIMESTAMP": "TIMESTAMP_NTZ"}  # what DuckDB's are
 UNREADABLE = ("TIME", "TIMESTAMP_NS")
 
 
-def batch(context: Any, dataset: Dataset, sample: int | None = None) -> Iterator[Any]:
+def spark_batch(context: Any, dataset: Dataset, sample: int | None = None) -> Iterator[Any]:
     """The dataset as a batch of Great Expectations' on Spark, at SPARK_MASTER or in this process.
 
     The session is shared by all suites of this process, and by whoever started one before. Nothing
@@ -42,7 +42,7 @@ def batch(context: Any, dataset: Dataset, sample: int | None = None) -> Iterator
     Raises:
         DslpError: Spark is not installed or does not start, or cannot read the data.
     """
-    session = _session()
+    session = spark_session()
     if session.sparkContext.appName == NAME:  # Spark's own number is for hundreds of cores
         parts = max(session.sparkContext.defaultParallelism, _bytes(dataset.built) // PART)
         session.conf.set("spark.sql.shuffle.partitions", str(parts))
@@ -68,7 +68,7 @@ def batch(context: Any, dataset: Dataset, sample: int | None = None) -> Iterator
             frame.unpersist()
 
 
-def _session() -> "SparkSession":
+def spark_session() -> "SparkSession":
     """The session of this process, or a new one.
 
     Raises:
@@ -166,7 +166,7 @@ def _rows(session: "SparkSession", dataset: Dataset) -> "DataFrame":
     from pyspark.sql.functions import lit, nanvl
 
     path = dataset.built
-    with opened(dataset) as connection, reading(dataset):
+    with open_rows(dataset) as connection, reading_errors(dataset):
         columns = connection.execute(f"DESCRIBE {ROWS}").fetchall()
     for name, kind, *_ in columns:
         if kind in UNREADABLE:
@@ -177,7 +177,7 @@ def _rows(session: "SparkSession", dataset: Dataset) -> "DataFrame":
     # Without the scheme it may be looked for in HDFS, and without the escapes as a pattern.
     place = "file://" + re.sub(r"([\[\]{}*?\\])", r"\\\1", str(path))
     if path.suffix != ".csv":
-        deep = str(not partitioned(dataset)).lower()  # which would lose what folders say
+        deep = str(not partition_columns(dataset)).lower()  # which would lose what folders say
         frame = session.read.option("recursiveFileLookup", deep).parquet(place)
         numbers = [name for name, kind in frame.dtypes if kind in ("double", "float")]
         return frame.withColumns(
@@ -187,7 +187,7 @@ def _rows(session: "SparkSession", dataset: Dataset) -> "DataFrame":
     return session.read.csv(
         place,
         schema=", ".join(types),
-        sep=header(path)[0],
+        sep=read_header(path)[0],
         header=True,
         multiLine=True,
         escape='"',

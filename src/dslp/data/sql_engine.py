@@ -17,7 +17,7 @@ class SqlEngine(SqlAlchemyExecutionEngine):  # type: ignore[misc]
     """The SQL engine by another name, by which Great Expectations finds the metrics below."""
 
 
-def given(source: Any) -> Any:
+def use_sql_engine(source: Any) -> Any:
     """Give a data source this engine in place of its own, for which it takes no other class."""
     engine = source.get_execution_engine()
     engine.__class__ = SqlEngine

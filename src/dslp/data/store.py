@@ -12,16 +12,25 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dslp.console import say, step
-from dslp.data.catalogue import Dataset, check_current
-from dslp.data.change import code
-from dslp.data.datasheet import VERSION, decoded
-from dslp.data.kept import put, remove
-from dslp.data.manifest import File, Manifest, described, fingerprint, holds, parts, read, size_of
-from dslp.data.registered import known, same
-from dslp.data.version import number
-from dslp.errors import DslpError, Refused
-from dslp.project import redacted
+from dslp.core.console import say, step
+from dslp.core.errors import DslpError, Refused
+from dslp.core.files import copy_path, read_text, remove_path
+from dslp.core.semver import VERSION, parse_version
+from dslp.core.text import redact
+from dslp.data.dataset import Dataset, check_current
+from dslp.data.manifest import (
+    File,
+    Manifest,
+    describe,
+    file_digest,
+    is_complete,
+    parts,
+    read_manifest,
+    size_of,
+)
+from dslp.data.reading import read_frame
+from dslp.data.registered_versions import is_registered, registrations_of
+from dslp.tracking.provenance import code_digest
 
 if TYPE_CHECKING:
     from fsspec import AbstractFileSystem
@@ -47,11 +56,13 @@ def push(dataset: Dataset, url: str | None = None) -> str:
     check_current(dataset)
     said = f"{dataset.name} {dataset.version}"
     with step(f"reading {said}"):
-        manifest, paths = described(dataset)
-    same(known(dataset, manifest.version), dataset.name, manifest.version, manifest.digest)
+        manifest, paths = describe(dataset)
+    is_registered(
+        registrations_of(dataset, manifest.version), dataset.name, manifest.version, manifest.digest
+    )
     written = manifest.model_dump_json(indent=2).encode()
     with _version(dataset, manifest.version, url) as (store, base):
-        there = read(store, f"{base}/{MANIFEST}", dataset, manifest.version)
+        there = read_manifest(store, f"{base}/{MANIFEST}", dataset, manifest.version)
         if there is not None and there.digest == manifest.digest:
             return f"{said} is in the store already"
         if there is not None:
@@ -59,20 +70,20 @@ def push(dataset: Dataset, url: str | None = None) -> str:
                 f"{said} is in the store with other content (commit {there.commit[:12]}); what "
                 f"changed is a new version (I6): uv run dslp data version {dataset.name}"
             )
-        left = read(store, f"{base}/{PLAN}", dataset, manifest.version)
+        left = read_manifest(store, f"{base}/{PLAN}", dataset, manifest.version)
         for name in left.files.keys() - manifest.files.keys() if left else ():
             if size_of(store, f"{base}/{name}") is not None:  # of other content, and interrupted
                 store.rm_file(f"{base}/{name}")
         _send(store, f"{base}/{PLAN}", written)
         for name, file in manifest.files.items():
             target = f"{base}/{name}"
-            if holds(store, target, file):
+            if is_complete(store, target, file):
                 continue
             with step(f"sending {name} ({_shown(file.size)})"):
                 _send(store, target, paths[name])
             if size_of(store, target) != file.size:
                 raise DslpError(f"{paths[name]} changed while it was sent; push it again")
-        if read(store, f"{base}/{PLAN}", dataset, manifest.version) != manifest:
+        if read_manifest(store, f"{base}/{PLAN}", dataset, manifest.version) != manifest:
             raise DslpError(f"{said} was sent by somebody else at the same time; try again")
         _send(store, f"{base}/{MANIFEST}", written)
         store.rm_file(f"{base}/{PLAN}")
@@ -94,20 +105,20 @@ def pull(dataset: Dataset, version: str | None = None, url: str | None = None) -
         DslpError: the store cannot be reached, or has no such version.
     """
     version = version or dataset.version
-    number(version)
+    parse_version(version)
     with _version(dataset, version, url) as (store, base):
-        manifest = read(store, f"{base}/{MANIFEST}", dataset, version)
+        manifest = read_manifest(store, f"{base}/{MANIFEST}", dataset, version)
         if manifest is None:
             raise DslpError(
                 f"the store has no {dataset.name} {version}, but {_versions(store, base)}; "
                 f"who has it can send it: uv run dslp data push {dataset.name}"
             )
         try:
-            registered = known(dataset, version)
+            registered = registrations_of(dataset, version)
         except DslpError as error:
             say(f"{dataset.name} is not compared with what is registered: {error}", "yellow")
             registered = []
-        same(registered, dataset.name, version, manifest.digest)
+        is_registered(registered, dataset.name, version, manifest.digest)
         one = next(iter(manifest.files)) if len(manifest.files) == 1 else ""
         alone = one in (f"{dataset.name}.parquet", f"{dataset.name}.csv")  # or a part of a folder
         suffix = Path(one).suffix if alone else ".parquet"
@@ -122,26 +133,26 @@ def pull(dataset: Dataset, version: str | None = None, url: str | None = None) -
             for path in [path for path in aside.rglob("*") if path.is_file()]:
                 if path.relative_to(aside).as_posix() not in manifest.files:
                     path.unlink()  # left by a pull of something else
-            put(aside / one if alone else aside, target)
-            remove(aside)
+            copy_path(aside / one if alone else aside, target)
+            remove_path(aside)
     if version == dataset.version:
         current = dataset.processed.with_suffix(suffix)
-        put(target, current)
-        remove(current.with_suffix(".csv" if suffix == ".parquet" else ".parquet"))
-        same_code = manifest.pipeline == code(decoded(dataset.folder / "pipeline.py"))
+        copy_path(target, current)
+        remove_path(current.with_suffix(".csv" if suffix == ".parquet" else ".parquet"))
+        same_code = manifest.pipeline == code_digest(read_text(dataset.folder / "pipeline.py"))
         made = max(time.time_ns(), dataset.changed) if same_code else dataset.changed - SECOND
         os.utime(current, ns=(made, made))  # by the pipeline as it is, or before that
         if dataset.project.engine == "sql":
-            from dslp.data.tables import load
+            from dslp.data.sql_tables import load_table
 
-            load(dataset.read(), dataset.name, dataset.project)
+            load_table(read_frame(dataset), dataset.name, dataset.project)
     return target
 
 
 def _holds(paths: dict[str, Path], manifest: Manifest) -> bool:
     """Whether these are the files of the manifest, byte for byte."""
     return paths.keys() == manifest.files.keys() and all(
-        path.is_file() and fingerprint(path) == manifest.files[name] for name, path in paths.items()
+        path.is_file() and file_digest(path) == manifest.files[name] for name, path in paths.items()
     )
 
 
@@ -152,22 +163,22 @@ def _keep_by_hand(dataset: Dataset, manifest: Manifest) -> None:
         Refused: there is one.
     """
     here = dataset.processed.with_suffix(".csv")
-    kept = [fingerprint(path) for path in here.parent.glob(f"{dataset.name}-*.csv")]
-    if here.is_file() and fingerprint(here) not in [*kept, *manifest.files.values()]:
+    kept = [file_digest(path) for path in here.parent.glob(f"{dataset.name}-*.csv")]
+    if here.is_file() and file_digest(here) not in [*kept, *manifest.files.values()]:
         raise Refused(f"{here} is not from a store; move it away, and pull again")
 
 
 def _fetch(store: "AbstractFileSystem", source: str, target: Path, file: File) -> None:
     """Fetch a file piece by piece, from where it was left, and see that it is the right one."""
     part = target.with_name(f"{target.name}.part")
-    if target.is_file() and fingerprint(target) == file:
+    if target.is_file() and file_digest(target) == file:
         return
     while size_of(store, source) == file.size:
         have = part.stat().st_size if part.is_file() else 0
         for start in range(have, file.size, PIECE):
             piece = store.cat_file(source, start=start, end=min(start + PIECE, file.size))
             _append(part, piece)
-        if part.is_file() and fingerprint(part) == file:
+        if part.is_file() and file_digest(part) == file:
             part.replace(target)
             return
         part.unlink(missing_ok=True)
@@ -244,10 +255,10 @@ def _version(
         raise
     except ImportError as error:
         driver = DRIVERS.get(scheme)
-        todo = f"uv add {driver}" if driver else redacted(str(error))
+        todo = f"uv add {driver}" if driver else redact(str(error))
         raise DslpError(f"{scheme}:// needs a driver that is not installed; {todo}") from None
     except Exception as error:  # drivers pass on whatever their transport raises
-        reason = redacted(" ".join(f"{type(error).__name__}: {error}".split()))[:200]
+        reason = redact(" ".join(f"{type(error).__name__}: {error}".split()))[:200]
         raise DslpError(
-            f"the store {redacted(address)}: {reason}; what was done is kept: try again"
+            f"the store {redact(address)}: {reason}; what was done is kept: try again"
         ) from error

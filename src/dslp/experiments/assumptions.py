@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from dslp.experiments.model import Model
 
 if TYPE_CHECKING:
-    from dslp.data.report import Report
+    from dslp.core.report import Report
 
 FILE = "assumptions.yml"
 
@@ -47,7 +47,7 @@ class Outcome:
         return f"ASSUMPTIONS {self.tag.upper()}, so what follows may not hold either{found}"
 
 
-def outcome(model: Model) -> Outcome:
+def check_assumptions(model: Model) -> Outcome:
     """Run the model's assumptions on its dataset, if it states any.
 
     Raises:
@@ -56,6 +56,6 @@ def outcome(model: Model) -> Outcome:
     file = model.folder / FILE
     if not file.is_file():
         return Outcome()
-    from dslp.data.validate import validate
+    from dslp.data.suite import validate
 
     return Outcome(validate(model.dataset, suite=file))

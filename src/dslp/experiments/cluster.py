@@ -17,10 +17,10 @@ from contextlib import contextmanager
 from itertools import islice
 from typing import Any
 
-from dslp.errors import DslpError
+from dslp.core.errors import DslpError
+from dslp.core.text import error_line, redact
 from dslp.experiments import trial
 from dslp.experiments.trial import Outcome, Parcel
-from dslp.project import redacted
 
 PATIENCE = 60.0  # seconds that a cluster may be without a single worker
 CONNECT = 10.0  # seconds
@@ -31,7 +31,7 @@ Ended = Iterator[tuple[int, Outcome]]
 _parcel: Parcel | None = None  # of a process on this machine
 
 
-def computed(address: str | None, parcel: Parcel, candidate: str, trials: Trials) -> Ended:
+def compute_trials(address: str | None, parcel: Parcel, candidate: str, trials: Trials) -> Ended:
     """The trials' outcomes, computed where `address` says, as they come.
 
     Args:
@@ -52,7 +52,7 @@ def computed(address: str | None, parcel: Parcel, candidate: str, trials: Trials
     if address.startswith(("spark://", "yarn", "k8s://", "local[")):
         return _spark(address, parcel, candidate, trials)
     raise DslpError(
-        f"{redacted(address)!r:.60} is no cluster; write tcp://HOST:8786 (Dask), spark://HOST:7077 "
+        f"{redact(address)!r:.60} is no cluster; write tcp://HOST:8786 (Dask), spark://HOST:7077 "
         "(Spark), or local"
     )
 
@@ -127,7 +127,7 @@ def _begin(parcel: Parcel) -> None:
 
 def _own(candidate: str, settings: Mapping[str, Any]) -> Outcome:
     assert _parcel is not None
-    return trial.run(_parcel, candidate, settings)
+    return trial.run_trial(_parcel, candidate, settings)
 
 
 def _dask(address: str, parcel: Parcel, candidate: str, trials: Trials) -> Ended:
@@ -137,13 +137,13 @@ def _dask(address: str, parcel: Parcel, candidate: str, trials: Trials) -> Ended
     except ModuleNotFoundError:
         raise DslpError(
             "a sweep on Dask needs dslp[cluster]: "
-            f"uv run --group cluster dslp experiment sweep --on {redacted(address)}"
+            f"uv run --group cluster dslp experiment sweep --on {redact(address)}"
         ) from None
     try:
         client = Client(address, timeout=CONNECT, set_as_default=False)
     except (OSError, ValueError) as error:
-        reason = " ".join(str(error).split())[:120]
-        raise DslpError(f"the cluster at {redacted(address)} does not answer: {reason}") from None
+        reason = error_line(error)
+        raise DslpError(f"the cluster at {redact(address)} does not answer: {reason}") from None
     return _on_dask(client, parcel, candidate, trials)
 
 
@@ -155,7 +155,7 @@ def _on_dask(client: Any, parcel: Parcel, candidate: str, trials: Trials) -> End
             warnings.simplefilter("ignore")
             shared = client.submit(_same, parcel, pure=False)
             left = {
-                client.submit(trial.run, shared, candidate, settings, pure=False): number
+                client.submit(trial.run_trial, shared, candidate, settings, pure=False): number
                 for number, settings in trials.items()
             }
         seen = time.monotonic()
@@ -198,8 +198,8 @@ def _spark(address: str, parcel: Parcel, candidate: str, trials: Trials) -> Ende
         builder = SparkSession.builder.master(address).appName("dslp sweep")
         session = builder.config("spark.ui.enabled", "false").getOrCreate()
     except Exception as error:
-        reason = " ".join(str(error).split())[:120]
-        raise DslpError(f"the cluster at {redacted(address)} does not answer: {reason}") from None
+        reason = error_line(error)
+        raise DslpError(f"the cluster at {redact(address)} does not answer: {reason}") from None
     return _on_spark(session, parcel, candidate, trials)
 
 
@@ -209,14 +209,16 @@ def _on_spark(session: Any, parcel: Parcel, candidate: str, trials: Trials) -> E
 
     def job(settings: Mapping[str, Any]) -> Outcome:
         rows = context.parallelize([settings], 1)
-        return rows.map(lambda chosen: trial.run(shared.value, candidate, chosen)).collect()[0]  # type: ignore[no-any-return]
+        done = rows.map(lambda chosen: trial.run_trial(shared.value, candidate, chosen))
+        outcome: Outcome = done.first()
+        return outcome
 
     threads = futures.ThreadPoolExecutor(max(context.defaultParallelism, 1))
     try:
         left = {threads.submit(job, settings): number for number, settings in trials.items()}
         for future in futures.as_completed(left):
             error = future.exception()
-            reason = " ".join(str(error).split())[:240]
+            reason = error_line(error)
             yield left[future], Outcome(reason=reason) if error else future.result()
     finally:
         threads.shutdown(wait=False, cancel_futures=True)

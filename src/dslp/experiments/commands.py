@@ -4,8 +4,9 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from dslp.console import say, step, table
-from dslp.project import Project, redacted
+from dslp.core.console import say, step, table
+from dslp.core.settings import Project
+from dslp.core.text import redact
 
 app = typer.Typer(help="Try approaches, record and compare every run.", no_args_is_help=True)
 
@@ -27,10 +28,10 @@ def run(
     issue: Issue = None,
 ) -> None:
     """Cross-validate the candidates of params.yml on the same folds, baseline first."""
-    from dslp.experiments.model import model as find
-    from dslp.experiments.params import shown
-    from dslp.experiments.run import Experiment
-    from dslp.experiments.tracking import look
+    from dslp.experiments.model import find_model as find
+    from dslp.experiments.params import format_metric
+    from dslp.experiments.runs import Experiment
+    from dslp.tracking.connection import viewing_command
 
     project = Project.find()
     model = find(project, name)
@@ -47,15 +48,15 @@ def run(
         value = attempt.metrics[metric.name]
         gain = metric.improvement(value, baseline, by)
         met = "met" if gain >= params.criterion.improvement else "not met"
-        against = ["", ""] if attempt is attempts[0] else [shown(gain, by), met]
+        against = ["", ""] if attempt is attempts[0] else [format_metric(gain, by), met]
         rows.append([attempt.candidate, f"{value:.4g} ± {attempt.deviation:.2g}", *against])
     if experiment.assumptions.report is not None:
         say(str(experiment.assumptions))
     say(f"Ask #{params.ask.issue}: {params.ask.question}")
-    criterion = f"criterion {shown(params.criterion.improvement, by)}"
+    criterion = f"criterion {format_metric(params.criterion.improvement, by)}"
     table(["candidate", metric.name, "against baseline", criterion], rows)
     say(f"{metric.better} is better; mean and deviation of {params.split.folds} folds")
-    say(f"look at the runs: {look(project)}")
+    say(f"look at the runs: {viewing_command(project)}")
 
 
 @app.command()
@@ -67,10 +68,10 @@ def compare(
     ] = None,
 ) -> None:
     """Compare the attempts of an issue with the baseline, on the Ask's metric and criterion."""
-    from dslp.experiments.compare import compare as compare_attempts
-    from dslp.experiments.compare import picture
-    from dslp.experiments.model import model as find
-    from dslp.report import save
+    from dslp.core.report import save_page
+    from dslp.experiments.comparison import compare_candidates as compare_attempts
+    from dslp.experiments.comparison import draw_comparison
+    from dslp.experiments.model import find_model as find
 
     project = Project.find()
     model = find(project, name)
@@ -88,7 +89,7 @@ def compare(
     for sentence in found.apart:
         say(sentence, style="dim")
     path = plot or project.data / "interim" / f"compare-{found.issue}.svg"
-    save(path, picture(found))
+    save_page(path, draw_comparison(found))
     say(f"plot: {path}" + ("" if plot else "; to publish it: --plot docs/media/NAME.svg"))
 
 
@@ -109,12 +110,12 @@ def sweep(
     ] = None,
 ) -> None:
     """Try a candidate with many settings, as `sweep` in params.yml says; the best is shown."""
-    from dslp.experiments.model import model as find
-    from dslp.experiments.params import shown
-    from dslp.experiments.run import Experiment
+    from dslp.experiments.model import find_model as find
+    from dslp.experiments.params import format_metric
+    from dslp.experiments.runs import Experiment
     from dslp.experiments.sweep import snippet
     from dslp.experiments.sweep import sweep as sweep_model
-    from dslp.experiments.tracking import look
+    from dslp.tracking.connection import viewing_command
 
     project = Project.find()
     model = find(project, name)
@@ -123,13 +124,13 @@ def sweep(
         experiment = Experiment.prepare(model, issue)
     with step(f"{model.name}: {params.baseline}, to compare with"):
         reference = experiment.attempt(params.baseline)
-    with step(f"{model.name}: trials on {redacted(on or 'this machine')}") as far:
+    with step(f"{model.name}: trials on {redact(on or 'this machine')}") as far:
         swept = sweep_model(experiment, trials, on, far)
     baseline = reference.metrics[metric.name]
     rows = [[params.baseline, f"{baseline:.4g} ± {reference.deviation:.2g}", ""]]
     for number, attempt in list(swept.finished.items())[:5]:
         value = attempt.metrics[metric.name]
-        gain = shown(metric.improvement(value, baseline, by), by)
+        gain = format_metric(metric.improvement(value, baseline, by), by)
         rows.append([f"trial {number}", f"{value:.4g} ± {attempt.deviation:.2g}", gain])
     if experiment.assumptions.report is not None:
         say(str(experiment.assumptions))
@@ -139,7 +140,7 @@ def sweep(
     say(snippet(model, swept))
     for number, reason in swept.failed.items():
         say(f"trial {number} failed: {reason}", style="red")
-    say(f"look at the runs: {look(project)} (sweep {swept.run})")
+    say(f"look at the runs: {viewing_command(project)} (sweep {swept.run})")
 
 
 @app.command()
@@ -147,7 +148,7 @@ def reproduce(
     run: Annotated[str, typer.Argument(metavar="RUN", help="Identifier of a recorded run.")],
 ) -> None:
     """Make a run again from its record alone; exit code 1 if its metrics do not come out."""
-    from dslp.experiments.reproduce import reproduce as reproduce_run
+    from dslp.experiments.reproduction import reproduce as reproduce_run
 
     with step(f"run {run[:8]}: commit, data, environment, and the same again"):
         found = reproduce_run(Project.find(), run)

@@ -11,11 +11,12 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, get_args
 
-from dslp.data.catalogue import Dataset, datasets
-from dslp.data.change import code
-from dslp.errors import DslpError
-from dslp.experiments.params import Direction, Params, checked
-from dslp.project import Project
+from dslp.core.errors import DslpError
+from dslp.core.settings import Project
+from dslp.core.text import error_line
+from dslp.data.dataset import Dataset, find_datasets
+from dslp.experiments.params import Direction, Params, read_checked
+from dslp.tracking.provenance import code_digest
 from pydantic import BaseModel
 
 if TYPE_CHECKING:
@@ -48,7 +49,7 @@ class Model:
         """
         where, stated = self.folder / "params.yml", self.params.dataset
         try:
-            (dataset,) = datasets(self.project, [stated.name])
+            (dataset,) = find_datasets(self.project, [stated.name])
         except DslpError as error:
             raise DslpError(f"{where}: dataset.name: {error}") from None
         if dataset.version != stated.version:
@@ -85,7 +86,7 @@ class Model:
     @property
     def judge(self) -> str:
         """SHA-256 of what `evaluate.py` does: figures of another one cannot be compared."""
-        return code((self.folder / "evaluate.py").read_text(encoding="utf-8"))
+        return code_digest((self.folder / "evaluate.py").read_text(encoding="utf-8"))
 
     def module(self, file: str) -> ModuleType:
         """One of its Python files, imported."""
@@ -122,7 +123,7 @@ class Model:
         import pandas as pd
 
         fields = self._fields("Request").items()
-        made = {name: as_asked(rows[name], field.annotation) for name, field in fields}
+        made = {name: as_requested(rows[name], field.annotation) for name, field in fields}
         return pd.DataFrame(made, index=rows.index, copy=False)
 
     @property
@@ -201,7 +202,7 @@ class Model:
         try:
             frame = pd.DataFrame(answer)
         except (TypeError, ValueError) as error:
-            raise DslpError(f"{where} no table: {' '.join(str(error).split())}") from None
+            raise DslpError(f"{where} no table: {error_line(error)}") from None
         if frame.shape != (len(rows), len(fields)):
             raise DslpError(
                 f"{where} {frame.shape[0]:,} rows of {frame.shape[1]} for {len(rows):,} rows; "
@@ -241,21 +242,21 @@ class Model:
         return found
 
 
-def times(values: Any) -> "pd.Series[Any]":
+def plain_times(values: Any) -> "pd.Series[Any]":
     """Dates and times as one column, which has no zone: where they have one, it is UTC."""
     import pandas as pd
 
     return pd.to_datetime(pd.Series(values), utc=True).dt.tz_localize(None).dt.as_unit("us")
 
 
-def as_asked(column: "pd.Series[Any]", annotation: Any) -> "pd.Series[Any]":
+def as_requested(column: "pd.Series[Any]", annotation: Any) -> "pd.Series[Any]":
     """A column in the type that a request brings a field of this annotation in."""
     import pandas as pd
 
     kinds = (annotation, *get_args(annotation))
     gaps = type(None) in kinds
     if any(isinstance(kind, type) and issubclass(kind, date) for kind in kinds):
-        return times(column)
+        return plain_times(column)
     if isinstance(column.dtype, pd.CategoricalDtype) or column.dtype == object:
         column = column.astype(object).infer_objects()
     kind = column.dtype.kind
@@ -269,18 +270,18 @@ def as_asked(column: "pd.Series[Any]", annotation: Any) -> "pd.Series[Any]":
     return column.astype("str") if text else column
 
 
-def names(project: Project) -> list[str]:
+def model_names(project: Project) -> list[str]:
     """Names of the project's models, in order."""
     return sorted(path.parent.name for path in project.source.glob("models/*/params.yml"))
 
 
-def model(project: Project, name: str | None = None) -> Model:
+def find_model(project: Project, name: str | None = None) -> Model:
     """The model called `name`, or the only one there is.
 
     Raises:
         DslpError: there is none, several, or its folder or parameters are not complete.
     """
-    folder, here = project.source / "models", names(project)
+    folder, here = project.source / "models", model_names(project)
     if not here:
         raise DslpError(f"no model in {folder} yet; make a folder there with {', '.join(FILES)}")
     if name is None and len(here) > 1:
@@ -291,4 +292,4 @@ def model(project: Project, name: str | None = None) -> Model:
     missing = [file for file in FILES if not (folder / name / file).is_file()]
     if missing:
         raise DslpError(f"{folder / name} has no {', '.join(missing)}")
-    return Model(project, name, checked(Params, folder / name / "params.yml"))
+    return Model(project, name, read_checked(Params, folder / name / "params.yml"))

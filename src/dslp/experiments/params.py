@@ -4,8 +4,8 @@ import math
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
-from dslp.errors import DslpError
-from dslp.project import read_yaml
+from dslp.core.errors import DslpError
+from dslp.core.files import read_yaml
 from pydantic import (
     BaseModel,
     ConfigDict,
@@ -160,12 +160,12 @@ class Params(Strict):
         return next(iter(self.candidates))
 
 
-def shown(gain: float, by: Measure, sign: str = "+") -> str:
+def format_metric(gain: float, by: Measure, sign: str = "+") -> str:
     """A gain for people: `+5.0%`, or a difference such as `+0.02`."""
     return f"{gain:{sign}.1%}" if by == "share" else f"{gain:{sign}.3g}"
 
 
-def checked(kind: type[Content], path: Path) -> Content:
+def read_checked(kind: type[Content], path: Path) -> Content:
     """The content of a YAML file as `kind`.
 
     Raises:

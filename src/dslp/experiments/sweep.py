@@ -9,15 +9,16 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
-from dslp.errors import DslpError
-from dslp.experiments import run
-from dslp.experiments.cluster import computed
+from dslp.core.errors import DslpError
+from dslp.experiments import runs
+from dslp.experiments.cluster import compute_trials
 from dslp.experiments.model import Model
 from dslp.experiments.params import Sweep, Tried
-from dslp.experiments.provenance import exact, parameters
-from dslp.experiments.run import Attempt, Experiment
-from dslp.experiments.tracking import Record, answering, ending
-from dslp.experiments.trial import parcel
+from dslp.experiments.recording import record_run, recorded_parameters
+from dslp.experiments.runs import Attempt, Experiment
+from dslp.experiments.trial import pack_trials
+from dslp.tracking.connection import RecordedRun, ended_on_error, mlflow_errors
+from dslp.tracking.provenance import settings_tag
 
 
 @dataclass(frozen=True)
@@ -72,10 +73,10 @@ def sweep(
     failed: dict[int, str] = {}
     name = f"sweep of {plan.candidate}"
     more = {"issue": experiment.issue, "name": name}
-    outcomes = computed(address, parcel(experiment), plan.candidate, settings)
+    outcomes = compute_trials(address, pack_trials(experiment), plan.candidate, settings)
     tags = experiment.tags("sweep")
-    with tracking.run(model, experiment.data, plan.candidate, tags, **more) as own:
-        open_runs: dict[int, Record] = {}
+    with record_run(tracking, model, experiment.data, plan.candidate, tags, **more) as own:
+        open_runs: dict[int, RecordedRun] = {}
         try:
             for number in settings:
                 open_runs[number] = _begun(experiment, own, number, settings[number])
@@ -87,7 +88,7 @@ def sweep(
                     record.tags({"dslp.reason": outcome.reason[:500]})
                     record.end("FAILED")
                 else:
-                    attempts[number] = run.record(
+                    attempts[number] = runs.record(
                         record, plan.candidate, outcome.scores, metric.name
                     )
                     record.end("FINISHED")
@@ -177,8 +178,10 @@ def _distribution(tried: Tried) -> Any:
     return loguniform(low, high) if tried.log else uniform(low, high - low)
 
 
-@answering()
-def _begun(experiment: Experiment, parent: Record, number: int, settings: dict[str, Any]) -> Record:
+@mlflow_errors()
+def _begun(
+    experiment: Experiment, parent: RecordedRun, number: int, settings: dict[str, Any]
+) -> RecordedRun:
     """A trial's run, which says of its origin what the sweep's run says."""
     from mlflow.entities import Param
 
@@ -187,11 +190,15 @@ def _begun(experiment: Experiment, parent: Record, number: int, settings: dict[s
     candidate = of.data.tags["dslp.candidate"]
     tags = {name: value for name, value in of.data.tags.items() if name.startswith("dslp.")}
     tags.pop("dslp.settings", None)  # these are of the candidate
-    tags |= {"dslp.kind": "trial", "mlflow.parentRunId": parent.identifier, **exact(settings)}
+    tags |= {
+        "dslp.kind": "trial",
+        "mlflow.parentRunId": parent.identifier,
+        **settings_tag(settings),
+    }
     begun = client.create_run(of.info.experiment_id, run_name=f"{candidate} {number}", tags=tags)
-    record = Record(client, str(begun.info.run_id))
-    given = parameters(model, candidate, settings)
-    with ending(record):
+    record = RecordedRun(client, str(begun.info.run_id))
+    given = recorded_parameters(model, candidate, settings)
+    with ended_on_error(record):
         client.log_batch(record.identifier, params=[Param(*pair) for pair in given.items()])
     return record
 

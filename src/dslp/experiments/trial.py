@@ -14,11 +14,12 @@ from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING, Any
 
-from dslp.errors import DslpError
+from dslp.core.errors import DslpError
+from dslp.core.settings import Project
+from dslp.core.text import error_line
 from dslp.experiments.model import Model
 from dslp.experiments.params import Params
-from dslp.experiments.run import Experiment, Scores, cross_validated
-from dslp.project import Project
+from dslp.experiments.runs import Experiment, Scores, cross_validate
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -48,7 +49,7 @@ class Outcome:
     seconds: float = 0.0
 
 
-def parcel(experiment: Experiment) -> Parcel:
+def pack_trials(experiment: Experiment) -> Parcel:
     """What a worker needs for trials of the experiment's model."""
     model = experiment.model
     source = model.project.source
@@ -70,7 +71,7 @@ def parcel(experiment: Experiment) -> Parcel:
     )
 
 
-def run(given: Parcel, candidate: str, settings: Mapping[str, Any]) -> Outcome:
+def run_trial(given: Parcel, candidate: str, settings: Mapping[str, Any]) -> Outcome:
     """Cross-validate the candidate with these settings; a failure is an outcome, not an error."""
     from threadpoolctl import threadpool_limits
 
@@ -78,11 +79,11 @@ def run(given: Parcel, candidate: str, settings: Mapping[str, Any]) -> Outcome:
     try:
         model = _unpacked(given)
         with threadpool_limits(1):  # a worker is there for each core
-            scores = cross_validated(model, given.rows, candidate, settings)
+            scores = cross_validate(model, given.rows, candidate, settings)
     except DslpError as error:
         return Outcome(reason=str(error), seconds=time.monotonic() - started)
     except Exception as error:
-        reason = f"{type(error).__name__}: {' '.join(str(error).split())}"
+        reason = f"{type(error).__name__}: {error_line(error)}"
         return Outcome(reason=reason, seconds=time.monotonic() - started)
     return Outcome(scores, seconds=time.monotonic() - started)
 

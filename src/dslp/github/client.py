@@ -10,9 +10,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlencode
 
-from dslp.errors import DslpError
-from dslp.github.model import Issue, PullRequest, issue_of, pull_request_of
-from dslp.project import Project, git, output
+from dslp.core.errors import DslpError
+from dslp.core.git import command_output, git_output
+from dslp.core.settings import Project
+from dslp.github.entities import Issue, PullRequest, read_issue, read_pull_request
 
 if TYPE_CHECKING:
     from github.Requester import Requester
@@ -90,18 +91,18 @@ class Repository:
 
     def issue(self, number: int) -> Issue:
         """One issue."""
-        return issue_of(self.ask("GET", f"/issues/{number}"))
+        return read_issue(self.ask("GET", f"/issues/{number}"))
 
     def issues(self, labels: Sequence[str]) -> Iterable[Issue]:
         """All issues, open and closed, that have each of the labels."""
         for found in self.pages("/issues", state="all", labels=",".join(labels)):
-            issue = issue_of(found)
+            issue = read_issue(found)
             if not issue.is_pull_request:
                 yield issue
 
     def pull_request(self, number: int) -> PullRequest:
         """One pull request."""
-        return pull_request_of(self.ask("GET", f"/pulls/{number}"))
+        return read_pull_request(self.ask("GET", f"/pulls/{number}"))
 
     def make_branch(self, branch: str, base: str) -> None:
         """Make a branch where `base` is, unless it is there."""
@@ -170,7 +171,7 @@ def connect(project: Project, environment: Mapping[str, str] | None = None) -> R
     token = (
         environment.get("GITHUB_TOKEN")
         or environment.get("GH_TOKEN")
-        or output("gh", "auth", "token", timeout=10)
+        or command_output("gh", "auth", "token", timeout=10)
     )
     if not token:
         raise DslpError("there is no token for GitHub; log in (gh auth login), or set GITHUB_TOKEN")
@@ -188,7 +189,7 @@ def connect(project: Project, environment: Mapping[str, str] | None = None) -> R
 
 def remote(project: Project) -> str | None:
     """`owner/name` of the remote `origin`, if that is on GitHub."""
-    address = git(project, "remote", "get-url", "origin")
+    address = git_output(project, "remote", "get-url", "origin")
     server = os.environ.get("GITHUB_SERVER_URL", "https://github.com").split("//")[-1]
     found = re.fullmatch(
         rf"(?:(?:https|ssh)://(?:[^@/]+@)?|[^@/:]+@){re.escape(server)}(?::\d+)?[/:]"

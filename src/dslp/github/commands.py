@@ -6,11 +6,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from dslp.actions import add_output, add_summary
-from dslp.console import say, table
-from dslp.errors import DslpError, nearest
+from dslp.core.actions import add_output, add_summary
+from dslp.core.console import say, table
+from dslp.core.errors import DslpError, nearest
+from dslp.core.settings import Project
 from dslp.github.start import start
-from dslp.project import Project
 
 if TYPE_CHECKING:
     from dslp.github.policy import Verdict
@@ -42,15 +42,15 @@ def register(
 ) -> None:
     """Make GitHub's labels those of .github/labels.yml, or of the process; leave others alone."""
     from dslp.github.client import connect
-    from dslp.github.labels import DEFAULTS, FILE, plan, read
-    from dslp.github.labels import register as carry_out
+    from dslp.github.labels import DEFAULTS, FILE, plan_changes, read_labels
+    from dslp.github.labels import register_labels as carry_out
 
     project = Project.find(dotenv=False)
     own = (project.root / FILE).exists()
-    wanted = read(project.root / FILE if own else DEFAULTS)
+    wanted = read_labels(project.root / FILE if own else DEFAULTS)
     repository = connect(project)
     if dry_run:
-        changes = plan(wanted, list(repository.pages("/labels")), prune)
+        changes = plan_changes(wanted, list(repository.pages("/labels")), prune)
     else:
         changes = []
         for change in carry_out(repository, wanted, prune):
@@ -73,22 +73,22 @@ def check(
     ] = False,
 ) -> None:
     """Judge a pull request as GitHub will; without a number, the branch that is checked out."""
-    from dslp.github import check as checking
+    from dslp.github import pull_request as checking
     from dslp.github.client import connect
-    from dslp.github.local import judge_branch
+    from dslp.github.local import check_branch
 
     project = Project.find(dotenv=False)
     repository = connect(project)
     event = _event()
     number = pull_request or _number(event, "pull_request")
     if number is None and "merge_group" in event:
-        judged = checking.queued(event["merge_group"])
+        judged = checking.queued_pull_requests(event["merge_group"])
     elif number is None:
-        verdict = judge_branch(project, repository)
+        verdict = check_branch(project, repository)
         _show(verdict)
         raise typer.Exit(1 if verdict.state == "failure" else 0)
     else:
-        judged = checking.check(repository, number, project.branch)
+        judged = checking.check_pull_request(repository, number, project.branch)
     _show(judged.verdict)
     if publish and checking.publish(repository, judged):
         typer.echo(f"published as {checking.CONTEXT}")
@@ -101,14 +101,14 @@ def check(
 
 def _show(verdict: "Verdict") -> None:
     """The verdict for a person, and where GitHub Actions runs as annotations and a summary."""
-    from dslp.github import check as checking
+    from dslp.github import pull_request as checking
 
     for finding in verdict.findings:
         if os.environ.get("GITHUB_ACTIONS"):
             say(checking.annotation(finding))
         else:
             why = f"why: dslp rules {finding.rule}"
-            say(f"{finding.rule}: {finding.wrong}\n    {finding.todo}\n    {why}")
+            say(f"{finding.rule}: {finding.problem}\n    {finding.todo}\n    {why}")
     add_summary(checking.summary(verdict))
     say(f"{verdict.state}: {verdict.why}")
 
@@ -123,31 +123,37 @@ def issue_check(
     For a pull request that was closed, note on its issue where its work stays findable.
     """
     from dslp.github.client import connect
-    from dslp.github.issues import check_links, judge_again, judge_sharing, keep, naming
+    from dslp.github.issue import (
+        check_links,
+        note_unmerged_work,
+        pull_requests_naming,
+        recheck_pull_requests,
+        recheck_sharing,
+    )
 
     project = Project.find(dotenv=False)
     event = _event()
     number, closed = number or _number(event, "issue"), _number(event, "pull_request")
     repository = connect(project)
     if number is None and closed is not None:
-        say(keep(repository, closed) or "nothing to note")
-        again = judge_sharing(repository, closed, project.branch)
+        say(note_unmerged_work(repository, closed) or "nothing to note")
+        again = recheck_sharing(repository, closed, project.branch)
     elif number is None:
         raise DslpError("say which issue: dslp issue-check NUMBER")
     else:
-        again = judge_again(repository, number, project.branch)
+        again = recheck_pull_requests(repository, number, project.branch)
     for judged in again:
         say(f"#{judged.pull.number}: {judged.verdict.state}: {judged.verdict.why}")
     if number is not None:
-        for each in dict.fromkeys((number, *naming(repository, number))):
+        for each in dict.fromkeys((number, *pull_requests_naming(repository, number))):
             for finding in check_links(repository, each):
-                say(f"{finding.rule}: {finding.wrong}")
+                say(f"{finding.rule}: {finding.problem}")
 
 
 def protect() -> None:
     """Let GitHub require the policy: names of branches, the status, merge commits."""
     from dslp.github.client import connect
-    from dslp.github.protect import protect as carry_out
+    from dslp.github.rulesets import protect as carry_out
 
     project = Project.find(dotenv=False)
     table(["rule", "now"], [list(row) for row in carry_out(connect(project), project.branch)])
@@ -162,7 +168,7 @@ def rules(
 
     A finding cites the rule that it follows from.
     """
-    from dslp.console import out
+    from dslp.core.console import out
     from dslp.github.rules import address
     from dslp.github.rules import rules as read
     from rich.markdown import Markdown
@@ -183,7 +189,7 @@ def rules(
 def merged(commit: Annotated[str, typer.Argument(help="Of the collaboration branch.")]) -> None:
     """Say which Model issue's branch was merged as a commit, if one was: the output `issue`."""
     from dslp.github.client import connect
-    from dslp.github.proposal import released_for
+    from dslp.github.flow import released_for
 
     issue = released_for(connect(Project.find()), commit)
     say(f"the branch of #{issue} was merged" if issue else "no branch of a Model issue was merged")
@@ -193,7 +199,7 @@ def merged(commit: Annotated[str, typer.Argument(help="Of the collaboration bran
 def propose(folder: Annotated[Path, typer.Argument(help="What `dslp model watch` wrote.")]) -> None:
     """Ask people for a retraining of each model that moved: an issue and a pull request (M10)."""
     from dslp.github.client import connect
-    from dslp.github.proposal import propose as ask
+    from dslp.github.flow import propose_issue as ask
 
     project = Project.find()
     for file in sorted(folder.glob("*.json")):
@@ -207,7 +213,7 @@ def tell(
 ) -> None:
     """Comment the figures of a release on its issue (M8, L5)."""
     from dslp.github.client import connect
-    from dslp.github.proposal import tell as comment
+    from dslp.github.flow import announce_release as comment
 
     for line in comment(connect(Project.find()), folder, issue):
         say(line)

@@ -33,7 +33,7 @@ class Link:
     numbers: tuple[int, ...]
 
 
-def fields(body: str) -> dict[str, str]:
+def form_fields(body: str) -> dict[str, str]:
     """The sections of a body by their headings; the first of a name counts, an empty one is ''.
 
     Headings inside a code fence are text. What stands before the first heading is left out.
@@ -56,7 +56,7 @@ def fields(body: str) -> dict[str, str]:
     return {name: "" if text.lower() in EMPTY else text for name, text in texts.items()}
 
 
-def links(kind: str, body: str, repository: str = "") -> list[Link]:
+def form_links(kind: str, body: str, repository: str = "") -> list[Link]:
     """The links that an issue of a type has fields for, and the issues that each names.
 
     Args:
@@ -64,7 +64,7 @@ def links(kind: str, body: str, repository: str = "") -> list[Link]:
         body: the issue's text.
         repository: `owner/name`; addresses of its issues count as their numbers.
     """
-    sections = fields(body)
+    sections = form_fields(body)
     return [
         Link(field, required, allowed, _numbers(sections.get(field, ""), repository))
         for field, required, allowed in LINKS.get(kind, ())

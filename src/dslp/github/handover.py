@@ -2,10 +2,10 @@
 
 from collections.abc import Iterator
 
-from dslp.github.branches import parse
+from dslp.core.branch_names import parse_branch
 from dslp.github.client import Repository, Unavailable
-from dslp.github.forms import links
-from dslp.github.model import Issue, pull_request_of
+from dslp.github.entities import Issue, read_pull_request
+from dslp.github.forms import form_links
 
 
 def hand_over(repository: Repository, model: Issue, branch: str, base: str) -> Iterator[str]:
@@ -17,10 +17,10 @@ def hand_over(repository: Repository, model: Issue, branch: str, base: str) -> I
     Yields:
         What was done, or what a person has to do, line by line.
     """
-    named = links(model.kind, model.body, repository.name)
+    named = form_links(model.kind, model.body, repository.name)
     wanted = {n for link in named if link.field == "Experiment" for n in link.numbers}
-    for pull in map(pull_request_of, repository.pages("/pulls", state="open")):
-        head = parse(pull.head)
+    for pull in map(read_pull_request, repository.pages("/pulls", state="open")):
+        head = parse_branch(pull.head)
         if head is None or head.kind != "Experiment" or head.issue not in wanted or pull.fork:
             continue
         if pull.base.startswith("model/"):

@@ -12,7 +12,8 @@ from typing import Any
 from urllib.parse import quote
 
 import yaml
-from dslp.errors import DslpError
+from dslp.core.errors import DslpError
+from dslp.core.text import error_line
 from dslp.github.client import Repository, Unavailable
 
 FILE = Path(".github") / "labels.yml"
@@ -46,7 +47,7 @@ class Change:
     fields: str
 
 
-def read(path: Path) -> list[Label]:
+def read_labels(path: Path) -> list[Label]:
     """The labels of a file.
 
     Raises:
@@ -55,7 +56,7 @@ def read(path: Path) -> list[Label]:
     try:
         entries = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise DslpError(f"{path} cannot be read: {' '.join(str(error).split())}") from None
+        raise DslpError(f"{path} cannot be read: {error_line(error)}") from None
     if not isinstance(entries, list) or not entries:
         raise DslpError(f"{path} must hold a list of labels, each with name and color")
     labels = [_label(entry, f"{path}, label {n}") for n, entry in enumerate(entries, start=1)]
@@ -66,7 +67,9 @@ def read(path: Path) -> list[Label]:
     return labels
 
 
-def plan(wanted: Sequence[Label], there: Sequence[dict[str, Any]], prune: bool) -> list[Change]:
+def plan_changes(
+    wanted: Sequence[Label], there: Sequence[dict[str, Any]], prune: bool
+) -> list[Change]:
     """What to do so that the repository has the labels that are wanted.
 
     Args:
@@ -94,7 +97,9 @@ def plan(wanted: Sequence[Label], there: Sequence[dict[str, Any]], prune: bool) 
     return changes
 
 
-def register(repository: Repository, wanted: Sequence[Label], prune: bool) -> Iterator[Change]:
+def register_labels(
+    repository: Repository, wanted: Sequence[Label], prune: bool
+) -> Iterator[Change]:
     """Carry the plan out; yields each change once it is done.
 
     Raises:
@@ -103,7 +108,7 @@ def register(repository: Repository, wanted: Sequence[Label], prune: bool) -> It
     done = 0
     for attempt in (1, 2):
         try:
-            for change in plan(wanted, list(repository.pages("/labels")), prune):
+            for change in plan_changes(wanted, list(repository.pages("/labels")), prune):
                 carry_out(repository, change)
                 done += 1
                 yield change

@@ -2,22 +2,23 @@
 
 from dataclasses import replace
 
-from dslp.errors import DslpError
-from dslp.github.branches import parse
-from dslp.github.check import check, facts
+from dslp.core.branch_names import parse_branch
+from dslp.core.errors import DslpError
+from dslp.core.git import git_output
+from dslp.core.settings import Project
 from dslp.github.client import Repository
-from dslp.github.model import Issue, PullRequest
-from dslp.github.policy import Verdict, judge
-from dslp.project import Project, git
+from dslp.github.entities import Issue, PullRequest
+from dslp.github.policy import Verdict, decide
+from dslp.github.pull_request import check_pull_request, gather_facts
 
 
-def judge_branch(project: Project, repository: Repository) -> Verdict:
+def check_branch(project: Project, repository: Repository) -> Verdict:
     """The verdict on the branch that is checked out: of its open pull request, or of one to come.
 
     Raises:
         DslpError: no branch is checked out, or it is the collaboration branch itself.
     """
-    name = git(project, "branch", "--show-current")
+    name = git_output(project, "branch", "--show-current")
     if not name or name in ("main", project.branch):
         raise DslpError(
             f"{name or 'no branch'} is checked out; switch to the branch of an issue "
@@ -25,13 +26,15 @@ def judge_branch(project: Project, repository: Repository) -> Verdict:
         )
     owner = repository.name.split("/")[0]
     for found in repository.pages("/pulls", state="open", head=f"{owner}:{name}"):
-        return check(repository, int(found["number"]), project.branch).verdict
-    branch = parse(name)
+        return check_pull_request(repository, int(found["number"]), project.branch).verdict
+    branch = parse_branch(name)
     base = "model/…" if branch and branch.kind == "Experiment" else project.branch
-    pull = PullRequest(0, name, base, git(project, "rev-parse", "HEAD") or "", "", False, False, "")
+    pull = PullRequest(
+        0, name, base, git_output(project, "rev-parse", "HEAD") or "", "", False, False, ""
+    )
     known: dict[int, Issue | None] = {}
-    seen = facts(repository, pull, project.branch, known, files=_changed(project))
-    return judge(replace(seen, blocks=True))
+    seen = gather_facts(repository, pull, project.branch, known, files=_changed(project))
+    return decide(replace(seen, blocks=True))
 
 
 def _changed(project: Project) -> list[tuple[str, str]]:
@@ -42,7 +45,9 @@ def _changed(project: Project) -> list[tuple[str, str]]:
     """
     words = {"A": "added", "D": "removed"}
     for base in (f"origin/{project.branch}", project.branch):
-        listed = git(project, "diff", "--name-status", "--no-renames", "-z", f"{base}...HEAD")
+        listed = git_output(
+            project, "diff", "--name-status", "--no-renames", "-z", f"{base}...HEAD"
+        )
         if listed is not None:
             parts = listed.split("\0")
             return [

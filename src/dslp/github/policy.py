@@ -4,9 +4,10 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from dslp.github.branches import Branch, parse
-from dslp.github.forms import links
-from dslp.github.model import Issue, PullRequest
+from dslp.core.branch_names import Branch, parse_branch
+from dslp.core.report import Finding
+from dslp.github.entities import Issue, PullRequest
+from dslp.github.forms import form_links
 
 BOTS = {"dependabot": "dependabot[bot]", "renovate": "renovate[bot]"}
 OTHERS = ("Ask", "Communicate", "Task")  # types whose branch has no prefix
@@ -40,15 +41,6 @@ class Facts:
 
 
 @dataclass(frozen=True)
-class Finding:
-    """What a rule says against the pull request: what is wrong, and what to do."""
-
-    rule: str
-    wrong: str
-    todo: str
-
-
-@dataclass(frozen=True)
 class Verdict:
     """A status, why in one sentence, and what was found.
 
@@ -63,7 +55,7 @@ class Verdict:
     findings: tuple[Finding, ...] = ()
 
 
-def exempt(pull: PullRequest, collaboration: str) -> str | None:
+def exemption(pull: PullRequest, collaboration: str) -> str | None:
     """Why the policy does not look at this pull request, if it does not."""
     prefix = pull.head.split("/")[0]
     if pull.number == 0 and pull.head.startswith("gh-readonly-queue/"):  # no pull request has it
@@ -83,27 +75,27 @@ def exempt(pull: PullRequest, collaboration: str) -> str | None:
     return None
 
 
-def needed(pull: PullRequest, collaboration: str) -> int | None:
+def needed_issue(pull: PullRequest, collaboration: str) -> int | None:
     """The issue that a verdict needs, if the branch names one."""
-    branch = parse(pull.head)
-    return branch.issue if branch and not exempt(pull, collaboration) else None
+    branch = parse_branch(pull.head)
+    return branch.issue if branch and not exemption(pull, collaboration) else None
 
 
-def linked(issue: Issue | None, repository: str) -> list[int]:
+def linked_issues(issue: Issue | None, repository: str) -> list[int]:
     """The issues that a verdict needs besides, by the links of the first."""
     if issue is None:
         return []
-    named = [n for link in links(issue.kind, issue.body, repository) for n in link.numbers]
+    named = [n for link in form_links(issue.kind, issue.body, repository) for n in link.numbers]
     return [number for number in dict.fromkeys(named) if number != issue.number]
 
 
-def judge(facts: Facts) -> Verdict:
+def decide(facts: Facts) -> Verdict:
     """The verdict on a pull request (B1-B8, D9, I1, I11, X2)."""
-    reason = exempt(facts.pull, facts.collaboration)
+    reason = exemption(facts.pull, facts.collaboration)
     if reason:  # from an issue; what must not reach the branch is looked for all the same
         found = tuple(_notebooks(facts)) if reason != "development is merged to main" else ()
-        return Verdict("failure", found[0].wrong, found) if found else Verdict("success", reason)
-    branch = parse(facts.pull.head)
+        return Verdict("failure", found[0].problem, found) if found else Verdict("success", reason)
+    branch = parse_branch(facts.pull.head)
     if branch is None:
         return Verdict("failure", "the branch's name is not one of the process", (_name(facts),))
     found = (
@@ -125,7 +117,7 @@ def judge(facts: Facts) -> Verdict:
         )
     if found:
         more = f", and {len(found) - 1} more" if len(found) > 1 else ""
-        return Verdict("failure", f"{found[0].rule}: {found[0].wrong}{more}", found)
+        return Verdict("failure", f"{found[0].rule}: {found[0].problem}{more}", found)
     return Verdict("success", f"{branch.kind or 'issue'} #{branch.issue}: nothing against it")
 
 
@@ -198,7 +190,7 @@ def link_findings(
     issue: Issue, issues: Mapping[int, Issue | None], repository: str
 ) -> Iterator[Finding]:
     """What is missing or of the wrong type among the links of an issue (I11)."""
-    for link in links(issue.kind, issue.body, repository):
+    for link in form_links(issue.kind, issue.body, repository):
         allowed = " or ".join(sorted(link.allowed))
         if link.required and not link.numbers:
             yield Finding(
@@ -228,7 +220,7 @@ def _experiments(facts: Facts, branch: Branch) -> Iterator[Finding]:
         experiments: list[Issue | None] = [issue]
     elif branch.kind == "Model":
         named = next(
-            (each.numbers for each in links("Model", issue.body, facts.repository)
+            (each.numbers for each in form_links("Model", issue.body, facts.repository)
              if each.field == "Experiment"), ()
         )  # fmt: skip
         experiments = [facts.issues.get(n) for n in dict.fromkeys((*named, *facts.merged))]

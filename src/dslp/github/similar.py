@@ -5,7 +5,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
-from dslp.github.model import Issue
+from dslp.github.entities import Issue
 
 MOST = 5  # that are shown
 LEAST = 0.1  # similarity; two issues of a project that share their words only have less
@@ -14,7 +14,7 @@ LONGEST = 10_000  # characters of a body that are read
 NOISE = re.compile(r"^ {0,3}#{1,6} .*$|_No response_|<!--.*?-->|https?://\S+", re.MULTILINE)
 
 
-def similar(issue: Issue, others: Iterable[Issue]) -> list[tuple[float, Issue]]:
+def similar_issues(issue: Issue, others: Iterable[Issue]) -> list[tuple[float, Issue]]:
     """The other issues that resemble this one, the most similar first, each with 0 to 1."""
     found = {other.number: other for other in others if other.number != issue.number}
     vectors = _vectors([issue, *found.values()])

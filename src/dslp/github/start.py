@@ -10,12 +10,12 @@ from importlib.util import find_spec
 from typing import Annotated, Protocol
 
 import typer
-from dslp.errors import DslpError, Refused
-from dslp.github.branches import branch_name, parse, slug
-from dslp.github.forms import fields, links
-from dslp.github.model import Issue
-from dslp.github.similar import similar
-from dslp.project import Project
+from dslp.core.branch_names import branch_name, parse_branch, slug
+from dslp.core.errors import DslpError, Refused
+from dslp.core.settings import Project
+from dslp.github.entities import Issue
+from dslp.github.forms import form_fields, form_links
+from dslp.github.similar import similar_issues
 
 RESEMBLING = ("Explore", "Experiment")
 OUTCOMES = ("succeeded", "failed", "on hold", "blocked - need access")
@@ -35,7 +35,7 @@ class Issues(Protocol):
 
 def start(number: Annotated[int, typer.Argument(help="Number of the issue.", min=1)]) -> None:
     """Go to the branch of an issue: its own, or a new one, once similar work was shown."""
-    from dslp.console import say
+    from dslp.core.console import say
     from dslp.github.client import connect
     from dslp.github.handover import hand_over
 
@@ -56,7 +56,7 @@ def begin(project: Project, github: Issues, number: int) -> None:
         Refused: there are uncommitted changes, the issue is closed, or it is a pull request.
         DslpError: git, or GitHub, says no.
     """
-    from dslp.console import say
+    from dslp.core.console import say
 
     if _git(project, "status", "--porcelain"):
         raise Refused("there are uncommitted changes; commit them, or: git stash -u")
@@ -106,7 +106,7 @@ def _fetched(project: Project) -> str | None:
 
     None where there is no remote.
     """
-    from dslp.console import say, step
+    from dslp.core.console import say, step
 
     remotes = _git(project, "remote").split()
     if not remotes:
@@ -123,13 +123,13 @@ def _fetched(project: Project) -> str | None:
 
 def _switched(project: Project, remote: str | None, name: str) -> bool:
     """Switch to the branch of the issue, whatever its title was then; False if there is none."""
-    from dslp.console import say
+    from dslp.core.console import say
 
     folders = ["refs/heads/", *([f"refs/remotes/{remote}/"] if remote else [])]
     for folder in folders:
         refs = _git(project, "for-each-ref", "--format=%(refname)", folder).splitlines()
         there = [ref.removeprefix(folder) for ref in refs]
-        found = [branch for branch in there if parse(branch) == parse(name)]
+        found = [branch for branch in there if parse_branch(branch) == parse_branch(name)]
         if found:
             branch = name if name in found else found[0]
             if folder == "refs/heads/":
@@ -155,10 +155,10 @@ def _base(project: Project, remote: str | None) -> str:
 
 
 def _show_similar(issue: Issue, github: Issues) -> None:
-    from dslp.console import say
+    from dslp.core.console import say
 
     others = [other for label in RESEMBLING for other in github.issues([label])]
-    found = similar(issue, others)
+    found = similar_issues(issue, others)
     if found:
         say("earlier work that resembles it; see how it ended before you begin:")
     for likeness, other in found:
@@ -172,7 +172,7 @@ def _offer(issue: Issue) -> None:
 
     The title is no part of what is printed, since that is made to be copied into a shell.
     """
-    from dslp.console import say
+    from dslp.core.console import say
 
     word = re.sub(r"^[^a-z]+", "", slug(issue.title)).replace("-", "_") or "work"
     arguments: dict[str, tuple[list[str], list[str]]] = {
@@ -196,13 +196,16 @@ def _offer(issue: Issue) -> None:
 
 def _dataset(issue: Issue) -> str | None:
     """The name that the form asks for, where it can be one."""
-    name = fields(issue.body).get("Dataset", "").strip("` ")
+    name = form_fields(issue.body).get("Dataset", "").strip("` ")
     return name if re.fullmatch(r"[a-z][a-z0-9]*(_[a-z0-9]+)*", name) else None
 
 
 def _ask(issue: Issue) -> list[str]:
     """The Ask that the form links to, as an option."""
     numbers = [
-        n for link in links(issue.kind, issue.body) if link.field == "Ask" for n in link.numbers
+        n
+        for link in form_links(issue.kind, issue.body)
+        if link.field == "Ask"
+        for n in link.numbers
     ]
     return ["--ask", str(numbers[0])] if numbers else []

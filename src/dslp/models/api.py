@@ -8,9 +8,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-from dslp.errors import DslpError
-from dslp.experiments.model import Model, times
-from dslp.models.signature import SIDES, columns, fields, side
+from dslp.core.errors import DslpError
+from dslp.experiments.model import Model, plain_times
+from dslp.models.signature import SIDES, field_types, read_side, signature_columns
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 from pydantic.json_schema import models_json_schema
 
@@ -40,7 +40,7 @@ class Api:
         return self._finite("Response")
 
     def _finite(self, name: str) -> type[BaseModel]:
-        kind, config = side(self.model, name), ConfigDict(allow_inf_nan=False)
+        kind, config = read_side(self.model, name), ConfigDict(allow_inf_nan=False)
         return type(name, (kind,), {"model_config": config, "__doc__": kind.__doc__})
 
     @cached_property
@@ -63,7 +63,7 @@ class Api:
     def form(self) -> dict[str, list[dict[str, Any]]]:
         """The signature that MLflow keeps with a model of this API, as `MLmodel` holds it."""
         sides = {"inputs": "Request", "outputs": "Response"}
-        return {kept: columns(self.model, name) for kept, name in sides.items()}
+        return {kept: signature_columns(self.model, name) for kept, name in sides.items()}
 
     def frame(self, records: list[Any], side: str = "inputs") -> "pd.DataFrame":
         """Records that were read, as the data frame that the model was trained on.
@@ -81,7 +81,7 @@ class Api:
             # As data with gaps is read, whether these records have one or not.
             dtype = KINDS.get(kind) if column["required"] else GAPS.get(kind, KINDS.get(kind))
             if dtype is None:
-                made[name] = times(values)
+                made[name] = plain_times(values)
             else:
                 made[name] = (pd if dtype == "str" else np).array(values, dtype=dtype)
         return pd.DataFrame(made)
@@ -98,7 +98,7 @@ class Api:
             return self.many.validate_json(body, by_name=True)  # type: ignore[no-any-return]
         except ValidationError as error:
             raise DslpError(
-                f"{self.model.name}: a row is not what Request allows: {told(error)}"
+                f"{self.model.name}: a row is not what Request allows: {validation_message(error)}"
             ) from None
 
     def beyond(self, record: Any) -> list[str]:
@@ -124,7 +124,8 @@ class Api:
             return self.answers.validate_python(predicted.to_dict("records"))  # type: ignore[no-any-return]
         except ValidationError as error:
             raise DslpError(
-                f"{self.model.name}: a prediction does not fit Response: {told(error)}"
+                f"{self.model.name}: a prediction does not fit Response: "
+                f"{validation_message(error)}"
             ) from None
 
     def check(self, folder: Path) -> None:
@@ -143,7 +144,7 @@ class Api:
                 f"{folder} is no model of this tool: MLmodel does not say its API"
             ) from None
         for where, kept in saved.items():
-            here = fields(self.model, where)
+            here = field_types(self.model, where)
             if kept != here:
                 changed = sorted(n for n in {*kept, *here} if kept.get(n) != here.get(n))
                 raise DslpError(
@@ -156,7 +157,7 @@ class Api:
 
         Its version is the digest of what is asked and answered: many versions of a model share it.
         """
-        stated = json.dumps([fields(self.model, where) for where in SIDES])
+        stated = json.dumps([field_types(self.model, where) for where in SIDES])
         digest = hashlib.sha256(stated.encode()).hexdigest()[:12]
         sides: list[tuple[type[BaseModel], Any]] = [
             (self.request, "validation"),
@@ -222,7 +223,7 @@ class Api:
             return None
 
 
-def told(error: ValidationError, values: bool = False) -> str:
+def validation_message(error: ValidationError, values: bool = False) -> str:
     """What is wrong with a record, by field, in one line; with the values if they may be seen."""
     return "; ".join(
         f"{'.'.join(map(str, one['loc']))}: {one['msg']}"

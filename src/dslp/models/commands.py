@@ -6,14 +6,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
-from dslp.console import say, step, table, try_each
-from dslp.errors import DslpError, Refused
-from dslp.project import Project
+from dslp.core.console import say, step, table, try_each
+from dslp.core.errors import DslpError, Refused
+from dslp.core.settings import Project
 
 if TYPE_CHECKING:
     from dslp.experiments.model import Model
-    from dslp.models.gates import Verdict
-    from dslp.models.registry import Registry, Release
+    from dslp.models.gates import GateResult
+    from dslp.tracking.registry import Registry, Release
 
 app = typer.Typer(help="Train a model, register it, make it the champion.", no_args_is_help=True)
 
@@ -34,8 +34,8 @@ def train(
     issue: Issue = None,
 ) -> None:
     """Train on everything but the holdout, judge on the holdout, and record both."""
-    from dslp.experiments.params import shown
-    from dslp.models.train import train as train_model
+    from dslp.experiments.params import format_metric
+    from dslp.models.training import train as train_model
 
     model = _model(name)
     metric = model.params.metric
@@ -43,7 +43,7 @@ def train(
         trained = train_model(model, candidate, issue)
     rows = [[figure, f"{value:.4g}"] for figure, value in trained.metrics.items()]
     table([f"{model.name} ({trained.candidate})", "on the holdout"], rows)
-    gain = shown(trained.improvement, model.params.criterion.by)
+    gain = format_metric(trained.improvement, model.params.criterion.by)
     say(f"{gain} against the baseline; {metric.better} {metric.name} is better")
     say(f"run {trained.run}; next: uv run dslp model register {model.name}")
 
@@ -56,16 +56,16 @@ def judge(
     ] = None,
 ) -> None:
     """Measure each gate of gates.yml; exit code 1 if one is not passed."""
-    from dslp.models.gates import failed
-    from dslp.models.release import tested
+    from dslp.models.gates import failed_gates
+    from dslp.models.release import run_gates
 
     model = _model(name)
     with step(f"judging {model.name}"):
-        label, verdicts = tested(model, version, None)
+        label, verdicts = run_gates(model, version, None)
     say(f"{model.name}, {label}")
     _show(verdicts)
-    if failed(verdicts):
-        raise Refused(f"{model.name} does not pass: {failed(verdicts)}")
+    if failed_gates(verdicts):
+        raise Refused(f"{model.name} does not pass: {failed_gates(verdicts)}")
     say("every gate is passed" if verdicts else "gates.yml asks for nothing", style="green")
 
 
@@ -122,7 +122,7 @@ def rollback(
     issue: Issue = None,
 ) -> None:
     """Make a former champion the champion again, at once: nothing is loaded or judged."""
-    from dslp.models.registry import rollback as roll_back
+    from dslp.tracking.registry import rollback as roll_back
 
     project, found = _found(name)
     release, former = roll_back(found, project, to, why, issue)
@@ -132,7 +132,7 @@ def rollback(
 @app.command()
 def history(name: Name = None) -> None:
     """Show the versions, and what was done with them, newest first."""
-    from dslp.models.registry import Registry
+    from dslp.tracking.registry import Registry
 
     project, found = _found(name)
     registry = Registry.read(project, found)
@@ -156,10 +156,10 @@ def history(name: Name = None) -> None:
 
 def _found(name: str | None) -> "tuple[Project, str]":
     """The project, and the model's name; nothing else of it need be in order."""
-    from dslp.experiments.model import names
+    from dslp.experiments.model import model_names
 
     project = Project.find()
-    here = names(project)
+    here = model_names(project)
     if name is None and len(here) != 1:
         raise DslpError(f"say which model: {', '.join(here) or 'none is here'}")
     return project, name or here[0]
@@ -184,7 +184,7 @@ def serve(
     # More threads for one small prediction cost more than they bring, and starve the server.
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     from dslp.models.api import Api
-    from dslp.models.serve import serve as serve_model
+    from dslp.models.serving import serve as serve_model
 
     model = _model(name)
     place = log or model.project.data / "interim" / "predictions" / model.name
@@ -219,17 +219,18 @@ def score(
     # costs as much as all the rest.
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")
     from dslp.models.api import Api
-    from dslp.models.copies import copy
-    from dslp.models.registry import Registry
-    from dslp.models.score import Scorer
-    from dslp.models.score import score as score_rows
+    from dslp.models.batch import Scorer, score_rows
+    from dslp.models.model_files import fetch_model
+    from dslp.tracking.registry import Registry
 
     model = _model(name)
     with step(f"scoring {source} with {model.name}"):
         release = _release(Registry.read(model.project, model.name), version)
         stated = release.semantic or release.version
-        scorer = Scorer(Api(model), copy(model.project, release), stated)
-        done = score_rows(scorer, source, output, rejects, engine)
+        scorer = Scorer(Api(model), fetch_model(model.project, release), stated)
+        if engine == "spark":
+            from dslp.models.batch_spark import score_with_spark as write
+        done = score_rows(scorer, source, output, rejects, write if engine == "spark" else None)
     say(f"{done.rows:,} rows scored by {model.name} {release.label}: {output}")
     if done.rejected:
         say(f"{done.rejected:,} rows are not what Request allows: {rejects}", style="yellow")
@@ -244,16 +245,16 @@ def measure(
     as_json: Annotated[bool, typer.Option("--json", help="Print the figures as JSON.")] = False,
 ) -> None:
     """Measure what a version costs to use, and record it with the version."""
-    from dslp.models.copies import copy
-    from dslp.models.performance import FIGURES, measured, tags
-    from dslp.models.registry import Registry
+    from dslp.models.model_files import fetch_model
+    from dslp.models.performance import FIGURES, measure, performance_tags
+    from dslp.tracking.registry import Registry
 
     model = _model(name)
     with step(f"measuring {model.name}"):
         registry = Registry.read(model.project, model.name)
         release = _release(registry, version)
-        found = measured(model, copy(model.project, release))
-        registry.tag(release.version, tags(found))
+        found = measure(model, fetch_model(model.project, release))
+        registry.tag(release.version, performance_tags(found))
     if as_json:
         typer.echo(json.dumps(found))
         return
@@ -283,9 +284,9 @@ def monitor(
     ] = None,
 ) -> None:
     """Compare new data and predictions with the training data; exit code 1 if something moved."""
-    from dslp.models import monitor_page
-    from dslp.models.monitor import monitor as look
-    from dslp.models.watch import write
+    from dslp.models import monitoring_page
+    from dslp.models.monitoring import monitor_model as look
+    from dslp.models.scheduled_monitoring import write_observation
 
     model = _model(name)
     with step(f"watching {model.name}"):
@@ -300,11 +301,11 @@ def monitor(
         metric = f"{model.params.metric.name} {value}"
         say(f"{side.role} {side.label}: {side.rows:,} rows ({side.share:.1%}), {metric}")
     if seen.sides:
-        say(monitor_page.difference(seen))
-    write(seen, report, proposal)
+        say(monitoring_page.difference(seen))
+    write_observation(seen, report, proposal)
     if seen.moved:
-        raise Refused(monitor_page.verdict(seen))
-    say(monitor_page.verdict(seen), style="green")
+        raise Refused(monitoring_page.summary_sentence(seen))
+    say(monitoring_page.summary_sentence(seen), style="green")
 
 
 @app.command()
@@ -315,16 +316,16 @@ def card(
     ] = None,
 ) -> None:
     """Write docs/models/NAME.md, which says what is recorded of a model."""
-    from dslp.models.card import write
+    from dslp.models.model_card import write_card
 
     project, found = _found(name)
-    say(f"written: {write(project, found, version)}")
+    say(f"written: {write_card(project, found, version)}")
 
 
 @app.command(hidden=True)
 def watch(folder: Annotated[Path, typer.Argument(help="Where reports go.")]) -> None:
     """Watch every model that has a champion, as the monitor workflow does."""
-    from dslp.models.watch import watch as watch_all
+    from dslp.models.scheduled_monitoring import monitor_all as watch_all
 
     if not watch_all(Project.find(), folder):
         raise typer.Exit(2)
@@ -340,11 +341,11 @@ def release(
 
     The code that models share changes each of them, where it comes with a Model issue.
     """
-    from dslp.models.delivery import build_wheel, changed
-    from dslp.models.delivery import release as deliver
+    from dslp.models.deployment import build_wheel, changed_models
+    from dslp.models.deployment import release as deliver
 
     project = Project.find()
-    names = changed(project, since, shared=issue > 0)
+    names = changed_models(project, since, shared=issue > 0)
     if not names:
         say(f"no model has changed since {since}")
         return
@@ -358,7 +359,7 @@ def deploy(
     issue: Annotated[int, typer.Option(help="The Model issue that was labelled.", min=1)],
 ) -> None:
     """Promote the challenger that an issue asks for, as the release workflow does (L5)."""
-    from dslp.models.delivery import deploy as promote_asked
+    from dslp.models.deployment import deploy as promote_asked
 
     say(promote_asked(Project.find(), folder, issue))
 
@@ -366,9 +367,9 @@ def deploy(
 @app.command(hidden=True)
 def current(name: str, roles: list[str]) -> None:
     """Print the versions in use as JSON, their files brought to this machine, or why not."""
-    from dslp.models.copies import copy
-    from dslp.models.flavours import FILES
-    from dslp.models.registry import current as in_use
+    from dslp.models.model_files import fetch_model
+    from dslp.models.persistence import FILES
+    from dslp.tracking.registry import versions_in_use as in_use
 
     model = _model(name)
     found: dict[str, dict[str, str] | None] = dict.fromkeys(roles)
@@ -381,7 +382,7 @@ def current(name: str, roles: list[str]) -> None:
                 "semantic": release.semantic,
                 "run": release.run,
                 "files": release.tags.get(FILES, ""),
-                "folder": str(copy(model.project, release)),
+                "folder": str(fetch_model(model.project, release)),
             }
         except DslpError as error:  # of one role; the other one is served all the same
             found[role] = {"version": release.version, "error": str(error)}
@@ -398,12 +399,12 @@ def _release(registry: "Registry", version: str | None) -> "Release":
 
 
 def _model(name: str | None) -> "Model":
-    from dslp.experiments.model import model
+    from dslp.experiments.model import find_model
 
-    return model(Project.find(), name)
+    return find_model(Project.find(), name)
 
 
-def _show(verdicts: "list[Verdict]") -> None:
+def _show(verdicts: "list[GateResult]") -> None:
 
     rows = [[v.gate, v.figure, v.limit, "passed" if v.passed else "failed"] for v in verdicts]
     table(["gate", "figure", "limit", ""], rows)

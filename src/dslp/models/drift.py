@@ -41,7 +41,7 @@ def bins(column: "pd.Series[Any]") -> Bins:
         made["kind"] = "time"
     elif is_numeric_dtype(column) and not is_bool_dtype(column):
         made["kind"] = "number"
-    found = plain(column, made["kind"])
+    found = plain_values(column, made["kind"])
     if made["kind"] == "text":
         common = found.dropna().value_counts()
         made["values"] = sorted(
@@ -55,11 +55,11 @@ def bins(column: "pd.Series[Any]") -> Bins:
         else:
             known = known[:-1]
         made["edges"] = known.tolist()
-    made["counts"] = counted(column, made).tolist()
+    made["counts"] = count_values(column, made).tolist()
     return made
 
 
-def plain(column: "pd.Series[Any]", kind: str) -> "pd.Series[Any]":
+def plain_values(column: "pd.Series[Any]", kind: str) -> "pd.Series[Any]":
     """The column as numbers or text, whatever type it was read as; what is neither is missing."""
     import pandas as pd
 
@@ -73,12 +73,12 @@ def plain(column: "pd.Series[Any]", kind: str) -> "pd.Series[Any]":
     return told.map(str, na_action="ignore").astype("object")
 
 
-def counted(column: "pd.Series[Any]", into: Bins) -> "NDArray[np.int64]":
+def count_values(column: "pd.Series[Any]", into: Bins) -> "NDArray[np.int64]":
     """How many values of a column are in each bin."""
     import numpy as np
     import pandas as pd
 
-    found = plain(column, into["kind"])
+    found = plain_values(column, into["kind"])
     there = found.dropna()
     if into["kind"] == "text":
         places = pd.Index(into["values"]).get_indexer(pd.Index(there, dtype="object"))
@@ -100,7 +100,7 @@ def stability(expected: "NDArray[np.int64]", actual: "NDArray[np.int64]") -> flo
     return float(((now - then) * np.log(now / then)).sum())
 
 
-def named(into: Bins) -> list[str]:
+def bin_names(into: Bins) -> list[str]:
     """The bins in words."""
     if into["kind"] == "text":
         return [*into["values"], "other", "missing"]

@@ -65,7 +65,7 @@ class Gates(Strict):
 
 
 @dataclass(frozen=True)
-class Verdict:
+class GateResult:
     """One gate: what was measured, what was asked for, whether it is passed, and what to know."""
 
     gate: str
@@ -75,7 +75,7 @@ class Verdict:
     note: str = ""
 
 
-def recorded(verdicts: list[Verdict]) -> dict[str, str]:
+def gates_tag(verdicts: list[GateResult]) -> dict[str, str]:
     """What the gates said, as a tag of the version that they let through."""
     for most in (NOTE, 0):
         told = [asdict(replace(verdict, note=verdict.note[:most])) for verdict in verdicts]
@@ -85,6 +85,6 @@ def recorded(verdicts: list[Verdict]) -> dict[str, str]:
     return {}
 
 
-def failed(verdicts: list[Verdict]) -> str:
+def failed_gates(verdicts: list[GateResult]) -> str:
     """The gates that were not passed, in words."""
     return ", ".join(verdict.gate for verdict in verdicts if not verdict.passed)

@@ -13,7 +13,8 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from dslp.errors import DslpError
+from dslp.core.errors import DslpError
+from dslp.data.reading import read_frame
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -33,7 +34,7 @@ FIGURES = {
 }
 
 
-def latency(estimator: Any, rows: "pd.DataFrame") -> dict[str, float]:
+def measure_latency(estimator: Any, rows: "pd.DataFrame") -> dict[str, float]:
     """How long one row takes, in milliseconds: `p50_ms`, `p95_ms` and `p99_ms`.
 
     Args:
@@ -56,13 +57,13 @@ def latency(estimator: Any, rows: "pd.DataFrame") -> dict[str, float]:
     return {f"p{share}_ms": float(np.percentile(took, share)) for share in (50, 95, 99)}
 
 
-def measured(model: "Model", folder: Path) -> dict[str, float]:
+def measure(model: "Model", folder: Path) -> dict[str, float]:
     """The figures of a saved model by name, on rows of the dataset that it is made from.
 
     Raises:
         DslpError: the data is not built, or the model cannot be loaded or cannot predict.
     """
-    rows = model.asked(model.dataset.read().head(BATCH))
+    rows = model.asked(read_frame(model.dataset).head(BATCH))
     if rows.empty:
         raise DslpError(f"{model.dataset.built} has no rows to measure {model.name} with")
     with tempfile.TemporaryDirectory() as aside:
@@ -82,7 +83,7 @@ def measured(model: "Model", folder: Path) -> dict[str, float]:
     return {name: found[name] for name in FIGURES}
 
 
-def tags(found: dict[str, float]) -> dict[str, str]:
+def performance_tags(found: dict[str, float]) -> dict[str, str]:
     """The figures as tags of a version."""
     return {f"dslp.performance.{name}": f"{value:.6g}" for name, value in found.items()}
 
@@ -90,9 +91,9 @@ def tags(found: dict[str, float]) -> dict[str, str]:
 def _measure(folder: Path, file: Path) -> dict[str, float]:
     """All figures; nothing but this must have been done in the process."""
     started = time.perf_counter()
-    from dslp.models.flavours import load
+    from dslp.models.persistence import load_model
 
-    estimator = load(folder)
+    estimator = load_model(folder)
     start = time.perf_counter() - started
     import pandas as pd
 
@@ -100,7 +101,7 @@ def _measure(folder: Path, file: Path) -> dict[str, float]:
     ask = getattr(estimator, "predict", estimator)
     ask(rows.head(1))
     memory = _memory()
-    found = latency(estimator, rows)
+    found = measure_latency(estimator, rows)
     batch = pd.concat([rows] * -(-BATCH // len(rows)), ignore_index=True).head(BATCH)
     count, began = 0, time.perf_counter()
     while time.perf_counter() - began < SECONDS:

@@ -1,19 +1,19 @@
 """Registering a trained model as a version, and promoting it past its gates (M5, M6, M7)."""
 
-from dslp.data.version import number as parts
-from dslp.data.version import raised
-from dslp.errors import DslpError, Refused
+from dslp.core.errors import DslpError, Refused
+from dslp.core.semver import next_version
+from dslp.core.semver import parse_version as parts
+from dslp.core.text import error_line
 from dslp.experiments.model import Model
-from dslp.experiments.tracking import Tracking, answering
 from dslp.models.api import Api
-from dslp.models.flavours import FILES, content
-from dslp.models.gates import Verdict, failed, recorded
-from dslp.models.judge import judge
-from dslp.models.registry import ROLE, SEMANTIC, Registry, Release
-from dslp.models.subject import Subject
-from dslp.models.train import ARTIFACT, training
-from dslp.models.version import Proposal, chosen, propose
-from dslp.project import redacted
+from dslp.models.gate_checks import check_gates
+from dslp.models.gates import GateResult, failed_gates, gates_tag
+from dslp.models.persistence import FILES, files_digest
+from dslp.models.trained_model import TrainedModel
+from dslp.models.training import ARTIFACT, training_run
+from dslp.models.versioning import Proposal, choose_version, propose_version
+from dslp.tracking.connection import Tracking, mlflow_errors
+from dslp.tracking.registry import ROLE, SEMANTIC, Registry, Release
 
 
 class GatesFailed(Refused):
@@ -23,13 +23,13 @@ class GatesFailed(Refused):
         verdicts: what each gate said.
     """
 
-    def __init__(self, what: str, found: list[Verdict]) -> None:
+    def __init__(self, what: str, found: list[GateResult]) -> None:
         """Name the version and the gates that it did not pass."""
-        super().__init__(f"{what}: {failed(found)}")
+        super().__init__(f"{what}: {failed_gates(found)}")
         self.verdicts = found
 
 
-@answering()
+@mlflow_errors()
 def register(
     model: Model,
     version: str | None = None,
@@ -58,7 +58,7 @@ def register(
     import mlflow
 
     tracking = Tracking.open(model.project)
-    trained = training(model, tracking, run)
+    trained = training_run(model, tracking, run)
     number = str(trained.info.run_id)
     registry = Registry.read(model.project, model.name, tracking)
     registry.settle()
@@ -71,7 +71,7 @@ def register(
                 )
             return release, None, False
     address = f"runs:/{number}/{ARTIFACT}"
-    folder = Subject(f"run {number[:8]}", address, "").folder
+    folder = TrainedModel(f"run {number[:8]}", address, "").folder
     try:
         Api(model).check(folder)
     except DslpError as error:
@@ -82,16 +82,16 @@ def register(
         key=lambda one: parts(one.semantic),
         default=None,
     )
-    proposal = propose(last.semantic, last.tags, tags) if last else None
-    semantic = chosen(version, last.semantic if last else None, proposal)
+    proposal = propose_version(last.semantic, last.tags, tags) if last else None
+    semantic = choose_version(version, last.semantic if last else None, proposal)
     tags |= {name: f"{value:.6g}" for name, value in trained.data.metrics.items()}
     entry = registry.entry("register", "0", why, issue)  # on the version itself, whose number it is
-    tags |= {SEMANTIC: semantic, ROLE: "challenger", FILES: content(folder), **entry.tag()}
+    tags |= {SEMANTIC: semantic, ROLE: "challenger", FILES: files_digest(folder), **entry.tag()}
     del tags["dslp.kind"]
     try:
         made = mlflow.register_model(address, registry.name, tags=tags)
     except Exception as error:  # whatever the registry's own plugin raises
-        reason = redacted(" ".join(str(error).split()))[:240]
+        reason = error_line(error)
         raise DslpError(f"{model.name} cannot be registered: {reason}") from error
     registry.settle()
     return _alone(registry, str(made.version)), proposal, True
@@ -105,12 +105,12 @@ def _alone(registry: Registry, number: str) -> Release:
         ]
         if release.semantic not in [one.semantic for one in before]:
             return release
-        later = raised(parts(release.semantic), "patch")
+        later = next_version(parts(release.semantic), "patch")
         registry.tag(number, {SEMANTIC: ".".join(map(str, later))})
 
 
-@answering()
-def tested(model: Model, version: str | None, run: str | None) -> tuple[str, list[Verdict]]:
+@mlflow_errors()
+def run_gates(model: Model, version: str | None, run: str | None) -> tuple[str, list[GateResult]]:
     """Judge a version, or the model of a run, by default the last training, by the gates.
 
     Returns:
@@ -122,20 +122,24 @@ def tested(model: Model, version: str | None, run: str | None) -> tuple[str, lis
     registry = Registry.read(model.project, model.name)
     champion = registry.holder("champion")
     if version is not None:
-        subject = Subject.of(model.project, registry.release(version))
+        subject = TrainedModel.of(model.project, registry.release(version))
     else:
-        trained = training(model, registry.tracking, run)
+        trained = training_run(model, registry.tracking, run)
         candidate, number = trained.data.tags.get("dslp.candidate", ""), trained.info.run_id
         label = f"{'' if run else 'trained last, '}run {number[:8]}"
         address = f"runs:/{number}/{ARTIFACT}"
-        known = [Subject.of(model.project, one) for one in registry.releases if one.run == number]
-        subject = known[0] if known else Subject(label, address, candidate)
-    other = Subject.of(model.project, champion) if champion else None
-    return subject.label, judge(model, subject, other if other != subject else None)
+        known = [
+            TrainedModel.of(model.project, one) for one in registry.releases if one.run == number
+        ]
+        subject = known[0] if known else TrainedModel(label, address, candidate)
+    other = TrainedModel.of(model.project, champion) if champion else None
+    return subject.label, check_gates(model, subject, other if other != subject else None)
 
 
-@answering()
-def promote(model: Model, why: str = "", issue: int | None = None) -> tuple[Release, list[Verdict]]:
+@mlflow_errors()
+def promote(
+    model: Model, why: str = "", issue: int | None = None
+) -> tuple[Release, list[GateResult]]:
     """Make the challenger the champion, if it passes its gates.
 
     Returns:
@@ -152,12 +156,12 @@ def promote(model: Model, why: str = "", issue: int | None = None) -> tuple[Rele
     if challenger is None:
         state = f"; {champion.label} is the champion" if champion else ""
         raise DslpError(f"{model.name} has no challenger{state}; first: uv run dslp model register")
-    found = judge(
+    found = check_gates(
         model,
-        Subject.of(model.project, challenger),
-        Subject.of(model.project, champion) if champion else None,
+        TrainedModel.of(model.project, challenger),
+        TrainedModel.of(model.project, champion) if champion else None,
     )
-    if failed(found):
+    if failed_gates(found):
         raise GatesFailed(f"{model.name} {challenger.label} stays the challenger", found)
     now = registry.again()
     if now.standing != registry.standing:
@@ -165,6 +169,6 @@ def promote(model: Model, why: str = "", issue: int | None = None) -> tuple[Rele
             f"{model.name} was registered or promoted by somebody else meanwhile; nothing was "
             "changed; look at it: uv run dslp model history"
         )
-    now.tag(challenger.version, recorded(found))
+    now.tag(challenger.version, gates_tag(found))
     now.append(now.entry("promote", challenger.version, why, issue))
     return now.again().release(challenger.version), found

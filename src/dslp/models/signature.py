@@ -6,7 +6,7 @@ from datetime import date, datetime
 from enum import Enum
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Union, get_args, get_origin
 
-from dslp.errors import DslpError
+from dslp.core.errors import DslpError
 from dslp.experiments.model import Model
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
@@ -27,7 +27,7 @@ WORDS = ("title", "description", "examples", "deprecated")  # of a field, withou
 AT_ONCE = 100_000  # values checked in one go, so that wrong ones by the million need no memory
 
 
-def signature(model: Model) -> "ModelSignature":
+def model_signature(model: Model) -> "ModelSignature":
     """MLflow's signature of `Request` and `Response` in the model's `schema.py`.
 
     Raises:
@@ -36,20 +36,20 @@ def signature(model: Model) -> "ModelSignature":
     from mlflow.models import ModelSignature
     from mlflow.types import ColSpec, Schema
 
-    sides = [[ColSpec(**column) for column in columns(model, name)] for name in SIDES]
+    sides = [[ColSpec(**column) for column in signature_columns(model, name)] for name in SIDES]
     return ModelSignature(*map(Schema, sides))
 
 
-def columns(model: Model, name: str) -> list[dict[str, Any]]:
+def signature_columns(model: Model, name: str) -> list[dict[str, Any]]:
     """The fields of `Request` or `Response` as columns in MLflow's words, without MLflow."""
     found = []
-    for field, information in side(model, name).model_fields.items():
+    for field, information in read_side(model, name).model_fields.items():
         column, required = _column(information.annotation, f"{_where(model)}: {name}.{field}")
         found.append({"type": column, "name": field, "required": required})
     return found
 
 
-def side(model: Model, name: str) -> type[BaseModel]:
+def read_side(model: Model, name: str) -> type[BaseModel]:
     """`Request` or `Response` of the model's `schema.py`.
 
     Raises:
@@ -61,9 +61,9 @@ def side(model: Model, name: str) -> type[BaseModel]:
     return kind
 
 
-def fields(model: Model, name: str) -> dict[str, str]:
+def field_types(model: Model, name: str) -> dict[str, str]:
     """What each field of `Request` or `Response` takes, as one text, without its description."""
-    schema = side(model, name).model_json_schema(by_alias=False)
+    schema = read_side(model, name).model_json_schema(by_alias=False)
     known = schema.get("$defs", {})
 
     def bare(part: Any) -> Any:
@@ -82,7 +82,7 @@ def fields(model: Model, name: str) -> dict[str, str]:
     }
 
 
-def check(model: Model, rows: "pd.DataFrame") -> None:
+def check_fit(model: Model, rows: "pd.DataFrame") -> None:
     """Whether the training rows are what `schema.py` lets a request ask.
 
     A column of whole numbers is as good as one with decimals. The target is checked where a field
@@ -91,7 +91,7 @@ def check(model: Model, rows: "pd.DataFrame") -> None:
     Raises:
         DslpError: one line with each field that does not fit: how many rows, and an example.
     """
-    request, response = (side(model, name) for name in SIDES)
+    request, response = (read_side(model, name) for name in SIDES)
     found = [_misfit(request, name, rows[name]) for name in request.model_fields]
     if model.params.target in response.model_fields:
         found.append(_misfit(response, model.params.target, rows[model.params.target]))

@@ -3,8 +3,8 @@
 from typing import Annotated
 
 import typer
-from dslp.console import say
-from dslp.project import Project
+from dslp.core.console import say
+from dslp.core.settings import Project
 
 app = typer.Typer(
     help="Begin a dataset, a model or an exploration, with files that work as they are.",
@@ -17,7 +17,7 @@ Name = Annotated[str, typer.Argument(help="Lower-case words joined by _.")]
 @app.command()
 def dataset(name: Name) -> None:
     """Write a dataset of made-up rows, to be replaced, with schema, suite, datasheet and test."""
-    from dslp.scaffold.dataset import dataset as write
+    from dslp.scaffold.dataset import new_dataset as write
 
     _done(write(Project.find(), name))
     _next(f"data build {name}", f"data validate {name}")
@@ -36,7 +36,7 @@ def model(
     ] = None,
 ) -> None:
     """Write a model that predicts a column from the others: a baseline, and a better one."""
-    from dslp.scaffold.model import model as write
+    from dslp.scaffold.model import new_model as write
 
     begun = write(Project.find(), name, dataset, target, ask, time)
     _done(begun.paths)
@@ -55,7 +55,7 @@ def exploration(
     title: Annotated[str, typer.Option(help="What it asks; the name's words by default.")] = "",
 ) -> None:
     """Write a notebook: from notebooks/template.ipynb, if the project has its own."""
-    from dslp.scaffold.exploration import exploration as write
+    from dslp.scaffold.exploration import new_exploration as write
 
     _done(write(Project.find(), name, issue, title))
 

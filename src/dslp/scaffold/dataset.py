@@ -1,16 +1,16 @@
 """A new dataset: made-up rows to replace, with a pipeline, schema, suite and test that fit them."""
 
-from dslp.project import Project
-from dslp.scaffold.place import checked, place, skeleton
+from dslp.core.settings import Project
+from dslp.scaffold.place import check_name, place_files, render_skeleton
 
 
-def dataset(project: Project, name: str) -> list[str]:
+def new_dataset(project: Project, name: str) -> list[str]:
     """Write the dataset's folder and its test; returns their paths in the project.
 
     Raises:
         DslpError: the name cannot be used, or is in use.
     """
-    texts = skeleton("dataset", name=checked(name, project), package=project.package)
+    texts = render_skeleton("dataset", name=check_name(name, project), package=project.package)
     test = texts.pop("test.py")
     folder = f"src/{project.package}/datasets/{name}"
-    return place(project.root, {folder: texts, f"tests/unit/test_{name}.py": test})
+    return place_files(project.root, {folder: texts, f"tests/unit/test_{name}.py": test})

@@ -4,14 +4,14 @@ import json
 import re
 from importlib.resources import files
 
-from dslp.errors import DslpError
-from dslp.project import Project
-from dslp.scaffold.place import place
+from dslp.core.errors import DslpError
+from dslp.core.settings import Project
+from dslp.scaffold.place import place_files
 
 NAME = re.compile(r"[A-Za-z0-9]+([-_][A-Za-z0-9]+)*")
 
 
-def exploration(project: Project, name: str, issue: int | None, title: str) -> list[str]:
+def new_exploration(project: Project, name: str, issue: int | None, title: str) -> list[str]:
     """Write the notebook; returns its path in the project.
 
     Args:
@@ -43,4 +43,4 @@ def exploration(project: Project, name: str, issue: int | None, title: str) -> l
     text = text.replace("**Issue:** #", f"**Issue:** #{issue or ''}")
     notebook["cells"][0]["source"] = text.splitlines(keepends=True)
     written = json.dumps(notebook, indent=1, ensure_ascii=False) + "\n"
-    return place(project.root, {f"notebooks/{name}.ipynb": written})
+    return place_files(project.root, {f"notebooks/{name}.ipynb": written})

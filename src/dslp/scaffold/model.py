@@ -5,11 +5,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from dslp.data.catalogue import Dataset, datasets
-from dslp.data.schema import key
-from dslp.errors import DslpError
-from dslp.project import Project
-from dslp.scaffold.place import checked, place, plain, skeleton
+from dslp.core.errors import DslpError
+from dslp.core.settings import Project
+from dslp.data.dataset import Dataset, find_datasets
+from dslp.data.schema import key_columns
+from dslp.scaffold.place import check_name, place_files, plain_word, render_skeleton
 from pydantic import BaseModel
 
 # Types of a schema as the API's; of a time, only a forecast knows what to do with it.
@@ -32,7 +32,7 @@ class Begun:
     left_out: list[str]
 
 
-def model(
+def new_model(
     project: Project,
     name: str,
     dataset: str | None,
@@ -57,10 +57,10 @@ def model(
         DslpError: a name cannot be used, the dataset has no such column or no key, or there
             is nothing to predict from.
     """
-    name, source = checked(name, project), _source(project, dataset)
+    name, source = check_name(name, project), _source(project, dataset)
     columns = _columns(source)
     kinds = {column: _kind(column, stated) for column, stated in columns.items()}
-    where, keys = f"{source.folder / 'schema.yml'}", key(source)
+    where, keys = f"{source.folder / 'schema.yml'}", key_columns(source)
     possible = [
         column for column, kind in kinds.items() if kind in PREDICTED and column not in keys
     ]
@@ -86,24 +86,24 @@ def model(
         "version": source.version,
         "ask": ask,
         "target": target,
-        "quoted": target if plain(target) else f'"{target}"',
+        "quoted": target if plain_word(target) else f'"{target}"',
         "answer": "float" if numbers else kinds[target],
         "numbers": numbers,
         "time": time,
         "inputs": inputs,
         "columns": {**inputs, target: kinds[target]},
     }
-    texts = skeleton("model", **values)
-    texts |= skeleton("regression" if numbers else "classification", **values)
-    texts |= skeleton("forecast", **values) if time else {}
+    texts = render_skeleton("model", **values)
+    texts |= render_skeleton("regression" if numbers else "classification", **values)
+    texts |= render_skeleton("forecast", **values) if time else {}
     test = texts.pop("test.py")
     folder = f"src/{project.package}/models/{name}"
-    paths = place(project.root, {folder: texts, f"tests/model/test_{name}.py": test})
+    paths = place_files(project.root, {folder: texts, f"tests/model/test_{name}.py": test})
     return Begun(paths, list(inputs), [c for c in columns if c not in (*inputs, *keys, target)])
 
 
 def _source(project: Project, name: str | None) -> Dataset:
-    found = datasets(project, [name] if name else None)
+    found = find_datasets(project, [name] if name else None)
     if len(found) > 1:
         names = ", ".join(dataset.name for dataset in found)
         raise DslpError(f"say which dataset (--dataset): {names}")

@@ -9,9 +9,9 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import yaml
-from dslp.errors import DslpError, Refused
-from dslp.hygiene import findings
-from dslp.project import Project
+from dslp.core.errors import DslpError, Refused
+from dslp.core.file_rules import file_problems
+from dslp.core.settings import Project
 
 NAME = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)*")
 TAKEN = {"raw"}  # what a pipeline's `build` calls its raw data
@@ -20,7 +20,7 @@ TAKEN = {"raw"}  # what a pipeline's `build` calls its raw data
 Units = Mapping[str, str | Mapping[str, str]]
 
 
-def checked(name: str, project: Project) -> str:
+def check_name(name: str, project: Project) -> str:
     """The name, if a dataset or a model can have it.
 
     Raises:
@@ -32,17 +32,22 @@ def checked(name: str, project: Project) -> str:
             f"{name!a:.60} cannot be a name here: lower-case letters and digits, words joined by "
             f"_, at most {longest} characters, such as visits_by_plan"
         )
-    if keyword.iskeyword(name) or keyword.issoftkeyword(name) or name in TAKEN or not plain(name):
+    if (
+        keyword.iskeyword(name)
+        or keyword.issoftkeyword(name)
+        or name in TAKEN
+        or not plain_word(name)
+    ):
         raise DslpError(f"{name} has a meaning of its own, in Python, YAML or this tool")
     return name
 
 
-def plain(word: str) -> bool:
+def plain_word(word: str) -> bool:
     """Whether YAML reads the word as itself; it reads `on` as true."""
     return bool(yaml.safe_load(word) == word)
 
 
-def skeleton(kind: str, **values: object) -> dict[str, str]:
+def render_skeleton(kind: str, **values: object) -> dict[str, str]:
     """The files of a skeleton by their names, rendered with these values."""
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
@@ -60,7 +65,7 @@ def skeleton(kind: str, **values: object) -> dict[str, str]:
     }
 
 
-def place(root: Path, units: Units) -> list[str]:
+def place_files(root: Path, units: Units) -> list[str]:
     """Write new files and folders aside, and move them into a project.
 
     Returns:
@@ -76,7 +81,7 @@ def place(root: Path, units: Units) -> list[str]:
     try:
         with TemporaryDirectory(prefix=".new-", dir=root) as folder:
             aside = Path(folder)
-            problems = findings([*_write(aside, units)], aside)
+            problems = file_problems([*_write(aside, units)], aside)
             if problems:
                 raise Refused("; ".join(problems))
             _move(aside, root, list(units))

@@ -1,7 +1,7 @@
 """Rows that are broken on purpose: the suite names each fault, counts it and shows examples."""
 
 import pytest
-from dslp.data.report import Finding, Report
+from dslp.core.report import Finding, Report
 from dslp.testing import built_dataset, validate_rows
 
 
@@ -16,9 +16,7 @@ def report() -> Report:
 
 
 def only(report: Report, subject: str, expectation: str) -> Finding:
-    (finding,) = [
-        f for f in report.findings if (f.subject, f.expectation) == (subject, expectation)
-    ]
+    (finding,) = [f for f in report.findings if (f.subject, f.rule) == (subject, expectation)]
     return finding
 
 

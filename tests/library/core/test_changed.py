@@ -3,9 +3,10 @@
 from pathlib import Path
 
 import pytest
-from dslp.data import version
-from dslp.models import delivery
-from dslp.project import Project, changed_paths
+from dslp.core.git import changed_paths
+from dslp.core.settings import Project
+from dslp.data import versioning
+from dslp.models import deployment
 
 from tests.library.conftest import make
 from tests.library.toy import Toy
@@ -28,8 +29,8 @@ def test_names_are_taken_as_they_are(toy: Toy) -> None:
         (toy.model_folder / name).touch()
     toy.commit()
     assert set(changed_paths(toy.project, before) or ()) == {f"{place}/{name}" for name in ODD}
-    assert delivery.changed(toy.project, before, shared=False) == ["frequency"]
-    assert version.changed(toy.project, before) == []
+    assert deployment.changed_models(toy.project, before, shared=False) == ["frequency"]
+    assert versioning.changed_datasets(toy.project, before) == []
 
 
 def test_a_file_that_moves_changes_where_it_was_and_where_it_is(toy: Toy) -> None:
@@ -42,8 +43,8 @@ def test_a_file_that_moves_changes_where_it_was_and_where_it_is(toy: Toy) -> Non
         "mv", f"src/{toy.package}/datasets/first/notes.md", f"src/{toy.package}/datasets/second"
     )
     toy.commit()
-    assert version.changed(toy.project, middle) == ["first", "second"]
-    assert version.changed(toy.project, before) == ["second"]
+    assert versioning.changed_datasets(toy.project, middle) == ["first", "second"]
+    assert versioning.changed_datasets(toy.project, before) == ["second"]
 
 
 @pytest.mark.parametrize(
@@ -66,7 +67,9 @@ def test_code_that_models_share_changes_each_only_with_an_issue(
     with (toy.source / path).open("a") as file:
         file.write("# more\n")
     toy.commit()
-    changed = [bool(delivery.changed(toy.project, before, shared=one)) for one in (True, False)]
+    changed = [
+        bool(deployment.changed_models(toy.project, before, shared=one)) for one in (True, False)
+    ]
     assert changed == [with_issue, False]
 
 
@@ -74,16 +77,18 @@ def test_what_git_does_not_know_has_changed_everything(toy: Toy) -> None:
     toy.commit()
     (toy.model_folder / "notes.md").touch()
     lost = toy.commit()
-    assert delivery.changed(toy.project, lost, shared=True) == []
+    assert deployment.changed_models(toy.project, lost, shared=True) == []
     toy.git("reset", "--quiet", "--hard", "HEAD~1")
     (toy.root / "README.md").touch()
     toy.commit()
-    assert delivery.changed(toy.project, lost, shared=True) == ["frequency"], "replaced, still here"
+    assert deployment.changed_models(toy.project, lost, shared=True) == ["frequency"], (
+        "replaced, still here"
+    )
     toy.git("reflog", "expire", "--expire=now", "--all")
     toy.git("gc", "--quiet", "--prune=now")
     for commit in (lost, "0" * 40, "", "nothing", "--output=stolen"):
-        assert delivery.changed(toy.project, commit, shared=False) == ["frequency"], commit
-        assert version.changed(toy.project, commit) == ["visits"], commit
+        assert deployment.changed_models(toy.project, commit, shared=False) == ["frequency"], commit
+        assert versioning.changed_datasets(toy.project, commit) == ["visits"], commit
     assert not list(toy.root.rglob("*stolen*"))
 
 
@@ -97,4 +102,4 @@ def test_a_project_may_be_a_folder_of_a_repository(tmp_path: Path) -> None:
     assert changed_paths(Project.find(toy.root), before) == []
     (toy.dataset / "notes.md").touch()
     whole.commit()
-    assert version.changed(toy.project, before) == ["visits"]
+    assert versioning.changed_datasets(toy.project, before) == ["visits"]

@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 
 import pytest
-from dslp.hygiene import LARGE, SAMPLE, findings
+from dslp.core.file_rules import LARGE, SAMPLE, file_problems
 
 from tests.library.toy import Toy
 
@@ -14,7 +14,7 @@ def found(root: Path, name: str, size: int = 10) -> str:
     path = root / name
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(b"x" * size)
-    return "\n".join(findings([name], root))
+    return "\n".join(file_problems([name], root))
 
 
 @pytest.mark.rule("D1")
@@ -101,7 +101,7 @@ def test_sprawl_is_stopped_by_its_name(tmp_path: Path, name: str) -> None:
 
 def test_windows_separators_are_separators(tmp_path: Path) -> None:
     (tmp_path / "data\\raw\\a.txt").write_text("a file with this very name, where that is allowed")
-    assert "contents of data/" in findings(["data\\raw\\a.txt"], tmp_path)[0]
+    assert "contents of data/" in file_problems(["data\\raw\\a.txt"], tmp_path)[0]
 
 
 @pytest.mark.parametrize(
@@ -126,7 +126,7 @@ def test_a_name_is_never_an_option_or_markup(toy: Toy, name: str) -> None:
 
 
 def test_a_file_that_was_deleted_is_nothing_to_commit(tmp_path: Path) -> None:
-    assert findings(["data/raw/gone.csv"], tmp_path) == []
+    assert file_problems(["data/raw/gone.csv"], tmp_path) == []
 
 
 def test_each_file_is_judged_and_named_with_what_to_do(toy: Toy) -> None:

@@ -5,8 +5,9 @@ import sys
 from pathlib import Path
 
 import pytest
-from dslp.errors import DslpError
-from dslp.project import Project, redacted
+from dslp.core.errors import DslpError
+from dslp.core.settings import Project
+from dslp.core.text import redact
 
 from tests.library.toy import Toy
 
@@ -133,7 +134,7 @@ def test_a_module_that_is_missing_is_named(toy: Toy) -> None:
     ],
 )
 def test_an_address_is_shown_without_its_password(address: str, shown: str) -> None:
-    assert redacted(address) == shown
+    assert redact(address) == shown
 
 
 def test_a_mistake_ends_in_a_line_and_not_in_a_traceback(toy: Toy) -> None:

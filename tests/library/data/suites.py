@@ -183,7 +183,5 @@ def found(toy: Toy, engine: str) -> dict[tuple[str, str], int | None]:
     report = toy.validated(engine)
     assert "could not be run" not in str(report)
     return {
-        (each.subject, each.expectation): each.count
-        for each in report.findings
-        if each.expectation != "schema"
+        (each.subject, each.rule): each.count for each in report.findings if each.rule != "schema"
     }

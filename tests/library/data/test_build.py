@@ -10,11 +10,12 @@ from pathlib import Path
 import pandas as pd
 import pyarrow.parquet as pq
 import pytest
-from dslp.data.build import ensure
-from dslp.data.catalogue import Dataset
-from dslp.data.digest import digest
-from dslp.data.kept import aside
-from dslp.errors import DslpError
+from dslp.core.errors import DslpError
+from dslp.core.files import written_aside
+from dslp.data.build import ensure_built
+from dslp.data.dataset import Dataset
+from dslp.data.fingerprint import digest
+from dslp.data.reading import read_frame
 
 from tests.library.toy import Toy
 
@@ -154,7 +155,7 @@ def test_what_a_killed_build_had_put_aside_is_there_again(built: Toy) -> None:
     left = built.processed.with_name(".visits.parquet.1.old")
     built.processed.rename(left)
     os.utime(left, (0, 0))
-    with pytest.raises(DslpError, match="cannot be written"), aside(built.processed):
+    with pytest.raises(DslpError, match="cannot be written"), written_aside(built.processed):
         raise OSError("no room")
     assert built.processed.is_file()
     assert not left.exists()
@@ -296,7 +297,7 @@ def test_what_is_built_from_what_changed_is_built_again(toy: Toy) -> None:
     assert summary.stale
     toy.forget()
     sys.path.insert(0, str(toy.root / "src"))
-    ensure(summary)
+    ensure_built(summary)
     assert value(toy, "a_summary") == 30
     assert not summary.stale
 
@@ -344,6 +345,6 @@ def test_a_column_that_is_not_there_is_named(built: Toy, suffix: str) -> None:
     path = built.processed.with_suffix(suffix)
     rows.to_csv(path, index=False) if suffix == ".csv" else rows.to_parquet(path)
     dataset = Dataset(built.project, "visits")
-    assert list(dataset.read(["kind", "id"])) == ["kind", "id"]
+    assert list(read_frame(dataset, ["kind", "id"])) == ["kind", "id"]
     with pytest.raises(DslpError, match="has no column nope; it has id, person"):
-        dataset.read(["id", "nope"])
+        read_frame(dataset, ["id", "nope"])

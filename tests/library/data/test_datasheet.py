@@ -1,9 +1,9 @@
 """The datasheet's front matter is checked, and what a machine writes into it leaves the rest."""
 
 import pytest
+from dslp.core.errors import DslpError
 from dslp.data import datasheet
-from dslp.data.catalogue import Dataset
-from dslp.errors import DslpError
+from dslp.data.dataset import Dataset
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -85,7 +85,7 @@ def test_a_mistake_is_named_with_its_file_its_field_and_what_to_write(
 def test_all_that_is_wrong_is_said_at_once() -> None:
     wrong = SHEET.replace("1.2.0 ", "1.2 ").replace("nobody", "3")
     with pytest.raises(DslpError, match=r"version is 1\.2; .*owner is 3; "):
-        datasheet.parse(wrong, "datasheet.md")
+        datasheet.parse_datasheet(wrong, "datasheet.md")
 
 
 @pytest.mark.parametrize("content", [b"---\nversion: 1.0.0\nowner: Jos\xe9\n---\n", None])
@@ -112,7 +112,7 @@ def test_another_version_changes_its_lines_and_nothing_else(end: str) -> None:
 def test_an_issue_is_added_below_the_version_and_taken_away_with_it() -> None:
     without = datasheet.with_version(SHEET, "1.3.0", None, "rerun")
     assert "issue: 3" not in without
-    assert datasheet.parse(without, "").issue is None
+    assert datasheet.parse_datasheet(without, "").issue is None
     added = datasheet.with_version(without, "1.4.0", 15, "rerun")
     assert "version: 1.4.0  # as it was agreed\nissue: 15\nowner" in added
 
@@ -134,7 +134,7 @@ def test_a_history_is_found_as_people_write_it_and_no_line_is_passed_over() -> N
 
 def test_a_version_that_cannot_be_edited_is_left_to_the_person() -> None:
     folded = SHEET.replace("version: 1.2.0  # as it was agreed", "version: >-\n  1.2.0")
-    assert datasheet.parse(folded, "").version == "1.2.0"
+    assert datasheet.parse_datasheet(folded, "").version == "1.2.0"
     with pytest.raises(DslpError, match="version"):
         datasheet.with_version(folded, "1.3.0", 3, "rerun")
 

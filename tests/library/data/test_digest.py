@@ -10,10 +10,10 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from dslp.data.catalogue import Dataset
-from dslp.data.digest import digest
-from dslp.errors import DslpError
-from dslp.project import Project
+from dslp.core.errors import DslpError
+from dslp.core.settings import Project
+from dslp.data.dataset import Dataset
+from dslp.data.fingerprint import digest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 

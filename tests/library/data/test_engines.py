@@ -11,8 +11,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import sqlalchemy
-from dslp.data.tables import load
-from dslp.errors import DslpError
+from dslp.core.errors import DslpError
+from dslp.data.sql_tables import load_table
 
 from tests.library.data.suites import (
     EDGES,
@@ -64,7 +64,7 @@ def test_engines_agree_on_each_expectation(
     bad = with_faults(toy.rows())
     toy.with_rows(bad)
     if engine == "sql":
-        load(bad, "visits", toy.project)
+        load_table(bad, "visits", toy.project)
     assert found(toy, engine) == FOUND | FOUND_BY_OWN_SQL
 
 
@@ -77,7 +77,7 @@ def test_engines_agree_where_they_would_not_by_themselves(
     toy.done("data", "build")
     toy.with_rows(at_edges())
     if engine == "sql":
-        load(at_edges(), "visits", toy.project)
+        load_table(at_edges(), "visits", toy.project)
     write_suite(toy, EDGES)
     assert found(toy, engine) == FOUND_AT_EDGES
 
@@ -129,7 +129,7 @@ def test_sql_of_a_suite_reaches_the_other_datasets(
     )
     toy.done("data", "build")
     (finding,) = toy.validated(engine).findings
-    assert (finding.expectation, finding.count) == ("unexpected_rows_expectation", 6)
+    assert (finding.rule, finding.count) == ("unexpected_rows_expectation", 6)
     assert "id 295" in finding.examples[0]
 
 
@@ -168,9 +168,9 @@ def test_a_sample_is_of_whole_rows_though_a_column_is_called_like_the_table(
     toy.done("data", "build")
     write_suite(toy, "- {type: expect_column_values_to_be_null, kwargs: {column: id}}")
     rows = toy.rows().assign(visits=1)
-    load(rows, "visits", toy.project)
+    load_table(rows, "visits", toy.project)
     once = toy.validated("sql", sample=3).findings[0].examples
-    load(rows[::-1], "visits", toy.project)
+    load_table(rows[::-1], "visits", toy.project)
     assert sorted(toy.validated("sql", sample=3).findings[0].examples) == sorted(once)
 
 
@@ -212,7 +212,7 @@ def test_a_table_is_replaced_whole_or_not_at_all(
     toy.done("data", "build")
     broken = pd.DataFrame({"id": [1, 2, 3], "what": [1, {"a": 1}, {2}]}, dtype="object")
     with pytest.raises(DslpError, match="cannot be written"):
-        load(broken, "visits", toy.project)
+        load_table(broken, "visits", toy.project)
     assert toy.validated("sql").ok
 
 
@@ -279,9 +279,9 @@ def test_an_engine_that_is_not_known_is_refused(built: Toy, way: str) -> None:
 def test_the_table_is_what_is_compared_where_there_is_a_file_too(toy: Toy) -> None:
     toy.edit(toy.root / "pyproject.toml", '"embedded"', '"sql"')
     toy.done("data", "build")
-    load(toy.rows().assign(extra=1), "visits", toy.project)
+    load_table(toy.rows().assign(extra=1), "visits", toy.project)
     assert "column extra is not in schema.yml" in str(toy.validated())
-    load(toy.rows(), "visits", toy.project)
+    load_table(toy.rows(), "visits", toy.project)
     toy.with_rows(toy.rows().assign(other=1))
     assert "column other is not in schema.yml" in str(toy.validated())
 

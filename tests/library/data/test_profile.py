@@ -247,7 +247,7 @@ def test_estimates_are_called_so_and_are_the_same_each_time(
 ) -> None:
     monkeypatch.setattr("dslp.data.profile.DISTINCT", 1_000)
     monkeypatch.setattr("dslp.data.profile.QUANTILES", 1_000)
-    monkeypatch.setattr("dslp.data.page.QUANTILES", 1_000)
+    monkeypatch.setattr("dslp.data.profile_page.QUANTILES", 1_000)
     draw = np.random.default_rng(1)
     columns = {"a": draw.normal(size=500_000), "b": draw.integers(0, 90_000, 500_000)}
     text = profiled(built, columns)
@@ -295,7 +295,7 @@ def test_without_data_or_room_for_the_page_one_line_says_so(toy: Toy) -> None:
     (toy.root / "docs").write_text("a file where a folder is meant")
     outcome = toy.run("data", "profile")
     assert outcome.code == 2
-    assert "docs/data/visits.md cannot be written" in outcome.error
+    assert "cannot be written" in outcome.error
 
 
 def test_a_page_of_somebody_s_own_is_left_alone(built: Toy) -> None:

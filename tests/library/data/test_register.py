@@ -4,6 +4,7 @@ import json
 import shutil
 import subprocess
 import sys
+import tempfile
 import textwrap
 from collections.abc import Callable
 from pathlib import Path
@@ -12,16 +13,24 @@ from typing import Any
 import dslp
 import pandas as pd
 import pytest
-from dslp.data import register, registered
-from dslp.data.catalogue import Dataset
-from dslp.data.digest import digest
-from dslp.errors import DslpError, Refused
+from dslp.core.errors import DslpError, Refused
+from dslp.data import registered_versions
+from dslp.data.dataset import Dataset
+from dslp.data.fingerprint import digest
+from dslp.data.versioning import Snapshot
+from dslp.tracking import connection
 from mlflow import MlflowClient
 
 from tests.library.toy import Toy
 
 REGISTER = ("data", "register", "visits")
 Suite = Callable[[Toy, str], None]
+
+
+def last_registered(dataset: Dataset) -> Snapshot | None:
+    with tempfile.TemporaryDirectory() as folder:
+        digest = registered_versions.fetch_last_registered(dataset, Path(folder))
+        return Snapshot.of(Path(folder), digest) if digest else None
 
 
 def visits(toy: Toy) -> Dataset:
@@ -62,7 +71,7 @@ def test_a_version_is_recorded_with_what_it_holds_and_where_it_came_from(tracked
     assert {"name": "amount", "type": "double"} in json.loads(given.dataset.schema)[
         "mlflow_colspec"
     ]
-    last = registered.last(visits(tracked))
+    last = last_registered(visits(tracked))
     assert last is not None
     assert "(registered)" in tracked.done("data", "version", "visits").out
     assert (last.version, last.digest) == ("1.2.0", whole)
@@ -86,7 +95,7 @@ def test_the_same_again_is_nothing_new_and_anything_else_is_a_new_version(tracke
     assert refused.code == 1
     assert "1.2.1" in refused.error
     with pytest.raises(Refused, match="registered with other content"):
-        registered.same(runs(tracked.client), "visits", "1.2.0", "another")
+        registered_versions.is_registered(runs(tracked.client), "visits", "1.2.0", "another")
     assert counted(tracked) == 1
 
 
@@ -114,17 +123,17 @@ def test_what_is_not_ready_is_refused_with_what_to_do(tracked: Toy, write_suite:
 def test_an_interrupted_registration_has_registered_nothing(tracked: Toy) -> None:
     killed = """
         import os
-        from dslp.data import catalogue, register
-        from dslp.project import Project
+        from dslp.data import dataset, registration
+        from dslp.core.settings import Project
         from mlflow import MlflowClient
         MlflowClient.log_artifact = lambda *_, **__: os.kill(os.getpid(), 9)
         facts = {"dataset": "visits", "dataset_version": "1.2.0", "dataset_digest": "d", "rows": 3}
-        register._registered(catalogue.Dataset(Project.find(), "visits"), facts)
+        registration._registered(dataset.Dataset(Project.find(), "visits"), facts)
     """
     command = [sys.executable, "-c", textwrap.dedent(killed)]
     assert subprocess.run(command, cwd=tracked.root, check=False).returncode == -9
     assert [run.info.status for run in runs(tracked.client)] == ["RUNNING"]
-    assert registered.last(visits(tracked)) is None
+    assert last_registered(visits(tracked)) is None
     assert "is registered" in tracked.done(*REGISTER).out
     assert counted(tracked) == 1
 
@@ -178,13 +187,13 @@ def test_in_ci_a_file_of_the_machine_is_no_registry(tracked: Toy, tmp_path: Path
 def test_a_project_without_tracking_says_which_answer_brings_it(
     tracked: Toy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for module in (register, registered):
+    for module in (connection,):
         monkeypatch.setattr(module, "find_spec", lambda name: None)
     outcome = tracked.run(*REGISTER)
     assert outcome.code == 2
     assert "components" in outcome.error
     assert "experiments" in outcome.error
-    assert registered.last(visits(tracked)) is None
+    assert last_registered(visits(tracked)) is None
 
 
 @pytest.mark.slow

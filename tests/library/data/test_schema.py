@@ -7,9 +7,9 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from dslp.data.catalogue import Dataset
+from dslp.core.errors import DslpError
+from dslp.data.dataset import Dataset
 from dslp.data.schema import differences
-from dslp.errors import DslpError
 
 from tests.library.toy import Toy
 

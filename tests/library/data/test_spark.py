@@ -76,14 +76,14 @@ def test_spark_finds_what_the_embedded_engine_finds(
     spark, embedded = built.validated("spark"), built.validated("embedded")
     assert len(spark.findings) == len(embedded.findings)
     for one, other in zip(spark.findings, embedded.findings, strict=True):
-        assert (one.subject, one.expectation, one.count) == (
+        assert (one.subject, one.rule, one.count) == (
             other.subject,
-            other.expectation,
+            other.rule,
             other.count,
         )
         if any(" where " in each for each in other.examples):  # SQL gives no keys of some
             assert sorted(one.examples) == sorted(other.examples), one
-        assert numbers(one.observed) == pytest.approx(numbers(other.observed)), one
+        assert numbers(one.problem) == pytest.approx(numbers(other.problem)), one
 
 
 def numbers(text: str) -> list[float]:
@@ -110,7 +110,7 @@ def test_what_cannot_be_computed_is_said_and_spoils_nothing_else(
     write_suite(built, wrong + EVERYTHING)
     report = built.validated("spark")
     assert [each.subject for each in report.findings] == ["kind"]
-    assert "could not be run" in report.findings[0].observed
+    assert "could not be run" in report.findings[0].problem
     assert "QueryContextLogger" not in capsys.readouterr().err
 
 

@@ -14,8 +14,8 @@ from typing import Any
 import pandas as pd
 import pytest
 from dslp.data import store
-from dslp.data.catalogue import Dataset
-from dslp.data.digest import digest
+from dslp.data.dataset import Dataset
+from dslp.data.fingerprint import digest
 from fsspec.implementations.local import LocalFileSystem
 from fsspec.registry import _registry
 

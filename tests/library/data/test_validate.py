@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from dslp.data.report import Finding, Report
+from dslp.core.report import Finding, Report
 
 from tests.library.toy import Toy
 
@@ -14,10 +14,11 @@ Write = Callable[[Toy, str], None]
 
 
 def only(report: Report, expectation: str, subject: str) -> Finding:
+    found: Finding
     (found,) = [
         finding
         for finding in report.findings
-        if (finding.expectation, finding.subject) == (expectation, subject)
+        if (finding.rule, finding.subject) == (expectation, subject)
     ]
     return found
 
@@ -271,7 +272,7 @@ def test_a_value_that_is_missing_is_named(built: Toy, write_suite: Write) -> Non
         f"- {{type: expect_column_distinct_values_to_contain_set, {kwargs}}}\n"
         f"- {{type: expect_column_distinct_values_to_equal_set, {kwargs}}}\n",
     )
-    assert [each.observed for each in built.validated().findings] == ["without moon"] * 2
+    assert [each.problem for each in built.validated().findings] == ["without moon"] * 2
 
 
 def test_of_personal_data_only_counts_and_keys_are_shown(built: Toy, write_suite: Write) -> None:

@@ -5,10 +5,11 @@ from typing import Any
 
 import pytest
 import yaml
-from dslp.data import version as versions
-from dslp.data.catalogue import Dataset
-from dslp.data.version import LEVELS, Proposal, Snapshot, number, propose
-from dslp.errors import DslpError
+from dslp.core.errors import DslpError
+from dslp.core.semver import LEVELS, parse_version
+from dslp.data import versioning as versions
+from dslp.data.dataset import Dataset
+from dslp.data.versioning import Proposal, Snapshot, propose_version
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -116,15 +117,15 @@ CHANGES: list[tuple[str, Edit, str]] = [
 def test_a_change_has_its_level_and_its_reason(level: str, edit: Edit, reason: str) -> None:
     old, new = content(), content()
     edit(new)
-    found = propose(snapshot(old), snapshot(new))
+    found = propose_version(snapshot(old), snapshot(new))
     assert found.level == level, found.reasons
     assert [reason in each.text for each in found.reasons] == [True] * (level != "none")
     after = {"major": "2.0.0", "minor": "1.5.0", "patch": "1.4.3", "none": "1.4.2"}[level]
     assert found.version == after
-    before = propose(snapshot(old, "0.4.2"), snapshot(new, "0.4.2"))
+    before = propose_version(snapshot(old, "0.4.2"), snapshot(new, "0.4.2"))
     lower = {"major": "minor", "minor": "patch" if "calcula" in reason else "minor"}
     assert before.level == lower.get(level, level), "before 1.0.0"
-    assert number(before.version) < (1, 0, 0)
+    assert parse_version(before.version) < (1, 0, 0)
 
 
 @pytest.mark.rule("D8")
@@ -132,7 +133,7 @@ def test_to_state_what_goes_without_saying_is_no_change() -> None:
     plain, stated = content(), content()
     expect(3, strict_min=False, strict_max=False, mostly=1.0)(stated)
     for old, new in ((plain, stated), (stated, plain)):
-        assert propose(snapshot(old), snapshot(new)).level == "none"
+        assert propose_version(snapshot(old), snapshot(new)).level == "none"
 
 
 @pytest.mark.rule("D8")
@@ -140,7 +141,7 @@ def test_what_is_stated_for_the_first_time_held_before() -> None:
     old, new = content(), content()
     for part in ("key", "population"):
         del old[part]
-    assert propose(snapshot(old), snapshot(new)).level == "patch"
+    assert propose_version(snapshot(old), snapshot(new)).level == "patch"
 
 
 @pytest.mark.rule("D8")
@@ -150,7 +151,7 @@ def test_changes_together_ask_for_what_the_largest_of_them_asks(chosen: set[int]
     new = content()
     for each in sorted(chosen):
         CHANGES[each][1](new)
-    found = propose(snapshot(content()), snapshot(new))
+    found = propose_version(snapshot(content()), snapshot(new))
     levels = [LEVELS.index(CHANGES[each][0]) for each in chosen]
     assert LEVELS.index(found.level) == max(levels, default=0)
 
@@ -182,7 +183,7 @@ def test_nothing_follows_from_another_layout(schema: Content, version: str) -> N
     new["pipeline"] = "# Otherwise.\ndef build(raw): return (raw)\n"
     new["key"] = list(reversed(schema.get("key", [])))
     styled = snapshot(new, version, default_flow_style=True, sort_keys=False, width=20)
-    assert propose(snapshot(old, version), styled) == Proposal("none", [], version)
+    assert propose_version(snapshot(old, version), styled) == Proposal("none", [], version)
 
 
 @pytest.mark.rule("D8")
@@ -191,13 +192,15 @@ def test_nothing_follows_from_another_layout(schema: Content, version: str) -> N
 def test_a_proposal_is_later_than_the_last_version_and_no_smaller_than_a_reason(
     old: Content, new: Content, version: str
 ) -> None:
-    found = propose(snapshot(with_schema(old), version), snapshot(with_schema(new), version))
+    found = propose_version(
+        snapshot(with_schema(old), version), snapshot(with_schema(new), version)
+    )
     levels = [LEVELS.index(reason.level) for reason in found.reasons]
     assert levels == sorted(levels, reverse=True), "what decides comes first"
     assert LEVELS.index(found.level) == max(levels, default=0)
-    assert (number(found.version) > number(version)) == (found.level != "none")
-    whole = number(version) >= (1, 0, 0)
-    assert whole or (found.level != "major" and number(found.version) < (1, 0, 0))
+    assert (parse_version(found.version) > parse_version(version)) == (found.level != "none")
+    whole = parse_version(version) >= (1, 0, 0)
+    assert whole or (found.level != "major" and parse_version(found.version) < (1, 0, 0))
     if old["columns"].keys() - new["columns"].keys():
         assert found.level == ("major" if whole else "minor")
 
@@ -220,17 +223,20 @@ def test_a_pipeline_is_judged_by_what_it_does_and_what_it_made(
 ) -> None:
     old, new = content() | {"digest": before}, content() | {"digest": after}
     new["pipeline"] = PIPELINE.replace("return raw", "return raw.copy()") if changed else PIPELINE
-    assert propose(snapshot(old), snapshot(new)).level == level
+    assert propose_version(snapshot(old), snapshot(new)).level == level
 
 
 def test_a_last_version_that_cannot_be_read_vouches_for_nothing() -> None:
     new = snapshot(content())
-    assert propose(Snapshot("1.0.0", "columns: [", new.suite, "def", None), new).level == "major"
-    assert propose(Snapshot("1.0.0", new.schema, "3", PIPELINE, None), new).level == "minor"
+    assert (
+        propose_version(Snapshot("1.0.0", "columns: [", new.suite, "def", None), new).level
+        == "major"
+    )
+    assert propose_version(Snapshot("1.0.0", new.schema, "3", PIPELINE, None), new).level == "minor"
     with pytest.raises(DslpError, match=r"schema\.yml"):
-        propose(new, Snapshot("1.0.0", "", new.suite, PIPELINE))
+        propose_version(new, Snapshot("1.0.0", "", new.suite, PIPELINE))
     with pytest.raises(DslpError, match=r"suite\.yml has no expectations"):
-        propose(new, Snapshot("1.0.0", new.schema, "expectations: [3]", PIPELINE))
+        propose_version(new, Snapshot("1.0.0", new.schema, "expectations: [3]", PIPELINE))
 
 
 def stated(toy: Toy, version: str) -> None:
@@ -315,25 +321,27 @@ def test_a_registered_version_counts_before_what_git_knows(
     before = Snapshot.of(dataset.folder)
     looser(branch)
     monkeypatch.setattr(versions, "_registered", lambda _: before)
-    assert versions.compare(dataset).origin == "registered"
+    assert versions.compare_versions(dataset).origin == "registered"
     older = Snapshot("1.1.0", before.schema.replace("visits:", "others:"), before.suite, PIPELINE)
     monkeypatch.setattr(versions, "_registered", lambda _: older)
-    found = versions.compare(dataset)
+    found = versions.compare_versions(dataset)
     assert (found.last, found.proposal.version) == ("1.1.0", "2.0.0"), "the larger proposal"
 
 
 def test_a_pipeline_that_makes_the_same_is_a_correction(
     built: Toy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from dslp.data.digest import digest
+    from dslp.data.fingerprint import digest
 
     dataset = Dataset(built.project, "visits")
     before = Snapshot.of(dataset.folder, digest(dataset))
     monkeypatch.setattr(versions, "_registered", lambda _: before)
     built.edit(dataset.folder / "pipeline.py", "return raw", "return raw.copy()")
-    assert versions.compare(dataset).proposal.level == "minor", "not built by this pipeline"
+    assert versions.compare_versions(dataset).proposal.level == "minor", (
+        "not built by this pipeline"
+    )
     built.done("data", "build")
-    found = versions.compare(dataset).proposal
+    found = versions.compare_versions(dataset).proposal
     assert found.version == "1.2.1"
     assert "correction or speed" in found.reasons[0].text
 

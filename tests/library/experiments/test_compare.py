@@ -4,7 +4,7 @@ import xml.etree.ElementTree as ET
 
 import numpy as np
 import pytest
-from dslp.experiments.compare import gain, verdict
+from dslp.experiments.comparison import gain, verdict
 from dslp.experiments.params import Metric
 
 from tests.library.experiments.test_experiment import runs

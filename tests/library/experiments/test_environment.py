@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from dslp.experiments.environment import following, locked
+from dslp.tracking.environment import locked_packages, next_environment_version
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -28,7 +28,7 @@ def split(number: str) -> tuple[int, int]:
 def test_the_next_version_is_never_lower_and_the_same_only_for_the_same(
     number: str, old: dict[str, list[str]], new: dict[str, list[str]]
 ) -> None:
-    after = following(number, old, new)
+    after = next_environment_version(number, old, new)
     assert (after == number) == (old == new)
     assert split(after) >= split(number)
 
@@ -39,8 +39,8 @@ def test_a_package_more_or_less_is_a_major_version(
 ) -> None:
     less = {kept: versions for kept, versions in old.items() if kept != name}
     more = less | {name: ["1.0"]}
-    assert following(number, less, more) == f"{split(number)[0] + 1}.0"
-    assert following(number, more, less) == f"{split(number)[0] + 1}.0"
+    assert next_environment_version(number, less, more) == f"{split(number)[0] + 1}.0"
+    assert next_environment_version(number, more, less) == f"{split(number)[0] + 1}.0"
 
 
 @given(versions, environments, st.data())
@@ -50,8 +50,14 @@ def test_another_version_is_a_minor_one_unless_its_major_changes(
     major, minor = split(number)
     base = old | {"numpy": ["2.1"]}
     same = data.draw(st.integers(2, 40))
-    assert following(number, base, base | {"numpy": [f"2.{same}"]}) == f"{major}.{minor + 1}"
-    assert following(number, base, base | {"numpy": [f"{same + 1}.1"]}) == f"{major + 1}.0"
+    assert (
+        next_environment_version(number, base, base | {"numpy": [f"2.{same}"]})
+        == f"{major}.{minor + 1}"
+    )
+    assert (
+        next_environment_version(number, base, base | {"numpy": [f"{same + 1}.1"]})
+        == f"{major + 1}.0"
+    )
 
 
 def lock(toy: Toy, **packages: str) -> None:
@@ -84,7 +90,7 @@ def test_each_run_has_the_version_that_follows_from_the_locks_before_it(tracked:
 
 def test_what_the_repository_holds_itself_is_no_part_of_it(toy: Toy) -> None:
     lock(toy, numpy="2.1.0")
-    assert locked(toy.root / "uv.lock") == {"numpy": ["2.1.0"]}
+    assert locked_packages(toy.root / "uv.lock") == {"numpy": ["2.1.0"]}
 
 
 @pytest.mark.parametrize("text", ["no lock", "package = 3", "[[package]]\nversion = '1'"])

@@ -7,9 +7,9 @@ import platform
 from pathlib import Path
 
 import pytest
-from dslp.data.catalogue import Dataset
-from dslp.data.digest import digest
-from dslp.experiments.material import material
+from dslp.data.dataset import Dataset
+from dslp.data.fingerprint import digest
+from dslp.experiments.model_data import read_model_data
 from mlflow.entities import Run
 
 from tests.library.toy import Toy
@@ -183,7 +183,7 @@ def watched(toy: Toy) -> Path:
 
 def test_an_experiment_never_sees_the_holdout(tracked: Toy) -> None:
     file = watched(tracked)
-    held = set(material(tracked.model).holdout.index)
+    held = set(read_model_data(tracked.model).holdout.index)
     tracked.done("experiment", "run")
     seen = [json.loads(line) for line in file.read_text().splitlines()]
     assert len(seen) == 2 * 2 * 3, "candidates, train and evaluate, folds"
@@ -194,7 +194,7 @@ def test_an_experiment_never_sees_the_holdout(tracked: Toy) -> None:
 
 def test_training_never_sees_the_holdout_and_is_judged_on_all_of_it(tracked: Toy) -> None:
     file = watched(tracked)
-    held = list(material(tracked.model).holdout.index)
+    held = list(read_model_data(tracked.model).holdout.index)
     tracked.done("model", "train", "--candidate", "linear")
     fit, judged, reference, judged_too = map(json.loads, file.read_text().splitlines())
     assert not set(held) & {*fit, *reference}
@@ -245,7 +245,7 @@ def test_a_model_may_answer_with_several_fields(tracked: Toy) -> None:
     )
     tracked.done("experiment", "run", "--candidate", "baseline")
     model = tracked.model
-    rows = material(model).development
+    rows = read_model_data(model).development
     predicted = model.predict(model.fit("baseline", rows), rows)
     assert list(predicted) == ["visits", "at_most"]
     assert predicted.index.equals(rows.index)

@@ -5,9 +5,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from dslp.errors import DslpError
+from dslp.core.errors import DslpError
 from dslp.experiments.params import Split
-from dslp.experiments.split import folds, holdout, leaks
+from dslp.experiments.splitting import folds, holdout, leaks
 
 from tests.library.toy import Toy
 

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from dslp.errors import DslpError
-from dslp.experiments.tracking import look, uri
+from dslp.core.errors import DslpError
+from dslp.tracking.connection import tracking_uri, viewing_command
 from mlflow import MlflowClient
 
 from tests.library.toy import Toy
@@ -78,7 +78,7 @@ def test_an_answer_that_needs_an_address_asks_for_it(built: Toy, tracking: str) 
     assert f"tracking is {tracking}, and MLFLOW_TRACKING_URI is not set" in outcome.error
     assert "write it in .env" in outcome.error
     with pytest.raises(DslpError):
-        uri(built.project)
+        tracking_uri(built.project)
 
 
 def test_the_variable_wins_over_the_answer(tracked: Toy, tmp_path: Path) -> None:
@@ -92,9 +92,12 @@ def test_the_variable_wins_over_the_answer(tracked: Toy, tmp_path: Path) -> None
 
 
 def test_the_place_to_look_is_a_command_or_an_address(built: Toy) -> None:
-    assert look(built.project) == "uv run mlflow ui --backend-store-uri sqlite:///mlruns/mlflow.db"
+    assert (
+        viewing_command(built.project)
+        == "uv run mlflow ui --backend-store-uri sqlite:///mlruns/mlflow.db"
+    )
     os.environ["MLFLOW_TRACKING_URI"] = "http://u:secret@host:5000"
-    assert look(built.project) == "http://host:5000"
+    assert viewing_command(built.project) == "http://host:5000"
 
 
 def test_runs_that_were_deleted_are_said_to_be(tracked: Toy) -> None:

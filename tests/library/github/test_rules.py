@@ -11,7 +11,7 @@ from pathlib import Path
 
 import dslp
 import pytest
-from dslp.github.branches import parse
+from dslp.core.branch_names import parse_branch
 from dslp.github.rules import PAGE, rules
 
 from tests.library.toy import Toy
@@ -55,7 +55,7 @@ def test_each_rule_says_what_why_and_what_to_do() -> None:
 def test_every_example_of_a_branch_is_a_good_name() -> None:
     examples = re.findall(r"`((?:[a-z]+/)?\d+-[\w-]+)`", TEXT)
     assert len(examples) >= 5
-    assert [example for example in examples if parse(example) is None] == []
+    assert [example for example in examples if parse_branch(example) is None] == []
 
 
 def test_rules_are_printed_by_their_ids(toy: Toy) -> None:

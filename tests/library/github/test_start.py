@@ -7,11 +7,11 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 import pytest
-from dslp.errors import DslpError, Refused
+from dslp.core.branch_names import parse_branch
+from dslp.core.errors import DslpError, Refused
 from dslp.github import start
-from dslp.github.branches import parse
-from dslp.github.model import Issue
-from dslp.github.similar import similar
+from dslp.github.entities import Issue
+from dslp.github.similar import similar_issues
 
 from tests.library.toy import Toy
 
@@ -112,7 +112,7 @@ def test_the_branch_is_named_for_the_issue(begin: Begin, toy: Toy, kind: str, na
 def test_a_hostile_title_changes_nothing_but_itself(begin: Begin, toy: Toy, title: str) -> None:
     other = issue(7, title, "Explore", title)
     said = begin(issue(12, title, "Explore", title), other)
-    found = parse(branch(toy))
+    found = parse_branch(branch(toy))
     assert found is not None
     assert (found.kind, found.issue) == ("Explore", 12)
     assert len(branch(toy)) <= len("explore/12-") + 40
@@ -285,20 +285,20 @@ def test_explorations_and_experiments_are_compared_open_and_closed(committed: To
     github = GitHub(new, *EARLIER)
     start.begin(committed.project, github, 20)
     assert github.asked == [("Explore",), ("Experiment",)]
-    assert [other.number for _, other in similar(new, EARLIER)] == [6]
+    assert [other.number for _, other in similar_issues(new, EARLIER)] == [6]
 
 
 def test_what_only_shares_the_form_does_not_resemble() -> None:
     new = experiment(20, "Sentiment of letters", "Classify complaints by their tone.")
-    assert similar(new, EARLIER) == []
-    assert similar(new, []) == []
-    assert similar(issue(20, "", body=""), [issue(1, ""), issue(2, "!!!")]) == []
+    assert similar_issues(new, EARLIER) == []
+    assert similar_issues(new, []) == []
+    assert similar_issues(issue(20, "", body=""), [issue(1, ""), issue(2, "!!!")]) == []
 
 
 def test_at_most_five_are_shown_the_most_similar_first() -> None:
     many = [experiment(n, "Trees for visits", "word " * n + "boosting") for n in range(1, 10)]
     many += [experiment(n, f"Other {n}", f"nothing{n} of the kind") for n in range(10, 40)]
-    found = similar(experiment(50, "Trees for visits", "boosting"), many)
+    found = similar_issues(experiment(50, "Trees for visits", "boosting"), many)
     assert len(found) == 5
     likeness = [figure for figure, _ in found]
     assert likeness == sorted(likeness, reverse=True)

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from dslp.errors import DslpError
-from dslp.models.flavours import load, save
-from dslp.models.signature import signature
+from dslp.core.errors import DslpError
+from dslp.models.persistence import load_model, save_model
+from dslp.models.signature import model_signature
 
 from tests.library.toy import Toy
 
@@ -133,9 +133,9 @@ def test_whatever_predicts_is_kept_and_loaded_without_the_project(
         write(built, code)
         model, folder = built.model, tmp_path / name
         estimator = model.fit("linear", built.rows())
-        save(estimator, folder, signature(model), model.project)
+        save_model(estimator, folder, model_signature(model), model.project)
         here.append(model.predict(estimator, rows)["visits"].tolist())
-        assert model.predict(load(folder), rows)["visits"].tolist() == here[-1]
+        assert model.predict(load_model(folder), rows)["visits"].tolist() == here[-1]
         assert here[-1][0] < here[-1][1]
         needs = (folder / "requirements.txt").read_text()
         assert f"{needed}==" in needs
@@ -170,8 +170,8 @@ def test_what_is_not_of_scikit_learn_becomes_champion_all_the_same(tracked: Toy,
 def test_skops_is_loaded_without_mlflow(trained: Toy) -> None:
     (file,) = trained.root.rglob("MLmodel")
     code = (
-        "import sys; from pathlib import Path; from dslp.models.flavours import load\n"
-        "print(type(load(Path(sys.argv[1]))).__name__, 'mlflow' in sys.modules)"
+        "import sys; from pathlib import Path; from dslp.models.persistence import load_model\n"
+        "print(type(load_model(Path(sys.argv[1]))).__name__, 'mlflow' in sys.modules)"
     )
     done = subprocess.run(
         [sys.executable, "-c", code, str(file.parent)], capture_output=True, text=True, check=True
@@ -198,6 +198,6 @@ def test_what_nobody_can_keep_is_refused_in_one_line(
     model, folder = tracked.model, tracked.root / "kept"
     estimator = model.fit("linear", tracked.rows())
     with pytest.raises(DslpError) as raised:
-        save(estimator, folder, signature(model), model.project)
+        save_model(estimator, folder, model_signature(model), model.project)
     assert said in str(raised.value)
     assert "\n" not in str(raised.value)

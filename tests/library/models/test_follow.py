@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 from dslp.models.api import Api
-from dslp.models.copies import glance
-from dslp.models.metrics import Metrics
-from dslp.models.switch import Serving
+from dslp.models.live_model import Serving
+from dslp.models.model_files import registry_state
+from dslp.models.serving_metrics import Metrics
 
 from tests.library.models.server import serving, until
 from tests.library.toy import Toy
@@ -34,7 +34,7 @@ def test_promotions_and_rollbacks_at_a_server_are_followed(
         until(lambda: running.champion() == "2")
         built.done("model", "rollback")
         until(lambda: running.champion() == "1")
-        look = glance(built.project, "frequency")
+        look = registry_state(built.project, "frequency")
         assert look is not None
         assert look() == look(), "it is asked only when something was done"
         assert running.metric("dslp_registry_up") == 1
@@ -54,7 +54,7 @@ def test_where_a_look_fails_the_registry_is_asked_now_and_then(
         asked.append(1)
         return {}
 
-    monkeypatch.setattr("dslp.models.switch.in_use", in_use)
+    monkeypatch.setattr("dslp.models.live_model.models_in_use", in_use)
     serving = Serving.__new__(Serving)
     serving.api = Api(toy.model)
     serving.metrics, serving.look, serving.roles = Metrics(), look, ("champion",)

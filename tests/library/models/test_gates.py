@@ -17,11 +17,11 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from dslp.experiments.model import model
-from dslp.project import Project
+from dslp.experiments.model import find_model
+from dslp.core.settings import Project
 from dslp.testing import predictor
 
-made = model(Project.find(Path(__file__).parent), "frequency")
+made = find_model(Project.find(Path(__file__).parent), "frequency")
 
 
 @pytest.fixture

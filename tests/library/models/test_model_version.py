@@ -6,10 +6,10 @@ import textwrap
 from collections.abc import Callable
 
 import pytest
-from dslp.data.change import code
-from dslp.data.version import number, raised
-from dslp.errors import DslpError, Refused
-from dslp.models.version import PARTS, TAG, chosen, made_of, propose
+from dslp.core.errors import DslpError, Refused
+from dslp.core.semver import next_version, parse_version
+from dslp.models.versioning import PARTS, TAG, choose_version, part_tags, propose_version
+from dslp.tracking.provenance import code_digest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -26,9 +26,9 @@ def text(version: tuple[int, ...]) -> str:
 
 def proposed(toy: Toy, change: Callable[[], None], candidate: str = "linear") -> tuple[str, str]:
     """The level and the reasons of a change of the project."""
-    before = made_of(toy.model, "linear")
+    before = part_tags(toy.model, "linear")
     change()
-    found = propose("1.2.3", before, made_of(toy.model, candidate))
+    found = propose_version("1.2.3", before, part_tags(toy.model, candidate))
     return found.level, "; ".join(found.reasons)
 
 
@@ -178,10 +178,10 @@ def test_a_proposal_is_the_next_version_of_its_level(
 ) -> None:
     different = [p for p in PARTS if json.loads(before[TAG + p]) != json.loads(now[TAG + p])]
     changed = {PARTS[part][0] for part in different}
-    found = propose(text(last), before, now)
+    found = propose_version(text(last), before, now)
     largest = next((level for level in ("major", "minor") if level in changed), "patch")
     assert found.level == largest
-    assert number(found.version) == raised(last, found.level) > last
+    assert parse_version(found.version) == next_version(last, found.level) > last
     assert found.reasons
 
 
@@ -190,24 +190,29 @@ def test_a_wish_is_taken_if_it_is_large_enough(
     last: tuple[int, int, int], level: str, wish: tuple[int, int, int]
 ) -> None:
     part = next(name for name, (of, _) in PARTS.items() if of == level)
-    found = propose(text(last), {TAG + part: '{"a": "1"}'}, {TAG + part: '{"a": "2"}'})
-    assert chosen(None, text(last), found) == found.version
-    if wish >= number(found.version):
-        assert chosen(text(wish), text(last), found) == text(wish)
+    found = propose_version(text(last), {TAG + part: '{"a": "1"}'}, {TAG + part: '{"a": "2"}'})
+    assert choose_version(None, text(last), found) == found.version
+    if wish >= parse_version(found.version):
+        assert choose_version(text(wish), text(last), found) == text(wish)
     else:
         with pytest.raises(Refused, match="too small"):
-            chosen(text(wish), text(last), found)
+            choose_version(text(wish), text(last), found)
 
 
 @given(NUMBERS)
 def test_levels_are_in_order(last: tuple[int, int, int]) -> None:
-    assert last < raised(last, "patch") < raised(last, "minor") < raised(last, "major")
+    assert (
+        last
+        < next_version(last, "patch")
+        < next_version(last, "minor")
+        < next_version(last, "major")
+    )
 
 
 @given(st.text(max_size=12))
 def test_only_three_numbers_are_a_version(wish: str) -> None:
     with contextlib.suppress(DslpError):
-        assert text(number(wish)) == wish
+        assert text(parse_version(wish)) == wish
 
 
 def test_code_is_what_it_does() -> None:
@@ -220,15 +225,15 @@ def test_code_is_what_it_does() -> None:
         '''
     )
     same = "def f(a):\n\n    return (a + 1)"
-    assert code(one) == code(same)
-    assert code(one) != code(same.replace("1", "2"))
-    assert code("def f(:") != code("def g(:")
+    assert code_digest(one) == code_digest(same)
+    assert code_digest(one) != code_digest(same.replace("1", "2"))
+    assert code_digest("def f(:") != code_digest("def g(:")
 
 
 def test_a_part_too_long_for_a_tag_still_counts(toy: Toy) -> None:
     many = "\n".join(f"    column_{number}: float = 0.0" for number in range(400))
     toy.edit(toy.model_folder / "schema.py", "    amount: float", f"    amount: float\n{many}")
-    assert max(map(len, made_of(toy.model, "linear").values())) < 5000
+    assert max(map(len, part_tags(toy.model, "linear").values())) < 5000
     schema = toy.model_folder / "schema.py"
     level, reasons = proposed(toy, lambda: toy.edit(schema, "column_7: float", "column_7: int"))
     assert (level, reasons) == ("major", "inputs changed")

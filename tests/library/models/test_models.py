@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from dslp.data.catalogue import Dataset
-from dslp.data.digest import digest
-from dslp.errors import DslpError
+from dslp.core.errors import DslpError
+from dslp.data.dataset import Dataset
+from dslp.data.fingerprint import digest
 
 from tests.library.experiments.test_experiment import runs
 from tests.library.toy import Toy
@@ -130,25 +130,25 @@ def test_training_rows_are_what_a_request_may_ask(
 def test_every_type_of_a_table_fits_its_field(
     built: Toy, field: str, values: str | bool | int | None
 ) -> None:
-    from dslp.models.signature import check
+    from dslp.models.signature import check_fit
 
     schema = built.model_folder / "schema.py"
     built.edit(schema, 'Literal["home", "office"]', field)
     built.edit(schema, "from typing", "import datetime\nimport enum\nfrom typing")
     rows, model = built.rows(), built.model
     if field.startswith("datetime"):
-        check(model, rows.assign(kind=pd.Timestamp(str(values))))
+        check_fit(model, rows.assign(kind=pd.Timestamp(str(values))))
         with pytest.raises(DslpError, match=r"kind: 300 of 300 rows, such as 5: "):
-            check(model, rows.assign(kind=5))
+            check_fit(model, rows.assign(kind=5))
     elif values is None:
         rows.loc[:, "kind"] = "home"
         if "None" in field:
             rows.loc[:9, "kind"] = None
-        check(model, rows)
+        check_fit(model, rows)
     else:
-        check(model, rows.assign(kind=values))
+        check_fit(model, rows.assign(kind=values))
         with pytest.raises(DslpError, match=r"kind: 300 of 300 rows, such as 'a'"):
-            check(model, rows.assign(kind="a"))
+            check_fit(model, rows.assign(kind="a"))
 
 
 @pytest.mark.parametrize("command", ["register", "promote"])
@@ -206,12 +206,12 @@ def test_the_signature_is_the_schema(trained: Toy) -> None:
     ],
 )
 def test_each_type_of_a_field_has_its_column(toy: Toy, field: str, column: str) -> None:
-    from dslp.models.signature import signature
+    from dslp.models.signature import model_signature
 
     schema = toy.model_folder / "schema.py"
     toy.edit(schema, 'Literal["home", "office"]', field)
     toy.edit(schema, "from typing", "import datetime\nimport enum\nfrom typing")
-    assert column in str(signature(toy.model).inputs)
+    assert column in str(model_signature(toy.model).inputs)
 
 
 @pytest.mark.parametrize(
@@ -258,12 +258,12 @@ def test_whatever_a_registry_raises_is_one_line(
 
 def test_what_is_registered_and_judged_is_the_run_that_is_named(trained: Toy) -> None:
     """A workflow's own, though somebody else has trained since."""
-    from dslp.models.release import register, tested
+    from dslp.models.release import register, run_gates
 
     kept = trained.client.get_experiment_by_name("frequency")
     (mine,) = trained.client.search_runs([kept.experiment_id])
     trained.done("model", "train", "--candidate", "baseline")
-    label, _ = tested(trained.model, None, mine.info.run_id)
+    label, _ = run_gates(trained.model, None, mine.info.run_id)
     assert mine.info.run_id[:8] in label
     release, _, _ = register(trained.model, run=mine.info.run_id)
     assert release.run == mine.info.run_id

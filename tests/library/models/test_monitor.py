@@ -309,9 +309,9 @@ def test_the_index_is_the_published_one() -> None:
 def test_every_value_is_in_one_bin(before: list[float], now: list[float]) -> None:
     bins = drift.bins(pd.Series(before, dtype=float))
     assert sum(bins["counts"]) == len(before)
-    counts = drift.counted(pd.Series(now, dtype=float), bins)
+    counts = drift.count_values(pd.Series(now, dtype=float), bins)
     assert counts.sum() == len(now)
-    assert len(drift.named(bins)) == len(counts) == len(bins["counts"])
+    assert len(drift.bin_names(bins)) == len(counts) == len(bins["counts"])
     assert drift.stability(np.array(bins["counts"]), counts) >= 0
 
 
@@ -331,5 +331,5 @@ def test_a_log_reads_as_the_training_did(values: "pd.Series[Any]") -> None:
     bins = drift.bins(values)
     told = json.loads(values.to_json(orient="records", date_format="iso"))
     logged = [v if v is None else json.dumps(v).strip('"') for v in told]
-    again = drift.counted(pd.Series(logged, dtype="object"), bins)
+    again = drift.count_values(pd.Series(logged, dtype="object"), bins)
     assert again.tolist() == bins["counts"]

@@ -7,8 +7,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from dslp.models import registry
-from dslp.models.trail import Entry, entries, moment, standing
+from dslp.tracking import registry
+from dslp.tracking.history import Entry, next_time, read_entries, roles_after
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -197,7 +197,7 @@ def test_a_promotion_that_was_interrupted_has_happened_or_not(
             patched.setattr(MlflowClient, name, killed(name))
         trained.run("model", "promote")
     assert len(done) == step
-    current = registry.current("frequency", trained.project)
+    current = registry.versions_in_use("frequency", trained.project)
     champion = current["champion"]
     assert champion is not None
     promoted = any(written.startswith("dslp.audit.") for written in done)
@@ -215,15 +215,15 @@ def test_two_promotions_at_once_leave_one_champion(
     from dslp.models import release
 
     trained.done("model", "register")
-    judge = vars(release)["judge"]
+    judge = vars(release)["check_gates"]
 
     def slowly(*arguments: Any) -> Any:
         with monkeypatch.context() as patched:
-            patched.setattr(release, "judge", judge)
+            patched.setattr(release, "check_gates", judge)
             trained.done("model", "promote", "--why", "second")
         return judge(*arguments)
 
-    monkeypatch.setattr(release, "judge", slowly)
+    monkeypatch.setattr(release, "check_gates", slowly)
     outcome = trained.run("model", "promote", "--why", "first")
     assert outcome.code == 1
     assert "by somebody else meanwhile; nothing was changed" in outcome.error
@@ -238,7 +238,7 @@ def test_what_tags_and_aliases_say_is_put_right(trained: Toy) -> None:
     trained.client.set_model_version_tag("frequency", "2", "dslp.role", "champion")
     trained.client.set_registered_model_alias("frequency", "champion", "2")
     trained.client.set_model_version_tag("frequency", "2", "dslp.audit.x", "{no entry")
-    current = registry.current("frequency", trained.project)
+    current = registry.versions_in_use("frequency", trained.project)
     champion, challenger = current["champion"], current["challenger"]
     assert champion is not None
     assert challenger is not None
@@ -282,13 +282,13 @@ def test_a_search_that_gives_no_tags_is_completed_version_by_version(
 
     monkeypatch.setattr(MlflowClient, "search_model_versions", bare)
     trained.done("model", "promote")
-    champion = registry.current("frequency", trained.project)["champion"]
+    champion = registry.versions_in_use("frequency", trained.project)["champion"]
     assert champion is not None
     assert champion.semantic == "1.0.0"
 
 
 def test_files_that_are_gone_are_the_trouble_of_their_role_alone(trained: Toy) -> None:
-    from dslp.models.copies import in_use
+    from dslp.models.model_files import models_in_use
 
     prefix: Any = {"DSLP_REGISTRY_PREFIX": "main.pricing"}
     trained.done("model", "register", **prefix)
@@ -298,11 +298,11 @@ def test_files_that_are_gone_are_the_trouble_of_their_role_alone(trained: Toy) -
     (run,) = {one.run_id for one in trained.client.search_model_versions() if one.version == 2}
     shutil.rmtree(trained.root / "mlruns" / "artifacts" / "frequency" / run)
     os.environ.update(prefix)
-    found = in_use(trained.project, "frequency", ["champion", "challenger"])
+    found = models_in_use(trained.project, "frequency", ["champion", "challenger"])
     assert found["champion"]["semantic"] == "1.0.0"
     assert "main.pricing.frequency" in found["champion"]["folder"]
     assert "cannot be brought here" in found["challenger"]["error"]
-    assert list(in_use(trained.project, "frequency", ["champion"])) == ["champion"]
+    assert list(models_in_use(trained.project, "frequency", ["champion"])) == ["champion"]
 
 
 ACTIONS = st.lists(
@@ -318,8 +318,8 @@ def test_roles_follow_from_the_trail_whatever_was_done(actions: list[tuple[Any, 
         for number, (action, version) in enumerate(actions)
     ]
     tags = [(entry.version, entry.tag()) for entry in trail]
-    assert entries(reversed(tags)) == trail
-    now = standing(trail)
+    assert read_entries(reversed(tags)) == trail
+    now = roles_after(trail)
     crowned = [entry.version for entry in trail if entry.action != "register"]
     assert now.champion == (crowned[-1] if crowned else None)
     assert {*now.champions, *now.taken_back} == set(crowned)
@@ -337,15 +337,15 @@ def test_what_was_done_with_a_version_outlives_it(trained: Toy) -> None:
     before = history(trained)
     trained.client.delete_model_version("frequency", "2")
     assert [line.replace("2 (deleted)", "1.0.1") for line in history(trained)] == before
-    assert registry.current("frequency", trained.project)["challenger"] is None
+    assert registry.versions_in_use("frequency", trained.project)["challenger"] is None
 
 
 def test_an_entry_of_an_unknown_kind_is_no_promotion() -> None:
     unknown: Any = "archive"
     entry = Entry("20240101T000000.000001", "1", unknown)
-    assert entries([("1", entry.tag())]) == []
+    assert read_entries([("1", entry.tag())]) == []
 
 
 def test_a_clock_that_is_behind_does_not_lose_an_entry() -> None:
     ahead = [Entry("29990101T000000.999999", "1", "promote")]
-    assert moment(ahead) == "29990101T000001.000000"
+    assert next_time(ahead) == "29990101T000001.000000"

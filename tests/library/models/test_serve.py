@@ -12,9 +12,9 @@ from typing import Any
 import pandas as pd
 import pytest
 from dslp.models.api import Api
-from dslp.models.body import records_of
-from dslp.models.predictions import Answered, Log
+from dslp.models.prediction_log import Answered, Log
 from dslp.models.predictor import Loaded, Problem
+from dslp.models.request_body import read_records
 from openapi_spec_validator import validate
 
 from tests.library.models.server import Server, load, release, serving, until
@@ -218,11 +218,11 @@ def test_without_a_champion_or_a_registry_nothing_is_served(tracked: Toy) -> Non
 
 @pytest.mark.rule("M12")
 def test_each_challenger_gets_its_share_of_the_keys_and_others_than_the_last() -> None:
-    from dslp.models.switch import drawn
+    from dslp.models.live_model import draw_share
 
     keys = [f"customer {number}" for number in range(10_000)]
     first, second = (
-        {key for key in keys if drawn("frequency", challenger, key) < 0.2}
+        {key for key in keys if draw_share("frequency", challenger, key) < 0.2}
         for challenger in ("2", "3")
     )
     assert len(first) == pytest.approx(2000, abs=150)
@@ -256,7 +256,7 @@ def test_what_a_model_sees_of_a_record_does_not_depend_on_its_neighbours(toy: To
     api = Api(toy.model)
     body = """[{"kind": null}, {"kind": "home", "text": "a", "count": 3, "flag": true,
         "day": "2024-01-01"}]"""
-    records, _ = records_of(api, body.encode())
+    records, _ = read_records(api, body.encode())
     both = api.frame(records)
     for place, record in enumerate(records):
         alone = api.frame([record])
@@ -287,7 +287,7 @@ def test_a_model_is_trained_on_the_types_that_a_request_brings(built: Toy) -> No
     record = {"amount": 1, "kind": "home", "count": None, "flag": None, "small": 1, "whole": 1}
     record |= {"day": "2024-01-01", "at": noon.isoformat(), "text": "a", "sure": True, "note": None}
     model = built.model
-    records, _ = records_of(Api(model), json.dumps([record]).encode())
+    records, _ = read_records(Api(model), json.dumps([record]).encode())
     answered = Api(model).frame(records)
     served = answered.dtypes.to_dict()
     seen: list[pd.DataFrame] = []
@@ -323,7 +323,9 @@ def test_an_api_has_the_version_of_what_is_asked_and_answered(toy: Toy) -> None:
 def test_a_number_that_no_column_holds_is_told_by_field(toy: Toy) -> None:
     (toy.model_folder / "schema.py").write_text(SCHEMA)
     with pytest.raises(Problem) as caught:
-        records_of(Api(toy.model), b'[{"kind": null}, {"kind": null, "whole": 1%s}]' % (b"0" * 20))
+        read_records(
+            Api(toy.model), b'[{"kind": null}, {"kind": null, "whole": 1%s}]' % (b"0" * 20)
+        )
     assert caught.value.status == 422
     assert caught.value.detail[0]["loc"] == ["body", 1, "whole"]
 
@@ -331,8 +333,8 @@ def test_a_number_that_no_column_holds_is_told_by_field(toy: Toy) -> None:
 def test_whatever_an_estimator_raises_is_a_500_that_counts_and_is_not_tried_again(
     toy: Toy,
 ) -> None:
-    from dslp.models.metrics import Metrics
-    from dslp.models.serve import application
+    from dslp.models.serving import application
+    from dslp.models.serving_metrics import Metrics
 
     async def predict(*_: Any) -> None:
         raise OverflowError
@@ -359,7 +361,7 @@ def test_whatever_an_estimator_raises_is_a_500_that_counts_and_is_not_tried_agai
 def test_a_line_that_cannot_be_written_is_counted_and_the_next_one_is_written(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from dslp.models import predictions
+    from dslp.models import prediction_log
 
     lost: list[int] = []
     log = Log(tmp_path, lambda lines, _: lost.append(lines))
@@ -369,7 +371,7 @@ def test_a_line_that_cannot_be_written_is_counted_and_the_next_one_is_written(
     log.close()
     assert lost == [1]
     assert len([line for file in tmp_path.iterdir() for line in file.open()]) == 1
-    monkeypatch.setattr(predictions, "WAITING", 2)
+    monkeypatch.setattr(prediction_log, "WAITING", 2)
     monkeypatch.setattr(Log, "_write", lambda _: None)  # a disk that does not answer
     stuck = Log(tmp_path, lambda lines, _: lost.append(lines))
     for _ in range(3):
@@ -380,8 +382,8 @@ def test_a_line_that_cannot_be_written_is_counted_and_the_next_one_is_written(
 def test_following_the_registry_goes_on_whatever_happens(
     toy: Toy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from dslp.models.metrics import Metrics
-    from dslp.models.switch import Serving
+    from dslp.models.live_model import Serving
+    from dslp.models.serving_metrics import Metrics
 
     serving = Serving.__new__(Serving)
     serving.poll, serving.metrics = 0.001, Metrics()

@@ -8,8 +8,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from dslp.data.catalogue import Dataset
-from dslp.errors import DslpError
+from dslp.core.errors import DslpError
+from dslp.data.dataset import Dataset
 from dslp.scaffold import place
 
 from tests import clean
@@ -212,7 +212,7 @@ def test_a_failure_half_way_leaves_nothing(
     monkeypatch.setattr(Path, "rename", fail)
     units: place.Units = {"src/new": {"a.py": "1\n"}, "tests/test_new.py": "2\n"}
     with pytest.raises((DslpError, KeyboardInterrupt)):
-        place.place(toy.root, units)
+        place.place_files(toy.root, units)
     assert untracked(toy) == []
 
 

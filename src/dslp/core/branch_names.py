@@ -1,0 +1,46 @@
+"""Branches and their names: what work a branch holds, and where that goes (B1-B8)."""
+
+import re
+import unicodedata
+from dataclasses import dataclass
+
+KINDS = {"data": "Data", "explore": "Explore", "experiment": "Experiment", "model": "Model"}
+NAME = re.compile(r"(?:(data|explore|experiment|model)/)?([1-9]\d{0,8})-([a-z0-9]+(?:-[a-z0-9]+)*)")
+LENGTH = 40  # characters of a slug
+
+
+@dataclass(frozen=True)
+class Branch:
+    """What a name says: the type of the issue (empty for a plain branch) and its number."""
+
+    kind: str
+    issue: int
+
+
+def parse_branch(name: str) -> Branch | None:
+    """What the name says, or None where it is no name of the process (B1)."""
+    found = NAME.fullmatch(name)
+    if found is None:
+        return None
+    return Branch(KINDS.get(found[1] or "", ""), int(found[2]))
+
+
+def issue_of_branch(name: str) -> int | None:
+    """The issue that a branch is named for (B1): 14 for `experiment/14-lines`."""
+    branch = parse_branch(name)
+    return branch.issue if branch else None
+
+
+def branch_name(kind: str, number: int, title: str) -> str:
+    """The name of the branch for an issue, such as `data/12-claims-of-1974`."""
+    prefix = next((f"{word}/" for word, known in KINDS.items() if known == kind), "")
+    return f"{prefix}{number}-{slug(title)}"
+
+
+def slug(title: str) -> str:
+    """A title in lower-case ASCII words joined by hyphens, at most LENGTH characters; or `work`."""
+    plain = unicodedata.normalize("NFKD", title).encode("ascii", "ignore").decode().lower()
+    words = re.findall(r"[a-z0-9]+", plain)
+    while len(words) > 1 and len("-".join(words)) > LENGTH:
+        words.pop()
+    return "-".join(words)[:LENGTH] or "work"

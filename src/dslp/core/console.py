@@ -1,0 +1,76 @@
+"""What a person sees: tables within 80 columns, and a sign of life while something takes long.
+
+Results go to standard output and progress to standard error, so a command can be piped.
+Colours and spinners are off when the output is not a terminal, and with `NO_COLOR`.
+"""
+
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import TypeVar
+
+from dslp.core.errors import DslpError
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+WIDTH = 80
+T = TypeVar("T")
+
+out = Console(width=WIDTH, highlight=False)
+err = Console(width=WIDTH, highlight=False, stderr=True)
+
+
+@contextmanager
+def step(text: str) -> Iterator[Callable[[str], None]]:
+    """Show `text` while the block runs, and how long it took once it is done.
+
+    The block may call what it is given with how far it is, which a terminal shows.
+    Nothing is added when the block raises: the error that follows says it all.
+    """
+    started = time.monotonic()
+    if err.is_terminal:
+        from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+        columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
+        with Progress(*columns, console=err, transient=True) as progress:
+            task = progress.add_task(text, total=None)
+            yield lambda far: progress.update(task, description=f"{text}: {far}")
+    else:
+        err.print(Text(f"{text} ..."))
+        yield lambda far: None
+    err.print(Text(f"{text}: done in {time.monotonic() - started:.1f} s"), style="dim")
+
+
+def table(headers: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """Print rows under headers; the first column is text, the others are figures."""
+    grid = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 3, 0, 0))
+    for number, header in enumerate(headers):
+        grid.add_column(header, justify="left" if number == 0 else "right", overflow="fold")
+    for row in rows:
+        grid.add_row(*(Text(cell) for cell in row))
+    out.print(grid)
+
+
+def say(text: str, style: str = "") -> None:
+    """Print a result; nothing in `text` is taken for markup."""
+    out.print(Text(text), style=style or None, soft_wrap=True)
+
+
+def try_each(items: Iterable[T], act: Callable[[T], object]) -> None:
+    """Do something with each item: with the others also where it cannot be done with one.
+
+    Raises:
+        DslpError: the last of the errors with the highest exit code, once the others were printed.
+    """
+    errors: list[DslpError] = []
+    for item in items:
+        try:
+            act(item)
+        except DslpError as error:
+            errors.append(error)
+    errors.sort(key=lambda each: each.exit_code)
+    for other in errors[:-1]:
+        say(str(other), "red")
+    if errors:
+        raise errors[-1]

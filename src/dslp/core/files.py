@@ -1,0 +1,126 @@
+"""Files: text and YAML that are read in one way, and writing that is never seen half done."""
+
+import glob
+import os
+import shutil
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import yaml
+from dslp.core.errors import DslpError
+from dslp.core.text import error_line
+
+ABANDONED = 3600  # seconds without a byte written
+
+
+def read_text(path: Path) -> str:
+    """The text of a file, with the line ends that it has.
+
+    Raises:
+        DslpError: it is missing, or no text.
+    """
+    try:
+        return path.read_bytes().decode("utf-8-sig")
+    except FileNotFoundError:
+        raise DslpError(f"{path} is missing") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise DslpError(f"{path} cannot be read: {error_line(error)}") from None
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write beside `path` and move into place, with the line ends that the text has.
+
+    Raises:
+        DslpError: the disk says no; what was there is there still.
+    """
+    with written_aside(path) as made:
+        made.write_bytes(text.encode())
+
+
+def read_yaml(path: Path) -> dict[str, object]:
+    """Read a YAML file that holds a mapping.
+
+    Raises:
+        DslpError: the file is missing, is not YAML, or holds something else.
+    """
+    content = parse_yaml(read_text(path), path)
+    if not isinstance(content, dict):
+        raise DslpError(f"{path} must hold a mapping (name: value), not {content!r:.40}")
+    return content
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML, but of two entries of one name the first is not dropped in silence."""
+
+    def compose_mapping_node(self, anchor: Any) -> Any:
+        node = super().compose_mapping_node(anchor)
+        names = [(key.tag, key.value) for key, _ in node.value if isinstance(key.value, str)]
+        for _, name in (each for each in names if names.count(each) > 1):
+            raise yaml.MarkedYAMLError(
+                problem=f"{name!r:.60} is there twice; leave one", problem_mark=node.start_mark
+            )
+        return node
+
+
+def parse_yaml(text: str, where: object) -> object:
+    """What a text of YAML holds; `where` is what an error calls it.
+
+    Raises:
+        DslpError: it is not YAML, has two entries of one name, or a date that there is not.
+    """
+    try:
+        return yaml.load(text, _Loader)
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        raise DslpError(f"{where} is not valid YAML: {error_line(error)}") from None
+
+
+def copy_path(source: Path, target: Path) -> None:
+    """Let `target` be a copy of a file or a folder: a link would change with what it links to."""
+    with written_aside(target) as made:
+        if source.is_dir():
+            shutil.copytree(source, made)
+        else:
+            shutil.copy2(source, made)
+
+
+@contextmanager
+def written_aside(path: Path) -> Iterator[Path]:
+    """Where to write what takes the place of `path`, whole, once the block has ended well.
+
+    Raises:
+        DslpError: the disk says no; what was there is there still.
+    """
+    made = path.with_name(f".{path.name}.{os.getpid()}")
+    before = path.with_name(f"{made.name}.old")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        for left in path.parent.glob(f".{glob.escape(path.name)}.*.old"):
+            if not path.exists():  # who was killed had put it aside, and nothing in its place
+                left.replace(path)
+        for left in path.parent.glob(f".{glob.escape(path.name)}.[0-9]*"):  # by who was killed
+            with suppress(FileNotFoundError):
+                if time.time() - left.stat().st_mtime > ABANDONED:
+                    remove_path(left)
+        yield made
+        if path.is_dir() or (made.is_dir() and path.exists()):  # replaced in two steps
+            path.replace(before)
+        made.replace(path)
+    except (OSError, shutil.Error) as error:
+        raise DslpError(f"{path} cannot be written: {error_line(error)}") from None
+    finally:
+        if before.exists() and not path.exists():
+            before.replace(path)
+        for left in (made, before):
+            with suppress(OSError):
+                remove_path(left)
+
+
+def remove_path(path: Path) -> None:
+    """Let nothing be there, neither file nor folder."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)

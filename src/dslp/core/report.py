@@ -1,0 +1,170 @@
+"""The one way to show findings: on the terminal, as JSON, and as pages.
+
+A page is Markdown that GitHub and the project's site (MkDocs Material) both read. It is a template
+of Jinja2, in which every expression is text: no character of a name or a value has a meaning in
+Markdown or HTML, and what cannot be seen is spelt out.
+"""
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from functools import cache, partial
+from importlib.resources import files
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from dslp.core.errors import DslpError
+from dslp.core.files import write_text
+from dslp.core.text import (
+    LONGEST,
+    SENTENCE,
+    UNWRITTEN,
+    escape_markdown,
+    format_number,
+    format_share,
+    visible,
+)
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
+    from markupsafe import Markup
+
+LONGEST_LINE = 2_000  # characters of a line of a finding: of values that nobody has vouched for
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that a check found wrong.
+
+    Attributes:
+        rule: what is broken: a rule of the process (B3), an expectation, `schema`, or a gate.
+        problem: what is wrong, or what was found instead, in words.
+        todo: what to do about it.
+        subject: what it is about: columns, `table`, a file, a branch.
+        why: the sentence that the suite gives for the expectation.
+        count: number of rows, where it is about rows.
+        examples: some of those rows: the value, and the key of its row.
+        severe: whether the check fails by it; a warning is shown, and fails nothing.
+    """
+
+    rule: str
+    problem: str = ""
+    todo: str = ""
+    subject: str = ""
+    why: str = ""
+    count: int | None = None
+    examples: Sequence[str] = ()
+    severe: bool = True
+
+    def __str__(self) -> str:
+        rows = "" if self.count is None else f"{self.count:,} row" + "s" * (self.count != 1)
+        head = ": ".join(filter(None, (self.subject, self.rule)))
+        lines = [head + ("" if self.severe else " (warning)"), self.why]
+        lines += [f"found: {', '.join(filter(None, (rows, self.problem))) or 'no value'}"]
+        lines += [f"such as: {'; '.join(self.examples)}"] if self.examples else []
+        return "\n  ".join(visible(line, LONGEST_LINE) for line in (*lines, self.todo) if line)
+
+
+@dataclass(frozen=True)
+class Report:
+    """What a check says of one subject; `--json` prints it (`as_json`).
+
+    Attributes:
+        subject: what was checked: a dataset, a model, a branch, this machine.
+        checks: how many checks were made.
+        findings: what is wrong.
+        skipped: what could not be checked, such as on a sample.
+        details: what else the command knows, by names that its documentation gives.
+    """
+
+    subject: str
+    checks: int = 0
+    findings: Sequence[Finding] = ()
+    skipped: Sequence[str] = ()
+    details: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def ok(self) -> bool:
+        """Whether nothing severe was found."""
+        return not any(finding.severe for finding in self.findings)
+
+    def __str__(self) -> str:
+        verdict = "holds" if self.ok else "does not hold"
+        head = f"{self.subject} {verdict}: {self.checks} checks, {len(self.findings)} findings"
+        skipped = f"not judged on a sample: {'; '.join(self.skipped)}" if self.skipped else ""
+        tail = [visible(skipped, LONGEST_LINE)] if skipped else []
+        return "\n\n".join([head, *map(str, self.findings), *tail])
+
+
+def as_json(reports: Sequence[Report]) -> str:
+    """The reports of a command in the one form that `--json` prints (docs/library.md)."""
+    results = [{"subject": report.subject, "ok": report.ok} | asdict(report) for report in reports]
+    ok = all(report.ok for report in reports)
+    return json.dumps({"ok": ok, "results": results}, indent=2, ensure_ascii=False, default=str)
+
+
+def is_written(text: str) -> bool:
+    """Whether a person wrote the text: it is not what `dslp new` or `data schema` put there."""
+    return text != UNWRITTEN and not _scaffold().fullmatch(text)
+
+
+def render_page(template: str, **context: Any) -> str:
+    """The text of a page; a name that its template has and `context` has not is an error."""
+    text = _templates().get_template(template).render(context)
+    return re.sub(r"\n{3,}", "\n\n", text.strip()) + "\n"
+
+
+def save_page(page: Path, text: str, pictures: Mapping[str, str] | None = None) -> None:
+    """Write a page, and its pictures by their names into a folder that is named like it.
+
+    Pictures of a page that was there before are removed.
+
+    Raises:
+        DslpError: a file cannot be written.
+    """
+    folder = page.with_suffix("")
+    written = {folder / f"{name}.svg": drawn for name, drawn in (pictures or {}).items() if drawn}
+    try:
+        for path, content in (written | {page: text}).items():
+            write_text(path, content)
+        for path in set(folder.glob("*.svg") if pictures is not None else ()) - set(written):
+            if 'data-by="dslp"' in path.read_text(encoding="utf-8")[:400]:
+                path.unlink()
+    except OSError as error:
+        raise DslpError(f"{page} cannot be written: {error.strerror}") from None
+
+
+@cache
+def _scaffold() -> re.Pattern[str]:
+    """Any sentence of the files that `dslp new` writes, whatever names it put into it."""
+    folder = files("dslp").joinpath("scaffold", "skeletons")
+    names = ("dataset/datasheet.md", "dataset/schema.yml", "model/params.yml")
+    text = "\n".join(folder.joinpath(f"{name}.txt").read_text(encoding="utf-8") for name in names)
+    lines = [re.sub(r"^[ -]*(\w+: )?| +#.*$", "", line) for line in text.split("\n")]
+    sentences = [re.escape(line) for line in lines if " " in line and line[0] not in "#{|"]
+    return re.compile(
+        "|".join(re.sub(r"\\\{\\\{.*?\\\}\\\}", ".*", sentence) for sentence in sentences)
+    )
+
+
+@cache
+def _templates() -> "Environment":
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+    from markupsafe import Markup
+
+    def safe(value: object, most: int = LONGEST) -> "Markup":
+        return value if isinstance(value, Markup) else Markup(escape_markdown(value, most))
+
+    def stated(value: str) -> "Markup":
+        return safe(value, SENTENCE) if is_written(value) else Markup("<em>not written yet</em>")
+
+    lines: Any = {"trim_blocks": True, "lstrip_blocks": True, "undefined": StrictUndefined}
+    templates = Environment(
+        loader=PackageLoader("dslp.core"), autoescape=True, finalize=safe, **lines
+    )
+    sentence, percent = partial(safe, most=SENTENCE), partial(format_share, total=1)
+    templates.filters.update(
+        number=format_number, percent=percent, sentence=sentence, stated=stated
+    )
+    return templates

@@ -1,0 +1,186 @@
+"""The repository around the command: where it is, and what its settings say.
+
+Settings stand in `dslp.toml`, or in the table `[tool.dslp]` of `pyproject.toml`. A git repository
+with neither has the defaults, so the process runs in any repository of any language.
+"""
+
+import importlib
+import os
+import sys
+import tomllib
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+
+from dotenv import load_dotenv
+from dslp.core.errors import DslpError, nearest
+from dslp.core.text import error_line
+
+CHOICES = {
+    "branch": ("main", "development"),
+    "tracking": ("local", "server", "azureml", "databricks"),
+    "engine": ("embedded", "sql", "spark"),
+}
+
+
+@dataclass(frozen=True)
+class Project:
+    """One repository that follows the process.
+
+    Attributes:
+        root: the folder of the settings, or of the git repository where there are none.
+        package: import name of the project's own package in `src/`; empty where no setting says it.
+        branch: the collaboration branch that work is merged into (B8).
+        tracking: where runs and models are recorded (G3).
+        engine: what the data suites run on (G3).
+        data: the folder with raw/, interim/ and processed/ (D7: a parameter).
+        usual: whether that is the configured one; another one is somebody's trial.
+        settings: where the settings stand, or would stand, as an error names it.
+    """
+
+    root: Path
+    package: str
+    data: Path
+    branch: str = "main"
+    tracking: str = "local"
+    engine: str = "embedded"
+    usual: bool = True
+    settings: str = "[tool.dslp]"
+
+    @classmethod
+    def find(
+        cls, start: Path | None = None, data: Path | None = None, dotenv: bool = True
+    ) -> "Project":
+        """Read the project that `start` (by default the working directory) lies in.
+
+        The data folder is `data`, else what DSLP_DATA_DIR says (from the root), else `data/`;
+        the engine is what DSLP_ENGINE says, else the setting.
+
+        Args:
+            start: a folder of the project.
+            data: another data folder than the configured one.
+            dotenv: make the variables in the project's `.env` environment variables, unless they
+                are set. Commands that never run code of the repository leave it unread: a file in
+                a repository that is only looked at must not say where a token is sent.
+
+        Raises:
+            DslpError: there is none, or its settings are not what they should be.
+        """
+        root, found, where = _settings((start or Path.cwd()).resolve())
+        settings = _checked(found, where)
+        try:
+            if dotenv:
+                load_dotenv(root / ".env")
+        except UnicodeDecodeError as error:
+            raise DslpError(f"{root / '.env'} is not UTF-8 text: {error}") from None
+        stated = Path(os.environ.get("DSLP_DATA_DIR") or "data").expanduser()
+        engine = os.environ.get("DSLP_ENGINE")
+        if engine:
+            _choose("DSLP_ENGINE", engine, CHOICES["engine"])
+            settings["engine"] = engine
+        return cls(
+            root=root,
+            data=(data or root / stated).resolve(),
+            usual=data is None,
+            settings=where,
+            **{"package": "", **settings},
+        )
+
+    @property
+    def source(self) -> Path:
+        """The folder of the project's own package.
+
+        Raises:
+            DslpError: no setting says the package; the process runs without one, data do not.
+        """
+        if not self.package:
+            raise DslpError(
+                f'{self.settings}: package is missing; write package = "NAME" there, for the '
+                "folder src/NAME with the datasets and models"
+            )
+        return self.root / "src" / self.package
+
+    def module(self, name: str) -> ModuleType:
+        """Import a module of the project's own package, such as `datasets.claims.pipeline`.
+
+        Raises:
+            DslpError: the module is missing or fails while it is imported.
+        """
+        source = str(self.root / "src")
+        if source not in sys.path:
+            sys.path.insert(0, source)
+        with self.running(f"import {self.package}.{name}"):
+            return importlib.import_module(f"{self.package}.{name}")
+
+    @contextmanager
+    def running(self, what: str) -> Iterator[None]:
+        """Turn an exception of the project's own code into one line that says where it arose.
+
+        Raises:
+            DslpError: in place of whatever the code in `src/` raised.
+        """
+        try:
+            yield
+        except DslpError:
+            raise
+        except Exception as error:
+            own = [
+                frame
+                for frame in traceback.extract_tb(error.__traceback__)
+                if Path(frame.filename).is_relative_to(self.root / "src")
+            ]
+            where = ""
+            if own:
+                where = f" ({Path(own[-1].filename).relative_to(self.root)}:{own[-1].lineno})"
+            reason = error_line(error)
+            raise DslpError(f"{what}: {type(error).__name__}: {reason}{where}") from error
+
+
+def _settings(start: Path) -> tuple[Path, object, str]:
+    """The folder, the settings and where they stand; none are looked for beyond the repository."""
+    for folder in (start, *start.parents):
+        own, shared = folder / "dslp.toml", folder / "pyproject.toml"
+        found: dict[str, object] = {str(own): _toml(own)} if own.is_file() else {}
+        tools = _toml(shared).get("tool") if shared.is_file() else None
+        if isinstance(tools, dict) and "dslp" in tools:
+            found[f"{shared}, [tool.dslp]"] = tools["dslp"]
+        if len(found) > 1:
+            raise DslpError(f"there are settings in {' and in '.join(found)}; keep one of the two")
+        for where, settings in found.items():
+            return folder, settings, where
+        if (folder / ".git").exists():
+            return folder, {}, str(own)
+    raise DslpError(
+        f"no git repository and no settings (dslp.toml, or [tool.dslp] in pyproject.toml) in "
+        f"{start} or above; go to your repository, or make one: git init"
+    )
+
+
+def _toml(file: Path) -> dict[str, object]:
+    try:
+        return tomllib.loads(file.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise DslpError(f"{file} is not valid TOML: {error}") from None
+
+
+def _checked(settings: object, where: str) -> dict[str, str]:
+    """The settings, once each is known to be one that the library understands."""
+    if not isinstance(settings, dict):
+        raise DslpError(f"{where} must be a table of settings, not {settings!r:.40}")
+    for key, value in settings.items():
+        if key == "package":
+            if not isinstance(value, str) or not value.isidentifier():
+                raise DslpError(f"{where}: package = {value!r:.40} cannot be imported by that name")
+        elif key in CHOICES:
+            _choose(f"{where}: {key}", value, CHOICES[key])
+        else:
+            raise DslpError(f"{where}: {key} is not a setting{nearest(key, ('package', *CHOICES))}")
+    return settings
+
+
+def _choose(name: str, value: object, choices: tuple[str, ...]) -> None:
+    if value not in choices:
+        raise DslpError(f"{name} = {value!r:.40} is not one of {', '.join(choices)}")

@@ -1,0 +1,125 @@
+"""The content of a dataset as one number, whatever the way in which its rows are stored (D6)."""
+
+import hashlib
+import json
+import re
+from typing import TYPE_CHECKING, Any
+
+from dslp.data.dataset import Dataset
+from dslp.data.reading import ROWS, open_rows, quote_identifier, reading_errors
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    Words = NDArray[np.uint64]
+
+BATCH = 100_000  # rows that are in memory at once
+SEED, NULL = 0x243F6A8885A308D3, 0x13198A2E03707344  # digits of pi: nothing up the sleeve
+MIXER = (0x9E3779B97F4A7C15, 0xBF58476D1CE4E5B9, 0x94D049BB133111EB)
+INTEGERS = ("TINYINT", "SMALLINT", "INTEGER", "BIGINT", "UTINYINT", "USMALLINT", "UINTEGER")
+NESTED = ("STRUCT(", "MAP(", "UNION(")
+INSTANTS = re.compile(r"TIMESTAMP(_S|_MS|_NS)?")
+
+
+def digest(dataset: Dataset) -> str:
+    """The dataset's `content` without the number of rows."""
+    return digest_and_rows(dataset)[0]
+
+
+def digest_and_rows(dataset: Dataset) -> tuple[str, int]:
+    """A digest of what a dataset holds, and its number of rows.
+
+    The digest is the SHA-256, in hex, of the columns' names and types and of the multiset of rows,
+    not of the order of rows, row groups or part files, nor of encodings or the unit of timestamps.
+    0.0 and -0.0 are one value, and so are all NaN; null is another. Each row is mixed to 64 bits,
+    and rows are added up, so memory does not grow with them. That finds every accident, and no
+    forger: the bytes of shared files have a SHA-256 of their own (`store`).
+
+    Raises:
+        DslpError: the data is not built, or cannot be read.
+    """
+    with open_rows(dataset) as connection, reading_errors(dataset):
+        connection.execute("SET TimeZone = 'UTC'")
+        connection.execute("SET preserve_insertion_order = false")  # or it keeps rows to order them
+        described = [row[:2] for row in connection.execute(f"DESCRIBE {ROWS}").fetchall()]
+        selected = [
+            part for name, kind in described for part in _canonical(quote_identifier(name), kind)
+        ]
+        query = f"SELECT {', '.join(selected)} FROM {ROWS}"
+        rows, total, squares = 0, 0, 0
+        for batch in connection.sql(query).to_arrow_reader(BATCH):
+            words = _rows(batch)
+            rows += len(words)
+            total += int(words.sum(dtype="uint64"))
+            squares += int((words * words).sum(dtype="uint64"))
+    columns = [(name, _kind(kind)) for name, kind in described]
+    held = [columns, rows, total % 2**64, squares % 2**64]
+    return hashlib.sha256(json.dumps(held).encode()).hexdigest(), rows
+
+
+def _kind(kind: str) -> str:
+    """The type's name, without how it is encoded: a category is text, an instant has no unit."""
+    kind = "VARCHAR" if kind.startswith("ENUM(") else kind
+    return "TIMESTAMP" if INSTANTS.fullmatch(kind) else kind
+
+
+def _canonical(column: str, kind: str) -> list[str]:
+    """SQL that gives a column as integers, doubles, text or bytes: one way for each value."""
+    if kind in INTEGERS or kind == "BOOLEAN":
+        return [f"{column}::BIGINT"]
+    if kind in ("FLOAT", "DOUBLE"):
+        return [f"{column}::DOUBLE"]
+    if kind == "TIMESTAMP_NS":  # whole microseconds, and what is left
+        left = f"(epoch_ns({column}) % 1000 + 1000) % 1000"
+        return [f"(epoch_ns({column}) - {left}) // 1000", left]
+    if INSTANTS.fullmatch(kind):
+        return [f"epoch_us({column}::TIMESTAMP)", f"if({column} IS NULL, NULL, 0)"]
+    if kind == "TIMESTAMP WITH TIME ZONE":
+        return [f"epoch_us({column})"]
+    if kind == "BLOB":
+        return [column]
+    if kind.endswith("]") or kind.startswith(NESTED):
+        return [f"to_json({column})::VARCHAR"]
+    return [f"{column}::VARCHAR"]
+
+
+def _rows(batch: Any) -> "Words":
+    """A number for each row, in which every column counts at its place."""
+    import numpy as np
+
+    total = np.full(batch.num_rows, SEED, dtype="uint64")
+    for column in batch.columns:
+        total = _mixed(total ^ _values(column))
+    return total
+
+
+def _values(column: Any) -> "Words":
+    """A number for each value; nulls have their own."""
+    import numpy as np
+    import pyarrow as pa
+    from pandas.util import hash_array
+
+    known = np.asarray(column.is_valid()) if column.null_count else None
+    if pa.types.is_integer(column.type):
+        words = _mixed(np.asarray(column.fill_null(0)).astype("int64").view("uint64"))
+    elif pa.types.is_floating(column.type):
+        plain = np.asarray(column.fill_null(0.0)) + 0.0  # of -0.0 as well
+        words = _mixed(np.where(np.isnan(plain), np.nan, plain).view("uint64"))
+    else:  # SipHash, once for each value that differs
+        encoded = column.dictionary_encode()
+        values = np.array(encoded.dictionary.to_pylist() or [""], dtype=object)
+        places = np.asarray(encoded.indices.fill_null(0))
+        words = hash_array(values, categorize=False)[places]
+    return words if known is None else np.where(known, words, np.uint64(NULL))
+
+
+def _mixed(words: "Words") -> "Words":
+    """SplitMix64: each bit of a word depends on each of what it was (Steele and others, 2014)."""
+    import numpy as np
+
+    step, first, second = np.array(MIXER, dtype="uint64")
+    words = words + step
+    words = (words ^ (words >> np.uint64(30))) * first
+    words = (words ^ (words >> np.uint64(27))) * second
+    return words ^ (words >> np.uint64(31))

@@ -1,0 +1,88 @@
+"""Scoring where Spark has the rows: each executor loads the model and scores its partitions."""
+
+import re
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import dslp
+from dslp.core.errors import DslpError
+from dslp.core.text import error_line
+from dslp.data.dataset import dataset_names, find_datasets
+from dslp.data.reading import partition_columns
+from dslp.data.spark import spark_session as session
+from dslp.experiments.model import Model
+from dslp.models.api import Api
+from dslp.models.batch import EXAMPLES, PROBLEM, Scorer
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    Step = Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]]
+
+
+def score_with_spark(
+    scorer: Scorer, source: str, output: Path, rejects: Path
+) -> tuple[int, int, list[str]]:
+    """As the embedded engine does, but Parquet only, and into folders of parts.
+
+    The rows are read twice, first for those that `Request` does not allow. Each worker must find
+    the input at the same path, and write the output there; code and model are sent to it.
+    """
+    from pyspark.errors import PySparkException
+    from pyspark.sql.pandas.types import from_arrow_schema, to_arrow_schema
+    from pyspark.sql.types import StringType, StructField, StructType
+
+    model, spark = scorer.api.model, session()
+    path, deep = Path(source).absolute(), True
+    if source in dataset_names(model.project):
+        (dataset,) = find_datasets(model.project, [source])
+        path, deep = dataset.built, not partition_columns(dataset)  # it would lose what folders say
+    if path.suffix == ".csv" or not path.exists():
+        raise DslpError(f"{source} is no dataset and no Parquet file; Spark scores these")
+    try:
+        # Without the scheme it may be looked for in HDFS, and without the escapes as a pattern.
+        escaped = re.sub(r"([\[\]{}*?\\])", r"\\\1", str(path))
+        rows = spark.read.option("recursiveFileLookup", str(deep).lower()).parquet(
+            f"file://{escaped}"
+        )
+        made = from_arrow_schema(scorer.schema(to_arrow_schema(rows.schema)))
+        with tempfile.TemporaryDirectory(prefix="dslp-") as folder:
+            aside = Path(folder)
+            sent = shutil.copytree(scorer.folder, aside / f"{aside.name}-model")
+            spark.sparkContext.addFile(str(sent), recursive=True)
+            for package in (Path(dslp.__file__).parent, model.project.source):
+                code = str(aside / f"{aside.name}-{package.name}")
+                shutil.make_archive(code, "zip", package.parent, package.name)
+                spark.sparkContext.addPyFile(f"{code}.zip")
+            given = (model, sent.name, scorer.version)
+            found = rows.mapInArrow(
+                _step(*given, 1), StructType([*rows.schema, StructField(PROBLEM, StringType())])
+            )
+            found.write.parquet(f"file://{rejects}")
+            rows.mapInArrow(_step(*given, 0), made).write.parquet(f"file://{output}")
+            wrong = spark.read.parquet(f"file://{rejects}")
+            good = spark.read.parquet(f"file://{output}")
+            examples = [row[PROBLEM] for row in wrong.select(PROBLEM).take(EXAMPLES)]
+            return good.count(), wrong.count(), examples
+    except PySparkException as error:
+        reason = error_line(error)
+        own = re.search(r"DslpError: (.{,300})", reason)
+        raise DslpError(f"{source} cannot be scored: {own[1] if own else reason[:200]}") from None
+
+
+def _step(model: Model, folder: str, version: str, which: int) -> "Step":
+    """What an executor does with its batches: 0 gives rows with predictions, 1 rejected rows."""
+
+    def step(batches: "Iterator[pa.RecordBatch]") -> "Iterator[pa.RecordBatch]":
+        import pyarrow as pa
+        from pyspark import SparkFiles
+
+        scorer = Scorer(Api(model), Path(SparkFiles.get(folder)), version)
+        for batch in batches:
+            rows = pa.Table.from_batches([batch])
+            yield from (scorer.rejected if which else scorer.score)(rows)[0].to_batches()
+
+    return step

@@ -1,0 +1,277 @@
+"""Judging a trained model by the gates between challenger and champion (M4, M7)."""
+
+import math
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from functools import cached_property
+from operator import ne
+from typing import TYPE_CHECKING, Any
+
+from dslp.core.errors import DslpError, Refused
+from dslp.experiments.model import Model, as_requested
+from dslp.experiments.model_data import ModelData, read_model_data
+from dslp.experiments.params import Direction, Measure, format_metric, read_checked
+from dslp.experiments.recording import recorded_parameters
+from dslp.models.api import RECORDS, Api
+from dslp.models.gates import Champion, GateResult, Gates, Latency, Subgroups
+from dslp.models.signature import KINDS
+from dslp.models.trained_model import TrainedModel, training_split
+from dslp.models.versioning import part_tags
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+FEW = 10  # different numbers that are groups by themselves; more are divided into four
+PATIENCE = 1800  # seconds that the behaviour tests may take
+OUTCOMES = "passed|failed|errors?|skipped|deselected|xfailed|xpassed"  # of tests, in pytest's words
+FOLDER = "DSLP_MODEL_FOLDER"  # tells the behaviour tests which model they are about
+
+
+def check_gates(
+    model: Model, subject: TrainedModel, champion: TrainedModel | None
+) -> list[GateResult]:
+    """Judge a model by the gates of `gates.yml`, against the champion if there is one.
+
+    Both are asked to predict the same holdout now, so figures of different data never meet.
+
+    Raises:
+        Refused: the model was trained on another split, so it has seen rows of the holdout.
+        DslpError: one of them cannot be loaded, or a gate cannot be measured.
+    """
+    baseline = model.params.baseline
+    if subject.origin != training_split(
+        recorded_parameters(model, baseline), part_tags(model, baseline)
+    ):
+        raise Refused(
+            f"{model.name} {subject.label} was trained with another split, target, dataset "
+            "or key than there is by now, so it may have seen rows of the holdout; train it again: "
+            f"uv run dslp model train {model.name}"
+        )
+    gates = read_checked(Gates, model.folder / "gates.yml")
+    return list(_Judge(model, subject, champion, gates).verdicts())
+
+
+@dataclass
+class _Judge:
+    model: Model
+    subject: TrainedModel
+    champion: TrainedModel | None
+    gates: Gates
+    data: ModelData = field(init=False)
+
+    def verdicts(self) -> Iterator[GateResult]:
+        """What each gate says, the quick ones first."""
+        self.data, gates = read_model_data(self.model), self.gates
+        if gates.criterion:
+            yield self._criterion()
+        for metric, limit in gates.minimum.items():
+            yield self._minimum(metric, limit)
+        if gates.champion and self.champion:
+            yield self._champion(gates.champion, self.champion)
+        if gates.subgroups:
+            yield self._subgroups(gates.subgroups)
+        if gates.size:
+            files = [path for path in self.subject.folder.rglob("*") if path.is_file()]
+            size, limit = sum(path.stat().st_size for path in files) / 1e6, gates.size.megabytes
+            yield GateResult("size", f"{size:.3g} MB", f"{limit:g} MB", size <= limit)
+        if gates.latency:
+            yield self._latency(gates.latency)
+        if gates.determinism:
+            yield self._determinism()
+        if gates.behaviour:
+            yield self._behaviour()
+
+    @cached_property
+    def metrics(self) -> dict[str, float]:
+        """On the holdout."""
+        return self.model.score(self.subject.estimator, self.data.holdout)
+
+    def _direction(self, metric: str, where: str) -> Direction:
+        """Which way a metric is better.
+
+        Raises:
+            DslpError: there is no such metric, or nobody says.
+        """
+        known = self.model.better
+        if metric not in self.metrics or metric not in known:
+            raise DslpError(
+                f"{self.model.folder / 'gates.yml'}: {where}: {metric} is no metric of evaluate.py "
+                f"with a direction in BETTER; there are: {', '.join(known)}"
+            )
+        return known[metric]
+
+    def _criterion(self) -> GateResult:
+        params = self.model.params
+        name, baseline = params.metric.name, self.model.fit(params.baseline, self.data.development)
+        reference = self.model.score(baseline, self.data.holdout)[name]
+        limit, by = params.criterion.improvement, params.criterion.by
+        gain = params.metric.improvement(self.metrics[name], reference, by)
+        return GateResult(
+            "success criterion", format_metric(gain, by), format_metric(limit, by), gain >= limit
+        )
+
+    def _minimum(self, metric: str, limit: float) -> GateResult:
+        better = self._direction(metric, "minimum")
+        value = self.metrics[metric]
+        passed, sign = {
+            "higher": (value >= limit, "≥"),
+            "lower": (value <= limit, "≤"),
+            "zero": (abs(value) <= limit, "±"),
+        }[better]
+        return GateResult(metric, f"{value:.4g}", f"{sign} {limit:g}", passed)
+
+    def _champion(self, gate: Champion, champion: TrainedModel) -> GateResult:
+        name, metric, by = f"against {champion.label}", self.model.params.metric, gate.by
+        limit = 0.0 - gate.margin
+        try:
+            reference = self._reference(champion)
+        except DslpError as error:
+            note = f"not comparable: {error}; or leave champion out of gates.yml this time"
+            return GateResult(name, "unknown", format_metric(limit, by), False, note)
+        gain = metric.improvement(self.metrics[metric.name], reference, by)
+        return GateResult(name, format_metric(gain, by), format_metric(limit, by), gain >= limit)
+
+    def _reference(self, champion: TrainedModel) -> float:
+        """The champion's figure on the same holdout, from the inputs that it was made for.
+
+        Raises:
+            DslpError: it cannot have one, or cannot be loaded.
+        """
+        import pandas as pd
+        from mlflow.models import Model as Saved
+
+        rows, (made_from, target) = self.data.holdout, self.subject.origin
+        if champion.origin[0] != made_from:
+            raise DslpError(
+                "trained with another split, dataset or key, it may have seen rows of the holdout; "
+                "write its split in params.yml and train again"
+            )
+        form = Saved.load(champion.folder).signature
+        gone = [column.name for column in form.inputs if column.name not in rows]
+        answers = [column.name for column in form.outputs]
+        if champion.origin[1] != target or answers != self.model.outputs or gone:
+            without = f"inputs that the dataset lacks ({', '.join(gone)})" if gone else ""
+            raise DslpError(
+                f"the champion has {without or 'other outputs or another target'}; judge by minimum"
+            )
+        kinds = {column: kind for kind, column in KINDS.items()}
+        inputs = {}
+        for column in form.inputs:
+            kind: Any = kinds[column.type.name]
+            kind = kind if column.required else kind | None
+            inputs[column.name] = as_requested(rows[column.name], kind)
+        predicted = self.model.predict(champion.estimator, rows, pd.DataFrame(inputs))
+        truth = rows[self.model.params.target]
+        return self.model.evaluate(truth, predicted)[self.model.params.metric.name]
+
+    def _subgroups(self, gate: Subgroups) -> GateResult:
+        metric = gate.metric or self.model.params.metric.name
+        better = self._direction(metric, "subgroups.metric")
+        by: Measure = "difference" if better == "zero" else "share"
+        whole, worst, where = self.metrics[metric], -math.inf, ""
+        unseen = [*gate.by]
+        for column, name, rows in self._groups(gate):
+            unseen = [other for other in unseen if other != column]
+            value = self.model.score(self.subject.estimator, rows)[metric]
+            gap = value - whole if better == "lower" else whole - value
+            if better == "zero":
+                gap = abs(value) - abs(whole)
+            elif gap:
+                gap = gap / abs(whole) if whole else math.copysign(math.inf, gap)
+            if gap > worst:
+                worst, where = gap, f"{name} ({len(rows):,} rows)"
+        limit, figure = (
+            f"≤ {format_metric(gate.gap, by, '')}",
+            format_metric(max(worst, 0.0), by, ""),
+        )
+        if unseen:
+            note = f"no subgroup by {', '.join(unseen)} has {gate.minimum_rows:,} rows or more"
+            return GateResult("subgroups", "none" if not where else figure, limit, False, note)
+        note = f"{metric} is worst where {where}"
+        return GateResult("subgroups", figure, limit, worst <= gate.gap, note)
+
+    def _groups(self, gate: Subgroups) -> Iterator[tuple[str, str, "pd.DataFrame"]]:
+        """Parts of the holdout that are large enough, each with its column and its name."""
+        import pandas as pd
+        from pandas.api.types import is_bool_dtype, is_numeric_dtype
+
+        rows = self.data.holdout
+        for column in gate.by:
+            if column not in rows:
+                raise DslpError(
+                    f"{self.model.folder / 'gates.yml'}: subgroups.by: "
+                    f"{self.model.params.dataset.name} has no column {column}"
+                )
+            values = rows[column]
+            number = is_numeric_dtype(values) and not is_bool_dtype(values)
+            if number and values.nunique() > FEW:
+                values = pd.qcut(values, 4, duplicates="drop")
+            for value, part in rows.groupby(values, observed=True, dropna=False):
+                if len(part) >= gate.minimum_rows:
+                    yield column, f"{column} is {value!s:.40}", part
+
+    def _latency(self, gate: Latency) -> GateResult:
+        from dslp.models.performance import measure_latency
+
+        inputs = self.model.asked(self.data.holdout)
+        value, limit = measure_latency(self.subject.estimator, inputs)["p95_ms"], gate.p95_ms
+        return GateResult("latency (p95)", f"{value:.3g} ms", f"{limit:g} ms", value <= limit)
+
+    def _determinism(self) -> GateResult:
+        """Trained twice, asked twice, and asked as a request asks, it answers the same."""
+        model, own, rows = self.model, self.subject.estimator, self.data.holdout
+        name, few = self.subject.candidate, rows.head(RECORDS)
+        if name not in model.params.candidates:
+            note = f"params.yml has no candidate {name} by now"
+            return GateResult("determinism", "unknown", "0 rows", False, note)
+        pairs = [[model.fit(name, self.data.development) for _ in range(2)], [own] * 2]
+        differ = 0
+        for first, second in pairs:
+            one, two = model.predict(first, rows), model.predict(second, rows)
+            differ += int(((one != two) & ~(one.isna() & two.isna())).any(axis=1).sum())
+        api = Api(model)
+        try:
+            pair = api.answered(model.predict(own, few)), api.predict(own, api.records(few))
+        except DslpError as error:
+            return GateResult("determinism", "not served", "0 rows", False, str(error))
+        apart = sum(map(ne, *pair))
+        note = f"asked by a request, {apart:,} rows are answered otherwise" if apart else ""
+        return GateResult(
+            "determinism", f"{differ + apart:,} rows", "0 rows", not differ + apart, note
+        )
+
+    def _behaviour(self) -> GateResult:
+        """The model's own tests, about this very model."""
+        root = self.model.project.root
+        test = root / "tests" / "model" / f"test_{self.model.name}.py"
+        if not test.is_file():
+            note = f"there is no {test.relative_to(root)}"
+            return GateResult("behaviour", "no tests", "all pass", False, note)
+        path = os.pathsep.join([str(root / "src"), *filter(None, [os.environ.get("PYTHONPATH")])])
+        variables = {FOLDER: str(self.subject.folder), "PYTHONPATH": path, "PYTEST_ADDOPTS": ""}
+        plain = ["-q", "-o", "addopts=", "--import-mode=importlib", "-p", "no:cacheprovider", "-ra"]
+        try:
+            done = subprocess.run(
+                [sys.executable, "-m", "pytest", *plain, str(test)],
+                cwd=root,
+                env=os.environ | variables,
+                capture_output=True,
+                encoding="utf-8",
+                errors="replace",
+                check=False,
+                timeout=PATIENCE,
+            )
+        except subprocess.TimeoutExpired:
+            note = f"stopped after {PATIENCE} s: {test.relative_to(root)}"
+            return GateResult("behaviour", "not ended", "all pass", False, note)
+        lines = [line for line in (done.stderr + done.stdout).splitlines() if line.strip()]
+        counts = re.findall(rf"(\d+) ({OUTCOMES})", lines[-1] if lines else "")
+        figure = ", ".join(" ".join(count) for count in counts) or "not run"
+        passed = done.returncode == 0 and [kind for _, kind in counts] == ["passed"]
+        wrong = [line for line in lines if line.startswith(("FAILED", "ERROR", "SKIPPED", "X"))]
+        note = "" if passed else (wrong or lines or ["nothing was said"])[-1][:200]
+        return GateResult("behaviour", figure, "all pass", passed, note)

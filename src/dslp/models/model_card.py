@@ -1,0 +1,99 @@
+"""The card of a model: what is recorded of it, on one page of the site (M11).
+
+Everything comes from the registry and the run of the training, and nothing from the clock: the
+same record makes the same page.
+"""
+
+import json
+from collections import defaultdict
+from pathlib import Path
+from typing import Any
+
+from dslp.core.errors import DslpError
+from dslp.core.pictures import draw_lines
+from dslp.core.report import render_page, save_page
+from dslp.core.settings import Project
+from dslp.experiments.params import format_metric
+from dslp.models import training_record
+from dslp.models.gates import TAG as GATES
+from dslp.models.performance import FIGURES
+from dslp.models.versioning import TAG as MADE_OF
+from dslp.tracking.connection import mlflow_errors
+from dslp.tracking.registry import Registry, Release
+
+
+def write_card(project: Project, name: str, version: str | None = None) -> Path:
+    """Write docs/models/NAME.md about a version: the champion, or the newest where there is none.
+
+    Beside it, NAME-openapi.json has the version's API, for machines (M2).
+
+    Raises:
+        DslpError: it was never registered, or a file cannot be read or written.
+    """
+    registry = Registry.read(project, name)
+    if not registry.releases:
+        raise DslpError(f"{name} was never registered; first: uv run dslp model register {name}")
+    newest = registry.holder("champion") or registry.releases[0]
+    release = registry.release(version) if version else newest
+    path = project.root / "docs" / "models" / f"{name}.md"
+    recorded = training_record.read_record(registry, release)
+    save_page(path, *model_card(registry, release, recorded))
+    if "openapi" in recorded:
+        api = json.dumps(recorded["openapi"], ensure_ascii=False, indent=2)
+        save_page(path.with_name(f"{name}-openapi.json"), f"{api}\n")
+    return path
+
+
+@mlflow_errors()
+def model_card(
+    registry: Registry, release: Release, recorded: dict[str, Any]
+) -> tuple[str, dict[str, str]]:
+    """The page about a version, and its pictures; `recorded` is what its training wrote down."""
+    metric = recorded.get("metric", {}).get("name", "")
+    history = {
+        one.semantic or one.version: float(one.tags[f"holdout_{metric}"])
+        for one in reversed(registry.releases)
+        if f"holdout_{metric}" in one.tags
+    }
+    deciles = recorded.get("deciles") or []
+    words = {
+        "calibration": "Averages of what was predicted and observed, by tenths of the prediction.",
+        "history": f"{metric} on the holdout, by version.",
+    }
+    pictures = {}
+    if len(deciles) > 1:
+        tenths = [str(tenth + 1) for tenth in range(len(deciles))]
+        series = dict(zip(("predicted", "observed"), zip(*deciles, strict=True), strict=True))
+        pictures["calibration"] = draw_lines(words["calibration"], tenths, series)
+    if len(history) > 1:
+        series = {metric: tuple(history.values())}
+        pictures["history"] = draw_lines(words["history"], list(history), series)
+    text = render_page(
+        "card.md.jinja",
+        registry=registry,
+        release=release,
+        recorded=recorded,
+        tags=defaultdict(str, {n.removeprefix("dslp."): v for n, v in release.tags.items()}),
+        parts={side: _parts(release, side) for side in ("inputs", "outputs", "population")},
+        figures=FIGURES,
+        shown=format_metric,
+        words=words,
+        pictures=pictures,
+        metric=metric,
+        history=history,
+        gates=_content(release, GATES),
+    )
+    return text, pictures
+
+
+def _parts(release: Release, name: str) -> dict[str, str]:
+    """What a version is made of, as it was recorded."""
+    found = _content(release, MADE_OF + name)
+    return found if isinstance(found, dict) and set(found) != {"all"} else {}
+
+
+def _content(release: Release, tag: str) -> Any:
+    try:
+        return json.loads(release.tags[tag])
+    except (KeyError, ValueError):
+        return None

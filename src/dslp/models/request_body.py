@@ -1,0 +1,61 @@
+"""Reading a request: never more of it than is allowed, and by the schema alone."""
+
+import asyncio
+from typing import Any
+from uuid import uuid4
+
+from dslp.models.api import RECORDS, Api
+from dslp.models.predictor import Problem
+from pydantic import ValidationError
+from starlette.requests import ClientDisconnect, Request
+
+BYTES = 1_000_000  # of a body
+PATIENCE = 30  # seconds for a body to arrive
+
+
+def request_id(request: Request) -> str:
+    """What the client calls the request, if that is a name, else a new one."""
+    stated = request.headers.get("x-request-id", "")
+    return stated if 0 < len(stated) <= 128 and stated.isprintable() else uuid4().hex
+
+
+async def body_of(request: Request) -> bytes:
+    """The body, of which never more is held than is allowed, whatever the headers say."""
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if kind != "application/json" and not kind.endswith("+json"):
+        raise Problem(415, "Content-Type must be application/json")
+    parts, size = [], 0
+    try:
+        async with asyncio.timeout(PATIENCE):
+            async for part in request.stream():
+                size += len(part)
+                if size > BYTES:
+                    raise Problem(413, f"a body has at most {BYTES:,} bytes")
+                parts.append(part)
+    except (TimeoutError, ClientDisconnect):
+        raise Problem(408, "the body did not arrive") from None
+    return b"".join(parts)
+
+
+def read_records(api: Api, body: bytes) -> tuple[list[Any], bool]:
+    """The records of a body, and whether it is one that is no list."""
+    try:
+        if body.lstrip()[:1] != b"[":
+            records, single = [api.one.validate_json(body)], True
+        else:
+            records, single = api.many.validate_json(body), False
+    except ValidationError as error:
+        found = error.errors(include_url=False, include_context=False, include_input=False)
+        if found[0]["type"] == "too_long" and not found[0]["loc"]:
+            raise Problem(413, f"a request has at most {RECORDS:,} records") from None
+        detail = [{**one, "loc": ["body", *one["loc"]]} for one in found[:100]]
+        raise Problem(422, detail) from None
+    if not records:
+        raise Problem(422, [{"type": "too_short", "loc": ["body"], "msg": "There is no record"}])
+    for place, record in enumerate(records):
+        for name in api.beyond(record):
+            where = ["body", *([] if single else [place]), name]
+            raise Problem(
+                422, [{"type": "int_size", "loc": where, "msg": "The number is too large"}]
+            )
+    return records, single

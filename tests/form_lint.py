@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from dslp.github.labels import read
+from dslp.github.labels import read_labels
 
 # GitHub names one and speaks of "terms like" it; these are the ones that attackers ask for.
 FORBIDDEN = re.compile(
@@ -27,7 +27,7 @@ TEXTS = {"name", "description", "title", "label", "placeholder", "value", "optio
 def faults(github: Path) -> list[str]:
     """Everything wrong with the forms and labels of a `.github` folder, one line each."""
     path = github / "labels.yml"
-    labels = {label.name for label in read(path)} if path.is_file() else set()
+    labels = {label.name for label in read_labels(path)} if path.is_file() else set()
     forms = sorted((github / "ISSUE_TEMPLATE").glob("*.yml"))
     texts = {form.name: form.read_text("utf-8") for form in forms if form.stem != "config"}
     found = [f"{name}: {one}" for name, text in texts.items() for one in form_faults(text, labels)]

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 import yaml
-from dslp.github.forms import LINKS, links
 from dslp.github.entities import TYPES
+from dslp.github.forms import LINKS, form_links
 
 from tests import clean, form_lint
 from tests.template_copy import ROOT
@@ -214,9 +214,9 @@ def test_links_are_read_from_a_form_that_was_filled_in(name: str) -> None:
     place = {label: n for n, label in enumerate(fields(form), 1)}
     filled = "\n\n".join(f"### {label}\n\n#{n}, #{n + 50}" for label, n in place.items())
     empty = "\r\n\r\n".join(f"### {label}\r\n\r\n_No response_" for label in place)
-    for link in links(kind, filled):
+    for link in form_links(kind, filled):
         assert link.numbers == (place[link.field], place[link.field] + 50)
-    assert [number for link in links(kind, empty) for number in link.numbers] == []
+    assert [number for link in form_links(kind, empty) for number in link.numbers] == []
 
 
 @pytest.mark.rule("L1", "L2")

@@ -168,13 +168,13 @@ def test_without_a_network_a_remote_or_a_token_it_says_so(scene: Scene) -> None:
 @pytest.mark.parametrize(
     ("text", "problem"),
     [
-        ("- {name: Ask, color: #c9ecff}", "cannot be read"),
+        ("- {name: Ask, color: #c9ecff}", "is not valid YAML"),
         ("- {name: Ask, color: '#c9ecff'}", "six lower-case hexadecimal digits"),
         ("- {name: Ask, color: 123456}", "six lower-case hexadecimal digits"),
-        ("- {name: Ask, color: 'c9ecff', colour: x}", "colour is not known"),
+        ("- {name: Ask, color: 'c9ecff', colour: x}", "colour is not a field of a label"),
         ("- {name: '', color: 'c9ecff'}", "name must have"),
         (f"- {{name: A, color: 'c9ecff', description: {'x' * 101}}}", "at most 100"),
-        ("- {name: A, color: 'c9ecff'}\n- {name: a, color: 'c9ecff'}", "a is there twice"),
+        ("- {name: A, color: 'c9ecff'}\n- {name: a, color: 'c9ecff'}", "a occurs twice"),
         ("- {name: A, color: 'c9ecff', aliases: ['b, c']}", "without a comma"),
         ("labels: []", "must hold a list"),
     ],

@@ -21,7 +21,7 @@ BRANCHES = {
     "bot": ("dependabot/uv/main/python-1", "", "main", "main", ""),
 }
 FLAWS = ("right", "wrong target", "wrong issue type", "no issue", "closed issue", "missing link")
-GOOD, GONE, CLOSED = "nothing against it", "I1: issue #77 does not exist", "is closed"
+GOOD, GONE, CLOSED = "no rule is broken", "I1: issue #77 does not exist", "is closed"
 LINK, OTHER = "I11: issue #3 names no Ask", "the branch is for "
 # What is said of each branch with each flaw, and in the same order the state of the status.
 EXPECTED: dict[str, tuple[tuple[str, ...], str]] = {

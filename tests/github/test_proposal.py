@@ -121,7 +121,7 @@ def test_without_a_newer_version_the_issue_asks_for_one_first(scene: Scene) -> N
     propose(scene, newest="1.2.0")
     (issue,), pulls = opened(scene)
     assert pulls == []
-    assert "first open a Data issue for a new one" in (issue.body or "")
+    assert "first open a Data issue" in (issue.body or "")
     propose(scene)
     assert len(opened(scene)[1]) == 1
 

@@ -210,7 +210,7 @@ def test_links_are_read_from_a_form_that_was_filled_in(name: str) -> None:
         if item["type"] == "input" and item["attributes"].get("placeholder", "").startswith("#")
     }
     numbers.pop("Pull request", None)
-    assert numbers == {field: needed for field, needed, _ in LINKS.get(kind, ())}
+    assert numbers == {link.field: link.required for link in LINKS.get(kind, ())}
     place = {label: n for n, label in enumerate(fields(form), 1)}
     filled = "\n\n".join(f"### {label}\n\n#{n}, #{n + 50}" for label, n in place.items())
     empty = "\r\n\r\n".join(f"### {label}\r\n\r\n_No response_" for label in place)

@@ -11,7 +11,7 @@ from tests.github import payloads
 from tests.github.evaluator import ExpressionError
 from tests.github.standin.model import Issue, Repository
 from tests.github.standin.server import Standin
-from tests.github.workflows import Invalid, Job, Runner
+from tests.github.workflows import Job, Runner
 
 
 @pytest.fixture
@@ -129,15 +129,3 @@ def test_rights_and_secrets_are_githubs(
     action.write_text(json.dumps({"inputs": {}, "runs": {"using": "composite", "steps": [echo]}}))
     with pytest.raises(ExpressionError):
         run(runner, pull, {"own": {"steps": [{"uses": "$/.github/actions/say"}]}})
-
-
-def test_what_github_refuses_or_the_runner_does_not_know_does_not_run(
-    runner: Runner, pull: Issue
-) -> None:
-    with pytest.raises(Invalid, match="nonsense"):
-        run(runner, pull, {"one": {"steps": [{"run": "true", "nonsense": 1}]}})
-    matrix = {"matrix": {"a": [1, 2]}}
-    with pytest.raises(Invalid, match="does not know a"):
-        run(runner, pull, {"one": {"strategy": matrix, "steps": [{"run": "true"}]}})
-    with pytest.raises(LookupError, match="other/act"):
-        run(runner, pull, {"one": {"steps": [{"uses": "other/act@v1"}]}})

@@ -75,7 +75,7 @@ def test_raw_data_without_extract_is_put_there_by_hand(toy: Toy) -> None:
     toy.done(*BUILD, "--refresh")
     assert value(toy) == 8
     raw.unlink()
-    put_raw(toy, "\ufeffgröße;b;\n5;x;\n".encode())  # with a delimiter at the end of each line
+    put_raw(toy, "\ufeffgröße;b\n5;x;\n".encode())  # with a delimiter at the end of each row
     toy.done(*BUILD)
     assert value(toy) == 10
 

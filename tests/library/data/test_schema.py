@@ -214,7 +214,7 @@ def test_a_schema_that_is_missing_is_begun(built: Toy) -> None:
         ("columns: {id: {type: int32}}\n", "put each column on a line of its own"),
         ("columns:\n  id: &a {type: int32}\n  kind: *a\n", "cannot be edited"),
         ("columns:\n  id: {type: int64, categories: [0]}\n", "more than 100 values outside"),
-        ("columns:\n  id: {type: int64}\ncolumns: {}\n", "'columns' is there twice"),
+        ("columns:\n  id: {type: int64}\ncolumns: {}\n", "'columns' is written twice"),
     ],
 )
 def test_what_cannot_be_edited_is_left_as_it_is(built: Toy, schema: str, message: str) -> None:

@@ -61,7 +61,8 @@ def test_spark_finds_what_other_engines_find_in_a_few_jobs(built: Toy, master: s
     assert jobs() - before <= 3
     built.with_rows(suites.with_faults(built.rows()))
     spark, embedded = built.validated("spark"), built.validated("embedded")
-    assert [(one.rule, one.count) for one in spark.findings] == expected
+    counts = [(one.rule, one.count) for one in spark.findings if one.rule != "schema"]
+    assert counts == expected
     for one, other in zip(spark.findings, embedded.findings, strict=True):
         assert sorted(one.examples) == sorted(other.examples)
     write_suite(built, "column_values_to_be_null | column: id")

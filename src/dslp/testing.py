@@ -13,6 +13,7 @@ from dslp.core.errors import DslpError
 from dslp.core.settings import Project
 from dslp.data.build import RawMissing, build_stand_in, is_sample
 from dslp.data.dataset import Dataset, dataset_names, find_datasets
+from dslp.data.reading import read_frame
 from dslp.data.suite import validate
 
 if TYPE_CHECKING:
@@ -61,6 +62,11 @@ def check_dataset(name: str) -> None:
         )
     if not report.ok:
         pytest.fail(str(report), pytrace=False)
+
+
+def dataset_rows(name: str) -> "pd.DataFrame":
+    """The rows of a dataset (`built_dataset`)."""
+    return read_frame(built_dataset(name))
 
 
 def validate_rows(name: str, rows: "pd.DataFrame") -> "Report":

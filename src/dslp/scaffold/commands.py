@@ -16,11 +16,18 @@ Name = Annotated[str, typer.Argument(help="Lower-case words joined by _.")]
 
 @app.command()
 def dataset(name: Name) -> None:
-    """Write a dataset of made-up rows, to be replaced, with schema, suite, datasheet and test."""
-    from dslp.scaffold.dataset import new_dataset as write
+    """Write a dataset for data/raw/NAME.csv or .parquet, or else one of made-up rows to replace."""
+    from dslp.scaffold.dataset import new_dataset
 
-    _done(write(Project.find(), name))
-    _next(f"data build {name}", f"data validate {name}")
+    project = Project.find()
+    paths, raw = new_dataset(project, name)
+    _done(paths)
+    if raw:
+        say(f"for {raw}; for personal data, set personal_data in datasheet.md first")
+        _next(f"data build {name}", f"data schema {name} --write", f"data validate {name}")
+    else:
+        say(f"its rows are made up: there is no {project.data / 'raw' / name}.csv or .parquet")
+        _next(f"data build {name}", f"data validate {name}")
 
 
 @app.command()
@@ -42,9 +49,9 @@ def model(
     _done(begun.paths)
     say(f"inputs: {', '.join(begun.inputs)}; take out of schema.py what is not known beforehand")
     if begun.left_out:
-        kinds = "text or truth, known before the time comes" if time else "numbers, text or truth"
-        say(f"left out: {', '.join(begun.left_out)}; inputs are {kinds}, with")
-        say("lower-case names that Python and pydantic have no other use for")
+        kinds = "text and truth values" if time else "numbers, text and truth values"
+        names = "with lower-case names that Python and pydantic do not use themselves"
+        say(f"left out: {', '.join(begun.left_out)}; inputs are {kinds}, {names}")
     _next(f"experiment run {name}")
 
 

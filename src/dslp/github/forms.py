@@ -1,7 +1,9 @@
-"""Issue forms read back: a body's fields, and the links that its type asks for (I11)."""
+"""Issue forms read back: the fields of a body, and the links that its type has (I11)."""
 
 import re
 from dataclasses import dataclass
+
+from dslp.github.entities import Issue
 
 EMPTY = {"_no response_", "none", "n/a", "-", ""}
 FENCE = re.compile(r"^ {0,3}(`{3,}|~{3,})")
@@ -24,7 +26,7 @@ class Link:
         field: its label on the form.
         required: whether it must name one.
         allowed: the types of issue that it may name.
-        numbers: the issues that it does name.
+        numbers: the issues that it names.
     """
 
     field: str
@@ -34,12 +36,13 @@ class Link:
 
 
 def form_fields(body: str) -> dict[str, str]:
-    """The sections of a body by their headings; the first of a name counts, an empty one is ''.
+    """The sections of a body by their headings; an empty one is ''.
 
-    Headings inside a code fence are text. What stands before the first heading is left out.
+    Of two headings with one name, the first counts. Headings inside a code fence are text. The
+    text before the first heading is ignored.
     """
-    found: dict[str, list[str]] = {}
-    lines: list[str] | None = None
+    sections: dict[str, list[str]] = {}
+    lines: list[str] = []
     fence = ""
     for line in body.splitlines():
         mark = FENCE.match(line)
@@ -48,16 +51,16 @@ def form_fields(body: str) -> dict[str, str]:
         elif mark and mark[1].startswith(fence) and not line.strip().strip(fence[0]):
             fence = ""
         if not fence and line.startswith("### "):
-            name = line[4:].strip()
-            lines = found.setdefault(name, []) if name not in found else []
-        elif lines is not None:
+            lines = []
+            sections.setdefault(line[4:].strip(), lines)
+        else:
             lines.append(line)
-    texts = {name: "\n".join(section).strip() for name, section in found.items()}
+    texts = {name: "\n".join(section).strip() for name, section in sections.items()}
     return {name: "" if text.lower() in EMPTY else text for name, text in texts.items()}
 
 
 def form_links(kind: str, body: str, repository: str = "") -> list[Link]:
-    """The links that an issue of a type has fields for, and the issues that each names.
+    """The links that the form of a type has, and the issues that each names.
 
     Args:
         kind: the issue's type.
@@ -71,12 +74,19 @@ def form_links(kind: str, body: str, repository: str = "") -> list[Link]:
     ]
 
 
+def linked_numbers(issue: Issue | None, repository: str = "", field: str = "") -> list[int]:
+    """The numbers of the issues that an issue names, in one field or in all of its links."""
+    links = form_links(issue.kind, issue.body, repository) if issue else []
+    named = [number for link in links if field in ("", link.field) for number in link.numbers]
+    return list(dict.fromkeys(named))
+
+
 def _numbers(text: str, repository: str) -> tuple[int, ...]:
     """Issues named as `#12`, as a bare number on its own, or by their address in `repository`."""
     if repository:
-        address = re.escape(repository)
-        text = re.sub(rf"https?://[^\s/]+/{address}/issues/(\d+)\S*", r"#\1", text, flags=re.I)
-    found = re.findall(r"(?<![\w/#])#([1-9]\d{0,8})\b", text)
-    if not found and re.fullmatch(r"[1-9]\d{0,8}", text.strip()):
-        found = [text.strip()]
-    return tuple(dict.fromkeys(int(number) for number in found))
+        address = rf"https?://[^\s/]+/{re.escape(repository)}/issues/(\d+)\S*"
+        text = re.sub(address, r"#\1", text, flags=re.IGNORECASE)
+    numbers = re.findall(r"(?<![\w/#])#([1-9]\d{0,8})\b", text)
+    if not numbers and re.fullmatch(r"[1-9]\d{0,8}", text.strip()):
+        numbers = [text.strip()]
+    return tuple(dict.fromkeys(map(int, numbers)))

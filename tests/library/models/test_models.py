@@ -13,7 +13,7 @@ from dslp.core.errors import DslpError
 from dslp.data.dataset import Dataset
 from dslp.data.fingerprint import digest
 
-from tests.library.experiments.test_experiment import runs
+from tests.library.experiments.conftest import runs
 from tests.library.toy import Toy
 
 

@@ -88,29 +88,6 @@ def run(runner: Runner, pull: Issue, jobs: dict[str, Any]) -> dict[str, Job]:
     return runner.run("check.yml", "pull_request", payload).jobs
 
 
-def test_what_fails_stops_what_follows_unless_it_says_so(runner: Runner, pull: Issue) -> None:
-    steps = [
-        {"run": "exit 3", "continue-on-error": True},
-        {"id": "word", "run": 'echo said=hello >> "$GITHUB_OUTPUT"'},
-        {"run": "exit 1"},
-        {"run": "echo never"},
-        {"run": "echo '::error title=B1::too late'", "if": "failure()"},
-    ]
-    one = {"steps": steps, "outputs": {"said": "${{ steps.word.outputs.said }}"}}
-    last = {"needs": "one", "if": "always()", "env": {"SAID": "${{ needs.one.outputs.said }}"}}
-    jobs = {
-        "one": one,
-        "two": {"needs": "one", "steps": [{"run": "true"}]},
-        "last": {**last, "steps": [{"run": "echo $SAID"}]},
-        "four": {"if": "startsWith(github.head_ref, 'model/')", "steps": [{"run": "true"}]},
-    }
-    ended = run(runner, pull, jobs)
-    assert [ended[name].conclusion for name in jobs] == ["failure", "skipped", "success", "skipped"]
-    conclusions = ["success", "success", "failure", "skipped", "success"]
-    assert [step.conclusion for step in ended["one"].steps] == conclusions
-    assert (ended["last"].log, ended["one"].annotations) == ("hello\n", ["too late"])
-
-
 def test_rights_and_secrets_are_githubs(
     runner: Runner, github: Standin, claims: Repository, pull: Issue
 ) -> None:

@@ -246,15 +246,8 @@ def test_an_update_moves_the_pin_beside_a_source_of_theirs(machine: Machine) -> 
     assert pin(project)["rev"] == newer
 
 
-def test_what_cannot_work_ends_in_one_clear_line(machine: Machine) -> None:
-    options = ("--defaults", "--data", "library=nonsense")
-    ended = machine.run("copier", "copy", *options, "gh:dslp/template", "new")
-    assert ended.returncode == 1
-    assert ended.stdout.splitlines()[-1].endswith(
-        "Validation error for question 'library': try dslp>=1 or git+https://…: unclear"
-    )
-    assert not (machine.folder / "new").exists()
-    machine.copy("gh:dslp/template")
+def test_without_git_uv_says_what_is_missing(machine: Machine) -> None:
+    machine.copy(GH)
     (machine.folder / "bin").mkdir()
     (machine.folder / "bin" / "uv").symlink_to(BIN / "uv")
     machine.environment["PATH"] = str(machine.folder / "bin")

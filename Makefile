@@ -48,6 +48,8 @@ lint: $(OWN_UV) ## Formatting, lint and types of this repository
 	$(RUN) ruff check
 	$(RUN) mypy
 	$(RUN) lint-imports --no-logo
+	$(RUN) zizmor --offline --quiet .github
+	$(RUN) check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
 
 format: $(OWN_UV) ## Format, and repair what lint can repair by itself
 	$(RUN) ruff format

@@ -13,7 +13,7 @@ from xdist.scheduler import LoadScopeScheduling
 from tests.project.whole import WHOLE
 from tests.template_copy import Template, publish
 
-pytest_plugins = ["pytester", "tests.ledger", "tests.verdicts"]
+pytest_plugins = ["pytester", "tests.ledger"]
 
 
 @pytest.fixture(scope="session", autouse=True)

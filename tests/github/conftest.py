@@ -2,12 +2,10 @@
 
 import shutil
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
-from github import Auth, Github
 
 from tests import services
 from tests.github.evaluator import HERE, Evaluator
@@ -39,30 +37,16 @@ def github() -> Iterator[Standin]:
     assert standin.violations == []
 
 
-@pytest.fixture
-def client(github: Standin) -> Callable[..., Github]:
-    """PyGithub for a token (by default of ada, who owns everything), which does not try again."""
-
-    def connect(token: str = "", **options: Any) -> Github:
-        calm = {"seconds_between_requests": 0, "seconds_between_writes": 0, "retry": None}
-        usual: dict[str, Any] = {**calm, "api_version": "2022-11-28"}
-        auth = Auth.Token(token or github.add_token())
-        return Github(base_url=github.url, auth=auth, **{**usual, **options})
-
-    return connect
-
-
 @pytest.fixture(scope="session")
 def evaluator(request: pytest.FixtureRequest) -> Iterator[Evaluator]:
-    """GitHub's own workflow parser and expression evaluator; skips where it cannot be had."""
+    """GitHub's own workflow parser and expression evaluator; skips where npm cannot have it."""
     cache: Path = request.config.cache.mkdir("node")
     try:
         evaluator = Evaluator(install(HERE, cache))
-        evaluator.evaluate("true", {})
     except Missing as missing:
         services.missing(f"workflows cannot be run: {missing}")
-    yield evaluator
-    evaluator.close()
+    with evaluator.process:
+        yield evaluator
 
 
 @pytest.fixture
@@ -88,3 +72,11 @@ def default_project(files: Template, tmp_path_factory: pytest.TempPathFactory) -
     """A project as the template makes it, for one Python."""
     folder = tmp_path_factory.mktemp("rendered") / "project"
     return files.copy(folder, {"python_versions": ["3.12"]})
+
+
+@pytest.fixture(scope="session")
+def mlflow_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of an MLflow server, which outlives each job."""
+    folder = tmp_path_factory.mktemp("server")
+    with services.mlflow(folder, f"sqlite:///{folder / 'mlflow.db'}") as address:
+        yield address

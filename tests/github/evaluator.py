@@ -44,26 +44,17 @@ class Evaluator:
         """
         return self.ask(parse=text, name=name, called=called)
 
-    def evaluate(
-        self, expression: str, contexts: dict[str, Any], status: str = "success"
-    ) -> dict[str, Any]:
-        """An expression's `value`, its `text` in a string, and whether it is `truthy`."""
-        return self.ask(evaluate=expression, contexts=contexts, status=status)
+    def is_true(self, condition: Any, contexts: dict[str, Any], status: str) -> bool:
+        """Whether an `if` of a workflow file holds."""
+        answer = self.ask(evaluate=condition["expr"], contexts=contexts, status=status)
+        return bool(answer["truthy"])
 
     def resolve(self, token: Any, contexts: dict[str, Any], status: str = "success") -> Any:
         """A value of a workflow file with its expressions evaluated."""
         if isinstance(token, list):
             return [self.resolve(one, contexts, status) for one in token]
-        if isinstance(token, dict):
-            if token.keys() == {"expr"}:
-                return self.evaluate(token["expr"], contexts, status)["value"]
-            return {key: self.resolve(one, contexts, status) for key, one in token.items()}
-        return token
-
-    def close(self) -> None:
-        """End the process."""
-        assert self.process.stdin
-        assert self.process.stdout
-        self.process.stdin.close()
-        self.process.wait(10)
-        self.process.stdout.close()
+        if not isinstance(token, dict):
+            return token
+        if token.keys() == {"expr"}:
+            return self.ask(evaluate=token["expr"], contexts=contexts, status=status)["value"]
+        return {key: self.resolve(one, contexts, status) for key, one in token.items()}

@@ -3,7 +3,7 @@
 import json
 import os
 from collections.abc import Mapping
-from contextlib import redirect_stderr, redirect_stdout
+from contextlib import chdir, redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from io import StringIO
 from pathlib import Path
@@ -24,8 +24,8 @@ DATASET = {
 
 
 @dataclass(frozen=True)
-class Said:
-    """How the tool ended and what it said."""
+class Ended:
+    """How the tool ended and what it printed."""
 
     code: int
     out: str
@@ -52,7 +52,7 @@ class Scene:
             values.setdefault("files", DATASET)
         return self.repository.add_pull(head, base, **values)
 
-    def run(self, *arguments: str, event: Mapping[str, Any] | None = None, **env: str) -> Said:
+    def run(self, *arguments: str, event: Mapping[str, Any] | None = None, **env: str) -> Ended:
         """Run the tool in the project's folder."""
         values = {
             "GITHUB_API_URL": self.github.url,
@@ -65,39 +65,37 @@ class Scene:
             file = self.folder / "event.json"
             file.write_text(json.dumps(event), encoding="utf-8")
             values["GITHUB_EVENT_PATH"] = str(file)
-        out, err, before = StringIO(), StringIO(), Path.cwd()
-        os.chdir(self.folder)
-        try:
-            with (
-                mock.patch.dict(os.environ, values, clear=True),
-                mock.patch("sys.argv", ["dslp", *arguments]),
-                redirect_stdout(out),
-                redirect_stderr(err),
-            ):
-                try:
-                    main()
-                    code = 0
-                except SystemExit as end:
-                    code = int(end.code or 0)
-        finally:
-            os.chdir(before)
-        return Said(code, out.getvalue(), err.getvalue())
+        out, err, code = StringIO(), StringIO(), 0
+        with (
+            chdir(self.folder),
+            mock.patch.dict(os.environ, values, clear=True),
+            mock.patch("sys.argv", ["dslp", *arguments]),
+            redirect_stdout(out),
+            redirect_stderr(err),
+        ):
+            try:
+                main()
+            except SystemExit as end:
+                code = int(end.code or 0)
+        assert "Traceback" not in err.getvalue(), err.getvalue()
+        return Ended(code, out.getvalue(), err.getvalue())
 
-    def judge(self, pull: Issue) -> Said:
-        """Judge and publish, as the workflow does."""
-        return self.run("check", "--pull-request", str(pull.number), "--publish")
+    def check(self, pull: Issue) -> tuple[Ended, Status | None]:
+        """Check and publish, as the workflow does: how it ended, and the commit's status."""
+        ended = self.run("check", "--pull-request", str(pull.number), "--publish")
+        return ended, self.status(pull)
 
     def protect(self) -> None:
         """Let the owner protect the repository."""
-        kept, self.token = self.token, self.github.add_token()
+        token, self.token = self.token, self.github.add_token()
         assert self.run("protect").code == 0
-        self.token = kept
+        self.token = token
         self.github.forget()
 
-    def status(self, pull: Issue) -> Status:
-        """The verdict that stands on the pull request's commit."""
-        sha = self.repository.head_sha(pull)
-        return self.repository.statuses[sha][0]
+    def status(self, pull: Issue) -> Status | None:
+        """The status of the pull request's commit."""
+        statuses = self.repository.statuses.get(self.repository.head_sha(pull), [])
+        return statuses[0] if statuses else None
 
 
 def make(folder: Path, github: Standin, branch: str = "main", **values: Any) -> Scene:

@@ -7,53 +7,44 @@ import pytest
 from dslp.github.rulesets import BRANCHES
 
 from tests.github.scene import Scene, make
-from tests.github.standin.rulesets import glob
+from tests.github.standin.repositories import glob
 from tests.github.standin.server import Standin
 
 
 @pytest.fixture
 def scene(tmp_path: Path, github: Standin) -> Scene:
-    made = make(tmp_path / "project", github)
-    made.token = github.add_token()
-    return made
+    scene = make(tmp_path / "project", github)
+    scene.token = github.add_token()
+    return scene
 
 
-def test_the_status_is_required_and_squashing_is_off(scene: Scene) -> None:
-    said = scene.run("protect")
-    assert said.code == 0, said
+def test_the_status_is_required_and_kept_so(scene: Scene) -> None:
+    ended = scene.run("protect")
+    assert ended.code == 0, ended
     merges = next(r for r in scene.repository.rulesets if "merges" in r["name"])
     kinds = {rule["type"]: rule.get("parameters", {}) for rule in merges["rules"]}
     checks = kinds["required_status_checks"]["required_status_checks"]
     assert [check["context"] for check in checks] == ["dslp/policy"]
     assert kinds["pull_request"]["allowed_merge_methods"] == ["merge"]
     assert scene.repository.settings["allow_squash_merge"] is False
-
-
-def test_a_second_run_changes_nothing_and_repairs_what_was_changed(scene: Scene) -> None:
-    scene.run("protect")
     scene.github.forget()
     assert scene.run("protect").code == 0
     assert scene.github.writes == []
     scene.repository.rulesets[0]["enforcement"] = "disabled"
-    scene.github.forget()
     scene.run("protect")
     assert [request.method for request in scene.github.writes] == ["PUT"]
     assert scene.repository.rulesets[0]["enforcement"] == "active"
 
 
-def test_a_private_repository_without_a_plan_is_told_so(tmp_path: Path, github: Standin) -> None:
-    scene = make(tmp_path, github, private=True)
-    scene.token = github.add_token()
-    said = scene.run("protect")
-    assert said.code == 2
-    assert "paid plan" in said.err
-
-
-def test_a_token_without_the_right_is_told_so(scene: Scene) -> None:
-    scene.token = scene.github.add_workflow_token(scene.repository, {"contents": "read"})
-    said = scene.run("protect")
-    assert said.code == 2
-    assert "no right" in said.err
+@pytest.mark.parametrize(("private", "words"), [(True, "paid plan"), (False, "no right")])
+def test_who_cannot_have_it_is_told_why(
+    tmp_path: Path, github: Standin, private: bool, words: str
+) -> None:
+    scene = make(tmp_path, github, private=private)
+    if private:
+        scene.token = github.add_token()
+    ended = scene.run("protect")
+    assert (ended.code, words in ended.err) == (2, True), ended
 
 
 @pytest.mark.rule("B1")

@@ -1,29 +1,35 @@
-"""Work begun and judged from a laptop: a real repository, and GitHub's stand-in."""
+"""Work begun, judged and handed over from a laptop: a real repository, and GitHub's stand-in."""
 
-import subprocess
 from pathlib import Path
 
 import pytest
 
 from tests.github.scene import Scene, make
+from tests.github.standin.history import merge
 from tests.github.standin.server import Standin
+from tests.template_copy import git
+
+BRANCH = "model/3-a-model"
 
 
 @pytest.fixture
 def scene(tmp_path: Path, github: Standin) -> Scene:
     """A committed project whose token is a person's."""
-    made = make(tmp_path / "project", github)
-    made.token = github.add_token()
-    (made.folder / ".gitignore").write_text("event.json\n", encoding="utf-8")
-    git(made, "init", "--quiet", "--initial-branch=main")
-    git(made, "add", "--all")
-    git(made, "commit", "--quiet", "--message", "First")
-    return made
+    scene = make(tmp_path / "project", github)
+    scene.token = github.add_token()
+    (scene.folder / ".gitignore").write_text("event.json\n", encoding="utf-8")
+    git("init", "--quiet", "--initial-branch=main", cwd=scene.folder)
+    commit(scene)
+    return scene
 
 
-def git(scene: Scene, *arguments: str) -> str:
-    command = ["git", "-C", str(scene.folder), *arguments]
-    return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
+def commit(scene: Scene) -> None:
+    git("add", "--all", cwd=scene.folder)
+    git("commit", "--quiet", "--message", "Work", cwd=scene.folder)
+
+
+def branch(scene: Scene) -> str:
+    return git("branch", "--show-current", cwd=scene.folder).strip()
 
 
 @pytest.mark.rule("B1", "E5", "I1")
@@ -32,51 +38,91 @@ def test_a_branch_begins_from_its_issue_and_shows_what_was_tried(scene: Scene) -
     tried, labels = "### Summary\n\nGradient boosting of claims.", ["Experiment", "failed"]
     scene.repository.add_issue("Boosting for claims", tried, labels, state="closed")
     scene.repository.add_issue("Gradient boosting of claims", "### Ask\n\n#1", ["Experiment"])
-    said = scene.run("start", "3")
-    assert said.code == 0, said
-    assert git(scene, "branch", "--show-current") == "experiment/3-gradient-boosting-of-claims"
-    assert "#2" in said.out
-    assert "failed" in said.out
+    ended = scene.run("start", "3")
+    assert ended.code == 0, ended
+    assert branch(scene) == "experiment/3-gradient-boosting-of-claims"
+    assert "#2" in ended.out
+    assert "failed" in ended.out
 
 
 @pytest.mark.rule("I1")
-def test_work_on_a_closed_issue_does_not_begin(scene: Scene) -> None:
+def test_work_begins_on_an_open_issue_alone(scene: Scene) -> None:
     scene.issue("Task", state="closed")
-    said = scene.run("start", "1")
-    assert said.code == 1
-    assert git(scene, "branch", "--show-current") == "main"
+    assert [scene.run("start", number).code for number in ("1", "77")] == [1, 2]
+    assert branch(scene) == "main"
 
 
-def test_an_issue_that_does_not_exist_is_said_to(scene: Scene) -> None:
-    said = scene.run("start", "77")
-    assert said.code == 2
-    assert "Traceback" not in said.err
-
-
-def test_a_branch_is_judged_before_there_is_a_pull_request(scene: Scene) -> None:
+def test_a_branch_is_judged_before_there_is_a_pull_request_and_by_it_after(scene: Scene) -> None:
+    ended = scene.run("check")
+    assert (ended.code, "switch to the branch of an issue" in ended.err) == (2, True)
     scene.issue("Ask")
     scene.issue("Data", "### Ask\n\n_No response_")
     scene.run("start", "2")
     (scene.folder / "notebook.ipynb").write_text("{}", encoding="utf-8")
-    git(scene, "add", "--all")
-    git(scene, "commit", "--quiet", "--message", "Work")
-    said = scene.run("check")
-    assert said.code == 1
+    commit(scene)
+    ended = scene.run("check")
+    assert (ended.code, scene.github.writes) == (1, [])
     for rule in ("I11:", "X2:", "D9:"):
-        assert rule in said.out
+        assert rule in ended.out
+    scene.pull(branch(scene), "data/9-other")
+    ended = scene.run("check")
+    assert (ended.code, "B2: the target is not main" in ended.out) == (1, True), ended
+
+
+# --- An experiment that succeeded goes on as a model, and is done when it is merged there
+
+
+def await_model(scene: Scene, *labels: str) -> None:
+    """An experiment with an open pull request, and the Model issue that comes from it."""
+    scene.issue("Ask")
+    scene.issue("Experiment", "### Ask\n\n#1", *labels)
+    scene.issue("Model", "### Ask\n\n#1\n\n### Experiment\n\n#2")
+    scene.pull("experiment/2-lines")
+
+
+@pytest.mark.rule("B6")
+def test_the_pull_request_goes_to_the_models_branch(scene: Scene) -> None:
+    await_model(scene, "succeeded")
+    main = scene.repository.branches["main"]
+    ended = scene.run("start", "3")
+    assert ended.code == 0, ended
+    assert branch(scene) == BRANCH
+    pull = scene.repository.issues[4]
+    assert pull.pull
+    assert pull.pull.base == BRANCH
+    assert BRANCH in ended.out
+    assert scene.repository.branches[BRANCH] == main
+    assert scene.run("check", "--pull-request", "4").code == 0
+    scene.github.forget()
+    assert scene.run("start", "3").code == 0
     assert scene.github.writes == []
 
 
-def test_a_branch_with_a_pull_request_is_judged_by_that(scene: Scene) -> None:
-    scene.issue("Task")
-    scene.run("start", "1")
-    scene.pull(git(scene, "branch", "--show-current"), "data/9-other")
-    said = scene.run("check")
-    assert said.code == 1
-    assert "B8: the target is not main" in said.out
+@pytest.mark.rule("B6")
+def test_an_experiment_without_an_outcome_stays_where_it_is(scene: Scene) -> None:
+    await_model(scene)
+    assert "#4 stays at main: #2 is not labelled succeeded" in scene.run("start", "3").out
+    assert scene.github.writes == []
 
 
-def test_the_collaboration_branch_itself_is_not_judged(scene: Scene) -> None:
-    said = scene.run("check")
-    assert said.code == 2
-    assert "switch to the branch of an issue" in said.err
+def test_who_may_not_retarget_is_told_what_to_do(scene: Scene) -> None:
+    await_model(scene, "succeeded")
+    scene.token = scene.github.add_token("eve")
+    ended = scene.run("start", "3")
+    assert ended.code == 0, ended
+    assert f"set its base to {BRANCH}" in " ".join(ended.out.split())
+
+
+@pytest.mark.rule("B6")
+@pytest.mark.parametrize("base", [BRANCH, "main"])
+def test_merged_into_the_models_branch_the_experiment_is_done(scene: Scene, base: str) -> None:
+    await_model(scene, "succeeded")
+    scene.run("start", "3")
+    pull = scene.repository.issues[4]
+    assert pull.pull
+    pull.pull.base = base
+    merge(scene.repository, pull, "ada")
+    for _ in range(2):
+        ended = scene.run("issue-check", event={"pull_request": {"number": 4}})
+        assert ended.code == 0, ended
+    assert scene.repository.issues[2].state == ("closed" if base == BRANCH else "open")

@@ -1,30 +1,21 @@
 """Runs a workflow file here: triggers, conditions, steps and rights as GitHub would have them.
 
 Not done: matrices of several jobs, containers and services (refused with an error), concurrency
-and environments (passed over).
+and environments (ignored).
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from tests.github import triggers
-from tests.github.contexts import changed_files, context_of
+from tests.github import events
 from tests.github.evaluator import Evaluator
 from tests.github.standin.model import Repository
 from tests.github.standin.server import Standin
-from tests.github.standin.web import rehost
-from tests.github.steps import Annotation, Step, StepRun, Workspace
+from tests.github.steps import Step, Stub, Workspace, texts
 
-Payload = dict[str, Any]
-READS = ("contents", "packages")  # what a token may read when no `permissions` say otherwise
 LEVELS = ("none", "read", "write")
-NOTHING = {"string": "", "number": 0, "boolean": False}  # an input that is not given
-RIGHTS = (
-    *("actions", "checks", "contents", "deployments", "discussions", "issues", "packages"),
-    *("pages", "pull_requests", "security_events", "statuses"),
-)
 
 
 class Invalid(Exception):
@@ -35,16 +26,15 @@ class Invalid(Exception):
 class Job:
     """What became of one job: a check of that name and conclusion."""
 
-    id: str
     name: str
+    rights: dict[str, str]
     conclusion: str = "success"
     steps: list[Step] = field(default_factory=list)
     outputs: dict[str, str] = field(default_factory=dict)
-    rights: dict[str, str] = field(default_factory=dict)
     summary: str = ""
 
     @property
-    def annotations(self) -> list[Annotation]:
+    def annotations(self) -> list[str]:
         """What the steps wrote as ::error, ::warning and ::notice."""
         return [note for step in self.steps for note in step.annotations]
 
@@ -66,6 +56,21 @@ class Outcome:
         """The checks by name."""
         return {job.name: job.conclusion for job in self.jobs.values()}
 
+    def __str__(self) -> str:
+        jobs = self.jobs.values()
+        return "\n".join(f"{job.name}: {job.conclusion}\n{job.log}" for job in jobs)
+
+
+@dataclass(frozen=True)
+class Start:
+    """What the jobs of a workflow have in common; `most` are the rights of who calls it."""
+
+    github: dict[str, Any]
+    repository: Repository
+    inputs: dict[str, Any]
+    secrets: dict[str, str]
+    most: dict[str, str] | None = None
+
 
 @dataclass
 class Runner:
@@ -79,211 +84,140 @@ class Runner:
     github: Standin
     folder: Path
     workflows: Path
-    stubs: dict[str, Callable[[StepRun], Mapping[str, str] | None]] = field(default_factory=dict)
+    stubs: dict[str, Stub] = field(default_factory=dict)
     env: dict[str, str] = field(default_factory=dict)
     secrets: dict[str, str] = field(default_factory=dict)
     variables: dict[str, str] = field(default_factory=dict)
-    timeout: float = 120
+    timeout: float = 300
 
-    def run(
-        self, name: str, event: str, payload: Payload, repository: Repository | None = None
-    ) -> Outcome:
+    def run(self, name: str, event: str, payload: dict[str, Any]) -> Outcome:
         """What the workflow of that file does with the event."""
         template, source = self.read(f".github/workflows/{name}")
-        payload = rehost(payload, self.github.url)
-        named = self.github.repositories[payload["repository"]["full_name"].lower()]
-        repository = repository or named
-        files = changed_files(repository, event, payload)
-        if not triggers.starts(template["events"], event, payload, files):
+        repository = self.github.repositories[payload["repository"]["full_name"].lower()]
+        files = events.changed_files(repository, event, payload)
+        if not events.starts(template["events"], event, payload, files):
             return Outcome(False)
-        about = context_of(repository, event, payload) | {
-            "workflow": source.get("name", name),
-            "api_url": self.github.url,
-        }
-        inputs = about["event"].get("inputs") or {}
-        secrets = {} if is_foreign(about) else self.secrets
-        return Outcome(True, self.jobs(template, source, about, repository, inputs, secrets))
+        github = events.github_context(repository, event, payload)
+        github |= {"workflow": source.get("name", name), "api_url": self.github.url}
+        secrets = {} if is_from_fork(github) else self.secrets
+        start = Start(github, repository, payload.get("inputs") or {}, secrets)
+        return Outcome(True, self.jobs(template, source, start))
 
     def read(self, path: str) -> tuple[dict[str, Any], dict[str, Any]]:
         """A workflow file as GitHub understands it, and as it is written."""
-        texts = {
-            f".github/workflows/{file.name}": file.read_text(encoding="utf-8")
-            for file in self.workflows.glob("*.yml")
-        }
-        read = self.evaluator.parse(path, texts[path], texts)
-        if read["errors"]:
-            raise Invalid(f"{path}: {'; '.join(read['errors'])}")
-        return read["template"], read["source"]
+        files = self.workflows.glob("*.yml")
+        sources = {f".github/workflows/{file.name}": file.read_text("utf-8") for file in files}
+        parsed = self.evaluator.parse(path, sources[path], sources)
+        if parsed["errors"]:
+            raise Invalid(f"{path}: {'; '.join(parsed['errors'])}")
+        return parsed["template"], parsed["source"]
 
     def jobs(
-        self,
-        template: dict[str, Any],
-        source: dict[str, Any],
-        about: dict[str, Any],
-        repository: Repository,
-        inputs: dict[str, Any],
-        secrets: dict[str, str],
-        most: dict[str, str] | None = None,
+        self, template: dict[str, Any], source: dict[str, Any], start: Start
     ) -> dict[str, Job]:
-        """Run the jobs of a workflow, or of one that a job with the rights `most` calls."""
-        jobs: dict[str, Job] = {}
+        """Run the jobs of a workflow, each after those that it needs."""
+        ended: dict[str, Job] = {}
         waiting = {job["id"]: job for job in template["jobs"]}
         while waiting:
-            ready = [
-                one for one in waiting.values() if not set(one.get("needs", [])) & waiting.keys()
-            ]
-            for job in ready:
-                del waiting[job["id"]]
-                jobs[job["id"]] = self.job(
-                    job, source, dict(about), jobs, repository, inputs, secrets, most
-                )
-        return jobs
+            for name, job in list(waiting.items()):
+                if not set(job.get("needs", [])) & waiting.keys():
+                    ended[name] = self.job(waiting.pop(name), source, start, ended)
+        return ended
 
     def job(
-        self,
-        job: dict[str, Any],
-        source: dict[str, Any],
-        about: dict[str, Any],
-        done: dict[str, Job],
-        repository: Repository,
-        inputs: dict[str, Any],
-        secrets: dict[str, str],
-        most: dict[str, str] | None,
+        self, template: dict[str, Any], source: dict[str, Any], start: Start, ended: dict[str, Job]
     ) -> Job:
         """Run one job, if its condition holds."""
-        raw = source["jobs"][job["id"]]
+        raw = source["jobs"][template["id"]]
         matrix = raw.get("strategy", {}).get("matrix", {})
         several = [name for name, values in matrix.items() if len(values) != 1]
         if unknown := [key for key in ("container", "services") if key in raw] + several:
-            raise Invalid(f"job {job['id']}: this runner knows no {', '.join(unknown)}")
-        asked = raw.get("permissions", source.get("permissions"))
-        rights = granted(asked, is_foreign(about), most)
-        token = self.github.add_workflow_token(repository, rights)
-        about |= {"job": job["id"], "token": token}
-        needs = {name: done[name] for name in job.get("needs", [])}
+            raise Invalid(f"job {template['id']}: this runner does not know {', '.join(unknown)}")
+        asked = raw.get("permissions", source.get("permissions", {"contents": "read"}))
+        rights = granted(asked, is_from_fork(start.github), start.most)
+        token = self.github.add_workflow_token(start.repository, rights)
+        needs = {name: ended[name] for name in template.get("needs", [])}
         contexts: dict[str, Any] = {
-            "github": about,
+            "github": {**start.github, "job": template["id"], "token": token},
             "needs": {
                 name: {"result": one.conclusion, "outputs": one.outputs}
                 for name, one in needs.items()
             },
             "vars": self.variables,
-            "inputs": inputs,
+            "inputs": start.inputs,
             "matrix": {name: values[0] for name, values in matrix.items()},
         }
-        resolve, evaluate = self.evaluator.resolve, self.evaluator.evaluate
-        status = status_of(ancestors(job["id"], source["jobs"], done))
-        name = str(resolve(job.get("name") or job["id"], contexts))
-        made = Job(job["id"], name, rights=rights)
-        if not evaluate(job["if"]["expr"], contexts, status)["truthy"]:
-            made.conclusion = "skipped"
-            return made
+        status = status_of({ended[name].conclusion for name in ancestors(raw, source["jobs"])})
+        job = Job(template["id"], rights)
+        if not self.evaluator.is_true(template["if"], contexts, status):
+            job.conclusion = "skipped"
+            return job
+        contexts["secrets"] = start.secrets
         if "uses" in raw:
-            return self.call(made, raw, about, repository, contexts | {"secrets": secrets})
+            return self.call(job, raw, start, contexts)
         contexts |= {
-            "secrets": {**secrets, "GITHUB_TOKEN": token},
+            "secrets": {**start.secrets, "GITHUB_TOKEN": token},
             "runner": {"os": "Linux", "arch": "X64", "name": "here", "temp": str(self.folder)},
             "env": {},
             "steps": {},
         }
-        contexts["env"] = texts(resolve(source.get("env") or {}, contexts))
-        contexts["env"] |= texts(resolve(job.get("env") or {}, contexts))
-        defaults = (source.get("defaults") or {}).get("run", {})
-        defaults |= (raw.get("defaults") or {}).get("run", {})
+        resolve = self.evaluator.resolve
+        contexts["env"] = texts(resolve(template.get("env") or {}, contexts))
+        root = self.workflows.parents[1]
         workspace = Workspace(
-            self.evaluator,
-            self.workflows.parents[1],
-            self.folder,
-            self.stubs,
-            self.env,
-            contexts,
-            defaults,
-            self.timeout,
+            self.evaluator, root, self.folder, self.stubs, self.env, contexts, self.timeout
         )
-        for step, written in zip(job["steps"], raw["steps"], strict=True):
-            made.steps.append(workspace.step(step, written))
-        made.conclusion, made.summary = workspace.status, workspace.summary
-        made.outputs = texts(resolve(job.get("outputs") or {}, contexts))
-        return made
+        for step, written in zip(template["steps"], raw["steps"], strict=True):
+            job.steps.append(workspace.step(step, written))
+        job.conclusion, job.summary = workspace.status, workspace.summary
+        job.outputs = texts(resolve(template.get("outputs") or {}, contexts))
+        return job
 
-    def call(
-        self,
-        made: Job,
-        raw: dict[str, Any],
-        about: dict[str, Any],
-        repository: Repository,
-        contexts: dict[str, Any],
-    ) -> Job:
+    def call(self, job: Job, raw: dict[str, Any], start: Start, contexts: dict[str, Any]) -> Job:
         """Run the workflow that a job calls; the job is then all that is done there."""
         template, source = self.read(raw["uses"].removeprefix("$/"))
-        resolve, declared = self.evaluator.resolve, source["on"]["workflow_call"]
-        given = resolve(raw.get("with") or {}, contexts)
-        inputs = {
-            name: given.get(name, one.get("default", NOTHING[one["type"]]))
-            for name, one in (declared.get("inputs") or {}).items()
-        }
-        passed = raw.get("secrets") or {}
-        secrets = contexts["secrets"] if passed == "inherit" else texts(resolve(passed, contexts))
-        inner = self.jobs(template, source, about, repository, inputs, secrets, made.rights)
-        for job in inner.values():
-            made.steps += job.steps
-            made.summary += job.summary
-        if "failure" in {job.conclusion for job in inner.values()}:
-            made.conclusion = "failure"
-        results = {name: {"outputs": job.outputs} for name, job in inner.items()}
-        for name, one in (declared.get("outputs") or {}).items():
-            made.outputs |= texts({name: resolve(one["value"], {"jobs": results})})
-        return made
+        inputs = self.evaluator.resolve(raw.get("with") or {}, contexts)
+        assert raw["secrets"] == "inherit", "this runner knows no other way to pass secrets"
+        assert not source["on"]["workflow_call"].get("outputs"), "nor outputs of what is called"
+        inner = Start(start.github, start.repository, inputs, start.secrets, job.rights)
+        for each in self.jobs(template, source, inner).values():
+            job.steps += each.steps
+            job.summary += each.summary
+            if each.conclusion == "failure":
+                job.conclusion = "failure"
+        return job
 
 
-def texts(values: Mapping[str, Any]) -> dict[str, str]:
-    """Values as environment variables and outputs hold them."""
-    return {
-        key: str(one).lower() if isinstance(one, bool) else "" if one is None else str(one)
-        for key, one in values.items()
-    }
+def ancestors(raw: dict[str, Any], jobs: dict[str, Any]) -> set[str]:
+    """The names of all jobs that a job waits for, directly or not."""
+    needs = raw.get("needs", [])
+    direct = {needs} if isinstance(needs, str) else set(needs)
+    return direct.union(*(ancestors(jobs[name], jobs) for name in direct))
 
 
-def ancestors(job: str, jobs: dict[str, Any], done: dict[str, Job]) -> list[Job]:
-    """All jobs that a job waits for, directly or not."""
-    needs = jobs[job].get("needs", [])
-    direct = [needs] if isinstance(needs, str) else needs
-    return [one for name in direct for one in [done[name], *ancestors(name, jobs, done)]]
+def status_of(conclusions: set[str]) -> str:
+    """What success() and failure() look at, for a job that waits for jobs that ended like this."""
+    return next((bad for bad in ("failure", "skipped") if bad in conclusions), "success")
 
 
-def status_of(jobs: list[Job]) -> str:
-    """What success() and failure() look at, for a job that waits for these."""
-    conclusions = {job.conclusion for job in jobs}
-    if "failure" in conclusions:
-        return "failure"
-    return "skipped" if "skipped" in conclusions else "success"
-
-
-def granted(asked: Any, read_only: bool, most: dict[str, str] | None = None) -> dict[str, str]:
+def granted(
+    asked: Mapping[str, str], read_only: bool, most: Mapping[str, str] | None = None
+) -> dict[str, str]:
     """The rights of a job's token; a fork's is read-only whatever it asks for.
 
     Raises:
         Invalid: a job of a called workflow asks for more than `most`, which its caller has.
     """
-    if asked is None and most is not None:
-        rights = most
-    elif asked is None:
-        rights = dict.fromkeys(READS, "read")
-    elif isinstance(asked, str):
-        rights = dict.fromkeys(RIGHTS, asked.removesuffix("-all"))
-    else:
-        rights = {key.replace("-", "_"): one for key, one in asked.items() if one != "none"}
-    rights = {key: "read" if read_only else one for key, one in rights.items()}
+    rights = {key.replace("-", "_"): "read" if read_only else one for key, one in asked.items()}
     for key, one in rights.items():
         if most is not None and LEVELS.index(one) > LEVELS.index(most.get(key, "none")):
-            raise Invalid(f"a called job asks for {key}: {one}, which its caller has not got")
+            raise Invalid(f"a called job asks for {key}: {one}, which its caller does not have")
     return rights | {"metadata": "read"}
 
 
-def is_foreign(about: dict[str, Any]) -> bool:
+def is_from_fork(github: Mapping[str, Any]) -> bool:
     """Whether the event is a pull request from a fork, or of Dependabot: no writes, no secrets."""
-    if about["event_name"] != "pull_request":
+    if github["event_name"] != "pull_request":
         return False
-    head = about["event"]["pull_request"]["head"]["repo"]
-    elsewhere = head is None or head["full_name"] != about["repository"]
-    return elsewhere or about["actor"] == "dependabot[bot]"
+    head = github["event"]["pull_request"]["head"]["repo"]
+    return head["full_name"] != github["repository"] or github["actor"] == "dependabot[bot]"

@@ -150,7 +150,7 @@ def test_a_folder_is_no_pin(pinned: Pinned) -> None:
     source = f'{{ path = "{pinned.template}", editable = true }}'
     pinned.ask_for(source, pinned.second)
     code, said = pinned.doctor()
-    assert (code, "what runs is dslp 0.1.0 of commit" in said) == (1, True), said
+    assert (code, "installed is dslp 0.1.0 of commit" in said) == (1, True), said
     pinned.sync()
     code, said = pinned.doctor()
     assert (code, "not pinned: a folder" in said) == (0, True), said

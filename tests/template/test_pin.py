@@ -1,7 +1,7 @@
 """A project takes the library from the very commit of its template, wherever that came from.
 
-Each case is what somebody types, then a real lock, a real environment and a command. Hosts are met
-through git's own settings (https) and through a program in place of ssh; nothing else is replaced.
+Each case is what somebody types. Hosts are met through git's own settings (https) and through a
+program in place of ssh; nothing else is replaced.
 """
 
 import os
@@ -23,9 +23,9 @@ from tests.template_copy import Template, git
 pytestmark = pytest.mark.slow
 
 BIN = Path(sys.executable).parent
-PROCESS = ("--data", "components=[process]")
 SECRET = "a-secret"
 HOSTED = "https://git.example.org/team/template.git"
+MIRROR = "https://mirror.example.org/dslp"
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ class Machine:
     environment: dict[str, str]
 
     def run(self, *command: str, cwd: str = "") -> subprocess.CompletedProcess[str]:
-        """How a command ended, and what it said."""
+        """How a command ended, and what it printed."""
         return subprocess.run(
             command,
             cwd=self.folder / cwd,
@@ -49,29 +49,25 @@ class Machine:
         )
 
     def succeed(self, *command: str, cwd: str = "") -> str:
-        """What a command says; it must end well."""
-        done = self.run(*command, cwd=cwd)
-        assert done.returncode == 0, f"{shlex.join(command)} ended with {done.returncode}:\n{done}"
-        return done.stdout
+        """What a command prints; it must succeed."""
+        ended = self.run(*command, cwd=cwd)
+        assert ended.returncode == 0, f"{shlex.join(command)}:\n{ended.stdout}"
+        return ended.stdout
 
-    def copy(self, typed: str, *arguments: str) -> Path:
+    def copy(self, typed: str, *options: str) -> Path:
         """A new project, by the command that somebody types."""
-        command = ("copier", "copy", "--quiet", "--defaults", *PROCESS, *arguments)
+        components = ("--data", "components=[process]")
+        command = ("copier", "copy", "--quiet", "--defaults", *components, *options)
         self.succeed(*command, typed, "project")
         return self.folder / "project"
 
     def install(self) -> str:
-        """Lock and install the project's library, use it, and give the place of its code."""
+        """Lock and install the project's library, use it, and return the place of its code."""
         self.succeed("uv", "lock", cwd="project")
         self.succeed("uv", "sync", "--frozen", "--only-group", "process", cwd="project")
-        help_ = self.succeed(".venv/bin/dslp", "--help", cwd="project")
-        assert "check-files" in help_
-        code = "import dslp; print(dslp.__file__)"
+        assert "check-files" in self.succeed(".venv/bin/dslp", "--help", cwd="project")
+        code = "import dslp; print(dslp.__file__, hasattr(dslp, 'CHANGED'))"
         return self.succeed(".venv/bin/python", "-c", code, cwd="project").strip()
-
-    def commit_of(self, ref: str) -> str:
-        """The commit of a tag or branch of the template."""
-        return git("rev-parse", f"{ref}^{{commit}}", cwd=self.template.path).strip()
 
     def clone(self, name: str, *options: str) -> Path:
         """The template in the working folder."""
@@ -83,27 +79,23 @@ class Machine:
 def machine(template: Template, tmp_path: Path) -> Machine:
     """Each https host that the cases name serves the template, and so does each one over ssh."""
     hosts = ["https://github.com/dslp/template.git", "https://github.com/fork/template.git"]
-    hosts += ["https://gitlab.com/team/template.git", HOSTED, "https://mirror.example.org/dslp"]
+    hosts += ["https://gitlab.com/team/template.git", HOSTED, MIRROR]
+    hosts += [HOSTED.replace("https://", f"https://{SECRET}@")]
     settings = {"GIT_CONFIG_COUNT": str(len(hosts)), "GIT_ALLOW_PROTOCOL": "file:ssh"}
     for number, host in enumerate(hosts):
         settings[f"GIT_CONFIG_KEY_{number}"] = f"url.file://{template.path}/.git.insteadOf"
         settings[f"GIT_CONFIG_VALUE_{number}"] = host
     ssh = tmp_path / "ssh"
-    served = shlex.quote(str(template.path))
-    ssh.write_text(f'#!/bin/sh\necho "$@" >> "$0.log"\nexec git upload-pack {served}\n')
+    ssh.write_text(f"#!/bin/sh\nexec git upload-pack {shlex.quote(str(template.path))}\n")
     ssh.chmod(0o755)
+    # The person's own cache, so that a case takes seconds.
+    cache = subprocess.check_output([BIN / "uv", "cache", "dir"], text=True).strip()
     settings |= {"GIT_SSH_COMMAND": shlex.quote(str(ssh)), "GIT_SSH_VARIANT": "ssh"}
-    settings |= {"HOME": str(tmp_path), "UV_CACHE_DIR": uv_cache()}
+    settings |= {"HOME": str(tmp_path), "UV_CACHE_DIR": cache}
     settings |= {"UV_PYTHON": os.path.realpath(sys.executable)}
     settings |= {"PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}"}
     (tmp_path / "work").mkdir()
     return Machine(tmp_path / "work", template, os.environ | settings)
-
-
-def uv_cache() -> str:
-    """Where uv keeps what it has, the person's own, so that a case takes seconds."""
-    command = [str(BIN / "uv"), "cache", "dir"]
-    return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
 
 
 def pin(project: Path) -> dict[str, object]:
@@ -122,167 +114,131 @@ def locked(project: Path) -> dict[str, str]:
 
 def recorded(project: Path) -> dict[str, str]:
     """What `copier update` will read."""
-    text = (project / ".copier-answers.yml").read_text(encoding="utf-8")
-    return dict(yaml.safe_load(text))
+    return dict(yaml.safe_load((project / ".copier-answers.yml").read_text(encoding="utf-8")))
 
 
-# What is typed, and the address that git, uv and everybody who clones the project have for it.
-ADDRESSES = {
-    "gh:dslp/template": "https://github.com/dslp/template.git",
-    "https://github.com/fork/template": "https://github.com/fork/template.git",
-    "gl:team/template.git": "https://gitlab.com/team/template.git",
-    f"git+{HOSTED}": HOSTED,
-    "git@git.example.org:team/template.git": "ssh://git@git.example.org/team/template.git",
-    "git+ssh://git@git.example.org:2222/team/template": (
-        "ssh://git@git.example.org:2222/team/template"
-    ),
+def checkout(machine: Machine) -> None:
+    machine.clone("checkout of #1")
+
+
+def changed(machine: Machine) -> None:
+    """A checkout with work that is not committed."""
+    with (machine.clone("changed") / "src" / "dslp" / "__init__.py").open("a") as file:
+        file.write("CHANGED = True\n")
+
+
+def without_git(machine: Machine) -> None:
+    shutil.rmtree(machine.clone("files") / ".git")
+
+
+def bare(machine: Machine) -> None:
+    machine.clone("all of #1.git", "--bare")
+
+
+def wheels(machine: Machine) -> None:
+    folder = str(machine.folder / "wheels")
+    machine.succeed("uv", "build", "--wheel", "--out-dir", folder, str(machine.template.path))
+    machine.environment["UV_FIND_LINKS"] = folder
+
+
+def nothing(machine: Machine) -> None:
+    """The template is on a host."""
+
+
+Prepare = Callable[[Machine], None]
+# What is typed, what has to exist before, the options, and the source that is pinned: an address,
+# a path (of a local folder), or nothing (an index). REV is the commit of the newest release.
+CASES: dict[str, tuple[str, Prepare, tuple[str, ...], dict[str, object]]] = {
+    typed: (typed, nothing, (), {"git": address, "rev": "REV"})
+    for typed, address in {
+        "gh:dslp/template": "https://github.com/dslp/template.git",
+        "https://github.com/fork/template": "https://github.com/fork/template.git",
+        "gl:team/template.git": "https://gitlab.com/team/template.git",
+        f"git+{HOSTED}": HOSTED,
+        "git@git.example.org:team/template.git": "ssh://git@git.example.org/team/template.git",
+        "git+ssh://git@git.example.org:2222/a/b": "ssh://git@git.example.org:2222/a/b",
+        HOSTED.replace("https://", f"https://{SECRET}@"): HOSTED,
+    }.items()
+} | {
+    "a tag": ("gh:dslp/template", nothing, ("--vcs-ref", "OLD"), {"rev": "OLD"}),
+    "a checkout": ("./checkout of #1", checkout, (), {"path": "checkout of #1"}),
+    "a changed one": ("~/work/changed", changed, ("--vcs-ref", "HEAD"), {"path": "changed"}),
+    "files": ("files", without_git, (), {"path": "files"}),
+    "a bare one": ("all of #1.git", bare, (), {"git": "all%20of%20%231.git", "rev": "REV"}),
+    "a mirror": ("gh:dslp/template", nothing, (f"git+{MIRROR}",), {"git": MIRROR, "rev": "REV"}),
+    "a mirror of files": ("files", without_git, (f"git+{MIRROR}",), {"git": MIRROR}),
+    "an index": ("gh:dslp/template", wheels, ("dslp>=0,<2",), {}),
 }
 
 
-OFTEN = ("gh:dslp/template", "git@git.example.org:team/template.git")
+def copy(machine: Machine, case: str) -> tuple[Path, str]:
+    """The project of a case, which is pinned as it should be, and the commit to be locked."""
+    typed, prepare, options, source = CASES[case]
+    prepare(machine)
+    old, newest = machine.template.releases[0], machine.template.releases[-1]
+    if len(options) == 1:
+        options = ("--data", f"library={options[0]}")
+    project = machine.copy(typed, *(old if option == "OLD" else option for option in options))
+    release = old if source.get("rev") == "OLD" else newest
+    commit = git("rev-parse", f"{release}^{{commit}}", cwd=machine.template.path).strip()
+    expected = {**source, **({"rev": commit} if "rev" in source else {})}
+    if "path" in source:
+        expected = {"path": str(machine.folder / str(source["path"])), "editable": True}
+    if case == "a bare one":
+        expected["git"] = f"file://{machine.folder}/{source['git']}"
+    if case == "a tag":
+        expected["git"] = "https://github.com/dslp/template.git"
+    assert pin(project) == expected
+    return project, commit
 
 
-@pytest.mark.parametrize(
-    "typed",
-    [pytest.param(t, marks=() if t in OFTEN else pytest.mark.campaign) for t in ADDRESSES],
-)
-def test_an_address_is_pinned_to_the_commit_of_the_newest_release(
-    machine: Machine, typed: str
-) -> None:
-    project = machine.copy(typed)
-    commit = machine.commit_of(machine.template.releases[-1])
-    assert pin(project) == {"git": ADDRESSES[typed], "rev": commit}
-    assert recorded(project)["_src_path"] == typed
-    assert "site-packages" in machine.install()
-    assert locked(project)["git"] == f"{ADDRESSES[typed]}?rev={commit}#{commit}"
-
-
-@pytest.mark.campaign
-@pytest.mark.parametrize("asked", ["tag", "HEAD"])
-def test_a_tag_or_the_newest_commit_is_pinned_when_it_was_asked_for(
-    machine: Machine, asked: str
-) -> None:
-    upstream = machine.clone("upstream.git", "--bare")
-    ref = machine.template.releases[0] if asked == "tag" else "HEAD"
-    if asked == "HEAD":
-        tree = git("rev-parse", "HEAD^{tree}", cwd=upstream).strip()
-        newer = git("commit-tree", "-p", "HEAD", "-m", "Newer", tree, cwd=upstream).strip()
-        git("update-ref", "HEAD", newer, cwd=upstream)
-    project = machine.copy(f"file://{upstream}", "--vcs-ref", ref)
-    commit = git("rev-parse", f"{ref}^{{commit}}", cwd=upstream).strip()
-    assert commit != machine.commit_of(machine.template.releases[-1])
-    assert pin(project) == {"git": f"file://{upstream}", "rev": commit}
-    machine.install()
-    assert locked(project)["git"].endswith(f"#{commit}")
-
-
-def clean(machine: Machine) -> str:
-    """A checkout, by the path from where somebody stands."""
-    machine.clone("checkout of #1")
-    return "./checkout of #1"
-
-
-def changed(machine: Machine) -> str:
-    """A checkout with work that is not committed, by the path from home."""
-    with (machine.clone("changed") / "src" / "dslp" / "__init__.py").open("a") as file:
-        file.write("CHANGED = True\n")
-    return "~/work/changed"
-
-
-def without_git(machine: Machine) -> str:
-    """The files alone."""
-    shutil.rmtree(machine.clone("files") / ".git")
-    return "files"
-
-
-@pytest.mark.parametrize(
-    "folder",
-    [clean, *(pytest.param(f, marks=pytest.mark.campaign) for f in (changed, without_git))],
-)
-def test_a_folder_is_the_source_as_it_is(
-    machine: Machine, folder: Callable[[Machine], str]
-) -> None:
-    typed = folder(machine)
-    path = machine.folder / Path(typed).name
-    project = machine.copy(typed, *(["--vcs-ref", "HEAD"] if folder is changed else []))
-    assert pin(project) == {"path": str(path), "editable": True}
-    assert machine.install() == str(path / "src" / "dslp" / "__init__.py")
-    if folder is changed:
-        machine.succeed(".venv/bin/python", "-c", "import dslp; dslp.CHANGED", cwd="project")
-    if folder is clean:  # copier reads a relative path from where the update runs
-        git("init", "--quiet", cwd=project)
-        commit_all(project)
-        machine.succeed("copier", "update", "--defaults", cwd="project")
-
-
-@pytest.mark.campaign
-def test_a_bare_repository_on_this_machine_is_pinned(machine: Machine) -> None:
-    machine.clone("all of #1.git", "--bare")
-    project = machine.copy("all of #1.git")
-    commit = machine.commit_of(machine.template.releases[-1])
-    address = f"file://{machine.folder}/all%20of%20%231.git"
-    assert pin(project) == {"git": address, "rev": commit}
-    machine.install()
-
-
-@pytest.mark.campaign
-@pytest.mark.parametrize("typed", ["gh:dslp/template", "files"])
-def test_a_mirror_that_was_asked_for_takes_the_place_of_the_template(
-    machine: Machine, typed: str
-) -> None:
-    without_git(machine)
-    mirror = "https://mirror.example.org/dslp"
-    project = machine.copy(typed, "--data", f"library=git+{mirror}")
-    commit = machine.commit_of(machine.template.releases[-1])
-    rev = {"rev": commit} if typed != "files" else {}  # its lock has one all the same
-    assert pin(project) == {"git": mirror} | rev
-    machine.install()
-    assert locked(project)["git"].endswith(f"#{commit}")
-
-
-def test_an_index_that_was_asked_for_takes_the_place_of_the_template(machine: Machine) -> None:
-    wheels = machine.folder / "wheels"
-    machine.succeed("uv", "build", "--wheel", "--out-dir", str(wheels), str(machine.template.path))
-    machine.environment["UV_FIND_LINKS"] = str(wheels)
-    project = machine.copy("gh:dslp/template", "--data", "library=dslp>=0,<2")
-    assert pin(project) == {}
-    assert "site-packages" in machine.install()
-    assert locked(project) == {"registry": str(wheels)}
-    settings = (project / "pyproject.toml").read_text(encoding="utf-8")
-    assert '"dslp>=0,<2"' in settings
-
-
-def test_a_secret_in_the_address_is_neither_recorded_nor_pinned(machine: Machine) -> None:
-    key = machine.environment["GIT_CONFIG_KEY_0"]
-    secret = HOSTED.replace("https://", f"https://{SECRET}@")
-    machine.environment.update(
-        {"GIT_CONFIG_COUNT": "6", "GIT_CONFIG_KEY_5": key, "GIT_CONFIG_VALUE_5": secret}
-    )
-    project = machine.copy(secret)
-    assert recorded(project)["_src_path"] == pin(project)["git"] == HOSTED
+@pytest.mark.parametrize("case", [case for case in CASES if case not in ("an index", "a checkout")])
+def test_the_library_is_pinned_to_the_commit_of_the_template(machine: Machine, case: str) -> None:
+    project, _ = copy(machine, case)
+    assert recorded(project)["_src_path"].endswith(CASES[case][0].rpartition("@")[2].strip("~./"))
     for path in project.rglob("*"):
         assert not path.is_file() or SECRET not in path.read_text(encoding="utf-8"), path
 
 
+IN_EACH_RUN = ("gh:dslp/template", "a checkout", "an index")
+
+
+@pytest.mark.parametrize(
+    "case",
+    [pytest.param(c, marks=() if c in IN_EACH_RUN else pytest.mark.campaign) for c in CASES],
+)
+def test_what_is_pinned_is_locked_and_installed(machine: Machine, case: str) -> None:
+    project, commit = copy(machine, case)
+    place, is_changed = machine.install().rsplit(" ", 1)
+    assert (is_changed == "True") == (case == "a changed one")
+    if "path" in CASES[case][3]:
+        folder = machine.folder / str(CASES[case][3]["path"])
+        assert place == str(folder / "src" / "dslp" / "__init__.py")
+    elif case == "an index":
+        assert locked(project) == {"registry": str(machine.folder / "wheels")}
+    else:
+        assert "site-packages" in place
+        assert locked(project)["git"].endswith(f"#{commit}")
+
+
 def commit_all(project: Path) -> None:
     """Commit everything, as an update asks for."""
+    git("init", "--quiet", cwd=project)
     git("add", "--all", cwd=project)
     git("commit", "--quiet", "--message", "Work", cwd=project)
 
 
 def test_an_update_moves_the_pin_beside_a_source_of_theirs(machine: Machine) -> None:
     """From one release to the next that changes the library alone: two lines, and no conflict."""
-    upstream = Template(machine.clone("upstream.git", "--bare"), machine.template.releases)
-    release = upstream.releases[-1]
-    project = machine.copy(f"file://{upstream.path}", "--vcs-ref", release)
-    git("init", "--quiet", cwd=project)
-    theirs = machine.folder / "theirs"
-    machine.succeed("uv", "init", "--quiet", "--no-workspace", "--package", "theirs")
-    machine.succeed("uv", "add", "--quiet", "--no-sync", str(theirs), cwd="project")
+    upstream = machine.clone("upstream.git", "--bare")
+    release = machine.template.releases[-1]
+    project = machine.copy(f"file://{upstream}", "--vcs-ref", release)
+    with (project / "pyproject.toml").open("a") as file:
+        file.write('\n[tool.uv.sources.theirs]\npath = "../theirs"\n')
     commit_all(project)
-    tree = git("rev-parse", "HEAD^{tree}", cwd=upstream.path).strip()
-    newer = git("commit-tree", "-p", "HEAD", "-m", "Newer", tree, cwd=upstream.path).strip()
-    git("tag", "v99.0.0", newer, cwd=upstream.path)
+    tree = git("rev-parse", "HEAD^{tree}", cwd=upstream).strip()
+    newer = git("commit-tree", "-p", "HEAD", "-m", "Newer", tree, cwd=upstream).strip()
+    git("tag", "v99.0.0", newer, cwd=upstream)
 
     said = machine.succeed("copier", "update", "--defaults", cwd="project")
 
@@ -294,31 +250,22 @@ def test_an_update_moves_the_pin_beside_a_source_of_theirs(machine: Machine) -> 
     assert git("ls-files", "--unmerged", cwd=project) == ""
     assert recorded(project)["_commit"] == "v99.0.0"
     assert pin(project)["rev"] == newer
-    machine.install()
-    assert locked(project)["git"].endswith(f"#{newer}")
 
 
-def test_without_git_uv_says_what_is_missing(machine: Machine) -> None:
-    machine.copy("gh:dslp/template")
-    tools = machine.folder / "bin"
-    tools.mkdir()
-    (tools / "uv").symlink_to(BIN / "uv")
-    machine.environment["PATH"] = str(tools)
-    done = machine.run("uv", "lock", cwd="project")
-    assert done.returncode != 0
-    assert "Git executable not found" in done.stdout
-    assert not (machine.folder / "project" / "uv.lock").exists()
-
-
-def test_an_answer_that_is_no_source_ends_in_one_clear_line(machine: Machine) -> None:
-    done = machine.run(
-        *("copier", "copy", "--defaults", "--data", "library=nonsense"), "gh:dslp/template", "new"
-    )
-    assert done.returncode == 1
-    assert done.stdout.splitlines()[-1].endswith(
+def test_what_cannot_work_ends_in_one_clear_line(machine: Machine) -> None:
+    options = ("--defaults", "--data", "library=nonsense")
+    ended = machine.run("copier", "copy", *options, "gh:dslp/template", "new")
+    assert ended.returncode == 1
+    assert ended.stdout.splitlines()[-1].endswith(
         "Validation error for question 'library': try dslp>=1 or git+https://…: unclear"
     )
     assert not (machine.folder / "new").exists()
+    machine.copy("gh:dslp/template")
+    (machine.folder / "bin").mkdir()
+    (machine.folder / "bin" / "uv").symlink_to(BIN / "uv")
+    machine.environment["PATH"] = str(machine.folder / "bin")
+    ended = machine.run("uv", "lock", cwd="project")
+    assert (ended.returncode != 0, "Git executable not found" in ended.stdout) == (True, True)
 
 
 def test_the_library_is_no_part_of_what_a_project_gives_to_others(machine: Machine) -> None:
@@ -331,10 +278,8 @@ def test_the_library_is_no_part_of_what_a_project_gives_to_others(machine: Machi
     (wheel,) = (project / "dist").glob("*.whl")
     with ZipFile(wheel) as archive:
         (name,) = [name for name in archive.namelist() if name.endswith("/METADATA")]
-        required = [
-            line
-            for line in archive.read(name).decode().splitlines()
-            if line.startswith(("Requires-Dist:", "Provides-Extra:"))
-        ]
+        metadata = archive.read(name).decode()
+    headers = ("Requires-Dist:", "Provides-Extra:")
+    required = [line for line in metadata.splitlines() if line.startswith(headers)]
     assert len(required) >= 3
     assert "dslp" not in "".join(required)

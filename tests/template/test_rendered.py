@@ -4,6 +4,7 @@ import datetime
 from collections.abc import Iterator
 from itertools import combinations
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -31,41 +32,25 @@ TECHNOLOGY = {
     "example": [True, False],
 }
 
-ALONE: list[Answers] = [
-    {"project_name": "Claims.pricing_2026"},
-    {"project_name": "ab"},
-    {"project_name": "a" * 50},
-    {"package_name": "a1"},
-    {"package_name": "zz_claims"},
-    {"package_name": "claim_pricing_for_outpatient_visits_2026"},
-    {"description": "Ein Modell für Schäden: 'wie viele?', \"warum?\" & <wieso> # 100 %"},
-    {"description": "预测投保人一年内的就诊次数"},
-    {"description": 'Ends in a "quote"'},
-    {"description": "Ends in a backslash \\"},
-    {"description": "[brackets], *stars*, `ticks`, - dashes: colons | pipes $HOME ${HOME}"},
-    {"description": "d" * 200},
-    {"owner": "octo-org"},
-    {"licence": "MIT"},
-    {"licence": "BSD-3-Clause"},
-    {"licence": "Apache-2.0"},
-    {"licence": "MIT", "owner": "octo-org"},
-    {"customise": True},
-    {"python_versions": ["3.11"]},
-    {"python_versions": ["3.14"]},
-    {"python_versions": ["3.12", "3.13", "3.14"]},
-    {"collaboration_branch": "development"},
-    {"library": "git+https://git.example.org/mirrors/template.git"},
-    {"tracking": "server"},
-    {"tracking": "azureml"},
-    {"tracking": "databricks"},
-    {"engine": "sql"},
-    {"engine": "spark"},
-    {"example": False},
-    {"components": ["data", "experiments", "models", "site"]},
-    {"components": ["process", "data", "experiments", "models"]},
-    {"components": ["process", "data", "experiments", "site"]},
-    {"components": ["process", "data", "site"]},
-    {"components": ["process", "site"]},
+TEXTS: list[Answers] = [
+    {
+        **{"project_name": "Claims.pricing_2026", "owner": "octo-org", "licence": "MIT"},
+        "description": "Ein Modell für Schäden: 'wie viele?', \"warum?\" & <wieso> # 100 %",
+    },
+    {
+        **{"project_name": "ab", "package_name": "a1", "licence": "BSD-3-Clause"},
+        **{"description": "预测投保人一年内的就诊次数", "python_versions": ["3.11"]},
+    },
+    {
+        **{"project_name": "a" * 50, "package_name": "claim_pricing_for_outpatient_visits_2026"},
+        **{"description": "d" * 200, "licence": "Apache-2.0", "python_versions": ["3.14"]},
+    },
+    {"description": 'Ends in a "quote"', "python_versions": ["3.12", "3.13", "3.14"]},
+    {"description": "Ends in a backslash \\", "owner": "octo-org", "package_name": "zz_claims"},
+    {
+        "description": "[brackets], *stars*, `ticks`, - dashes: colons | pipes $HOME ${HOME}",
+        "library": "git+https://git.example.org/mirrors/template.git",
+    },
 ]
 
 
@@ -76,20 +61,25 @@ def pairwise() -> Iterator[Answers]:
         yield answers | {"example": answers["example"] and "data" in answers["components"]}
 
 
-def title(answers: Answers) -> str:
-    """The answers as the name of a test."""
-    return " ".join(str(value)[:60] for value in answers.values()) or "defaults"
-
-
-@pytest.mark.parametrize("answers", [{}, *ALONE], ids=title)
+@pytest.mark.parametrize("answers", [{}, *TEXTS], ids=range(1 + len(TEXTS)))
 def test_clean(files: Template, tmp_path: Path, answers: Answers) -> None:
     project = files.copy(tmp_path / "claims-pricing", answers)
-    faults = clean.faults(project, answers.get("components", ALL))
+    faults = clean.faults(project, ALL)
     assert not faults, "\n".join(faults)
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("answers", list(pairwise()), ids=title)
+def rows() -> Iterator[Any]:
+    """The projects; those in which each choice of components came before are for the campaign."""
+    chosen = set()
+    for answers in pairwise():
+        components = " ".join(answers["components"])
+        marks = [pytest.mark.campaign] if components in chosen else []
+        chosen.add(components)
+        name = " ".join(str(value) for value in answers.values())
+        yield pytest.param(answers, id=name, marks=[pytest.mark.slow, *marks])
+
+
+@pytest.mark.parametrize("answers", list(rows()))
 def test_clean_and_typed(
     files: Template, tmp_path: Path, typing_cache: Path, answers: Answers
 ) -> None:
@@ -105,36 +95,23 @@ def typing_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("mypy")
 
 
-def test_what_a_component_brings_is_there(template: Template, tmp_path: Path) -> None:
-    project = template.copy(tmp_path / "project")
+@pytest.mark.rule("D2")
+def test_what_a_component_brings_exists_and_twice_gives_the_same_bytes(
+    template: Template, tmp_path: Path
+) -> None:
+    answers = {"licence": "MIT", "owner": "octo-org"}
+    project = template.copy(tmp_path / "first" / "claims", answers)
     for patterns in clean.BROUGHT_BY.values():
         for pattern in patterns:
             assert list(project.glob(pattern)), pattern
-
-
-@pytest.mark.rule("D2")
-def test_a_dataset_is_one_folder(template: Template, tmp_path: Path) -> None:
-    project = template.copy(tmp_path / "claims")
-    for folder in (project / "src" / "claims" / "datasets").glob("*/"):
-        files = {path.name for path in folder.iterdir()}
-        assert files >= {"pipeline.py", "schema.yml", "suite.yml", "datasheet.md"}, folder
-    suite = (project / "src/claims/datasets/claims/suite.yml").read_text(encoding="utf-8")
-    assert len(yaml.safe_load(suite)["expectations"]) >= 20
-
-
-def test_twice_gives_the_same_bytes(template: Template, tmp_path: Path) -> None:
-    answers = {"licence": "MIT", "owner": "octo-org"}
-    first = template.copy(tmp_path / "first" / "project", answers)
-    second = template.copy(tmp_path / "second" / "project", answers)
-    assert tree(first) == tree(second)
-
-
-def test_nothing_tells_the_day_it_was_made(template: Template, tmp_path: Path) -> None:
-    today = datetime.datetime.now(tz=datetime.UTC).date()
-    days = [today + datetime.timedelta(days=shift) for shift in (-1, 0, 1)]
-    told = [day.strftime(form) for day in days for form in ("%Y-%m-%d", "%d %B %Y", "%B %d, %Y")]
-    files = tree(template.copy(tmp_path / "project", {"licence": "MIT"}))
-    assert [
-        name for name, content in files.items() for day in told if day.encode() in content
-    ] == []
+    dataset = project / "src" / "claims" / "datasets" / "claims"
+    for name in ("pipeline.py", "schema.yml", "suite.yml", "datasheet.md"):
+        assert (dataset / name).is_file()
+    suite = yaml.safe_load((dataset / "suite.yml").read_text(encoding="utf-8"))
+    assert len(suite["expectations"]) >= 20
+    files = tree(project)
+    assert files == tree(template.copy(tmp_path / "second" / "claims", answers))
+    today = datetime.datetime.now(tz=datetime.UTC)
+    dates = [today.strftime(form).encode() for form in ("%Y-%m-%d", "%d %B %Y", "%B %d, %Y")]
+    assert [name for name, text in files.items() if any(date in text for date in dates)] == []
     assert str(today.year).encode() not in files["LICENSE"]

@@ -1,4 +1,4 @@
-"""What a person sees: tables within 80 columns, and a sign of life while something takes long.
+"""What a person sees: tables within 80 columns, and progress while something takes long.
 
 Results go to standard output and progress to standard error, so a command can be piped.
 Colours and spinners are off when the output is not a terminal, and with `NO_COLOR`.
@@ -25,8 +25,8 @@ err = Console(width=WIDTH, highlight=False, stderr=True)
 def step(text: str) -> Iterator[Callable[[str], None]]:
     """Show `text` while the block runs, and how long it took once it is done.
 
-    The block may call what it is given with how far it is, which a terminal shows.
-    Nothing is added when the block raises: the error that follows says it all.
+    The block receives a function that shows, on a terminal, how far the work is.
+    When the block raises, nothing is added: the error message follows.
     """
     started = time.monotonic()
     if err.is_terminal:
@@ -35,10 +35,10 @@ def step(text: str) -> Iterator[Callable[[str], None]]:
         columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
         with Progress(*columns, console=err, transient=True) as progress:
             task = progress.add_task(text, total=None)
-            yield lambda far: progress.update(task, description=f"{text}: {far}")
+            yield lambda state: progress.update(task, description=f"{text}: {state}")
     else:
         err.print(Text(f"{text} ..."))
-        yield lambda far: None
+        yield lambda state: None
     err.print(Text(f"{text}: done in {time.monotonic() - started:.1f} s"), style="dim")
 
 
@@ -53,15 +53,15 @@ def table(headers: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
 
 
 def say(text: str, style: str = "") -> None:
-    """Print a result; nothing in `text` is taken for markup."""
+    """Print a result; no part of `text` is read as markup."""
     out.print(Text(text), style=style or None, soft_wrap=True)
 
 
 def try_each(items: Iterable[T], act: Callable[[T], object]) -> None:
-    """Do something with each item: with the others also where it cannot be done with one.
+    """Do something with each item, and go on with the others where it fails for one.
 
     Raises:
-        DslpError: the last of the errors with the highest exit code, once the others were printed.
+        DslpError: the last of the errors with the highest exit code; the others were printed.
     """
     errors: list[DslpError] = []
     for item in items:

@@ -1,17 +1,17 @@
-"""Errors that are told to the user in one line: what was wrong, where, and what to do next."""
+"""Errors that the user sees as one line: what was wrong, where, and what to do next."""
 
 from collections.abc import Collection
 from difflib import get_close_matches
 
 
 class DslpError(Exception):
-    """The command cannot do its work; it exits with `exit_code` after printing the message."""
+    """The command cannot run; it prints the message and exits with `exit_code`."""
 
     exit_code = 2
 
 
 class Refused(DslpError):
-    """The check says no: the input was understood, and a rule of the process forbids the step."""
+    """The check says no: a rule of the process forbids the step."""
 
     exit_code = 1
 

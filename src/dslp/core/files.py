@@ -1,4 +1,4 @@
-"""Files: text and YAML that are read in one way, and writing that is never seen half done."""
+"""Files: one way to read text and YAML, and writing that nobody sees half done."""
 
 import glob
 import os
@@ -20,7 +20,7 @@ def read_text(path: Path) -> str:
     """The text of a file, with the line ends that it has.
 
     Raises:
-        DslpError: it is missing, or no text.
+        DslpError: it is missing, or not UTF-8 text.
     """
     try:
         return path.read_bytes().decode("utf-8-sig")
@@ -34,10 +34,10 @@ def write_text(path: Path, text: str) -> None:
     """Write beside `path` and move into place, with the line ends that the text has.
 
     Raises:
-        DslpError: the disk says no; what was there is there still.
+        DslpError: it cannot be written; the file that was there before is unchanged.
     """
-    with written_aside(path) as made:
-        made.write_bytes(text.encode())
+    with written_aside(path) as part:
+        part.write_bytes(text.encode())
 
 
 def read_yaml(path: Path) -> dict[str, object]:
@@ -53,14 +53,14 @@ def read_yaml(path: Path) -> dict[str, object]:
 
 
 class _Loader(yaml.SafeLoader):
-    """YAML, but of two entries of one name the first is not dropped in silence."""
+    """Safe YAML that refuses a name written twice, where plain YAML keeps the last in silence."""
 
     def compose_mapping_node(self, anchor: Any) -> Any:
         node = super().compose_mapping_node(anchor)
         names = [(key.tag, key.value) for key, _ in node.value if isinstance(key.value, str)]
         for _, name in (each for each in names if names.count(each) > 1):
             raise yaml.MarkedYAMLError(
-                problem=f"{name!r:.60} is there twice; leave one", problem_mark=node.start_mark
+                problem=f"{name!r:.60} is written twice; leave one", problem_mark=node.start_mark
             )
         return node
 
@@ -69,7 +69,7 @@ def parse_yaml(text: str, where: object) -> object:
     """What a text of YAML holds; `where` is what an error calls it.
 
     Raises:
-        DslpError: it is not YAML, has two entries of one name, or a date that there is not.
+        DslpError: it is not YAML, has a name twice, or has an impossible date.
     """
     try:
         return yaml.load(text, _Loader)
@@ -78,48 +78,45 @@ def parse_yaml(text: str, where: object) -> object:
 
 
 def copy_path(source: Path, target: Path) -> None:
-    """Let `target` be a copy of a file or a folder: a link would change with what it links to."""
-    with written_aside(target) as made:
-        if source.is_dir():
-            shutil.copytree(source, made)
-        else:
-            shutil.copy2(source, made)
+    """Copy a file or a folder to `target`, replacing it; a link would change with its file."""
+    with written_aside(target) as part:
+        (shutil.copytree if source.is_dir() else shutil.copy2)(source, part)
 
 
 @contextmanager
 def written_aside(path: Path) -> Iterator[Path]:
-    """Where to write what takes the place of `path`, whole, once the block has ended well.
+    """Give a path to write to; it replaces `path`, as a whole, when the block ends without error.
 
     Raises:
-        DslpError: the disk says no; what was there is there still.
+        DslpError: it cannot be written; the file that was there before is unchanged.
     """
-    made = path.with_name(f".{path.name}.{os.getpid()}")
-    before = path.with_name(f"{made.name}.old")
+    part = path.with_name(f".{path.name}.{os.getpid()}")
+    before = path.with_name(f"{part.name}.old")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         for left in path.parent.glob(f".{glob.escape(path.name)}.*.old"):
-            if not path.exists():  # who was killed had put it aside, and nothing in its place
+            if not path.exists():  # a process that was killed had moved it aside
                 left.replace(path)
-        for left in path.parent.glob(f".{glob.escape(path.name)}.[0-9]*"):  # by who was killed
+        for left in path.parent.glob(f".{glob.escape(path.name)}.[0-9]*"):  # of killed processes
             with suppress(FileNotFoundError):
                 if time.time() - left.stat().st_mtime > ABANDONED:
                     remove_path(left)
-        yield made
-        if path.is_dir() or (made.is_dir() and path.exists()):  # replaced in two steps
+        yield part
+        if path.is_dir() or (part.is_dir() and path.exists()):  # replaced in two steps
             path.replace(before)
-        made.replace(path)
+        part.replace(path)
     except (OSError, shutil.Error) as error:
         raise DslpError(f"{path} cannot be written: {error_line(error)}") from None
     finally:
         if before.exists() and not path.exists():
             before.replace(path)
-        for left in (made, before):
+        for left in (part, before):
             with suppress(OSError):
                 remove_path(left)
 
 
 def remove_path(path: Path) -> None:
-    """Let nothing be there, neither file nor folder."""
+    """Remove a file or a folder, if there is one."""
     if path.is_dir() and not path.is_symlink():
         shutil.rmtree(path)
     else:

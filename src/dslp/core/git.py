@@ -1,4 +1,4 @@
-"""What git and other programs answer; nothing of a repository is run by a shell."""
+"""The output of git and of other programs; no text of a repository reaches a shell."""
 
 import os
 import subprocess
@@ -8,12 +8,12 @@ from dslp.core.settings import Project
 
 
 def git_output(project: Project, *arguments: str) -> str | None:
-    """What git answers in the project's folder; nothing where it has no answer."""
+    """What git prints in the project's folder; None where it fails."""
     return command_output("git", "-C", str(project.root), *arguments)
 
 
 def command_output(*command: str, timeout: float | None = None, **variables: str) -> str | None:
-    """What a command prints, in an environment with these variables; nothing where it fails."""
+    """What a command prints, given these environment variables too; None where it fails."""
     options: dict[str, Any] = {"capture_output": True, "encoding": "utf-8", "errors": "replace"}
     environment = {**variables, **os.environ}
     try:
@@ -26,11 +26,12 @@ def command_output(*command: str, timeout: float | None = None, **variables: str
 def changed_paths(project: Project, commit: str | None) -> list[str] | None:
     """Paths in `src/`, from the project's root, that differ from what a commit held.
 
-    Nothing is known (None) where the commit is not here: where there was none before, or where a
-    push has replaced the history that it was in.
+    None where this repository does not have the commit: it was the first push, or a push that
+    replaced the history.
     """
-    asked = ["rev-parse", "--verify", "--quiet", "--end-of-options", f"{commit}^{{commit}}"]
-    found = git_output(project, *asked)
+    verify = ("rev-parse", "--verify", "--quiet", "--end-of-options", f"{commit}^{{commit}}")
+    if not (digest := git_output(project, *verify)):
+        return None
     options = ("--name-only", "-z", "--no-renames", "--relative")
-    said = git_output(project, "diff", *options, found, "--", "src") if found else None
-    return None if said is None else said.split("\0")[:-1]
+    paths = git_output(project, "diff", *options, digest, "--", "src")
+    return None if paths is None else paths.split("\0")[:-1]

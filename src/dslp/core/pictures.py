@@ -127,18 +127,19 @@ def _svg(
 
 
 def _themed(root: ET.Element, words: str, height: int) -> str:
+    """The picture with classes in place of colours, its style sheet, and its description."""
     ET.register_namespace("", SVG)
     ET.register_namespace("xlink", "http://www.w3.org/1999/xlink")
     for node in root.iter():
-        given = node.get("style", "")
-        if found := re.findall(r"(fill|stroke): (#01020\d)", given):
-            node.set("class", " ".join(f"{kind[0]}{colour[-1]}" for kind, colour in found))
-            node.set("style", re.sub(r"(fill|stroke): #01020\d;?", "", given))
+        style = node.get("style", "")
+        if colours := re.findall(r"(fill|stroke): (#01020\d)", style):
+            node.set("class", " ".join(f"{kind[0]}{colour[-1]}" for kind, colour in colours))
+            node.set("style", re.sub(r"(fill|stroke): #01020\d;?", "", style))
     root.attrib |= {"width": f"{WIDTH}", "height": f"{height}", "role": "img", "data-by": "dslp"}
     root.set("aria-label", visible(words, SENTENCE))
-    style = files("dslp.core").joinpath("templates", "picture.css").read_text(encoding="utf-8")
+    sheet = files("dslp.core").joinpath("templates", "picture.css").read_text(encoding="utf-8")
     for place, (name, content) in enumerate(
-        (("title", visible(words, SENTENCE)), ("style", style))
+        (("title", visible(words, SENTENCE)), ("style", sheet))
     ):
         root.insert(place, ET.Element(f"{{{SVG}}}{name}"))
         root[place].text = content

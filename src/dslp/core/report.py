@@ -1,8 +1,8 @@
 """The one way to show findings: on the terminal, as JSON, and as pages.
 
-A page is Markdown that GitHub and the project's site (MkDocs Material) both read. It is a template
-of Jinja2, in which every expression is text: no character of a name or a value has a meaning in
-Markdown or HTML, and what cannot be seen is spelt out.
+A page is Markdown for GitHub and for the project's site (MkDocs Material). It is a template of
+Jinja2 that escapes every value: no character of a name or a value has a meaning in Markdown or
+HTML, and invisible characters are shown as codes.
 """
 
 import json
@@ -11,11 +11,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import cache, partial
 from importlib.resources import files
+from math import isfinite
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from dslp.core.errors import DslpError
-from dslp.core.files import write_text
+from dslp.core.files import read_text, remove_path, write_text
 from dslp.core.text import (
     LONGEST,
     SENTENCE,
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from jinja2 import Environment
     from markupsafe import Markup
 
-LONGEST_LINE = 2_000  # characters of a line of a finding: of values that nobody has vouched for
+LONGEST_LINE = 2_000  # characters of a line of a finding, which shows untrusted values
 
 
 @dataclass(frozen=True)
@@ -100,8 +100,19 @@ class Report:
 def as_json(reports: Sequence[Report]) -> str:
     """The reports of a command in the one form that `--json` prints (docs/library.md)."""
     results = [{"subject": report.subject, "ok": report.ok} | asdict(report) for report in reports]
-    ok = all(report.ok for report in reports)
-    return json.dumps({"ok": ok, "results": results}, indent=2, ensure_ascii=False, default=str)
+    content = {"ok": all(report.ok for report in reports), "results": results}
+    return json.dumps(_json_value(content), indent=2, ensure_ascii=False, allow_nan=False)
+
+
+def _json_value(value: Any) -> Any:
+    """A value in JSON's types; a number that is not finite, which JSON has not, is null."""
+    if isinstance(value, Mapping):
+        return {str(name): _json_value(each) for name, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [_json_value(each) for each in value]
+    if isinstance(value, float):
+        return value if isfinite(value) else None
+    return value if value is None or isinstance(value, str | int) else str(value)
 
 
 def is_written(text: str) -> bool:
@@ -110,7 +121,7 @@ def is_written(text: str) -> bool:
 
 
 def render_page(template: str, **context: Any) -> str:
-    """The text of a page; a name that its template has and `context` has not is an error."""
+    """The text of a page; a name that the template uses and `context` lacks is an error."""
     text = _templates().get_template(template).render(context)
     return re.sub(r"\n{3,}", "\n\n", text.strip()) + "\n"
 
@@ -124,20 +135,17 @@ def save_page(page: Path, text: str, pictures: Mapping[str, str] | None = None) 
         DslpError: a file cannot be written.
     """
     folder = page.with_suffix("")
-    written = {folder / f"{name}.svg": drawn for name, drawn in (pictures or {}).items() if drawn}
-    try:
-        for path, content in (written | {page: text}).items():
-            write_text(path, content)
-        for path in set(folder.glob("*.svg") if pictures is not None else ()) - set(written):
-            if 'data-by="dslp"' in path.read_text(encoding="utf-8")[:400]:
-                path.unlink()
-    except OSError as error:
-        raise DslpError(f"{page} cannot be written: {error.strerror}") from None
+    images = {folder / f"{name}.svg": image for name, image in (pictures or {}).items() if image}
+    for path, content in (images | {page: text}).items():
+        write_text(path, content)
+    for path in set(folder.glob("*.svg") if pictures is not None else ()) - set(images):
+        if 'data-by="dslp"' in read_text(path)[:400]:
+            remove_path(path)
 
 
 @cache
 def _scaffold() -> re.Pattern[str]:
-    """Any sentence of the files that `dslp new` writes, whatever names it put into it."""
+    """Matches any sentence of the files that `dslp new` writes, with any names filled in."""
     folder = files("dslp").joinpath("scaffold", "skeletons")
     names = ("dataset/datasheet.md", "dataset/schema.yml", "model/params.yml")
     text = "\n".join(folder.joinpath(f"{name}.txt").read_text(encoding="utf-8") for name in names)
@@ -156,7 +164,7 @@ def _templates() -> "Environment":
     def safe(value: object, most: int = LONGEST) -> "Markup":
         return value if isinstance(value, Markup) else Markup(escape_markdown(value, most))
 
-    def stated(value: str) -> "Markup":
+    def written(value: str) -> "Markup":
         return safe(value, SENTENCE) if is_written(value) else Markup("<em>not written yet</em>")
 
     lines: Any = {"trim_blocks": True, "lstrip_blocks": True, "undefined": StrictUndefined}
@@ -165,6 +173,6 @@ def _templates() -> "Environment":
     )
     sentence, percent = partial(safe, most=SENTENCE), partial(format_share, total=1)
     templates.filters.update(
-        number=format_number, percent=percent, sentence=sentence, stated=stated
+        number=format_number, percent=percent, sentence=sentence, written=written
     )
     return templates

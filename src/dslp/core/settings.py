@@ -37,7 +37,7 @@ class Project:
         tracking: where runs and models are recorded (G3).
         engine: what the data suites run on (G3).
         data: the folder with raw/, interim/ and processed/ (D7: a parameter).
-        usual: whether that is the configured one; another one is somebody's trial.
+        usual: whether that is the configured one; another one is for a trial or a test.
         settings: where the settings stand, or would stand, as an error names it.
     """
 
@@ -67,23 +67,23 @@ class Project:
                 a repository that is only looked at must not say where a token is sent.
 
         Raises:
-            DslpError: there is none, or its settings are not what they should be.
+            DslpError: there is no repository, or a setting has a wrong name or value.
         """
-        root, found, where = _settings((start or Path.cwd()).resolve())
-        settings = _checked(found, where)
+        root, table, where = _find_settings((start or Path.cwd()).resolve())
+        settings = _check_settings(table, where)
         try:
             if dotenv:
                 load_dotenv(root / ".env")
         except UnicodeDecodeError as error:
             raise DslpError(f"{root / '.env'} is not UTF-8 text: {error}") from None
-        stated = Path(os.environ.get("DSLP_DATA_DIR") or "data").expanduser()
+        folder = Path(os.environ.get("DSLP_DATA_DIR") or "data").expanduser()
         engine = os.environ.get("DSLP_ENGINE")
         if engine:
             _choose("DSLP_ENGINE", engine, CHOICES["engine"])
             settings["engine"] = engine
         return cls(
             root=root,
-            data=(data or root / stated).resolve(),
+            data=(data or root / folder).resolve(),
             usual=data is None,
             settings=where,
             **{"package": "", **settings},
@@ -117,7 +117,7 @@ class Project:
 
     @contextmanager
     def running(self, what: str) -> Iterator[None]:
-        """Turn an exception of the project's own code into one line that says where it arose.
+        """Turn an exception of the project's own code into one line with its place in that code.
 
         Raises:
             DslpError: in place of whatever the code in `src/` raised.
@@ -139,17 +139,17 @@ class Project:
             raise DslpError(f"{what}: {type(error).__name__}: {reason}{where}") from error
 
 
-def _settings(start: Path) -> tuple[Path, object, str]:
-    """The folder, the settings and where they stand; none are looked for beyond the repository."""
+def _find_settings(start: Path) -> tuple[Path, object, str]:
+    """The folder of the settings, the settings, and their place, up to the repository's root."""
     for folder in (start, *start.parents):
         own, shared = folder / "dslp.toml", folder / "pyproject.toml"
-        found: dict[str, object] = {str(own): _toml(own)} if own.is_file() else {}
+        tables: dict[str, object] = {str(own): _toml(own)} if own.is_file() else {}
         tools = _toml(shared).get("tool") if shared.is_file() else None
         if isinstance(tools, dict) and "dslp" in tools:
-            found[f"{shared}, [tool.dslp]"] = tools["dslp"]
-        if len(found) > 1:
-            raise DslpError(f"there are settings in {' and in '.join(found)}; keep one of the two")
-        for where, settings in found.items():
+            tables[f"{shared}, [tool.dslp]"] = tools["dslp"]
+        if len(tables) > 1:
+            raise DslpError(f"there are settings in {' and in '.join(tables)}; keep one of the two")
+        for where, settings in tables.items():
             return folder, settings, where
         if (folder / ".git").exists():
             return folder, {}, str(own)
@@ -166,8 +166,8 @@ def _toml(file: Path) -> dict[str, object]:
         raise DslpError(f"{file} is not valid TOML: {error}") from None
 
 
-def _checked(settings: object, where: str) -> dict[str, str]:
-    """The settings, once each is known to be one that the library understands."""
+def _check_settings(settings: object, where: str) -> dict[str, str]:
+    """The settings, each one that the library knows, with an allowed value."""
     if not isinstance(settings, dict):
         raise DslpError(f"{where} must be a table of settings, not {settings!r:.40}")
     for key, value in settings.items():

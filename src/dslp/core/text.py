@@ -1,4 +1,4 @@
-"""Text that nobody vouches for, made safe to show: on one line, without secrets, escaped."""
+"""Untrusted text made safe to show: on one line, without passwords, escaped."""
 
 import re
 from math import floor, log10
@@ -19,14 +19,14 @@ def error_line(error: object, most: int = REASON) -> str:
 
 
 def redact(address: str) -> str:
-    """An address without the user and password, and without the query, that it may hold."""
-    # A password may hold anything: better too much of a line is left out than its end shown.
+    """An address without user, password and query."""
+    # A password may hold any character: rather leave out too much than show its end.
     address = re.sub(r"//([^\s/@:]*:.*|\S*)@", "//", address)
     return re.sub(r"(?<=\?)[^\s?]*=\S*[^\s.:;,]", "...", address)
 
 
 def visible(value: object, most: int = LONGEST) -> str:
-    """Any text on one line, cut, with what cannot be seen spelt out; not yet escaped."""
+    """Any text on one line, cut, with invisible characters as codes; not yet escaped."""
     whole = str(value)
     cut = whole[:most] + "…" * (len(whole) > most)
     edges = re.sub(r"^ +| +$", lambda match: "␣" * len(match[0]), cut)
@@ -37,12 +37,12 @@ def visible(value: object, most: int = LONGEST) -> str:
 
 
 def escape_markdown(value: object, most: int = LONGEST) -> str:
-    """Any text as it can stand in a line or a cell of Markdown, or in HTML."""
+    """Any text, escaped for a line or a cell of Markdown, and for HTML."""
     return SPECIAL.sub(lambda match: f"&#{ord(match[0])};", visible(value, most))
 
 
 def format_share(count: float, total: float) -> str:
-    """A part of a whole in percent, which is 0 or 100 only where it is."""
+    """A part of a whole in percent; 0 and 100 are shown only where they are exact."""
     percent = 100 * count / total
     if 0 < percent < 0.05 or 99.95 <= percent < 100:
         return "< 0.1 %" if percent < 1 else "> 99.9 %"
@@ -50,7 +50,10 @@ def format_share(count: float, total: float) -> str:
 
 
 def format_number(value: Any, digits: int = 4) -> str:
-    """A number to so many digits, whole ones in full; too short for what threads sum otherwise."""
+    """A number with so many significant digits; whole numbers in full.
+
+    At most ten digits count, since sums over threads differ beyond them.
+    """
     if isinstance(value, int):
         return f"{value:,}"
     plain = float(f"{float(value):.10g}")
@@ -59,5 +62,5 @@ def format_number(value: Any, digits: int = 4) -> str:
     if not 1e-4 <= abs(plain) < 1e15:
         return f"{plain:.{digits}g}"
     places = max(0, digits - 1 - floor(log10(abs(plain))))
-    shown = f"{plain:,.{places}f}"
-    return shown.rstrip("0").rstrip(".") if "." in shown else shown
+    text = f"{plain:,.{places}f}"
+    return text.rstrip("0").rstrip(".") if "." in text else text

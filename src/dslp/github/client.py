@@ -1,30 +1,31 @@
-"""Talking to GitHub: PyGithub sends, and every refusal becomes one line of words."""
+"""The requests to GitHub: PyGithub sends them, and every refusal becomes one line of words."""
 
 import os
 import re
 import shlex
 import shutil
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlencode
 
 from dslp.core.errors import DslpError
 from dslp.core.git import command_output, git_output
 from dslp.core.settings import Project
+from dslp.core.text import error_line
 from dslp.github.entities import Issue, PullRequest, read_issue, read_pull_request
 
 if TYPE_CHECKING:
     from github.Requester import Requester
 
 PAGE = 100
-PATIENCE = 60.0  # seconds that a rate limit is waited for, in all
+PATIENCE = 60.0  # seconds that rate limits are waited for, in all
 TRIES = 3  # of a request that only reads
 
 
 class Unavailable(DslpError):
-    """GitHub said no.
+    """GitHub refuses a request.
 
     Attributes:
         status: GitHub's status code, or 0 where it did not answer.
@@ -38,25 +39,24 @@ class Unavailable(DslpError):
 
 @dataclass
 class Repository:
-    """A repository on GitHub, and how to ask it."""
+    """A repository on GitHub; `issues_read` holds the issues that were read already."""
 
     name: str
     requester: "Requester"
     waited: float = 0.0
-    sleep: Callable[[float], None] = time.sleep
+    issues_read: dict[int, Issue | None] = field(default_factory=dict)
 
     def ask(self, verb: str, path: str, body: object = None) -> Any:
-        """Send one request about this repository and return what GitHub answers.
+        """Send one request about this repository and return GitHub's answer.
 
         Args:
             verb: GET, POST, PATCH, PUT or DELETE.
             path: below `/repos/OWNER/NAME`, with its query.
-            body: what is sent, if anything.
+            body: the JSON to send, if any.
 
         Raises:
-            Unavailable: whatever GitHub refuses or does not answer, in words. A request that
-                reads is tried again after a server's error; one that writes is not, since it may
-                have been carried out.
+            Unavailable: GitHub refuses or does not answer. A request that reads is tried again
+                after a server's error; one that writes is not, since it may have been carried out.
         """
         from github.GithubException import GithubException
         from requests.exceptions import RequestException
@@ -68,44 +68,62 @@ class Repository:
             try:
                 return self.requester.requestJsonAndCheck(verb, url, input=body)[1]
             except GithubException as error:
-                if self._waited_for(error):
+                if self._wait_for_limit(error):
                     tries += 1
                 elif error.status < 500 or tries < 1:
-                    raise Unavailable(self._words(error), error.status) from None
+                    raise Unavailable(self._reason(error), error.status) from None
             except RequestException as error:
                 if tries < 1:
-                    raise Unavailable(
-                        f"GitHub does not answer ({type(error).__name__}); nothing more was "
-                        "changed, and the same command goes on later"
-                    ) from None
-                self.sleep(TRIES - tries)
+                    reason = type(error).__name__
+                    words = f"GitHub does not answer ({reason}); run the same command later"
+                    raise Unavailable(words) from None
+                time.sleep(TRIES - tries)
 
     def pages(self, path: str, **query: str) -> Iterator[Any]:
         """Everything that a list has, page by page of 100."""
         for page in range(1, 1_000):
-            asked = urlencode({**query, "per_page": PAGE, "page": page})
-            found = self.ask("GET", f"{path}?{asked}")
-            yield from found
-            if len(found) < PAGE:
+            parameters = urlencode({**query, "per_page": PAGE, "page": page})
+            items = self.ask("GET", f"{path}?{parameters}")
+            yield from items
+            if len(items) < PAGE:
                 return
 
     def issue(self, number: int) -> Issue:
-        """One issue."""
+        """One issue, as GitHub has it now."""
         return read_issue(self.ask("GET", f"/issues/{number}"))
 
-    def issues(self, labels: Sequence[str]) -> Iterable[Issue]:
-        """All issues, open and closed, that have each of the labels."""
-        for found in self.pages("/issues", state="all", labels=",".join(labels)):
-            issue = read_issue(found)
-            if not issue.is_pull_request:
-                yield issue
+    def find_issues(self, numbers: Iterable[int]) -> dict[int, Issue | None]:
+        """Issues by their numbers, each read once; None where GitHub has no such issue."""
+        for number in numbers:
+            if number not in self.issues_read:
+                try:
+                    self.issues_read[number] = self.issue(number)
+                except Unavailable as error:
+                    if error.status not in (404, 410):
+                        raise
+                    self.issues_read[number] = None
+        return self.issues_read
+
+    def issues(self, labels: Sequence[str] = (), state: str = "all") -> Iterator[Issue]:
+        """All issues that have each of the labels, without pull requests."""
+        for answer in self.pages("/issues", state=state, labels=",".join(labels)):
+            if "pull_request" not in answer:
+                yield read_issue(answer)
 
     def pull_request(self, number: int) -> PullRequest:
         """One pull request."""
         return read_pull_request(self.ask("GET", f"/pulls/{number}"))
 
+    def pull_requests(self, state: str = "open", **query: str) -> Iterator[PullRequest]:
+        """The pull requests in a state, by default those that are open."""
+        return map(read_pull_request, self.pages("/pulls", state=state, **query))
+
+    def pull_requests_of(self, commit: str) -> Iterator[PullRequest]:
+        """The pull requests that a commit belongs to, merged ones too."""
+        return map(read_pull_request, self.pages(f"/commits/{commit}/pulls"))
+
     def make_branch(self, branch: str, base: str) -> None:
-        """Make a branch where `base` is, unless it is there."""
+        """Make a branch at the head of `base`, unless it exists."""
         try:
             self.ask("GET", f"/git/ref/heads/{quote(branch)}")
         except Unavailable as error:
@@ -114,45 +132,38 @@ class Repository:
             sha = self.ask("GET", f"/git/ref/heads/{quote(base)}")["object"]["sha"]
             self.ask("POST", "/git/refs", {"ref": f"refs/heads/{branch}", "sha": sha})
 
-    def _waited_for(self, error: Any) -> bool:
-        """Wait as a rate limit tells, if it is one and the wait is bearable."""
+    def _wait_for_limit(self, error: Any) -> bool:
+        """Wait until a rate limit ends; False if the error is no rate limit."""
         headers = {name.lower(): value for name, value in (error.headers or {}).items()}
-        message = str((error.data or {}).get("message", "")).lower()
-        if error.status not in (403, 429) or "rate limit" not in message:
+        if error.status not in (403, 429) or "rate limit" not in _message(error).lower():
             return False
-        if "retry-after" in headers:
-            wait = float(headers["retry-after"])
-        else:
-            wait = float(headers.get("x-ratelimit-reset", 0)) - time.time() + 1
-        if self.waited + max(wait, 1) > PATIENCE:
-            raise Unavailable(
-                f"GitHub's rate limit is used up for {max(wait, 1):,.0f} s; "
-                "the same command goes on after that",
-                429,  # GitHub says 403, which means another thing everywhere else
-            ) from None
-        self.waited += max(wait, 1)
-        self.sleep(max(wait, 1))
+        until_reset = float(headers.get("x-ratelimit-reset", 0)) - time.time() + 1
+        wait = max(float(headers.get("retry-after", until_reset)), 1)
+        if self.waited + wait > PATIENCE:
+            words = f"GitHub's rate limit is used up for {wait:,.0f} s; run this again after that"
+            raise Unavailable(words, 429) from None  # GitHub says 403, as for a missing right
+        self.waited += wait
+        time.sleep(wait)
         return True
 
-    def _words(self, error: Any) -> str:
-        message = str((error.data or {}).get("message", "")) if isinstance(error.data, dict) else ""
-        message = " ".join(message.split())[:160]
-        known = {
-            401: "GitHub does not accept the token; make a new one: gh auth login",
-            404: f"GitHub has no {self.name} that this token may see, or not this part of it",
-        }
+    def _reason(self, error: Any) -> str:
+        message = _message(error)
+        if error.status == 401:
+            return "GitHub does not accept the token; make a new one: gh auth login"
+        if error.status == 404:
+            return f"GitHub has no {self.name} that this token may see, or not this part of it"
         if error.status == 403 and "upgrade" in message.lower():
             return f"GitHub offers this for a private repository with a paid plan only: {message}"
         if error.status == 403:
             return f"the token has no right to do this in {self.name}: {message}"
-        return known.get(error.status, f"GitHub says {error.status}: {message}")
+        return f"GitHub answers {error.status}: {message}"
 
 
 def connect(project: Project, environment: Mapping[str, str] | None = None) -> Repository:
-    """The project's repository on GitHub, by its remote `origin` and the token at hand.
+    """The project's repository on GitHub, by its remote `origin`, with a token of the user's.
 
-    In GitHub Actions, GITHUB_REPOSITORY and GITHUB_API_URL say where; a token is GITHUB_TOKEN,
-    GH_TOKEN, or what `gh auth token` says.
+    In GitHub Actions, GITHUB_REPOSITORY and GITHUB_API_URL name it; the token is GITHUB_TOKEN,
+    GH_TOKEN, or the output of `gh auth token`.
 
     Raises:
         DslpError: there is no remote on GitHub, or no token.
@@ -189,11 +200,16 @@ def connect(project: Project, environment: Mapping[str, str] | None = None) -> R
 
 def remote(project: Project) -> str | None:
     """`owner/name` of the remote `origin`, if that is on GitHub."""
-    address = git_output(project, "remote", "get-url", "origin")
     server = os.environ.get("GITHUB_SERVER_URL", "https://github.com").split("//")[-1]
-    found = re.fullmatch(
+    match = re.fullmatch(
         rf"(?:(?:https|ssh)://(?:[^@/]+@)?|[^@/:]+@){re.escape(server)}(?::\d+)?[/:]"
         r"([A-Za-z0-9-]+/[A-Za-z0-9._-]+?)(?:\.git)?/?",
-        address or "",
+        git_output(project, "remote", "get-url", "origin") or "",
     )
-    return found[1] if found else None
+    return match[1] if match else None
+
+
+def _message(error: Any) -> str:
+    """GitHub's own words, on one line; the answer may be anything."""
+    data = error.data if isinstance(error.data, dict) else {}
+    return error_line(data.get("message", ""), 160)

@@ -1,4 +1,4 @@
-"""`dslp check`, `labels`, `protect`, `rules` and `issue-check`: the process on GitHub."""
+"""`dslp start`, `check`, `labels`, `protect`, `rules` and `issue-check`: the process on GitHub."""
 
 import json
 import os
@@ -13,21 +13,27 @@ from dslp.core.settings import Project
 from dslp.github.start import start
 
 if TYPE_CHECKING:
+    from dslp.github.client import Repository
     from dslp.github.policy import Verdict
 
 labels = typer.Typer(help="The labels of the process on GitHub.", no_args_is_help=True)
 
 
 def attach(app: typer.Typer) -> None:
-    """Add the commands of this stage, which are no group but `labels`."""
-    app.command()(start)
-    app.command()(check)
-    app.command()(issue_check)
-    app.command()(protect)
-    app.command()(rules)
+    """Add the commands of this stage, of which only `labels` is a group."""
+    for command in (start, check, issue_check, protect, rules):
+        app.command()(command)
     app.add_typer(labels, name="labels")
     for of_a_workflow in (merged, propose, tell):
         app.command(hidden=True)(of_a_workflow)
+
+
+def _connect() -> "tuple[Project, Repository]":
+    """The project, whose `.env` is not read, and its repository on GitHub."""
+    from dslp.github.client import connect
+
+    project = Project.find(dotenv=False)
+    return project, connect(project)
 
 
 @labels.callback()
@@ -40,10 +46,9 @@ def register(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the plan only.")] = False,
     prune: Annotated[bool, typer.Option("--prune", help="Delete all other labels.")] = False,
 ) -> None:
-    """Make GitHub's labels those of .github/labels.yml, or of the process; leave others alone."""
+    """Make GitHub's labels those of .github/labels.yml, or of the process; keep all others."""
     from dslp.github.client import connect
-    from dslp.github.labels import DEFAULTS, FILE, plan_changes, read_labels
-    from dslp.github.labels import register_labels as carry_out
+    from dslp.github.labels import DEFAULTS, FILE, plan_changes, read_labels, register_labels
 
     project = Project.find(dotenv=False)
     own = (project.root / FILE).exists()
@@ -52,10 +57,7 @@ def register(
     if dry_run:
         changes = plan_changes(wanted, list(repository.pages("/labels")), prune)
     else:
-        changes = []
-        for change in carry_out(repository, wanted, prune):
-            changes.append(change)
-            say(f"{change.action} {change.name}", style="dim")
+        changes = register_labels(repository, wanted, prune)
     if changes:
         table(["label", "step", "what"], [[c.name, c.action, c.fields] for c in changes])
     verb = "to change" if dry_run else "changed"
@@ -71,92 +73,87 @@ def check(
     publish: Annotated[
         bool, typer.Option("--publish", help="Write the verdict as the commit's status.")
     ] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print the verdict as JSON (docs/library.md).")
+    ] = False,
 ) -> None:
-    """Judge a pull request as GitHub will; without a number, the branch that is checked out."""
-    from dslp.github import pull_request as checking
-    from dslp.github.client import connect
-    from dslp.github.local import check_branch
+    """Check a pull request as GitHub will; without a number, the branch that is checked out."""
+    from dslp.core import report
+    from dslp.github import pull_request as checks
 
-    project = Project.find(dotenv=False)
-    repository = connect(project)
+    project, repository = _connect()
     event = _event()
     number = pull_request or _number(event, "pull_request")
-    if number is None and "merge_group" in event:
-        judged = checking.queued_pull_requests(event["merge_group"])
-    elif number is None:
-        verdict = check_branch(project, repository)
-        _show(verdict)
-        raise typer.Exit(1 if verdict.state == "failure" else 0)
+    if number is not None:
+        result = checks.check_pull_request(repository, number, project.branch)
+    elif "merge_group" in event:
+        result = checks.check_queue(event["merge_group"])
     else:
-        judged = checking.check_pull_request(repository, number, project.branch)
-    _show(judged.verdict)
-    if publish and checking.publish(repository, judged):
-        typer.echo(f"published as {checking.CONTEXT}")
+        result, publish = checks.check_branch(project, repository), False
+    add_summary(checks.summary(result.verdict))
+    if as_json:
+        typer.echo(report.as_json([result.report]))
+    else:
+        _show(result.verdict)
+    if publish and checks.publish(repository, result):
+        typer.echo(f"published as {checks.CONTEXT}", err=as_json)
         raise typer.Exit(0)
     if publish:
-        typer.echo("not published: this token may not, so the job itself passes or fails")
-        raise typer.Exit(0 if judged.verdict.state == "success" else 1)
-    raise typer.Exit(1 if judged.verdict.state == "failure" else 0)
+        words = "not published: this token may not, so the job itself passes or fails"
+        typer.echo(words, err=as_json)
+        raise typer.Exit(0 if result.verdict.state == "success" else 1)
+    raise typer.Exit(0 if result.report.ok else 1)
 
 
 def _show(verdict: "Verdict") -> None:
-    """The verdict for a person, and where GitHub Actions runs as annotations and a summary."""
-    from dslp.github import pull_request as checking
+    """Print the verdict for a person; in GitHub Actions, its findings are annotations."""
+    from dslp.github.pull_request import annotation
 
     for finding in verdict.findings:
         if os.environ.get("GITHUB_ACTIONS"):
-            say(checking.annotation(finding))
+            say(annotation(finding))
         else:
             why = f"why: dslp rules {finding.rule}"
             say(f"{finding.rule}: {finding.problem}\n    {finding.todo}\n    {why}")
-    add_summary(checking.summary(verdict))
     say(f"{verdict.state}: {verdict.why}")
 
 
 def issue_check(
     number: Annotated[
-        int | None, typer.Argument(help="Number of the issue; that of the event by default.")
+        int | None, typer.Argument(help="Number of the issue; by default the event's.")
     ] = None,
 ) -> None:
-    """Say on an issue which links are missing, and judge its open pull requests anew.
+    """Comment on an issue which links are missing, and check its open pull requests again.
 
-    For a pull request that was closed, note on its issue where its work stays findable.
+    For a pull request that was closed, note on its issue how it ended.
     """
-    from dslp.github.client import connect
-    from dslp.github.issue import (
-        check_links,
-        note_unmerged_work,
-        pull_requests_naming,
-        recheck_pull_requests,
-        recheck_sharing,
-    )
+    from dslp.github import issue as issues
 
-    project = Project.find(dotenv=False)
     event = _event()
     number, closed = number or _number(event, "issue"), _number(event, "pull_request")
-    repository = connect(project)
-    if number is None and closed is not None:
-        say(note_unmerged_work(repository, closed) or "nothing to note")
-        again = recheck_sharing(repository, closed, project.branch)
-    elif number is None:
-        raise DslpError("say which issue: dslp issue-check NUMBER")
-    else:
-        again = recheck_pull_requests(repository, number, project.branch)
-    for judged in again:
-        say(f"#{judged.pull.number}: {judged.verdict.state}: {judged.verdict.why}")
+    if number is None and closed is None:
+        raise DslpError("which issue? dslp issue-check NUMBER")
+    project, repository = _connect()
     if number is not None:
-        for each in dict.fromkeys((number, *pull_requests_naming(repository, number))):
-            for finding in check_links(repository, each):
+        checks = issues.check_pull_requests(repository, number, project.branch)
+    elif closed is not None:
+        say(issues.note_end(repository, closed) or "nothing to note")
+        checks = issues.check_sharing(repository, closed, project.branch)
+    for each in checks:
+        say(f"#{each.pull.number}: {each.verdict.state}: {each.verdict.why}")
+    if number is not None:
+        for other in dict.fromkeys((number, *issues.issues_naming(repository, number))):
+            for finding in issues.check_issue(repository, other):
                 say(f"{finding.rule}: {finding.problem}")
 
 
 def protect() -> None:
     """Let GitHub require the policy: names of branches, the status, merge commits."""
-    from dslp.github.client import connect
-    from dslp.github.rulesets import protect as carry_out
+    from dslp.github import rulesets
 
-    project = Project.find(dotenv=False)
-    table(["rule", "now"], [list(row) for row in carry_out(connect(project), project.branch)])
+    project, repository = _connect()
+    results = rulesets.protect(repository, project.branch)
+    table(["rule", "result"], [list(row) for row in results])
 
 
 def rules(
@@ -164,46 +161,43 @@ def rules(
         list[str] | None, typer.Argument(metavar="[ID]...", help="Such as B3.")
     ] = None,
 ) -> None:
-    """Print rules: what each asks, why, and what to do; without an id, all of them in a line each.
+    """Print rules: what each asks, why, and what to do; without an id, a list of all.
 
-    A finding cites the rule that it follows from.
+    A finding cites its rule.
     """
     from dslp.core.console import out
-    from dslp.github.rules import address
-    from dslp.github.rules import rules as read
+    from dslp.github import rules as texts
     from rich.markdown import Markdown
 
-    known = read()
-    asked = [name.upper() for name in names or ()]
-    for name in asked:
+    known = texts.rules()
+    ids = [name.upper() for name in names or ()]
+    for name in ids:
         if name not in known:
             raise DslpError(f"there is no rule {name!a:.20}{nearest(name, known)}")
-    for name in asked:
+    for name in ids:
         out.print(Markdown(f"**{name}: {known[name].title}**\n\n{known[name].text}"))
-        say(f"{address(name)}\n", style="dim")
-    if not asked:
+        say(f"{texts.address(name)}\n", style="dim")
+    if not ids:
         for rule in known.values():
             say(f"{rule.name:<4} {rule.title}")
 
 
 def merged(commit: Annotated[str, typer.Argument(help="Of the collaboration branch.")]) -> None:
-    """Say which Model issue's branch was merged as a commit, if one was: the output `issue`."""
-    from dslp.github.client import connect
-    from dslp.github.flow import released_for
+    """Find the Model issue whose branch was merged as a commit: the output `issue`."""
+    from dslp.github.flow import released_issue
 
-    issue = released_for(connect(Project.find()), commit)
+    issue = released_issue(_connect()[1], commit)
     say(f"the branch of #{issue} was merged" if issue else "no branch of a Model issue was merged")
     add_output("issue", issue or "")
 
 
 def propose(folder: Annotated[Path, typer.Argument(help="What `dslp model watch` wrote.")]) -> None:
     """Ask people for a retraining of each model that moved: an issue and a pull request (M10)."""
-    from dslp.github.client import connect
-    from dslp.github.flow import propose_issue as ask
+    from dslp.github.flow import propose_retraining
 
-    project = Project.find()
+    project, repository = _connect()
     for file in sorted(folder.glob("*.json")):
-        for line in ask(connect(project), project.branch, file):
+        for line in propose_retraining(repository, project.branch, file):
             say(line)
 
 
@@ -212,20 +206,16 @@ def tell(
     issue: Annotated[int, typer.Argument(help="Of the Model issue.", min=1)],
 ) -> None:
     """Comment the figures of a release on its issue (M8, L5)."""
-    from dslp.github.client import connect
-    from dslp.github.flow import announce_release as comment
+    from dslp.github.flow import announce_release
 
-    for line in comment(connect(Project.find()), folder, issue):
+    for line in announce_release(_connect()[1], folder, issue):
         say(line)
 
 
 def _event() -> dict[str, Any]:
     """The event that GitHub Actions runs for; empty elsewhere."""
-    path = os.environ.get("GITHUB_EVENT_PATH")
-    if not path or not Path(path).is_file():
-        return {}
-    event = json.loads(Path(path).read_text(encoding="utf-8"))
-    return event if isinstance(event, dict) else {}
+    path = Path(os.environ.get("GITHUB_EVENT_PATH") or os.devnull)
+    return dict(json.loads(path.read_text(encoding="utf-8"))) if path.is_file() else {}
 
 
 def _number(event: dict[str, Any], kind: str) -> int | None:

@@ -1,4 +1,4 @@
-"""What the process sees of GitHub: plain values, however they were read."""
+"""Issues and pull requests as plain values, however they were read."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -9,7 +9,17 @@ TYPES = ("Ask", "Data", "Explore", "Experiment", "Model", "Communicate")
 
 @dataclass(frozen=True)
 class Issue:
-    """An issue; `number`, `title`, `body`, `state` and `labels` as GitHub has them."""
+    """An issue.
+
+    Attributes:
+        number: its number.
+        title: its title.
+        body: its text, as the form made it.
+        state: `open` or `closed`.
+        labels: the names of its labels.
+        url: its page on GitHub.
+        is_pull_request: whether the number is that of a pull request.
+    """
 
     number: int
     title: str
@@ -21,77 +31,73 @@ class Issue:
 
     @property
     def kind(self) -> str:
-        """The type that its labels say: one of TYPES, or `Task` where no label says one (L1)."""
-        return next((kind for kind in TYPES if self.labelled(kind)), "Task")
+        """Its type by its labels: one of TYPES, or `Task` where it has no such label (L1)."""
+        return next(iter(self.kinds), "Task")
 
     @property
     def kinds(self) -> tuple[str, ...]:
-        """Every type that its labels say; more than one is a mistake."""
+        """All types by its labels; more than one is a mistake."""
         return tuple(kind for kind in TYPES if self.labelled(kind))
 
     def labelled(self, name: str) -> bool:
-        """Whether it has the label; GitHub does not tell upper from lower case in them."""
+        """Whether it has the label, in upper or lower case."""
         return name.lower() in (label.lower() for label in self.labels)
 
 
 @dataclass(frozen=True)
 class PullRequest:
-    """A pull request, as far as the policy looks at it.
+    """A pull request, as far as the policy needs it.
 
     Attributes:
-        number: its number.
+        number: its number; 0 for a branch without a pull request.
         head: name of its branch.
-        base: name of the branch that it would be merged into.
+        base: name of the branch that it is merged into.
         sha: the commit at the head of its branch.
-        author: login of who opened it.
-        bot: whether that is an application.
-        fork: whether the branch is in another repository.
+        author: login of its author.
+        bot: whether the author is an application.
+        fork: whether its branch is in another repository.
         state: `open` or `closed`.
         merged: whether it was merged.
-        files: how many files it changes, as GitHub counts them.
+        files: number of files that it changes, as GitHub counts them.
     """
 
     number: int
     head: str
     base: str
     sha: str
-    author: str
-    bot: bool
-    fork: bool
-    state: str
+    author: str = ""
+    bot: bool = False
+    fork: bool = False
+    state: str = "open"
     merged: bool = False
     files: int = 0
 
 
-def read_issue(found: Mapping[str, Any]) -> Issue:
-    """An issue from GitHub's description of it."""
+def read_issue(answer: Mapping[str, Any]) -> Issue:
+    """An issue from GitHub's answer."""
     return Issue(
-        number=int(found["number"]),
-        title=str(found["title"]),
-        body=str(found.get("body") or ""),
-        state=str(found["state"]),
-        labels=tuple(
-            str(label.get("name") or "") if isinstance(label, Mapping) else str(label)
-            for label in found["labels"]
-        ),
-        url=str(found["html_url"]),
-        is_pull_request="pull_request" in found,
+        number=answer["number"],
+        title=answer["title"],
+        body=answer.get("body") or "",
+        state=answer["state"],
+        labels=tuple(label["name"] for label in answer["labels"]),
+        url=answer["html_url"],
+        is_pull_request="pull_request" in answer,
     )
 
 
-def read_pull_request(found: Mapping[str, Any]) -> PullRequest:
-    """A pull request from GitHub's description of it; a deleted fork counts as one."""
-    author, head, base = found.get("user") or {}, found["head"], found["base"]
-    here = (base.get("repo") or {}).get("id")
+def read_pull_request(answer: Mapping[str, Any]) -> PullRequest:
+    """A pull request from GitHub's answer; one of a deleted fork counts as a fork's."""
+    author, head, base = answer["user"] or {}, answer["head"], answer["base"]
     return PullRequest(
-        number=int(found["number"]),
-        head=str(head["ref"]),
-        base=str(base["ref"]),
-        sha=str(head["sha"]),
-        author=str(author.get("login", "")),
+        number=answer["number"],
+        head=head["ref"],
+        base=base["ref"],
+        sha=head["sha"],
+        author=author.get("login", ""),
         bot=author.get("type") == "Bot",
-        fork=(head.get("repo") or {}).get("id") != here,
-        state=str(found["state"]),
-        merged=bool(found.get("merged_at")),
-        files=int(found.get("changed_files") or 0),
+        fork=(head["repo"] or {}).get("id") != base["repo"]["id"],
+        state=answer["state"],
+        merged=bool(answer["merged_at"]),
+        files=answer.get("changed_files", 0),
     )

@@ -1,6 +1,6 @@
-"""What workflows of models say on GitHub: figures of a release, and that a retraining is due (M10).
+"""How work goes on by itself: an experiment to its model, a release to its issue, a retraining.
 
-Nothing here decides: an issue and a pull request are for people to review, and are opened once.
+Nothing here decides: issues and pull requests are for people to review, and are opened once.
 """
 
 import base64
@@ -15,17 +15,63 @@ from urllib.parse import quote
 import yaml
 from dslp.core.branch_names import parse_branch, slug
 from dslp.core.errors import DslpError
+from dslp.core.files import read_text
+from dslp.core.semver import parse_version
 from dslp.github.client import Repository, Unavailable
-from dslp.github.entities import Issue, read_pull_request
-from dslp.github.forms import form_links
-from dslp.github.issue import is_ours, say_once
-from dslp.github.pull_request import read_issues
+from dslp.github.entities import Issue
+from dslp.github.forms import linked_numbers
+from dslp.github.issue import is_from_team, update_comment
 
 PARAMS = re.compile(r"src/\w+/models/(\w+)/params\.yml")
 LONGEST = 60_000  # characters of a comment; GitHub takes some more
 
 
-def propose_issue(repository: Repository, collaboration: str, file: Path) -> Iterator[str]:
+def hand_over(repository: Repository, model: Issue, branch: str, base: str) -> Iterator[str]:
+    """Retarget the open pull requests of a model's experiments to the model's branch (B6).
+
+    The branch is made on GitHub from `base` if it does not exist. An experiment without the label
+    `succeeded`, and one whose pull request goes to another model's branch, are left alone.
+
+    Yields:
+        What was done, or what a person has to do, line by line.
+    """
+    experiments = linked_numbers(model, repository.name, "Experiment")
+    for pull in repository.pull_requests():
+        head = parse_branch(pull.head)
+        if head is None or head.kind != "Experiment" or head.issue not in experiments or pull.fork:
+            continue
+        if pull.base.startswith("model/"):
+            continue
+        if not repository.issue(head.issue).labelled("succeeded"):
+            yield f"#{pull.number} stays at {pull.base}: #{head.issue} is not labelled succeeded"
+            continue
+        try:
+            repository.make_branch(branch, base)
+            repository.ask("PATCH", f"/pulls/{pull.number}", {"base": branch})
+        except Unavailable as error:
+            yield f"#{pull.number} stays at {pull.base} ({error}); set its base to {branch}"
+        else:
+            yield f"#{pull.number} (experiment #{head.issue}) is retargeted to {branch}"
+
+
+def announce_release(repository: Repository, folder: Path, issue: int) -> Iterator[str]:
+    """Comment on an issue the text of each file, once a release (M8, L5)."""
+    for file in sorted(folder.glob("*.md")):
+        text = read_text(file)[:LONGEST]
+        update_comment(repository, issue, text.split("\n", 1)[0], text)
+        yield f"#{issue}: {file.stem}"
+
+
+def released_issue(repository: Repository, commit: str) -> int | None:
+    """The Model issue whose branch was merged as this commit."""
+    for pull in repository.pull_requests_of(commit):
+        branch = parse_branch(pull.head)
+        if pull.merged and not pull.fork and branch is not None and branch.kind == "Model":
+            return branch.issue
+    return None
+
+
+def propose_retraining(repository: Repository, collaboration: str, file: Path) -> Iterator[str]:
     """Ask for a retraining: one Model issue, and one pull request with the newest dataset version.
 
     What is open already is left as it is. Where Actions may not open pull requests, the branch is
@@ -38,97 +84,72 @@ def propose_issue(repository: Repository, collaboration: str, file: Path) -> Ite
 
     Yields:
         What was done, line by line.
+
+    Raises:
+        DslpError: the file names no model of this project.
     """
-    facts = json.loads(file.read_text(encoding="utf-8"))
-    found = PARAMS.fullmatch(facts["params"])
-    if found is None or found[1] != facts["model"]:
+    facts = json.loads(read_text(file))
+    model = PARAMS.fullmatch(facts["params"])
+    if model is None or model[1] != facts["model"]:
         raise DslpError(f"{file} names no model of this project: {facts['params']!a:.80}")
-    number = _open_issue(repository, facts["model"])
-    if number is None:
-        number = _opened(repository, facts)
-        yield f"{facts['model']}: issue #{number} is opened"
+    name, dataset, stated = facts["model"], facts["dataset"], facts["stated"]
+    mark = f"<!-- dslp: retrain {name} -->"
+    newer = parse_version(facts["newest"]) > parse_version(stated)
+    issues = repository.pages("/issues", state="open", labels="Model")
+    ours = (one for one in issues if "pull_request" not in one and is_from_team(one, mark))
+    number = next((one["number"] for one in ours), None)
+    if number is not None:
+        yield f"{name}: issue #{number} is open already"
     else:
-        yield f"{facts['model']}: issue #{number} is open already"
-    ending = f"-retrain-{slug(facts['model'])}"
-    for pull in map(read_pull_request, repository.pages("/pulls", state="open")):
+        number = _open_issue(repository, mark, facts, newer)
+        yield f"{name}: issue #{number} is opened"
+    ending = f"-retrain-{slug(name)}"
+    for pull in repository.pull_requests():
         if pull.head.startswith("model/") and pull.head.endswith(ending) and not pull.fork:
-            yield f"{facts['model']}: pull request #{pull.number} is open already"
+            yield f"{name}: pull request #{pull.number} is open already"
             return
-    if _number(facts["newest"]) <= _number(facts["stated"]):
-        yield f"{facts['model']}: there is no version of {facts['dataset']} after {facts['stated']}"
+    if not newer:
+        yield f"{name}: there is no version of {dataset} after {stated}"
         return
     branch = f"model/{number}{ending}"
-    _branch(repository, collaboration, branch, facts)
-    yield _pull(repository, collaboration, branch, number, facts)
+    repository.make_branch(branch, collaboration)
+    _commit_version(repository, branch, facts)
+    yield _open_pull_request(repository, collaboration, branch, number, facts)
 
 
-def announce_release(repository: Repository, folder: Path, issue: int) -> Iterator[str]:
-    """Comment on an issue what each file says; the same run says it once."""
-    for file in sorted(folder.glob("*.md")):
-        text = file.read_text(encoding="utf-8")[:LONGEST]
-        say_once(repository, issue, text.split("\n", 1)[0], text)
-        yield f"#{issue}: {file.stem}"
-
-
-def released_for(repository: Repository, commit: str) -> int | None:
-    """The Model issue whose branch was merged as this commit."""
-    for found in repository.pages(f"/commits/{commit}/pulls"):
-        pull = read_pull_request(found)
-        branch = parse_branch(pull.head)
-        if pull.merged and not pull.fork and branch is not None and branch.kind == "Model":
-            return branch.issue
-    return None
-
-
-def _open_issue(repository: Repository, model: str) -> int | None:
-    for found in repository.pages("/issues", state="open", labels="Model"):
-        if "pull_request" not in found and is_ours(found, _mark(model)):
-            return int(found["number"])
-    return None
-
-
-def _opened(repository: Repository, facts: Mapping[str, Any]) -> int:
-    """Open the issue, with the fields that a Model issue has."""
-    known: dict[int, Issue | None] = {}
-    read_issues(repository, [facts["issue"]] if facts["issue"] else [], known)
-    issue = next(iter(known.values()), None)
-    experiments: tuple[int, ...] = ()
-    if issue is not None and issue.kind == "Experiment":
-        experiments = (issue.number,)
-    elif issue is not None:
-        named = form_links(issue.kind, issue.body, repository.name)
-        experiments = next((link.numbers for link in named if link.field == "Experiment"), ())
-    newer = f"from {facts['stated']} to {facts['newest']}"
-    change = (
-        f"The pull request that comes with this raises {facts['dataset']} in `params.yml` {newer}."
-        if _number(facts["newest"]) > _number(facts["stated"])
-        else f"There is no version of {facts['dataset']} after {facts['stated']} yet: first a Data "
-        "issue for a new one; the next look of the monitor adds the pull request."
-    )
+def _open_issue(repository: Repository, mark: str, facts: Mapping[str, Any], newer: bool) -> int:
+    """Open the issue, with the fields of the form of a Model issue."""
+    experiments: list[int] = []
+    if facts["issue"]:  # the one that the champion was trained for
+        issue = repository.find_issues([facts["issue"]])[facts["issue"]]
+        experiments = linked_numbers(issue, repository.name, "Experiment")
+        if issue is not None and issue.kind == "Experiment":
+            experiments = [issue.number]
+    model, dataset, stated = facts["model"], facts["dataset"], facts["stated"]
+    change = f"Its pull request raises {dataset} from {stated} to {facts['newest']}."
+    if not newer:
+        change = (
+            f"There is no version of {dataset} after {stated}: first open a Data issue for one."
+        )
     sections = {
         "Ask": f"#{facts['ask']}",
-        "Experiment": ", ".join(f"#{n}" for n in experiments) or "_No response_",
-        "What it does": f"Whether `{facts['model']}` is to be trained again. {change}",
-        "Deployment": "As before. Nothing is deployed by this: a merge trains a challenger, and "
-        "the label Deploy promotes it past its gates.",
+        "Experiment": ", ".join(f"#{number}" for number in experiments) or "_No response_",
+        "What it does": f"Whether `{model}` is to be trained again. {change}",
+        "Deployment": "As before: a merge trains a challenger, the label Deploy promotes it.",
     }
-    told = [_mark(facts["model"]), "Written by the monitor, for people to decide.", ""]
-    told += [facts["report"][:LONGEST], ""]
-    told += [f"### {head}\n\n{text}\n" for head, text in sections.items()]
-    title = f"Retrain {facts['model']}: {', '.join(facts['moved'])} moved"
-    body = {"title": title[:200], "body": "\n".join(told), "labels": ["Model"]}
+    lines = [mark, "The monitor wrote this; people decide.", "", facts["report"][:LONGEST], ""]
+    lines += [f"### {heading}\n\n{text}\n" for heading, text in sections.items()]
+    title = f"Retrain {model}: {', '.join(facts['moved'])} moved"[:200]
+    body = {"title": title, "body": "\n".join(lines), "labels": ["Model"]}
     return int(repository.ask("POST", "/issues", body)["number"])
 
 
-def _branch(
-    repository: Repository, collaboration: str, branch: str, facts: Mapping[str, Any]
-) -> None:
-    """Make the branch, and on it the change, where they are not there."""
-    repository.make_branch(branch, collaboration)
+def _commit_version(repository: Repository, branch: str, facts: Mapping[str, Any]) -> None:
+    """Raise the dataset's version in `params.yml` on the branch, unless that is done."""
     path = f"/contents/{quote(facts['params'])}"
     file = repository.ask("GET", f"{path}?ref={quote(branch, safe='')}")
     old = base64.b64decode(file["content"]).decode()
-    new = raised(old, facts["newest"])
+    new = replace_version(old, facts["newest"])
     if new != old:
         change = {
             "message": f"{facts['model']}: {facts['dataset']} {facts['newest']}",
@@ -139,54 +160,41 @@ def _branch(
         repository.ask("PUT", path, change)
 
 
-def raised(text: str, version: str) -> str:
-    """`params.yml` with another version of the dataset, and all else as it was.
+def replace_version(text: str, version: str) -> str:
+    """`params.yml` with another version of the dataset; all other text is unchanged.
 
     Raises:
-        DslpError: it states none.
+        DslpError: it has no `dataset.version`.
     """
     node: Any = yaml.compose(text, yaml.SafeLoader)
     for name in ("dataset", "version"):
-        pairs = getattr(node, "value", None) if isinstance(node, yaml.MappingNode) else ()
-        node = next((value for key, value in pairs or () if key.value == name), None)
+        pairs = node.value if isinstance(node, yaml.MappingNode) else ()
+        node = next((value for key, value in pairs if key.value == name), None)
     if not isinstance(node, yaml.ScalarNode):
-        raise DslpError("params.yml states no dataset.version")
+        raise DslpError("params.yml has no dataset.version")
     return text[: node.start_mark.index] + version + text[node.end_mark.index :]
 
 
-def _pull(
+def _open_pull_request(
     repository: Repository, collaboration: str, branch: str, issue: int, facts: Mapping[str, Any]
 ) -> str:
-    """Open the pull request; where that is not allowed, say on the issue where a person does."""
-    version = f"{facts['dataset']} {facts['newest']}"
-    wanted = {
-        "title": f"Retrain {facts['model']} on {version}",
+    """Open the pull request; where that is not allowed, the issue says where a person does."""
+    model = facts["model"]
+    body = {
+        "title": f"Retrain {model} on {facts['dataset']} {facts['newest']}",
         "head": branch,
         "base": collaboration,
-        "body": f"For #{issue}, which says what moved. The merge trains a challenger and deploys "
-        "nothing.",
+        "body": f"For #{issue}, which says what moved. A merge deploys nothing.",
     }
     try:
-        made = repository.ask("POST", "/pulls", wanted)
+        number = repository.ask("POST", "/pulls", body)["number"]
     except Unavailable as error:
         if error.status != 403:
             raise
         mark = f"<!-- dslp: compare {branch} -->"
         server = os.environ.get("GITHUB_SERVER_URL", "https://github.com")
         page = f"{server}/{repository.name}/compare/{collaboration}...{branch}?expand=1"
-        text = (
-            f"{mark}\nActions may not open pull requests here. The change is made: [open]({page})."
-        )
-        say_once(repository, issue, mark, text)
-        return f"{facts['model']}: {branch} is there; #{issue} says where to open its pull request"
-    return f"{facts['model']}: pull request #{made['number']} is opened"
-
-
-def _mark(model: str) -> str:
-    return f"<!-- dslp: retrain {model} -->"
-
-
-def _number(version: str) -> tuple[int, ...]:
-    if not re.fullmatch(r"\d{1,9}\.\d{1,9}\.\d{1,9}", version, re.ASCII):
-        raise DslpError(f"{version!a:.40} is no version")
-    return tuple(map(int, version.split(".")))
+        text = f"Actions may not open pull requests here. The change is committed: [open]({page})."
+        update_comment(repository, issue, mark, f"{mark}\n{text}")
+        return f"{model}: {branch} is pushed; #{issue} says where to open its pull request"
+    return f"{model}: pull request #{number} is opened"

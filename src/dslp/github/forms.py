@@ -1,19 +1,12 @@
-"""Issue forms read back: a body's fields, and the links that its type asks for (I11)."""
+"""Issue forms read back: the fields of a body, and the links that its type has (I11)."""
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+
+from dslp.github.entities import Issue
 
 EMPTY = {"_no response_", "none", "n/a", "-", ""}
 FENCE = re.compile(r"^ {0,3}(`{3,}|~{3,})")
-# A field of a form, whether it is required, and the types of issue that it may name.
-LINKS: dict[str, tuple[tuple[str, bool, frozenset[str]], ...]] = {
-    "Ask": (("Parent Ask", False, frozenset({"Ask"})),),
-    "Data": (("Ask", True, frozenset({"Ask"})),),
-    "Explore": (("Belongs to", True, frozenset({"Ask", "Data", "Experiment"})),),
-    "Experiment": (("Ask", True, frozenset({"Ask"})),),
-    "Model": (("Ask", True, frozenset({"Ask"})), ("Experiment", True, frozenset({"Experiment"}))),
-    "Communicate": (("Ask", False, frozenset({"Ask"})),),
-}
 
 
 @dataclass(frozen=True)
@@ -24,22 +17,34 @@ class Link:
         field: its label on the form.
         required: whether it must name one.
         allowed: the types of issue that it may name.
-        numbers: the issues that it does name.
+        numbers: the issues that it names.
     """
 
     field: str
     required: bool
-    allowed: frozenset[str]
-    numbers: tuple[int, ...]
+    allowed: tuple[str, ...] = ("Ask",)
+    numbers: tuple[int, ...] = ()
+
+
+# The links of a form, by the type of its issues.
+LINKS = {
+    "Ask": [Link("Parent Ask", False)],
+    "Data": [Link("Ask", True)],
+    "Explore": [Link("Belongs to", True, ("Ask", "Data", "Experiment"))],
+    "Experiment": [Link("Ask", True)],
+    "Model": [Link("Ask", True), Link("Experiment", True, ("Experiment",))],
+    "Communicate": [Link("Ask", False)],
+}
 
 
 def form_fields(body: str) -> dict[str, str]:
-    """The sections of a body by their headings; the first of a name counts, an empty one is ''.
+    """The sections of a body by their headings; an empty one is ''.
 
-    Headings inside a code fence are text. What stands before the first heading is left out.
+    Of two headings with one name, the first counts. Headings inside a code fence are text. The
+    text before the first heading is ignored.
     """
-    found: dict[str, list[str]] = {}
-    lines: list[str] | None = None
+    sections: dict[str, list[str]] = {}
+    lines: list[str] = []
     fence = ""
     for line in body.splitlines():
         mark = FENCE.match(line)
@@ -48,16 +53,16 @@ def form_fields(body: str) -> dict[str, str]:
         elif mark and mark[1].startswith(fence) and not line.strip().strip(fence[0]):
             fence = ""
         if not fence and line.startswith("### "):
-            name = line[4:].strip()
-            lines = found.setdefault(name, []) if name not in found else []
-        elif lines is not None:
+            lines = []
+            sections.setdefault(line[4:].strip(), lines)
+        else:
             lines.append(line)
-    texts = {name: "\n".join(section).strip() for name, section in found.items()}
+    texts = {name: "\n".join(section).strip() for name, section in sections.items()}
     return {name: "" if text.lower() in EMPTY else text for name, text in texts.items()}
 
 
 def form_links(kind: str, body: str, repository: str = "") -> list[Link]:
-    """The links that an issue of a type has fields for, and the issues that each names.
+    """The links that the form of a type has, and the issues that each names.
 
     Args:
         kind: the issue's type.
@@ -66,17 +71,24 @@ def form_links(kind: str, body: str, repository: str = "") -> list[Link]:
     """
     sections = form_fields(body)
     return [
-        Link(field, required, allowed, _numbers(sections.get(field, ""), repository))
-        for field, required, allowed in LINKS.get(kind, ())
+        replace(link, numbers=_numbers(sections.get(link.field, ""), repository))
+        for link in LINKS.get(kind, ())
     ]
+
+
+def linked_numbers(issue: Issue | None, repository: str = "", field: str = "") -> list[int]:
+    """The numbers of the issues that an issue names, in one field or in all of its links."""
+    links = form_links(issue.kind, issue.body, repository) if issue else []
+    named = [number for link in links if field in ("", link.field) for number in link.numbers]
+    return list(dict.fromkeys(named))
 
 
 def _numbers(text: str, repository: str) -> tuple[int, ...]:
     """Issues named as `#12`, as a bare number on its own, or by their address in `repository`."""
     if repository:
-        address = re.escape(repository)
-        text = re.sub(rf"https?://[^\s/]+/{address}/issues/(\d+)\S*", r"#\1", text, flags=re.I)
-    found = re.findall(r"(?<![\w/#])#([1-9]\d{0,8})\b", text)
-    if not found and re.fullmatch(r"[1-9]\d{0,8}", text.strip()):
-        found = [text.strip()]
-    return tuple(dict.fromkeys(int(number) for number in found))
+        address = rf"https?://[^\s/]+/{re.escape(repository)}/issues/(\d+)\S*"
+        text = re.sub(address, r"#\1", text, flags=re.IGNORECASE)
+    numbers = re.findall(r"(?<![\w/#])#([1-9]\d{0,8})\b", text)
+    if not numbers and re.fullmatch(r"[1-9]\d{0,8}", text.strip()):
+        numbers = [text.strip()]
+    return tuple(dict.fromkeys(map(int, numbers)))

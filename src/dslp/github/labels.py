@@ -1,7 +1,7 @@
 """Labels from one file in the repository (L3): a plan of what differs, carried out step by step.
 
-Every step leaves a state from which the same plan is made again, less what was done: a
-registration that is killed at any request is finished by the next one (L4).
+After every step, a new plan holds the steps that are left: the next run finishes a registration
+that was killed at any request (L4).
 """
 
 import re
@@ -11,9 +11,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-import yaml
 from dslp.core.errors import DslpError
-from dslp.core.text import error_line
+from dslp.core.files import parse_yaml, read_text
 from dslp.github.client import Repository, Unavailable
 
 FILE = Path(".github") / "labels.yml"
@@ -22,7 +21,7 @@ DEFAULTS = Path(__file__).with_name("labels.yml")  # the same file, for a reposi
 
 @dataclass(frozen=True)
 class Label:
-    """A label as the file has it; `aliases` are names that it had before."""
+    """A label of the file; `aliases` are names that it had before."""
 
     name: str
     color: str
@@ -36,8 +35,8 @@ class Change:
 
     Attributes:
         action: what is done.
-        name: the label's name now, or the one that is made.
-        label: what it will be; None where it goes.
+        name: the label's name before the step, or that of a new one.
+        label: what it becomes; None where it is deleted.
         fields: what differs, in words.
     """
 
@@ -51,129 +50,112 @@ def read_labels(path: Path) -> list[Label]:
     """The labels of a file.
 
     Raises:
-        DslpError: it is missing, or has what GitHub would refuse.
+        DslpError: it is missing, or GitHub would refuse one of its labels.
     """
-    try:
-        entries = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise DslpError(f"{path} cannot be read: {error_line(error)}") from None
+    entries = parse_yaml(read_text(path), path)
     if not isinstance(entries, list) or not entries:
         raise DslpError(f"{path} must hold a list of labels, each with name and color")
-    labels = [_label(entry, f"{path}, label {n}") for n, entry in enumerate(entries, start=1)]
+    labels = [_read_label(entry, f"{path}, label {n}") for n, entry in enumerate(entries, start=1)]
     names = [name.lower() for label in labels for name in (label.name, *label.aliases)]
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
-        raise DslpError(f"{path}: {', '.join(twice)} is there twice")
+        raise DslpError(f"{path}: {', '.join(twice)} occurs twice")
     return labels
 
 
-def plan_changes(
-    wanted: Sequence[Label], there: Sequence[dict[str, Any]], prune: bool
-) -> list[Change]:
-    """What to do so that the repository has the labels that are wanted.
+def plan_changes(labels: Sequence[Label], existing: Sequence[Any], prune: bool) -> list[Change]:
+    """The steps after which the repository has the labels.
 
     Args:
-        wanted: the labels of the file.
-        there: the repository's labels, as GitHub lists them.
-        prune: delete the labels that the file does not name.
+        labels: the labels of the file.
+        existing: the repository's labels, as GitHub lists them.
+        prune: delete the labels that are not in the file.
     """
-    present = {str(label["name"]).lower(): label for label in there}
+    present = {str(label["name"]).lower(): label for label in existing}
     changes = []
-    for label in wanted:
+    for label in labels:
         former = [present.pop(a.lower()) for a in label.aliases if a.lower() in present]
-        found = present.pop(label.name.lower(), None)
-        if found is None and former:
-            found = former.pop(0)
-            changes.append(Change("rename", found["name"], label, f"to {label.name}"))
-        elif found is None:
+        current = present.pop(label.name.lower(), None)
+        if current is None and former:
+            name = former.pop(0)["name"]
+            changes.append(Change("rename", name, label, f"to {label.name}"))
+        elif current is None:
             changes.append(Change("create", label.name, label, f"#{label.color}"))
-        else:
-            fields = ", ".join(_differences(label, found))
-            if fields:
-                changes.append(Change("update", found["name"], label, fields))
+        elif fields := ", ".join(_differences(label, current)):
+            changes.append(Change("update", current["name"], label, fields))
         changes += [Change("merge", alias["name"], label, f"into {label.name}") for alias in former]
     if prune:
         changes += [Change("delete", label["name"], None, "") for label in present.values()]
     return changes
 
 
-def register_labels(
-    repository: Repository, wanted: Sequence[Label], prune: bool
-) -> Iterator[Change]:
-    """Carry the plan out; yields each change once it is done.
+def register_labels(repository: Repository, labels: Sequence[Label], prune: bool) -> list[Change]:
+    """Carry the plan out, and return the changes.
 
     Raises:
-        Unavailable: GitHub refuses; what was done so far stays, and a second run goes on.
+        Unavailable: GitHub refuses; a second run goes on after the changes that were made.
     """
-    done = 0
-    for attempt in (1, 2):
+    done: list[Change] = []
+    for last in (False, True):
         try:
-            for change in plan_changes(wanted, list(repository.pages("/labels")), prune):
+            for change in plan_changes(labels, list(repository.pages("/labels")), prune):
                 carry_out(repository, change)
-                done += 1
-                yield change
-            return
+                done.append(change)
+            break
         except Unavailable as error:
-            # Somebody else was there between the list and the change: look again, once.
-            if error.status not in (404, 422) or attempt == 2:
-                raise Unavailable(
-                    f"{error} ({done} changes done; run again to finish)", error.status
-                ) from None
+            # Somebody else changed a label between the list and the change: list again, once.
+            if last or error.status not in (404, 422):
+                words = f"{error} ({len(done)} changes done; run again to finish)"
+                raise Unavailable(words, error.status) from None
+    return done
 
 
 def carry_out(repository: Repository, change: Change) -> None:
     """One change, as one request; a merge is one for each issue, and one to delete the alias."""
-    path = f"/labels/{quote(change.name, safe='')}"
-    if change.label is None:
+    path, label = f"/labels/{quote(change.name, safe='')}", change.label
+    if label is None:
         repository.ask("DELETE", path)
-    elif change.action == "create":
-        repository.ask("POST", "/labels", {"name": change.label.name, **_body(change.label)})
     elif change.action == "merge":
         for issue in list(repository.pages("/issues", state="all", labels=change.name)):
-            added = {"labels": [change.label.name]}
-            repository.ask("POST", f"/issues/{issue['number']}/labels", added)
+            repository.ask("POST", f"/issues/{issue['number']}/labels", {"labels": [label.name]})
         repository.ask("DELETE", path)
     else:
-        repository.ask("PATCH", path, {"new_name": change.label.name, **_body(change.label)})
+        body = {"color": label.color, "description": label.description}
+        if change.action == "create":
+            repository.ask("POST", "/labels", {"name": label.name, **body})
+        else:
+            repository.ask("PATCH", path, {"new_name": label.name, **body})
 
 
-def _label(entry: object, where: str) -> Label:
+def _read_label(entry: object, where: str) -> Label:
     if not isinstance(entry, dict):
         raise DslpError(f"{where}: must have name, color and description")
-    unknown = entry.keys() - {"name", "color", "description", "aliases"}
-    name, color = entry.get("name"), entry.get("color")
-    description, aliases = entry.get("description", ""), entry.get("aliases", [])
-    problems = [
-        (unknown, f"{', '.join(map(str, unknown))} is not known"),
-        (not isinstance(name, str) or not 0 < len(name) <= 50, "name must have 1 to 50 characters"),
-        (
-            not (isinstance(color, str) and re.fullmatch(r"[0-9a-f]{6}", color)),
-            "color must be six lower-case hexadecimal digits in quotes, such as 'c9ecff'",
+    fields: dict[Any, Any] = {"name": "", "color": "", "description": "", "aliases": []} | entry
+    name, color, description, aliases = list(fields.values())[:4]
+    problems = {
+        f"{', '.join(map(str, list(fields)[4:]))} is not a field of a label": len(fields) > 4,
+        "name must have 1 to 50 characters": not _is_text(name, 50) or not name,
+        "color must be six lower-case hexadecimal digits in quotes, such as 'c9ecff'": (
+            not re.fullmatch(r"[0-9a-f]{6}", color if isinstance(color, str) else "")
         ),
-        (
-            not isinstance(description, str) or len(description) > 100,
-            "description must have at most 100 characters",
-        ),
-        (
-            not isinstance(aliases, list)
-            or not all(isinstance(a, str) and "," not in a for a in aliases),
-            "aliases must be a list of names without a comma",
-        ),
-    ]
-    for wrong, problem in problems:
-        if wrong:
+        "description must have at most 100 characters": not _is_text(description, 100),
+        "aliases must be a list of names without a comma": not isinstance(aliases, list)
+        or not all(_is_text(alias, 50) and "," not in alias for alias in aliases),
+    }
+    for problem, applies in problems.items():
+        if applies:
             raise DslpError(f"{where}: {problem}")
-    return Label(str(name), str(color), description, tuple(aliases))
+    return Label(name, color, description, tuple(aliases))
 
 
-def _body(label: Label) -> dict[str, str]:
-    return {"color": label.color, "description": label.description}
+def _is_text(value: object, most: int) -> bool:
+    return isinstance(value, str) and len(value) <= most
 
 
-def _differences(label: Label, found: dict[str, Any]) -> Iterator[str]:
-    if found["name"] != label.name:
+def _differences(label: Label, current: dict[str, Any]) -> Iterator[str]:
+    if current["name"] != label.name:
         yield f"name {label.name}"
-    if str(found["color"]).lower() != label.color:
+    if current["color"].lower() != label.color:
         yield f"color #{label.color}"
-    if (found.get("description") or "") != label.description:
+    if (current["description"] or "") != label.description:
         yield "description"

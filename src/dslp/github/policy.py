@@ -7,14 +7,16 @@ from dataclasses import dataclass, field
 from dslp.core.branch_names import Branch, parse_branch
 from dslp.core.report import Finding
 from dslp.github.entities import Issue, PullRequest
-from dslp.github.forms import form_links
+from dslp.github.forms import form_links, linked_numbers
 
 BOTS = {"dependabot": "dependabot[bot]", "renovate": "renovate[bot]"}
-OTHERS = ("Ask", "Communicate", "Task")  # types whose branch has no prefix
-NEEDED = ("datasheet.md", "schema.yml", "suite.yml")
+PLAIN = ("Ask", "Communicate", "Task")  # types whose branch has no prefix
+DATASET_FILES = ("datasheet.md", "schema.yml", "suite.yml")
 DATASET = re.compile(r"src/[^/]+/datasets/([^/]+)/(.+)")
 TEMPLATE = "notebooks/template.ipynb"
-STRICTER = ("success", "pending", "failure")
+Issues = Mapping[int, Issue | None]
+STATES = ("success", "pending", "failure")  # from the mildest to the strictest
+RELEASE = "development is merged to main"
 
 
 @dataclass(frozen=True)
@@ -24,16 +26,16 @@ class Facts:
     Attributes:
         pull: the pull request.
         collaboration: the collaboration branch (B8).
-        issues: the issues that were looked up by number; None where there is no such issue.
-        files: changed files and how each was changed, as GitHub says it (`added`, `removed`, ...).
+        issues: the issues that were read, by number; None where there is no such issue.
+        files: changed files and how each was changed, in GitHub's words (`added`, `removed`, ...).
         repository: `owner/name`.
-        blocks: whether a status that is pending keeps the merge button shut.
+        blocks: whether a pending status keeps the merge button shut.
         merged: issues of the experiments that were merged into this (model) branch.
     """
 
     pull: PullRequest
     collaboration: str
-    issues: Mapping[int, Issue | None] = field(default_factory=dict)
+    issues: Issues = field(default_factory=dict)
     files: Sequence[tuple[str, str]] = ()
     repository: str = ""
     blocks: bool = True
@@ -42,12 +44,12 @@ class Facts:
 
 @dataclass(frozen=True)
 class Verdict:
-    """A status, why in one sentence, and what was found.
+    """A status, its reason, and the findings.
 
     Attributes:
         state: `success`, `failure` or `pending`.
-        why: the sentence that is shown beside the status.
-        findings: what there is to do; empty where nothing is.
+        why: the sentence beside the status.
+        findings: what is wrong and what to do.
     """
 
     state: str
@@ -56,17 +58,16 @@ class Verdict:
 
 
 def exemption(pull: PullRequest, collaboration: str) -> str | None:
-    """Why the policy does not look at this pull request, if it does not."""
-    prefix = pull.head.split("/")[0]
+    """Why the pull request needs no issue, if it needs none."""
     if pull.number == 0 and pull.head.startswith("gh-readonly-queue/"):  # no pull request has it
-        return "what is in the merge queue was judged before"
+        return "the pull requests in the merge queue were checked before"
     if pull.fork:
         return None
     if (pull.head, pull.base, collaboration) == ("development", "main", "development"):
-        return "development is merged to main"
+        return RELEASE
     if pull.base != collaboration:
         return None
-    if BOTS.get(prefix) == pull.author and pull.bot:
+    if pull.bot and BOTS.get(pull.head.split("/")[0]) == pull.author:
         return "a dependency bot's update needs no issue"
     if re.fullmatch(r"template/[\w.-]+", pull.head):
         return "an update of the template needs no issue"
@@ -75,217 +76,143 @@ def exemption(pull: PullRequest, collaboration: str) -> str | None:
     return None
 
 
-def needed_issue(pull: PullRequest, collaboration: str) -> int | None:
-    """The issue that a verdict needs, if the branch names one."""
-    branch = parse_branch(pull.head)
-    return branch.issue if branch and not exemption(pull, collaboration) else None
-
-
-def linked_issues(issue: Issue | None, repository: str) -> list[int]:
-    """The issues that a verdict needs besides, by the links of the first."""
-    if issue is None:
-        return []
-    named = [n for link in form_links(issue.kind, issue.body, repository) for n in link.numbers]
-    return [number for number in dict.fromkeys(named) if number != issue.number]
-
-
 def decide(facts: Facts) -> Verdict:
     """The verdict on a pull request (B1-B8, D9, I1, I11, X2)."""
     reason = exemption(facts.pull, facts.collaboration)
-    if reason:  # from an issue; what must not reach the branch is looked for all the same
-        found = tuple(_notebooks(facts)) if reason != "development is merged to main" else ()
-        return Verdict("failure", found[0].problem, found) if found else Verdict("success", reason)
+    if reason:
+        findings = () if reason == RELEASE else tuple(_check_notebooks(facts))
+        if findings:
+            return Verdict("failure", findings[0].problem, findings)
+        return Verdict("success", reason)
     branch = parse_branch(facts.pull.head)
     if branch is None:
-        return Verdict("failure", "the branch's name is not one of the process", (_name(facts),))
-    found = (
-        *_issue(facts, branch),
-        *_target(facts, branch),
-        *_links(facts, branch),
-        *_experiments(facts, branch),
-        *_files(facts, branch),
+        todo = "begin from the issue: dslp start NUMBER (names are data/12-words, explore/…, "
+        todo += f"experiment/…, model/…, or 12-words), from {facts.collaboration}"
+        finding = Finding("B1", "the branch's name does not name its issue", todo)
+        return Verdict("failure", "the branch's name is not one of the process", (finding,))
+    findings = (
+        *_check_issue(facts, branch),
+        *_check_target(facts, branch),
+        *check_links(facts.issues.get(branch.issue), facts.issues, facts.repository),
+        *_check_experiments(facts, branch),
+        *_check_files(facts, branch),
     )
     if branch.kind == "Explore":
-        never = Finding(
-            "B3",
-            "an exploration is never merged",
-            "have it reviewed, write its insights into the issue, and close both",
-        )
-        state = "pending" if facts.blocks else "failure"
-        return Verdict(
-            state, "an exploration is reviewed and closed, never merged", (never, *found)
-        )
-    if found:
-        more = f", and {len(found) - 1} more" if len(found) > 1 else ""
-        return Verdict("failure", f"{found[0].rule}: {found[0].problem}{more}", found)
-    return Verdict("success", f"{branch.kind or 'issue'} #{branch.issue}: nothing against it")
+        todo = "have it reviewed, write its insights into the issue, and close both"
+        never = Finding("B3", "an exploration is never merged", todo, severe=not facts.blocks)
+        why = "an exploration is reviewed and closed, never merged"
+        return Verdict("pending" if facts.blocks else "failure", why, (never, *findings))
+    if findings:
+        more = f", and {len(findings) - 1} more" if len(findings) > 1 else ""
+        return Verdict("failure", f"{findings[0].rule}: {findings[0].problem}{more}", findings)
+    return Verdict("success", f"{branch.kind or 'issue'} #{branch.issue}: no rule is broken")
 
 
-def strictest(verdicts: Sequence[Verdict]) -> Verdict:
-    """The verdict that stands where several branches share a commit."""
-    return max(verdicts, key=lambda verdict: STRICTER.index(verdict.state))
-
-
-def _name(facts: Facts) -> Finding:
-    return Finding(
-        "B1",
-        "the branch's name does not tell its issue",
-        f"begin from the issue: dslp start NUMBER (names are data/12-words, "
-        f"explore/…, experiment/…, model/…, or 12-words), from {facts.collaboration}",
-    )
-
-
-def _issue(facts: Facts, branch: Branch) -> Iterator[Finding]:
-    issue = facts.issues.get(branch.issue)
-    if issue is None or issue.is_pull_request:
-        what = "is a pull request" if issue else "does not exist"
-        yield Finding("I1", f"issue #{branch.issue} {what}", "open an issue and begin from it")
-        return
-    if issue.state != "open":
-        yield Finding(
-            "I1", f"issue #{issue.number} is closed", "reopen it, or open one for what is new"
-        )
-    if len(issue.kinds) > 1:
-        yield Finding(
-            "B1",
-            f"issue #{issue.number} has {len(issue.kinds)} types: {', '.join(issue.kinds)}",
-            "leave the one label that says what the work is",
-        )
-    expected = (branch.kind,) if branch.kind else OTHERS
-    if issue.kind not in expected:
-        yield Finding(
-            "B1",
-            f"the branch is for {' or '.join(expected)}, and issue #{issue.number} is of type "
-            f"{issue.kind}",
-            "name the branch for the issue's type, or correct the issue's label",
-        )
-
-
-def _target(facts: Facts, branch: Branch) -> Iterator[Finding]:
-    base = facts.pull.base
-    if branch.kind == "Experiment":
-        if not base.startswith("model/"):
-            yield Finding(
-                "B6",
-                "an experiment is merged into a model branch only",
-                "when it succeeded, open a Model issue and retarget this to its branch; "
-                "when it failed, close this",
-            )
-    elif branch.kind != "Explore" and base != facts.collaboration:
-        rule = {"Data": "B2", "Model": "B7"}.get(branch.kind, "B8")
-        yield Finding(
-            rule,
-            f"the target is not {facts.collaboration}, where work comes together",
-            f"change the target to {facts.collaboration}",
-        )
-
-
-def _links(facts: Facts, branch: Branch) -> Iterator[Finding]:
-    issue = facts.issues.get(branch.issue)
-    if issue is not None:
-        yield from link_findings(issue, facts.issues, facts.repository)
-
-
-def link_findings(
-    issue: Issue, issues: Mapping[int, Issue | None], repository: str
-) -> Iterator[Finding]:
+def check_links(issue: Issue | None, issues: Issues, repository: str) -> Iterator[Finding]:
     """What is missing or of the wrong type among the links of an issue (I11)."""
-    for link in form_links(issue.kind, issue.body, repository):
-        allowed = " or ".join(sorted(link.allowed))
-        if link.required and not link.numbers:
-            yield Finding(
-                "I11",
-                f"issue #{issue.number} names no {allowed} in the field “{link.field}”",
-                f"edit the issue and write its number there, such as #{max(issue.number - 1, 1)}",
-            )
-        for number in link.numbers:
-            other = issues.get(number) if number != issue.number else issue
-            if number == issue.number:
-                wrong = f"issue #{issue.number} names itself in the field “{link.field}”"
-            elif other is None or other.is_pull_request:
-                wrong = f"issue #{issue.number} names #{number}, which is no issue"
-            elif other.kind not in link.allowed:
-                wrong = f"issue #{issue.number} names #{number}, which is of type {other.kind}"
-            else:
-                continue
-            yield Finding("I11", wrong, f"name an issue of type {allowed}")
-
-
-def _experiments(facts: Facts, branch: Branch) -> Iterator[Finding]:
-    """An experiment merges when it succeeded; a model when all of its experiments did (B5-B7)."""
-    issue = facts.issues.get(branch.issue)
     if issue is None:
         return
-    if branch.kind == "Experiment":
-        experiments: list[Issue | None] = [issue]
-    elif branch.kind == "Model":
-        named = next(
-            (each.numbers for each in form_links("Model", issue.body, facts.repository)
-             if each.field == "Experiment"), ()
-        )  # fmt: skip
-        experiments = [facts.issues.get(n) for n in dict.fromkeys((*named, *facts.merged))]
-    else:
+    for link in form_links(issue.kind, issue.body, repository):
+        allowed = " or ".join(link.allowed)
+        if link.required and not link.numbers:
+            problem = f"issue #{issue.number} names no {allowed} in the field “{link.field}”"
+            todo = f"edit the issue and write its number there, such as #{max(issue.number - 1, 1)}"
+            yield Finding("I11", problem, todo)
+        for number in link.numbers:
+            other = issues.get(number)
+            if number == issue.number:
+                problem = f"itself in the field “{link.field}”"
+            elif other is None or other.is_pull_request:
+                problem = f"#{number}, which is no issue"
+            elif other.kind not in link.allowed:
+                problem = f"#{number}, which is of type {other.kind}"
+            else:
+                continue
+            todo = f"name an issue of type {allowed}"
+            yield Finding("I11", f"issue #{issue.number} names {problem}", todo)
+
+
+def _check_issue(facts: Facts, branch: Branch) -> Iterator[Finding]:
+    issue = facts.issues.get(branch.issue)
+    if issue is None or issue.is_pull_request:
+        state = "is a pull request" if issue else "does not exist"
+        yield Finding("I1", f"issue #{branch.issue} {state}", "open an issue and begin from it")
         return
-    for experiment in experiments:
+    if issue.state != "open":
+        yield Finding("I1", f"issue #{issue.number} is closed", "reopen it, or open a new one")
+    if len(issue.kinds) > 1:
+        problem = f"issue #{issue.number} has {len(issue.kinds)} types: {', '.join(issue.kinds)}"
+        yield Finding("B1", problem, "keep the one label that names the type of the work")
+    expected = (branch.kind,) if branch.kind else PLAIN
+    if issue.kind not in expected:
+        problem = f"the branch is for {' or '.join(expected)}, and issue #{issue.number} is of type"
+        todo = "name the branch for the issue's type, or correct the issue's label"
+        yield Finding("B1", f"{problem} {issue.kind}", todo)
+
+
+def _check_target(facts: Facts, branch: Branch) -> Iterator[Finding]:
+    base, collaboration = facts.pull.base, facts.collaboration
+    if branch.kind == "Experiment" and not base.startswith("model/"):
+        todo = "if it succeeded, open a Model issue and retarget this to its branch; "
+        todo += "if it failed, close this"
+        yield Finding("B6", "an experiment is merged into a model branch only", todo)
+    elif branch.kind not in ("Experiment", "Explore") and base != collaboration:
+        rule = {"Data": "B2", "Model": "B7"}.get(branch.kind, "B8")
+        problem = f"the target is not {collaboration}, the collaboration branch"
+        yield Finding(rule, problem, f"change the target to {collaboration}")
+
+
+def _check_experiments(facts: Facts, branch: Branch) -> Iterator[Finding]:
+    """An experiment merges when it succeeded; a model when all of its experiments did (B5-B7)."""
+    numbers = [branch.issue] if branch.kind == "Experiment" else []
+    if branch.kind == "Model":
+        model = facts.issues.get(branch.issue)
+        numbers = [*linked_numbers(model, facts.repository, "Experiment"), *facts.merged]
+    for number in dict.fromkeys(numbers):
+        experiment = facts.issues.get(number)
         if experiment is None or experiment.kind != "Experiment":
-            continue  # the links say so already
+            continue  # check_links reports it
         if experiment.labelled("failed"):
-            yield Finding(
-                "B5",
-                f"experiment #{experiment.number} failed",
-                "summarise it in its issue and close it; what failed is not merged",
-            )
+            todo = "summarise it in its issue and close it; a failed experiment is not merged"
+            yield Finding("B5", f"experiment #{number} failed", todo)
         elif not experiment.labelled("succeeded"):
-            yield Finding(
-                "B6",
-                f"experiment #{experiment.number} has no outcome yet",
-                "label its issue succeeded or failed, with a summary",
-            )
+            todo = "label its issue succeeded or failed, with a summary"
+            yield Finding("B6", f"experiment #{number} has no outcome yet", todo)
 
 
-def _notebooks(facts: Facts) -> Iterator[Finding]:
-    here = {path for path, change in facts.files if change != "removed"}
-    notebooks = [path for path in here if path.lower().endswith(".ipynb") and path != TEMPLATE]
+def _check_notebooks(facts: Facts) -> Iterator[Finding]:
+    notebooks = [
+        path
+        for path, change in facts.files
+        if path.lower().endswith(".ipynb") and path != TEMPLATE and change != "removed"
+    ]
     if notebooks and facts.pull.base == facts.collaboration:
-        yield Finding(
-            "X2",
-            f"notebooks would reach {facts.collaboration}: {len(notebooks)}",
-            "leave notebooks on an explore branch; bring what they found as code or docs",
-        )
+        problem = f"notebooks would reach {facts.collaboration}: {len(notebooks)}"
+        todo = "leave notebooks on an explore branch; bring their results as code or docs"
+        yield Finding("X2", problem, todo)
     if facts.pull.files > len(facts.files):  # GitHub lists 3,000 at most
-        yield Finding(
-            "X2", "there are more files than can be looked at", "split it into smaller ones"
-        )
+        yield Finding("X2", "there are too many files to check them all", "split it")
 
 
-def _files(facts: Facts, branch: Branch) -> Iterator[Finding]:
+def _check_files(facts: Facts, branch: Branch) -> Iterator[Finding]:
     if branch.kind == "Explore":
         return
-    yield from _notebooks(facts)
-    touched: dict[str, dict[str, str]] = {}
+    yield from _check_notebooks(facts)
+    datasets: dict[str, dict[str, str]] = {}
     for path, change in facts.files:
-        found = DATASET.fullmatch(path)
-        if found:
-            touched.setdefault(found[1], {})[found[2]] = change
-    if not touched and branch.kind == "Data":
-        yield Finding(
-            "D9", "no dataset is changed", "a data branch holds src/…/datasets/NAME/ with its files"
-        )
-    for name, files in sorted(touched.items()):
+        if match := DATASET.fullmatch(path):
+            datasets.setdefault(match[1], {})[match[2]] = change
+    if not datasets and branch.kind == "Data":
+        todo = "a data branch changes src/…/datasets/NAME/ with its files"
+        yield Finding("D9", "no dataset is changed", todo)
+    for name, files in sorted(datasets.items()):
         if files.get("pipeline.py") == "removed" and set(files.values()) == {"removed"}:
-            continue  # the dataset goes as a whole
-        new = files.get("pipeline.py") == "added"
-        lacking = [f for f in NEEDED if files.get(f, "removed" if new else "") == "removed"]
-        if not lacking and files.get("datasheet.md") is None:
-            lacking = ["a new version in datasheet.md"]
-        if lacking:
-            yield Finding(
-                "D9",
-                f"dataset {shown(name)} comes without {', '.join(lacking)}",
-                "add it: a dataset is one folder of pipeline, schema, suite and datasheet",
-            )
-
-
-def shown(text: str, length: int = 80) -> str:
-    """Hostile text made harmless for one line: printable ASCII letters and marks of a path only."""
-    return re.sub(r"[^\w./-]", "?", text, flags=re.ASCII)[:length]
+            continue  # the whole dataset is removed
+        unchanged = "removed" if files.get("pipeline.py") == "added" else "unchanged"
+        missing = [one for one in DATASET_FILES if files.get(one, unchanged) == "removed"]
+        if not missing and "datasheet.md" not in files:
+            missing = ["a new version in datasheet.md"]
+        if missing:
+            plain = re.sub(r"[^\w./-]", "?", name, flags=re.ASCII)[:80]  # anybody may have named it
+            todo = "add it: a dataset is one folder of pipeline, schema, suite and datasheet"
+            yield Finding("D9", f"dataset {plain} comes without {', '.join(missing)}", todo)

@@ -25,5 +25,5 @@ def rules() -> dict[str, Rule]:
 
 
 def address(rule: str = "") -> str:
-    """Where a rule, or all of them, can be read on GitHub."""
+    """The page of the rules on GitHub, at one of them if it is named."""
     return f"{PAGE}#{rule.lower()}" if rule else PAGE

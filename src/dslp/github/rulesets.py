@@ -1,4 +1,4 @@
-"""Protecting the repository on GitHub: which branches may be made, and what a merge requires."""
+"""The protection of the repository on GitHub: which branches may be made, what a merge requires."""
 
 from typing import Any
 
@@ -9,24 +9,19 @@ NAMES = "dslp: names of branches"
 MERGES = "dslp: merges"
 BRANCHES = (
     *("main", "development", "data/*", "explore/*", "experiment/*", "model/*", "[1-9]*-*"),
-    *(
-        "template/*",
-        "revert-*",
-        "revert-*/**/*",
-        "dependabot/**/*",
-        "renovate/**/*",
-        "gh-readonly-queue/**/*",
-    ),
+    *("template/*", "revert-*", "revert-*/**/*", "dependabot/**/*", "renovate/**/*"),
+    "gh-readonly-queue/**/*",
 )
+MERGE_COMMITS = dict.fromkeys(("allow_squash_merge", "allow_rebase_merge"), False)
+MERGE_COMMITS |= {"allow_merge_commit": True}
 
 
 def rulesets(collaboration: str) -> list[dict[str, Any]]:
     """The two rulesets: names of branches by creation (B1), and what a merge requires."""
-    merged = dict.fromkeys(("main", collaboration))
     required = {
         "required_status_checks": [{"context": CONTEXT}],
         "strict_required_status_checks_policy": False,
-        "do_not_enforce_on_create": True,  # the first push of `main` has nothing to be judged
+        "do_not_enforce_on_create": True,  # the first push of `main` has no pull request
     }
     review = {
         "required_approving_review_count": 0,
@@ -36,33 +31,17 @@ def rulesets(collaboration: str) -> list[dict[str, Any]]:
         "required_review_thread_resolution": False,
         "allowed_merge_methods": ["merge"],  # a squash loses the commits that runs are recorded at
     }
+    rules: list[dict[str, Any]] = [
+        {"type": "deletion"},
+        {"type": "non_fast_forward"},
+        {"type": "pull_request", "parameters": review},
+        {"type": "required_status_checks", "parameters": required},
+    ]
+    merged = dict.fromkeys(f"refs/heads/{name}" for name in ("main", collaboration))
+    named = [f"refs/heads/{pattern}" for pattern in BRANCHES]
     return [
-        {
-            "name": NAMES,
-            "target": "branch",
-            "enforcement": "active",
-            "conditions": {
-                "ref_name": {
-                    "include": ["~ALL"],
-                    "exclude": [f"refs/heads/{pattern}" for pattern in BRANCHES],
-                }
-            },
-            "rules": [{"type": "creation"}],
-        },
-        {
-            "name": MERGES,
-            "target": "branch",
-            "enforcement": "active",
-            "conditions": {
-                "ref_name": {"include": [f"refs/heads/{name}" for name in merged], "exclude": []}
-            },
-            "rules": [
-                {"type": "deletion"},
-                {"type": "non_fast_forward"},
-                {"type": "pull_request", "parameters": review},
-                {"type": "required_status_checks", "parameters": required},
-            ],
-        },
+        _ruleset(NAMES, {"include": ["~ALL"], "exclude": named}, [{"type": "creation"}]),
+        _ruleset(MERGES, {"include": list(merged), "exclude": []}, rules),
     ]
 
 
@@ -70,35 +49,43 @@ def protect(repository: Repository, collaboration: str) -> list[tuple[str, str]]
     """Make or change the rulesets, and let merges keep their commits.
 
     Returns:
-        What was done with each, in words.
+        Each rule, and what was done with it.
 
     Raises:
         Unavailable: GitHub refuses; a private repository needs a paid plan for rulesets.
     """
-    said = [("merge commits", _merge_commits(repository))]
-    there = {found["name"]: found for found in repository.pages("/rulesets")}
+    results = [("merge commits", _require_merge_commits(repository))]
+    existing = {answer["name"]: answer["id"] for answer in repository.pages("/rulesets")}
     for ruleset in rulesets(collaboration):
-        found = there.get(ruleset["name"])
-        if found is None:
+        name = ruleset["name"]
+        if name not in existing:
             repository.ask("POST", "/rulesets", ruleset)
-            said.append((ruleset["name"], "made"))
+            results.append((name, "created"))
+            continue
+        path = f"/rulesets/{existing[name]}"
+        if _includes(repository.ask("GET", path), ruleset):
+            results.append((name, "unchanged"))
         else:
-            now = repository.ask("GET", f"/rulesets/{found['id']}")
-            if all(_same(ruleset[part], now.get(part)) for part in ruleset):
-                said.append((ruleset["name"], "as it should be"))
-            else:
-                repository.ask("PUT", f"/rulesets/{found['id']}", ruleset)
-                said.append((ruleset["name"], "changed"))
-    return said
+            repository.ask("PUT", path, ruleset)
+            results.append((name, "changed"))
+    return results
 
 
-def _merge_commits(repository: Repository) -> str:
-    now = repository.ask("GET", "")
-    wanted = {"allow_merge_commit": True, "allow_squash_merge": False, "allow_rebase_merge": False}
-    if all(now.get(name) == value for name, value in wanted.items()):
-        return "as they should be"
+def _ruleset(name: str, names: dict[str, list[str]], rules: list[dict[str, Any]]) -> dict[str, Any]:
+    return {
+        "name": name,
+        "target": "branch",
+        "enforcement": "active",
+        "conditions": {"ref_name": names},
+        "rules": rules,
+    }
+
+
+def _require_merge_commits(repository: Repository) -> str:
+    if _includes(repository.ask("GET", ""), MERGE_COMMITS):
+        return "unchanged"
     try:
-        repository.ask("PATCH", "", wanted)
+        repository.ask("PATCH", "", MERGE_COMMITS)
     except Unavailable as error:
         if error.status != 403:
             raise
@@ -106,12 +93,14 @@ def _merge_commits(repository: Repository) -> str:
     return "the only way to merge"
 
 
-def _same(wanted: Any, found: Any) -> bool:
-    """Whether GitHub has what is wanted; what it adds of its own does not count."""
-    if isinstance(wanted, dict):
-        return isinstance(found, dict) and all(_same(v, found.get(k)) for k, v in wanted.items())
-    if isinstance(wanted, list):
-        if not isinstance(found, list) or len(wanted) != len(found):
+def _includes(answer: Any, expected: Any) -> bool:
+    """Whether GitHub's answer has everything that is expected; it may have more."""
+    if isinstance(expected, dict):
+        return isinstance(answer, dict) and all(
+            _includes(answer.get(name), value) for name, value in expected.items()
+        )
+    if isinstance(expected, list):
+        if not isinstance(answer, list) or len(expected) != len(answer):
             return False
-        return all(any(_same(item, other) for other in found) for item in wanted)
-    return bool(wanted == found)
+        return all(any(_includes(other, item) for other in answer) for item in expected)
+    return bool(expected == answer)

@@ -1,4 +1,4 @@
-"""Which earlier issues resemble one: TF-IDF and the cosine, over titles and bodies (E5)."""
+"""Earlier issues that are similar to one: TF-IDF and cosine over titles and bodies (E5)."""
 
 import math
 import re
@@ -7,29 +7,29 @@ from collections.abc import Iterable, Sequence
 
 from dslp.github.entities import Issue
 
-MOST = 5  # that are shown
-LEAST = 0.1  # similarity; two issues of a project that share their words only have less
+MOST = 5  # issues in the result
+LEAST = 0.1  # similarity; issues that have only the project's usual words in common have less
 LONGEST = 10_000  # characters of a body that are read
-# What a form, not a person, has written: its headings and comments, and addresses.
+# Text of the form, not of a person: its headings and comments; and addresses.
 NOISE = re.compile(r"^ {0,3}#{1,6} .*$|_No response_|<!--.*?-->|https?://\S+", re.MULTILINE)
 
 
 def similar_issues(issue: Issue, others: Iterable[Issue]) -> list[tuple[float, Issue]]:
-    """The other issues that resemble this one, the most similar first, each with 0 to 1."""
-    found = {other.number: other for other in others if other.number != issue.number}
-    vectors = _vectors([issue, *found.values()])
-    likeness = [
+    """The other issues that are similar to this one, the most similar first, each with 0 to 1."""
+    unique = {other.number: other for other in others if other.number != issue.number}
+    vectors = _vectors([issue, *unique.values()])
+    pairs = [
         (_cosine(vectors[0], vector), other)
-        for vector, other in zip(vectors[1:], found.values(), strict=True)
+        for vector, other in zip(vectors[1:], unique.values(), strict=True)
     ]
-    likeness.sort(key=lambda pair: (-pair[0], -pair[1].number))
-    return [pair for pair in likeness if pair[0] >= LEAST][:MOST]
+    pairs.sort(key=lambda pair: (-pair[0], -pair[1].number))
+    return [pair for pair in pairs if pair[0] >= LEAST][:MOST]
 
 
 def _vectors(issues: Sequence[Issue]) -> list[dict[str, float]]:
-    """Weights of the words of each issue: frequent here, rare elsewhere; a title counts thrice."""
+    """TF-IDF weights of the words of each issue; a word of the title counts three times."""
     counts = [
-        Counter(_words(" ".join([*[issue.title] * 3, NOISE.sub(" ", issue.body[:LONGEST])])))
+        Counter(_words(f"{issue.title} " * 3 + NOISE.sub(" ", issue.body[:LONGEST])))
         for issue in issues
     ]
     documents = Counter(word for count in counts for word in count)
@@ -43,7 +43,7 @@ def _vectors(issues: Sequence[Issue]) -> list[dict[str, float]]:
 
 
 def _words(text: str) -> list[str]:
-    """Words of three letters or more, cut so that predict, predicts and prediction are one."""
+    """Words of three letters or more, cut so that predict, predicts and prediction are equal."""
     return [word[:6] for word in re.findall(r"[^\W\d_]{3,}", text.casefold())]
 
 

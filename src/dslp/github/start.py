@@ -1,4 +1,4 @@
-"""`dslp start`: the branch that an issue needs, and what was tried before (B1, B8, E5)."""
+"""`dslp start`: the branch that an issue needs, and similar work that was tried before (B1, B8)."""
 
 import re
 import shlex
@@ -11,16 +11,19 @@ from typing import Annotated, Protocol
 
 import typer
 from dslp.core.branch_names import branch_name, parse_branch, slug
+from dslp.core.console import say, step
 from dslp.core.errors import DslpError, Refused
 from dslp.core.settings import Project
+from dslp.core.text import error_line, visible
 from dslp.github.entities import Issue
-from dslp.github.forms import form_fields, form_links
+from dslp.github.forms import form_fields, linked_numbers
 from dslp.github.similar import similar_issues
 
-RESEMBLING = ("Explore", "Experiment")
+COMPARED = ("Explore", "Experiment")  # types of issues that similar work is looked for in
 OUTCOMES = ("succeeded", "failed", "on hold", "blocked - need access")
-NEEDED = {"dataset": "pandas", "model": "mlflow"}  # what is imported to begin one
-PATIENCE = 60  # seconds that a fetch may take
+IMPORTED = {"dataset": "pandas", "model": "mlflow"}  # by `dslp new`, and by an extra
+PATIENCE = 60  # seconds that git may take, a fetch too
+TITLE = 70  # characters of a title on the terminal
 
 
 class Issues(Protocol):
@@ -34,80 +37,69 @@ class Issues(Protocol):
 
 
 def start(number: Annotated[int, typer.Argument(help="Number of the issue.", min=1)]) -> None:
-    """Go to the branch of an issue: its own, or a new one, once similar work was shown."""
-    from dslp.core.console import say
+    """Switch to the branch of an issue, or make it after similar work was shown."""
     from dslp.github.client import connect
-    from dslp.github.handover import hand_over
+    from dslp.github.flow import hand_over
 
     project = Project.find(dotenv=False)
     repository = connect(project)
-    begin(project, repository, number)
-    issue = repository.issue(number)
+    issue = begin(project, repository, number)
     if issue.kind == "Model":
         branch = _git(project, "branch", "--show-current")
-        for said in hand_over(repository, issue, branch, project.branch):
-            say(said)
+        for line in hand_over(repository, issue, branch, project.branch):
+            say(line)
 
 
-def begin(project: Project, github: Issues, number: int) -> None:
-    """Make the branch of an issue, or switch to it; show similar work and offer a scaffold.
+def begin(project: Project, github: Issues, number: int) -> Issue:
+    """Make the branch of an issue, or switch to it; show similar work and offer a scaffold (E5).
+
+    Returns:
+        The issue.
 
     Raises:
         Refused: there are uncommitted changes, the issue is closed, or it is a pull request.
-        DslpError: git, or GitHub, says no.
+        DslpError: git or GitHub refuses.
     """
-    from dslp.core.console import say
-
     if _git(project, "status", "--porcelain"):
         raise Refused("there are uncommitted changes; commit them, or: git stash -u")
     issue = github.issue(number)
     if issue.is_pull_request:
-        raise Refused(f"#{number} is a pull request; start from the issue that it serves")
+        raise Refused(f"#{number} is a pull request; start from its issue")
     if issue.state != "open":
         raise Refused(f"#{number} is closed; reopen it, or open a new issue")
-    say(f"#{number} ({issue.kind}): {line(issue.title)}")
-    remote = _fetched(project)
+    say(f"#{number} ({issue.kind}): {visible(issue.title, TITLE)}")
+    remote = _fetch(project)
     name = branch_name(issue.kind, number, issue.title)
-    if _switched(project, remote, name):
-        return
-    _show_similar(issue, github)
-    base = _base(project, remote)
-    _git(project, "switch", "--no-track", "--create", name, base)
-    say(f"new branch {name}, from {base.removeprefix('refs/').split('/', 1)[-1]}", style="green")
-    _offer(issue)
-
-
-def line(text: str, length: int = 70) -> str:
-    """Text that anybody may have written, as one line that a terminal shows and nothing more."""
-    shown = " ".join("".join(c if c.isprintable() else " " for c in text).split())
-    return shown if len(shown) <= length else f"{shown[: length - 1]}…"
+    if not _switch(project, remote, name):
+        _show_similar(issue, github)
+        base = _base(project, remote)
+        _git(project, "switch", "--no-track", "--create", name, base)
+        origin = base.removeprefix("refs/").split("/", 1)[-1]
+        say(f"new branch {name}, from {origin}", style="green")
+        _offer_scaffold(issue)
+    return issue
 
 
 def _git(project: Project, *arguments: str) -> str:
-    """What git answers in the project's folder.
+    """The output of git in the project's folder.
 
     Raises:
-        DslpError: it says no, or takes longer than PATIENCE.
+        DslpError: it fails, or takes longer than PATIENCE.
     """
     command = ["git", "-C", str(project.root), *arguments]
     try:
-        done = subprocess.run(
+        ended = subprocess.run(
             command, capture_output=True, text=True, errors="replace", timeout=PATIENCE
         )
     except (OSError, subprocess.TimeoutExpired) as error:
         raise DslpError(f"git {arguments[0]}: {type(error).__name__}") from None
-    if done.returncode:
-        raise DslpError(f"git {arguments[0]}: {line(done.stderr, 240)}")
-    return done.stdout.strip()
+    if ended.returncode:
+        raise DslpError(f"git {arguments[0]}: {error_line(ended.stderr, 240)}")
+    return ended.stdout.strip()
 
 
-def _fetched(project: Project) -> str | None:
-    """The remote, `origin` if there is one of that name, after a fetch or the news that it failed.
-
-    None where there is no remote.
-    """
-    from dslp.core.console import say, step
-
+def _fetch(project: Project) -> str | None:
+    """Fetch from `origin`, or from the first remote; return its name, or None without a remote."""
     remotes = _git(project, "remote").split()
     if not remotes:
         return None
@@ -121,32 +113,32 @@ def _fetched(project: Project) -> str | None:
     return remote
 
 
-def _switched(project: Project, remote: str | None, name: str) -> bool:
-    """Switch to the branch of the issue, whatever its title was then; False if there is none."""
-    from dslp.core.console import say
-
-    folders = ["refs/heads/", *([f"refs/remotes/{remote}/"] if remote else [])]
-    for folder in folders:
+def _switch(project: Project, remote: str | None, name: str) -> bool:
+    """Switch to an existing branch of the issue, whatever its title was; False if none exists."""
+    for folder in ("refs/heads/", *([f"refs/remotes/{remote}/"] if remote else [])):
         refs = _git(project, "for-each-ref", "--format=%(refname)", folder).splitlines()
-        there = [ref.removeprefix(folder) for ref in refs]
-        found = [branch for branch in there if parse_branch(branch) == parse_branch(name)]
-        if found:
-            branch = name if name in found else found[0]
+        names = [ref.removeprefix(folder) for ref in refs]
+        matches = [branch for branch in names if parse_branch(branch) == parse_branch(name)]
+        if matches:
+            branch = name if name in matches else matches[0]
             if folder == "refs/heads/":
                 _git(project, "switch", branch)
             else:
                 _git(project, "switch", "--track", "--create", branch, f"{remote}/{branch}")
-            say(f"branch {branch} is there already: switched to it", style="green")
+            say(f"branch {branch} exists already: switched to it", style="green")
             return True
     return False
 
 
 def _base(project: Project, remote: str | None) -> str:
-    """The collaboration branch: as the remote has it, or the local one."""
-    known = _git(project, "for-each-ref", "--format=%(refname)", "refs/heads", "refs/remotes")
-    wanted = [f"refs/remotes/{remote}/{project.branch}", f"refs/heads/{project.branch}"]
-    for ref in wanted:
-        if ref in known.splitlines():
+    """The collaboration branch: the remote's, or else the local one.
+
+    Raises:
+        DslpError: there is neither.
+    """
+    refs = _git(project, "for-each-ref", "--format=%(refname)", "refs/heads", "refs/remotes")
+    for ref in (f"refs/remotes/{remote}/{project.branch}", f"refs/heads/{project.branch}"):
+        if ref in refs.splitlines():
             return ref
     raise DslpError(
         f"there is no branch {project.branch} to start from; push it, or say in "
@@ -155,57 +147,44 @@ def _base(project: Project, remote: str | None) -> str:
 
 
 def _show_similar(issue: Issue, github: Issues) -> None:
-    from dslp.core.console import say
-
-    others = [other for label in RESEMBLING for other in github.issues([label])]
-    found = similar_issues(issue, others)
-    if found:
-        say("earlier work that resembles it; see how it ended before you begin:")
-    for likeness, other in found:
+    similar = similar_issues(issue, (one for label in COMPARED for one in github.issues([label])))
+    if similar:
+        say("similar work; read how it ended before you begin:")
+    for share, other in similar:
         outcome = next((label for label in OUTCOMES if other.labelled(label)), other.state)
-        say(f"  #{other.number} {other.kind}, {outcome}, {likeness:.0%} alike: {line(other.title)}")
-        say(f"    {line(other.url, 200)}", style="dim")
+        title = visible(other.title, TITLE)
+        say(f"  #{other.number} {other.kind}, {outcome}, {share:.0%} similar: {title}")
+        say(f"    {visible(other.url, 200)}", style="dim")
 
 
-def _offer(issue: Issue) -> None:
-    """Print the command that writes a beginning, and run it if the person at the terminal agrees.
+def _offer_scaffold(issue: Issue) -> None:
+    """Print the command that writes the first files, and run it if the user at a terminal agrees.
 
-    The title is no part of what is printed, since that is made to be copied into a shell.
+    The title is no part of what is printed, since people copy that into a shell.
     """
-    from dslp.core.console import say
-
     word = re.sub(r"^[^a-z]+", "", slug(issue.title)).replace("-", "_") or "work"
-    arguments: dict[str, tuple[list[str], list[str]]] = {
-        "Data": (["dataset", _dataset(issue) or word], []),
-        "Explore": (
-            ["exploration", f"{issue.number}-{slug(issue.title)}", "--issue", str(issue.number)],
-            ["--title", line(issue.title, 200)],
-        ),
-        **dict.fromkeys(("Experiment", "Model"), (["model", word, *_ask(issue)], [])),
-    }
-    offered, more = arguments.get(issue.kind, ([], []))
-    if not offered or not find_spec(NEEDED.get(offered[0], "dslp")):
-        return  # nothing to begin with, or an extra that is not installed
-    to_say = " --target COLUMN" if offered[0] == "model" else ""
-    say(f"a beginning: uv run dslp new {shlex.join(offered)}{to_say}")
-    if sys.stdin.isatty() and typer.confirm("Write it now?"):
-        if to_say:
+    more: list[str] = []
+    if issue.kind == "Data":
+        command = ["dataset", _dataset_name(issue) or word]
+    elif issue.kind == "Explore":
+        name, more = f"{issue.number}-{slug(issue.title)}", ["--title", visible(issue.title, 200)]
+        command = ["exploration", name, "--issue", str(issue.number)]
+    elif issue.kind in ("Experiment", "Model"):
+        asks = [str(number) for number in linked_numbers(issue, field="Ask")]
+        command = ["model", word, *(["--ask", asks[0]] if asks else [])]
+    else:
+        return
+    if not find_spec(IMPORTED.get(command[0], "dslp")):
+        return  # its extra is not installed
+    target = " --target COLUMN" if command[0] == "model" else ""
+    say(f"to write its first files: uv run dslp new {shlex.join(command)}{target}")
+    if sys.stdin.isatty() and typer.confirm("Write them now?"):
+        if target:
             more = ["--target", typer.prompt("Column to predict")]
-        import_module("dslp.scaffold.commands").app([*offered, *more], standalone_mode=False)
+        import_module("dslp.scaffold.commands").app([*command, *more], standalone_mode=False)
 
 
-def _dataset(issue: Issue) -> str | None:
-    """The name that the form asks for, where it can be one."""
+def _dataset_name(issue: Issue) -> str | None:
+    """The name in the form, if it is a valid one."""
     name = form_fields(issue.body).get("Dataset", "").strip("` ")
     return name if re.fullmatch(r"[a-z][a-z0-9]*(_[a-z0-9]+)*", name) else None
-
-
-def _ask(issue: Issue) -> list[str]:
-    """The Ask that the form links to, as an option."""
-    numbers = [
-        n
-        for link in form_links(issue.kind, issue.body)
-        if link.field == "Ask"
-        for n in link.numbers
-    ]
-    return ["--ask", str(numbers[0])] if numbers else []

@@ -1,4 +1,4 @@
-"""GitHub's own description of its API: judges every request and every response.
+"""GitHub's own description of its API: what is wrong with a request or a response.
 
 Bodies that the stand-in makes are also completed from it: what GitHub requires and no test is about
 (dozens of addresses, counters and flags) gets the emptiest value that the schema allows.
@@ -6,9 +6,10 @@ Bodies that the stand-in makes are also completed from it: what GitHub requires 
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 from urllib.parse import quote
 
@@ -19,98 +20,73 @@ from werkzeug.datastructures import Headers, ImmutableMultiDict
 FILE = Path(__file__).parents[1] / "api.github.com.json"
 HOST = "https://api.github.com"
 Schema = dict[str, Any]
+TYPES = {dict: "object", list: "array", str: "string", bool: "boolean", int: "integer"}
 
 
-@dataclass
-class Asked:
-    """A request in the shape that openapi-core reads."""
+@dataclass(frozen=True)
+class Operation:
+    """A method of a path of the description, and what it says about a request or a response."""
 
+    content: Schema
+    openapi: OpenAPI
     method: str
-    path: str
-    parameters: RequestParameters
-    body: bytes | None
-    content_type: str
-    host_url: str = HOST
+    template: str
 
+    @property
+    def schema(self) -> Schema:
+        """What the description says of it."""
+        return dict(self.content["paths"][self.template][self.method])
 
-@dataclass
-class Answered:
-    """A response in the shape that openapi-core reads."""
-
-    status_code: int
-    data: bytes
-    content_type: str = "application/json"
-    headers: Headers = field(default_factory=Headers)
-
-
-class Description:
-    """The trimmed description, and what it says about a request or a response."""
-
-    def __init__(self, content: Schema) -> None:
-        self.content = content
-        self.openapi = OpenAPI.from_dict(content, config=Config(spec_validator_cls=None))
-
-    def asked(
-        self,
-        method: str,
-        template: str,
-        names: Mapping[str, str],
-        query: Mapping[str, list[str]],
-        body: bytes,
-    ) -> Asked:
-        """A request to a path of the description; `names` are the values in its path."""
-        path = template
+    def request(self, names: Mapping[str, str], query: Mapping[str, list[str]], body: bytes) -> Any:
+        """A request in the shape that openapi-core reads; `names` are the values in its path."""
+        path = self.template
         for name, value in names.items():
             path = path.replace(f"{{{name}}}", quote(value, safe=""))
-        multi = ImmutableMultiDict([(key, value) for key in query for value in query[key]])
-        parameters = RequestParameters(query=multi)
-        return Asked(method.lower(), path, parameters, body or None, "application/json")
+        values = ImmutableMultiDict([(key, value) for key in query for value in query[key]])
+        return SimpleNamespace(
+            host_url=HOST,
+            path=path,
+            method=self.method,
+            parameters=RequestParameters(query=values),
+            body=body or None,
+            content_type="application/json",
+        )
 
-    def faults_of_request(self, asked: Asked, template: str) -> Iterator[str]:
-        """What is wrong with a request; a name that GitHub would silently pass over is, too."""
-        for error in self.openapi.iter_request_errors(asked):
-            yield words(error)
-        operation = self.content["paths"][template][asked.method]
-        known = {self.resolve(one)["name"] for one in operation.get("parameters", [])}
-        for name in asked.parameters.query.keys() - known:
-            yield f"no such query parameter: {name}"
-        properties = self.properties_of_body(operation)
-        given = json.loads(asked.body) if asked.body else None
-        if properties and isinstance(given, dict):
-            for name in given.keys() - properties:
-                yield f"no such property of the body: {name}"
+    def faults_of_request(self, request: Any) -> Iterator[str]:
+        """What is wrong with a request; a name that GitHub would silently ignore is, too."""
+        yield from map(words, self.openapi.iter_request_errors(request))
+        parameters = self.schema.get("parameters", [])
+        names = {resolve(self.content, one)["name"] for one in parameters}
+        yield from (
+            f"no such query parameter: {one}" for one in request.parameters.query.keys() - names
+        )
+        body = json.loads(request.body) if request.body else None
+        if isinstance(body, dict):
+            content = self.schema["requestBody"]["content"]["application/json"]["schema"]
+            shapes = [content, *content.get("oneOf", []), *content.get("anyOf", [])]
+            shapes = [resolve(self.content, one) for one in shapes]
+            properties = {name for one in shapes for name in one.get("properties", {})}
+            yield from (f"no such property of the body: {one}" for one in body.keys() - properties)
 
-    def properties_of_body(self, operation: Schema) -> set[str]:
-        """The names that the body of an operation may have."""
-        content = operation.get("requestBody", {}).get("content", {})
-        schema = content.get("application/json", {}).get("schema", {})
-        choices = [schema, *schema.get("oneOf", []), *schema.get("anyOf", [])]
-        return {name for one in choices for name in self.resolve(one).get("properties", {})}
-
-    def faults_of_response(self, asked: Asked, template: str, answer: Answered) -> Iterator[str]:
+    def faults_of_response(self, request: Any, status: int, data: bytes) -> Iterator[str]:
         """What is wrong with a response; a refusal need not be mentioned by its path."""
-        operation = self.content["paths"][template][asked.method]
-        if str(answer.status_code) in operation["responses"]:
-            if answer.status_code not in (204, 304):
-                faults = map(words, self.openapi.iter_response_errors(asked, answer))
+        response = SimpleNamespace(
+            status_code=status, data=data, content_type="application/json", headers=Headers()
+        )
+        if str(status) in self.schema["responses"]:
+            if status != 204:
+                faults = map(words, self.openapi.iter_response_errors(request, response))
                 # GitHub lists shapes of refusals that a plain one fits equally well.
-                plain = "is valid under each of" if answer.status_code >= 400 else "\0"
-                yield from (one for one in faults if plain not in one)
-        elif answer.status_code < 400:
-            yield f"no such status: {answer.status_code}"
-        elif not isinstance(json.loads(answer.data).get("message"), str):
-            yield "an error without a message"
+                several = "is valid under each of" if status >= 400 else "\0"
+                yield from (one for one in faults if several not in one)
+        elif status < 400:
+            yield f"no such status: {status}"
 
-    def complete(self, method: str, template: str, status: int, value: Any) -> Any:
+    def complete(self, status: int, value: Any) -> Any:
         """The body of a response with all that GitHub requires of it."""
-        operation = self.content["paths"][template][method.lower()]
-        response = self.resolve(operation["responses"].get(str(status), {}))
+        response = resolve(self.content, self.schema["responses"].get(str(status), {}))
         content = response.get("content", {}).get("application/json")
         return complete(self.content, content["schema"], value) if content else value
-
-    def resolve(self, schema: Schema) -> Schema:
-        """What a reference points to."""
-        return resolve(self.content, schema)
 
 
 def words(error: Any) -> str:
@@ -126,10 +102,10 @@ def words(error: Any) -> str:
 def resolve(root: Schema, schema: Schema) -> Schema:
     """What a reference points to in `root`."""
     while "$ref" in schema:
-        found: Any = root
+        target: Any = root
         for key in schema["$ref"].removeprefix("#/").split("/"):
-            found = found[key]
-        schema = found
+            target = target[key]
+        schema = target
     return schema
 
 
@@ -145,25 +121,21 @@ def complete(root: Schema, schema: Schema, value: Any) -> Any:
         value = complete(root, max(choices, key=lambda one: likeness(root, one, value)), value)
     if isinstance(value, list) and "items" in schema:
         return [complete(root, schema["items"], item) for item in value]
-    if isinstance(value, dict):
-        properties = schema.get("properties", {})
-        whole = {
-            key: complete(root, properties[key], item) if key in properties else item
-            for key, item in value.items()
-        }
-        missing = [key for key in schema.get("required", []) if key not in whole]
-        return whole | {key: emptiest(root, properties.get(key, {})) for key in missing}
-    return value
+    if not isinstance(value, dict):
+        return value
+    properties = schema.get("properties", {})
+    whole = {key: complete(root, properties.get(key, {}), item) for key, item in value.items()}
+    missing = [key for key in schema.get("required", []) if key not in whole]
+    return whole | {key: emptiest(root, properties.get(key, {})) for key in missing}
 
 
 def likeness(root: Schema, schema: Schema, value: Any) -> tuple[int, int]:
-    """How well one of several shapes fits: the more known names, then the fewer missing ones."""
+    """How well one of several shapes fits: the more shared names, then the fewer missing ones."""
     schema = resolve(root, schema)
     if "allOf" in schema:
         return max(likeness(root, part, value) for part in schema["allOf"])
-    kind = {dict: "object", list: "array", str: "string", bool: "boolean", int: "integer"}
     if not isinstance(value, dict):
-        return int(kind.get(type(value)) == schema.get("type")), 0
+        return int(TYPES.get(type(value)) == schema.get("type")), 0
     properties = schema.get("properties", {})
     for key, item in value.items():
         allowed = resolve(root, properties.get(key, {})).get("enum")
@@ -181,29 +153,24 @@ def emptiest(root: Schema, schema: Schema) -> Any:
         return None
     if "enum" in schema:
         return schema["enum"][0]
-    for part in [
-        *schema.get("allOf", []),
-        *schema.get("oneOf", [])[:1],
-        *schema.get("anyOf", [])[:1],
-    ]:
-        return emptiest(root, part)
-    match kinds[0]:
-        case "object":
-            return complete(root, schema, {})
-        case "array":
-            return []
-        case "boolean":
-            return False
-        case "integer" | "number":
-            return schema.get("minimum", 0)
-        case "string":
-            return {"uri": f"{HOST}/", "date-time": "2026-01-05T09:00:00Z"}.get(
-                schema.get("format", ""), ""
-            )
-    return None if kind is None else {}
+    for choice in ("allOf", "oneOf", "anyOf"):
+        if choice in schema:
+            return emptiest(root, schema[choice][0])
+    if kinds[0] == "object":
+        return complete(root, schema, {})
+    texts = {"uri": f"{HOST}/", "date-time": "2026-01-05T09:00:00Z"}
+    text, number = texts.get(schema.get("format", ""), ""), schema.get("minimum", 0)
+    values = {"array": [], "boolean": False, "integer": number, "number": number, "string": text}
+    return values.get(kinds[0])
 
 
 @cache
-def read() -> Description:
+def read() -> tuple[Schema, OpenAPI]:
     """The description in this folder; reading it takes a moment, so once."""
-    return Description(json.loads(FILE.read_text(encoding="utf-8")))
+    content = json.loads(FILE.read_text(encoding="utf-8"))
+    return content, OpenAPI.from_dict(content, config=Config(spec_validator_cls=None))
+
+
+def operation(method: str, template: str) -> Operation:
+    """One operation of the description."""
+    return Operation(*read(), method.lower(), template)

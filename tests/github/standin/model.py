@@ -3,12 +3,27 @@
 Tests build a scenario with the `add_…` methods; the routes change the same objects.
 """
 
+import datetime as dt
 import hashlib
+import itertools
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from tests.github.standin.beginning import DEFAULT_LABELS, Clock
+DEFAULT_LABELS = ("bug", "documentation", "duplicate", "enhancement", "question", "wontfix")
+
+
+class Clock:
+    """A clock that advances one second a reading, and ids that are never used twice."""
+
+    def __init__(self) -> None:
+        self.time = dt.datetime(2026, 1, 5, 9, 0, tzinfo=dt.UTC)
+        self.ids = itertools.count(4_000_001)  # unlike any number of an issue
+
+    def now(self) -> str:
+        """The next moment, as GitHub writes it."""
+        self.time += dt.timedelta(seconds=1)
+        return self.time.strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 @dataclass(eq=False)
@@ -49,9 +64,6 @@ class Issue:
     closed_at: str | None = None
     labels: list[Label] = field(default_factory=list)
     comments: list[Comment] = field(default_factory=list)
-    parent: "Issue | None" = None
-    sub_issues: list["Issue"] = field(default_factory=list)
-    blocked_by: list["Issue"] = field(default_factory=list)
     pull: "Pull | None" = None
 
     def touch(self, clock: Clock, state: str | None = None, reason: str | None = None) -> None:
@@ -69,7 +81,6 @@ class Pull:
     """The half of a pull request that an issue does not have."""
 
     head_ref: str
-    head_owner: str
     base: str
     sha: str
     source: "Repository"
@@ -107,7 +118,7 @@ class Status:
 
 @dataclass(eq=False)
 class Repository:
-    """A repository, empty but for a first commit and GitHub's nine labels."""
+    """A repository, empty but for a first commit and the labels that GitHub gives it."""
 
     owner: str
     name: str
@@ -131,8 +142,8 @@ class Repository:
         self.collaborators[self.owner] = "admin"
         if not self.parent:
             self.commit(self.default_branch, {"README.md": f"# {self.name}\n"}, "First commit")
-        for name, (color, description) in DEFAULT_LABELS.items():
-            self.add_label(name, color, description, default=True)
+        for name in DEFAULT_LABELS:
+            self.add_label(name, default=True)
 
     @property
     def full_name(self) -> str:
@@ -144,20 +155,16 @@ class Repository:
         return next((one for one in self.labels if one.name.lower() == name.lower()), None)
 
     def add_label(
-        self,
-        name: str,
-        color: str = "ededed",
-        description: str | None = None,
-        default: bool = False,
+        self, name: str, color: str = "ededed", text: str | None = None, default: bool = False
     ) -> Label:
         """Put a label into the repository."""
-        self.labels.append(Label(next(self.clock.ids), name, color, description, default))
+        self.labels.append(Label(next(self.clock.ids), name, color, text, default))
         return self.labels[-1]
 
     def labelled(self, names: Iterable[str]) -> list[Label]:
         """The labels of those names, once each; those that do not exist are made."""
-        found = {name.lower(): self.label(name) or self.add_label(name) for name in names}
-        return list(found.values())
+        labels = {name.lower(): self.label(name) or self.add_label(name) for name in names}
+        return list(labels.values())
 
     def add_issue(
         self,
@@ -166,13 +173,11 @@ class Repository:
         labels: Iterable[str] = (),
         user: str = "",
         state: str = "open",
-        number: int | None = None,
     ) -> Issue:
         """Open an issue; pull requests share its numbers."""
-        number = number or max(self.issues, default=0) + 1
-        now = self.clock.now()
+        number, created = max(self.issues, default=0) + 1, self.clock.now()
         identity = next(self.clock.ids)
-        issue = Issue(identity, number, title, body, user or self.owner, now, now)
+        issue = Issue(identity, number, title, body, user or self.owner, created, created)
         issue.labels = self.labelled(labels)
         issue.touch(self.clock, state)
         self.issues[number] = issue
@@ -180,8 +185,8 @@ class Repository:
 
     def add_comment(self, number: int, body: str, user: str = "") -> Comment:
         """Comment on an issue or a pull request."""
-        now = self.clock.now()
-        comment = Comment(next(self.clock.ids), body, user or self.owner, now, now)
+        created = self.clock.now()
+        comment = Comment(next(self.clock.ids), body, user or self.owner, created, created)
         self.issues[number].comments.append(comment)
         return comment
 
@@ -193,16 +198,16 @@ class Repository:
         author: str = "",
         merge: str | None = None,
     ) -> Commit:
-        """Change files (None takes one away) on a branch, which starts at the default branch."""
+        """Change files (None removes one) on a branch, which starts at the default branch."""
         parent = self.branches.get(branch) or self.branches.get(self.default_branch)
         tree = {**(self.commits[parent].files if parent else {}), **files}
-        kept = {path: text for path, text in tree.items() if text is not None}
+        remaining = {path: text for path, text in tree.items() if text is not None}
         parents = tuple(filter(None, [parent, merge]))
         sha = hashlib.sha1(f"{self.full_name}{next(self.clock.ids)}".encode()).hexdigest()
-        made = Commit(sha, message, parents, kept, self.clock.now(), author or self.owner)
-        self.commits[sha] = made
+        commit = Commit(sha, message, parents, remaining, self.clock.now(), author or self.owner)
+        self.commits[sha] = commit
         self.branches[branch] = sha
-        return made
+        return commit
 
     def fork(self, owner: str) -> "Repository":
         """The same repository at another owner, who has no rights in this one."""
@@ -223,13 +228,13 @@ class Repository:
         user: str = "",
         draft: bool = False,
     ) -> Issue:
-        """Open a pull request from a branch, which is made (with `files`) if it is not there."""
+        """Open a pull request from a branch, which is made (with `files`) if it does not exist."""
         source = fork or self
         if files is not None or head not in source.branches:
             source.commit(head, files if files is not None else {"work.txt": head}, f"On {head}")
         issue = self.add_issue(title or head, body, labels, user or source.owner)
         base, sha = base or self.default_branch, source.branches[head]
-        issue.pull = Pull(head, source.owner, base, sha, source, draft)
+        issue.pull = Pull(head, base, sha, source, draft)
         return issue
 
     def head_sha(self, pull: Issue) -> str:

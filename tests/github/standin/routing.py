@@ -2,36 +2,24 @@
 
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
-from urllib.parse import urlencode
 
-from tests.github.standin.beginning import Clock
-from tests.github.standin.description import HOST
-from tests.github.standin.model import Issue, Repository
+from tests.github.standin.model import Clock, Issue, Repository
 
 ROLES = ["none", "read", "triage", "write", "maintain", "admin"]
-SEGMENTS = {"ref": ".+", "path": ".*", "basehead": ".+", "branch": ".+"}  # others: just one
+NOT_FOUND = "Not Found"
+Answer = Any  # a body for status 200, or (status, body)
 
 
 class Refused(Exception):
     """GitHub says no."""
 
-    def __init__(
-        self,
-        status: int,
-        message: str,
-        *errors: dict[str, str],
-        headers: dict[str, str] | None = None,
-    ) -> None:
+    def __init__(self, status: int, message: str, *errors: dict[str, str], **headers: str) -> None:
         super().__init__(message)
-        self.status = status
-        self.headers = headers or {}
-        self.body: dict[str, Any] = {
-            "message": message,
-            "documentation_url": "https://docs.github.com/rest",
-            "status": str(status),
-        }
+        self.status, self.headers = status, headers
+        self.body: dict[str, Any] = {"message": message, "status": str(status)}
+        self.body["documentation_url"] = "https://docs.github.com/rest"
         if errors:
             self.body["errors"] = list(errors)
 
@@ -39,12 +27,7 @@ class Refused(Exception):
 def invalid(resource: str, field: str, code: str, message: str = "") -> Refused:
     """A 422 as GitHub words it."""
     error = {"resource": resource, "code": code, "field": field}
-    if message:
-        error["message"] = message
-    return Refused(422, "Validation Failed", error)
-
-
-NOT_FOUND = "Not Found"
+    return Refused(422, "Validation Failed", error | ({"message": message} if message else {}))
 
 
 @dataclass
@@ -52,7 +35,7 @@ class Token:
     """Who asks, and with which rights.
 
     A workflow's token belongs to one repository and has rights by name ("issues": "write"); a
-    person's token has the rights of that person, or those named.
+    person's token has the rights of that person.
     """
 
     login: str
@@ -60,76 +43,61 @@ class Token:
     repository: str | None = None
 
     def may(self, repository: Repository, needs: Sequence[str], level: str) -> bool:
-        """Whether one of the rights in `needs` is there, at the level."""
-        if self.repository and self.repository != repository.full_name:
-            return level == "read" and not repository.private
-        if self.rights is not None:
-            levels = ["", "read", "write"]
-            given = max(levels.index(self.rights.get(need, "")) for need in needs)
-            public = not repository.private and level == "read"
-            if given < levels.index(level) and not public:
-                return False
+        """Whether it has one of the rights in `needs`, at the level."""
+        public = not repository.private and level == "read"
         if self.repository:
-            return True
+            levels = ["", "read", "write"]
+            rights = (self.rights or {}) if self.repository == repository.full_name else {}
+            return public or levels.index(level) <= max(
+                levels.index(rights.get(need, "")) for need in needs
+            )
         role = repository.collaborators.get(self.login, "none" if repository.private else "read")
-        wanted = "admin" if "administration" in needs and level == "write" else level
-        if wanted == "write" and set(needs) & {"issues", "pull_requests"}:
-            wanted = "triage"
-        if "anyone" in needs:
-            wanted = "read"
-        return ROLES.index(role) >= ROLES.index(wanted)
+        if level == "write" and "administration" in needs:
+            level = "admin"
+        elif level == "write" and {"issues", "pull_requests"} & set(needs):
+            level = "triage"
+        return ROLES.index(role) >= ROLES.index("read" if "anyone" in needs else level)
 
 
 @dataclass
 class Call:
     """One request as a handler sees it."""
 
-    clock: Clock
-    repositories: dict[str, Repository]
-    token: Token | None
+    repository: Repository
+    token: Token
     names: dict[str, str]
     query: dict[str, list[str]]
     body: Any
-    path: str
-    limits: dict[str, int]
-    repository: Repository = field(default=None)  # type: ignore[assignment]
-    headers: dict[str, str] = field(default_factory=dict)
 
     @property
-    def login(self) -> str:
-        """Who asks."""
-        return self.token.login if self.token else "anonymous"
+    def clock(self) -> Clock:
+        """The clock of everything."""
+        return self.repository.clock
 
     def get(self, name: str, default: str = "") -> str:
         """The last value of a query parameter."""
         return self.query.get(name, [default])[-1]
 
     def issue(self, name: str = "issue_number") -> Issue:
-        """The issue that the path names."""
-        found = self.repository.issues.get(int(self.names[name]))
-        if found is None:
+        """The issue or pull request that the path names."""
+        issue = self.repository.issues.get(int(self.names[name]))
+        if issue is None or (name == "pull_number" and not issue.pull):
             raise Refused(404, NOT_FOUND)
-        return found
+        return issue
+
+    def newest(self, issues: Iterable[Issue]) -> list[Issue]:
+        """A page of issues or pull requests, in the order that was asked for."""
+        key = "updated_at" if self.get("sort") == "updated" else "created_at"
+        down = self.get("direction", "desc") == "desc"
+        ordered = sorted(issues, key=lambda one: (getattr(one, key), one.number), reverse=down)
+        return self.page(ordered)
 
     def page(self, items: Iterable[Any]) -> list[Any]:
-        """The page of `items` that was asked for, with the Link header that leads on."""
-        whole = list(items)
-        size = min(max(int(self.get("per_page", "30")), 1), 100)
-        page, last = max(int(self.get("page", "1")), 1), max(-(-len(whole) // size), 1)
-        places = {"prev": page - 1, "next": page + 1, "last": last, "first": 1}
-        kept = ["prev", "first"] if page > 1 else []
-        kept += ["next", "last"] if page < last else []
-        links = []
-        for rel in kept:
-            query = [(key, one) for key in self.query for one in self.query[key] if key != "page"]
-            query.append(("page", str(places[rel])))
-            links.append(f'<{HOST}{self.path}?{urlencode(query)}>; rel="{rel}"')
-        if links:
-            self.headers["Link"] = ", ".join(links)
-        return whole[(page - 1) * size : page * size]
+        """The page of `items` that was asked for."""
+        size, page = min(int(self.get("per_page", "30")), 100), int(self.get("page", "1"))
+        return list(items)[(page - 1) * size : page * size]
 
 
-Answer = Any  # a body for status 200, or (status, body)
 Handler = Callable[[Call], Answer]
 
 
@@ -143,31 +111,24 @@ class Route:
     handler: Handler
 
     def match(self, method: str, path: str) -> dict[str, str] | None:
-        """The names in the path if it is this route's."""
-        found = re.fullmatch(pattern(self.template), path) if method == self.method else None
-        return found.groupdict() if found else None
-
-
-def pattern(template: str) -> str:
-    """A path of the description as a regular expression."""
-    return re.sub(
-        r"\{(\w+)\}",
-        lambda name: f"(?P<{name[1]}>{SEGMENTS.get(name[1], '[^/]+')})",
-        template.replace(".", r"\."),
-    )
+        """The names in the path if it is this route's; a reference or a file may have slashes."""
+        pattern = re.sub(r"\{(ref|path)\}", r"(?P<\1>.+)", self.template)
+        pattern = re.sub(r"\{(\w+)\}", r"(?P<\1>[^/]+)", pattern)
+        match = re.fullmatch(pattern, path) if method == self.method else None
+        return match.groupdict() if match else None
 
 
 ROUTES: list[Route] = []
 
 
-def route(method: str, template: str, *needs: str) -> Callable[[Handler], Handler]:
-    """Register a handler; `{repository}` in a template stands for a repository's own path.
+def route(method: str, path: str, *needs: str) -> Callable[[Handler], Handler]:
+    """Register a handler for a path below a repository.
 
     One of the rights in `needs` is enough; "anyone" lets everybody write who can read.
     """
-    template = template.replace("{repository}", "/repos/{owner}/{repo}")
 
     def register(handler: Handler) -> Handler:
+        template = f"/repos/{{owner}}/{{repo}}{path}"
         ROUTES.append(Route(method, template, needs or ("metadata",), handler))
         return handler
 

@@ -11,7 +11,7 @@ from dslp.data.dataset import Dataset
 from dslp.data.fingerprint import digest
 from dslp.models.signature import check_fit, model_signature
 
-from tests.library.experiments.test_experiment import runs
+from tests.library.experiments.conftest import runs
 from tests.library.toy import Toy
 
 

@@ -1,0 +1,173 @@
+"""A model that moved asks people for a retraining: once, and never more than asks."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.github.scene import Ended, Scene, make
+from tests.github.standin.faults import status
+from tests.github.standin.model import Issue
+from tests.github.standin.server import Standin
+
+PARAMS = "src/demo/models/frequency/params.yml"
+STATED = "# how it is made\ndataset: {name: visits, version: 1.2.0} # by hand\ntarget: visits\n"
+RIGHTS = {"contents": "write", "issues": "write", "pull_requests": "write"}
+FACTS = {
+    "model": "frequency",
+    "params": PARAMS,
+    "dataset": "visits",
+    "stated": "1.2.0",
+    "newest": "1.3.0",
+    "ask": 1,
+    "issue": 3,
+    "moved": ["amount", "absolute_error"],
+    "verdict": "moved",
+    "report": "| amount | drift |",
+}
+
+
+@pytest.fixture
+def scene(tmp_path: Path, github: Standin) -> Scene:
+    """A repository with an Ask, an experiment, the model's issue, and its parameters."""
+    scene = make(tmp_path / "project", github)
+    begin(scene)
+    return scene
+
+
+def begin(scene: Scene) -> None:
+    """Make the repository anew."""
+    scene.repository = make(scene.folder, scene.github).repository
+    scene.token = scene.github.add_workflow_token(scene.repository, RIGHTS)
+    scene.repository.commit("main", {PARAMS: STATED})
+    scene.issue("Ask")
+    scene.issue("Experiment", "### Ask\n\n#1", "succeeded")
+    scene.issue("Model", "### Ask\n\n#1\n\n### Experiment\n\n#2", state="closed")
+
+
+def propose(scene: Scene, **changes: object) -> Ended:
+    """Run the workflow's last step, for what its first one found."""
+    folder = scene.folder / "reports"
+    folder.mkdir(exist_ok=True)
+    (folder / "frequency.json").write_text(json.dumps(FACTS | changes))
+    scene.github.forget()
+    return scene.run("propose", str(folder))
+
+
+def opened(scene: Scene) -> tuple[list[Issue], list[Issue]]:
+    """Issues and pull requests that are open, but for the first three."""
+    issues = [one for one in scene.repository.issues.values() if one.number > 3]
+    issues = [one for one in issues if one.state == "open"]
+    return [one for one in issues if not one.pull], [one for one in issues if one.pull]
+
+
+@pytest.mark.rule("M10")
+def test_one_issue_and_one_pull_request_for_review(scene: Scene) -> None:
+    assert propose(scene).code == 0
+    (issue,), (pull,) = opened(scene)
+    assert issue.title == "Retrain frequency: amount, absolute_error moved"
+    assert [label.name for label in issue.labels] == ["Model"]
+    assert pull.labels == []
+    assert "| amount | drift |" in (issue.body or "")
+    assert pull.pull
+    assert pull.pull.base == "main"
+    assert pull.pull.head_ref == f"model/{issue.number}-retrain-frequency"
+    files = scene.repository.commits[scene.repository.head_sha(pull)].files
+    assert files[PARAMS] == STATED.replace("1.2.0", "1.3.0")
+    scene.token = scene.github.add_token()
+    ended = scene.run("check", "--pull-request", str(pull.number))
+    assert ended.code == 0, ended
+
+
+@pytest.mark.rule("M10")
+def test_a_second_run_adds_nothing_until_people_closed_it(scene: Scene) -> None:
+    propose(scene)
+    propose(scene, moved=["kind"], report="| kind | drift |")
+    assert scene.github.writes == []
+    (issue,), (pull,) = opened(scene)
+    issue.state = "closed"
+    propose(scene)
+    (second,), (same,) = opened(scene)
+    assert (second.number, same) == (6, pull)
+    same.state = "closed"
+    propose(scene)
+    (other,) = opened(scene)[1]
+    assert other.pull
+    assert other.pull.head_ref == "model/6-retrain-frequency"
+
+
+@pytest.mark.rule("M10")
+def test_where_actions_may_not_open_pull_requests_the_issue_says_where_a_person_does(
+    scene: Scene,
+) -> None:
+    text = "GitHub Actions is not permitted to create or approve pull requests."
+    scene.folder.joinpath("reports").mkdir()
+    scene.folder.joinpath("reports", "frequency.json").write_text(json.dumps(FACTS))
+    scene.github.on("POST", "*/pulls", status(403, text), times=None)
+    for _ in range(2):
+        assert scene.run("propose", "reports").code == 0
+    (issue,), pulls = opened(scene)
+    assert pulls == []
+    (comment,) = issue.comments
+    branch = f"model/{issue.number}-retrain-frequency"
+    assert f"/ada/claims/compare/main...{branch}?expand=1" in comment.body
+    files = scene.repository.commits[scene.repository.branches[branch]].files
+    assert "1.3.0" in files[PARAMS]
+    propose(scene)  # it was allowed meanwhile
+    assert len(opened(scene)[1]) == 1
+
+
+def test_without_a_newer_version_the_issue_asks_for_one_first(scene: Scene) -> None:
+    propose(scene, newest="1.2.0")
+    (issue,), pulls = opened(scene)
+    assert pulls == []
+    assert "first open a Data issue" in (issue.body or "")
+    propose(scene)
+    assert len(opened(scene)[1]) == 1
+
+
+def test_somebody_elses_issue_with_the_mark_is_not_taken_for_it(scene: Scene) -> None:
+    scene.repository.add_issue("x", "<!-- dslp: retrain frequency -->", ["Model"], user="eve")
+    propose(scene)
+    assert len(opened(scene)[0]) == 2
+
+
+def test_stopped_after_any_change_the_next_run_goes_on(scene: Scene) -> None:
+    propose(scene)
+    writes = [n for n, one in enumerate(scene.github.requests, 1) if one.method != "GET"]
+    assert len(writes) == 4  # the issue, its branch, its file, the pull request
+    for number in writes:
+        scene.github.repositories.clear()
+        begin(scene)
+        scene.github.forget()
+        scene.github.kill_at(number)
+        scene.run("propose", "reports")
+        propose(scene)
+        issues, pulls = opened(scene)
+        assert (len(issues), len(pulls)) == (1, 1), number
+
+
+@pytest.mark.parametrize(
+    "facts",
+    [
+        {"params": "../params.yml"},
+        {"params": ".github/workflows/models/x/params.yml"},
+        {"model": "other"},
+    ],
+)
+def test_only_parameters_of_the_model_are_changed(scene: Scene, facts: dict[str, str]) -> None:
+    ended = propose(scene, **facts)
+    assert (ended.code, scene.github.writes) == (2, [])
+    assert "names no model of this project" in ended.err
+
+
+def test_figures_of_a_release_are_commented_once(scene: Scene) -> None:
+    mark = "<!-- dslp: release frequency 1 -->"
+    scene.repository.add_comment(3, f"{mark}\nnot ours", "eve")
+    folder = scene.folder / "records"
+    folder.mkdir()
+    for text in ("first", "second"):
+        (folder / "frequency.md").write_text(f"{mark}\n{text}\n")
+        assert scene.run("tell", str(folder), "3").code == 0
+    texts = [one.body.splitlines()[-1] for one in scene.repository.issues[3].comments]
+    assert texts == ["not ours", "second"]

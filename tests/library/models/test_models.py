@@ -74,7 +74,7 @@ def test_experiments_with_other_parameters_or_code_do_not_choose(tracked: Toy, f
 def test_a_candidate_that_does_not_exist_is_refused(tracked: Toy) -> None:
     outcome = tracked.run("model", "train", "--candidate", "magic")
     assert outcome.code == 2
-    assert "there are: baseline, linear" in outcome.error
+    assert "known are baseline, linear" in outcome.error
 
 
 def test_whole_numbers_are_as_good_as_decimals(tracked: Toy) -> None:

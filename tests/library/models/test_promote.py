@@ -243,7 +243,7 @@ def test_what_tags_and_aliases_say_is_put_right(trained: Toy) -> None:
     assert champion is not None
     assert challenger is not None
     assert (champion.version, champion.semantic) == ("1", "1.0.0")
-    assert (challenger.version, challenger.address) == ("2", "models:/frequency/2")
+    assert (challenger.version, challenger.uri) == ("2", "models:/frequency/2")
     trained.run("model", "rollback")
     assert trained.roles() == {"1": "champion", "2": "challenger"}
 

@@ -5,6 +5,7 @@ before a commit answer at once.
 """
 
 import sys
+import traceback
 from importlib import import_module
 from importlib.util import find_spec
 from io import TextIOWrapper
@@ -15,12 +16,10 @@ import typer
 from dslp.core.errors import DslpError
 
 GROUPS = {"data": "data", "experiment": "experiments", "model": "models", "new": "scaffold"}
+# The extra that a group or a command needs, and a module that only this extra brings.
 EXTRAS = {"data": "data", "experiment": "experiments", "model": "models"}
 EXTRAS |= {"new dataset": "data", "new model": "experiments", "model serve": "serving"}
-MARKS = {
-    "data": "duckdb",
-    "serving": "prometheus_client",
-}  # what an extra brings; others bring MLflow
+MODULES = {"data": "duckdb", "serving": "prometheus_client"}  # the other extras bring MLflow
 
 app = typer.Typer(
     help="The Data Science Life Cycle Process of this repository.",
@@ -44,17 +43,17 @@ def check_files(files: Annotated[list[str], typer.Argument(help="Files to commit
     """Say which files should not be committed: data, large files, sprawl by name."""
     from dslp.core.file_rules import file_problems
 
-    found = file_problems(files, Path.cwd())
-    for line in found:
-        typer.echo(line)
-    raise typer.Exit(1 if found else 0)
+    problems = file_problems(files, Path.cwd())
+    for problem in problems:
+        typer.echo(problem)
+    raise typer.Exit(1 if problems else 0)
 
 
 def _require_extra(context: typer.Context) -> None:
     """Refuse a command whose extra is not installed, before it reads anything."""
     group, command = context.info_name or "", f"{context.info_name} {context.invoked_subcommand}"
     extra = EXTRAS.get(command) or EXTRAS.get(group)
-    if extra and not find_spec(MARKS.get(extra, "mlflow")) and "--help" not in sys.argv:
+    if extra and not find_spec(MODULES.get(extra, "mlflow")) and "--help" not in sys.argv:
         add = f"uv add --dev 'dslp[{extra}]'"
         todo = f"uv run --group serving dslp {command}" if extra == "serving" else add
         raise DslpError(f"dslp {command} needs dslp[{extra}]: {todo}")
@@ -69,21 +68,20 @@ for _module in ("doctor", "github.commands", "setup"):
 
 def main() -> None:
     """Run the command; a mistake of the user's ends in one line, not in a traceback."""
-    for stream in (sys.stdout, sys.stderr):  # a value that the terminal cannot show is spelt out
+    for stream in (sys.stdout, sys.stderr):  # only what the terminal cannot show is spelt out
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
     try:
         app()
-    except DslpError as error:
+    except (DslpError, ModuleNotFoundError) as error:
         if "--traceback" in sys.argv:
-            raise
-        typer.secho(f"error: {error}", fg="red", err=True)
-        sys.exit(error.exit_code)
-    except ModuleNotFoundError as error:
-        if "--traceback" in sys.argv:
-            raise
-        extra = "dslp[experiments]: uv add --dev 'dslp[experiments]'"
-        needs = extra if error.name == "mlflow" else "what this project locks: uv sync"
-        todo = f"{error}; install {needs}"
-        typer.secho(f"error: {todo}", fg="red", err=True)
-        sys.exit(2)
+            traceback.print_exc()
+        message, code = str(error), 2
+        if isinstance(error, DslpError):
+            code = error.exit_code
+        elif error.name == "mlflow":
+            message += "; install dslp[experiments]: uv add --dev 'dslp[experiments]'"
+        else:
+            message += "; install what this project locks: uv sync"
+        typer.secho(f"error: {message}", fg="red", err=True)
+        sys.exit(code)

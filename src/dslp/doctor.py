@@ -4,21 +4,22 @@ import importlib.metadata
 import os
 import shutil
 import socket
-import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Annotated
 from urllib.parse import urlsplit
 
 import typer
+from dslp.core import report
 from dslp.core.console import say
 from dslp.core.errors import DslpError
+from dslp.core.git import command_output
 from dslp.core.settings import Project
 from dslp.core.text import error_line, redact
-from dslp.pin import examine_pin
+from dslp.pin import Place, examine_pin
 
 PATIENCE = 5.0  # seconds for each place
 PORTS = {"postgresql": 5432, "mysql": 3306, "mssql": 1433, "spark": 7077, "tcp": 8786}
@@ -29,148 +30,121 @@ def attach(app: typer.Typer) -> None:
     app.command()(doctor)
 
 
-def doctor() -> None:
+def doctor(
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print the report as JSON (docs/library.md).")
+    ] = False,
+) -> None:
     """Say where library, data and runs are, and whether each works; exit code 1 if one does not."""
-    works = True
-    for found in examine(Project.find()):
-        warning = "yellow" if found.doubtful else ""
-        say(f"{found.name:<9} {found.where}", style=warning if found.works else "red")
-        say(f"{'':<9} {found.state}", style=warning or "dim" if found.works else "red")
-        works = works and found.works
-    raise typer.Exit(0 if works else 1)
+    places = []
+    for place in examine(Project.find()):
+        places.append(place)
+        if not as_json:
+            warning = "yellow" if place.doubtful else ""
+            say(f"{place.name:<9} {place.where}", style=warning if place.works else "red")
+            say(f"{'':<9} {place.state}", style=warning or "dim" if place.works else "red")
+    if as_json:
+        typer.echo(report.as_json([place.report for place in places]))
+    raise typer.Exit(0 if all(place.works for place in places) else 1)
 
 
-@dataclass(frozen=True)
-class Check:
-    """One place or tool: where it is, what is to be said of it, and whether it works."""
-
-    name: str
-    where: str
-    state: str
-    works: bool = True
-    doubtful: bool = False
-
-
-def examine(project: Project) -> Iterator[Check]:
-    """What the process needs here, one finding after the other; nothing is changed."""
-    yield _tool("git", "every run records its commit")
-    yield _tool("uv", "it installs what uv.lock says")
-    pin = examine_pin(project)
-    yield Check("library", pin.asked, pin.state, pin.works, pin.doubtful)
+def examine(project: Project) -> Iterator[Place]:
+    """The tools and places that the process needs, one after the other; nothing is changed."""
+    yield _examine_tool("git", "every run records its commit")
+    yield _examine_tool("uv", "it installs what uv.lock lists")
+    yield examine_pin(project)
     if os.environ.get("PYTHONDONTWRITEBYTECODE"):
         cost = "imports take two to three times as long at each command: unset it"
-        yield Check("bytecode", "PYTHONDONTWRITEBYTECODE is set", cost, doubtful=True)
+        yield Place("bytecode", "PYTHONDONTWRITEBYTECODE is set", cost, doubtful=True)
     if project.package and find_spec("duckdb"):  # what the extra `data` brings
-        yield _folder(project)
-        yield _engine(project)
+        yield _examine_data(project)
+        yield _examine_engine(project)
     if project.package and find_spec("mlflow"):
-        yield _tracking(project)
+        yield _examine_tracking(project)
     for name, variable in (("store", "DSLP_DATA_STORE"), ("cluster", "DSLP_CLUSTER")):
-        address = os.environ.get(variable)
-        if address:
-            yield _place(name, address)
+        if address := os.environ.get(variable):
+            yield _examine_address(name, address)
 
 
-def _tool(name: str, need: str) -> Check:
+def _examine_tool(name: str, need: str) -> Place:
     path = shutil.which(name)
     if path is None:
-        return Check(name, "not found", f"install it: {need}", works=False)
-    try:
-        command = [path, "--version"]
-        done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=PATIENCE)
-    except (OSError, subprocess.SubprocessError) as error:
-        return Check(name, path, f"does not run: {type(error).__name__}", works=False)
-    return Check(name, path, done.stdout.strip().removeprefix(f"{name} "))
+        return Place(name, "not found", f"install it: {need}", works=False)
+    version = command_output(path, "--version", timeout=PATIENCE)
+    if version is None:
+        return Place(name, path, f"does not run: {name} --version", works=False)
+    return Place(name, path, version.removeprefix(f"{name} "))
 
 
-def _folder(project: Project) -> Check:
+def _examine_data(project: Project) -> Place:
     folder = project.data
     if not folder.is_dir():
-        return Check("data", str(folder), "not there yet: uv run dslp data build")
-    if not os.access(folder, os.W_OK):
-        return Check("data", str(folder), "cannot be written", works=False)
-    return Check("data", str(folder), "can be read and written")
+        return Place("data", str(folder), "not there yet: uv run dslp data build")
+    works = os.access(folder, os.W_OK)
+    return Place("data", str(folder), f"can{'' if works else 'not'} be written", works)
 
 
-def _engine(project: Project) -> Check:
+def _examine_engine(project: Project) -> Place:
     variable = {"sql": "DSLP_DATABASE_URL", "spark": "SPARK_MASTER"}.get(project.engine, "")
     address = os.environ.get(variable, "")
     if not urlsplit(address).hostname:
-        return Check("engine", project.engine, redact(address) or "on this machine")
-    found = _place("engine", address)
-    return Check("engine", f"{project.engine} at {found.where}", found.state, found.works)
+        return Place("engine", project.engine, redact(address) or "on this machine")
+    server = _examine_address("engine", address)
+    return Place("engine", f"{project.engine} at {server.where}", server.state, server.works)
 
 
-def _place(name: str, address: str) -> Check:
-    """Whether somebody listens at the address, if it has a host and a port that is known."""
+def _examine_address(name: str, address: str) -> Place:
+    """Whether somebody listens at the address, if its host and port can be read from it."""
     parts, shown = urlsplit(address), redact(address)
     try:
         port = parts.port or PORTS.get(parts.scheme.split("+")[0])
     except ValueError:
-        return Check(name, shown, "the port is no number", works=False)
-    if not parts.hostname or not port:
-        here = parts.scheme in ("", "file") and not Path(parts.path).is_dir()
-        return Check(name, shown, "no such folder" if here else "not asked", works=not here)
+        return Place(name, shown, "the port is not a number", works=False)
     host = parts.hostname
-    return _timed(name, shown, lambda: socket.create_connection((host, port), PATIENCE).close())
+    if not host or not port:
+        missing = parts.scheme in ("", "file") and not Path(parts.path).is_dir()
+        return Place(name, shown, "no such folder" if missing else "not tried", works=not missing)
+    return _examine_answer(
+        name, shown, lambda: socket.create_connection((host, port), PATIENCE).close()
+    )
 
 
-def _tracking(project: Project) -> Check:
+def _examine_tracking(project: Project) -> Place:
     from dslp.tracking.connection import Tracking, tracking_uri
 
     try:
         address = tracking_uri(project)
     except DslpError as error:
-        return Check("tracking", project.tracking, str(error), works=False)
+        return Place("tracking", project.tracking, str(error), works=False)
     shown, client = redact(address), importlib.metadata.version("mlflow")
     if address.startswith("sqlite:///") and not Path(address.removeprefix("sqlite:///")).exists():
-        return Check("tracking", shown, "not there yet: the first run makes it")
-    version = ""
-    if address.startswith(("http://", "https://")):
-        found = _timed("tracking", shown, lambda: _version(address))
-        if not found.works:
-            return found
-        version = found.state.partition("; ")[2]
+        return Place("tracking", shown, "not there yet: the first run makes it")
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", str(int(PATIENCE)))
-    import mlflow  # noqa: F401 - what takes its time is not the server's
+    import mlflow  # noqa: F401 - imported first, so that its seconds are not counted as the server's
 
-    def ask() -> None:
+    def connect() -> None:
         Tracking.open(project)
 
-    found = _timed("tracking", shown, ask)
-    if version and version.split(".")[:2] != client.split(".")[:2]:
-        version += ", which is another than the client's"
-    more = f"; the server is MLflow {version}" if version else ""
-    return Check("tracking", shown, f"{found.state}{more}; MLflow {client} here", found.works)
+    answer = _examine_answer("tracking", shown, connect)
+    return Place("tracking", shown, f"{answer.state}; MLflow {client}", answer.works)
 
 
-def _version(address: str) -> str:
-    """The version of MLflow that a server says it is; nothing if it does not say."""
-    import requests
-
-    response = requests.get(f"{address.rstrip('/')}/version", timeout=PATIENCE)
-    text = response.text.strip()
-    return text if response.ok and len(text) < 20 and text[:1].isdigit() else ""
-
-
-def _timed(name: str, shown: str, ask: Callable[[], str | None]) -> Check:
-    """What `ask` finds, or that it fails, or has not come back in time."""
-    answer: list[str | None] = []
-    failure: list[str] = []
+def _examine_answer(name: str, shown: str, connect: Callable[[], None]) -> Place:
+    """Whether `connect` returns in time."""
+    failures: list[str] = []
 
     def work() -> None:
         try:
-            answer.append(ask())
-        except Exception as error:
-            failure.append(error_line(error))
+            connect()
+        except Exception as error:  # clients pass on whatever their transport raises
+            failures.append(error_line(error))
 
     started, thread = time.monotonic(), threading.Thread(target=work, daemon=True)
     thread.start()
     thread.join(PATIENCE)
-    if failure:
-        return Check(name, shown, f"does not answer: {failure[0]}", works=False)
-    if not answer:
-        return Check(name, shown, f"does not answer within {PATIENCE:.0f} s", works=False)
-    said = f"; {answer[0]}" if answer[0] else ""
-    return Check(name, shown, f"answers in {time.monotonic() - started:.2f} s{said}")
+    if failures:
+        return Place(name, shown, f"does not answer: {failures[0]}", works=False)
+    if thread.is_alive():
+        return Place(name, shown, f"does not answer within {PATIENCE:.0f} s", works=False)
+    return Place(name, shown, f"answers in {time.monotonic() - started:.2f} s")

@@ -1,6 +1,6 @@
 """Where a project's library comes from, and whether that is the template's own commit.
 
-Three things can differ: what `pyproject.toml` asks for, what is installed, and the commit of the
+Three things can differ: the source in `pyproject.toml`, what is installed, and the commit of the
 template that `.copier-answers.yml` records: a hash, a tag, or both as `git describe` writes them.
 """
 
@@ -17,6 +17,7 @@ from urllib.request import url2pathname
 
 from dslp.core.files import read_yaml
 from dslp.core.git import command_output
+from dslp.core.report import Finding, Report
 from dslp.core.settings import Project
 from dslp.core.text import redact
 
@@ -25,88 +26,107 @@ SYNC = "uv sync, then uv run dslp doctor"
 
 
 @dataclass(frozen=True)
-class Pin:
-    """What is asked for, what is to be said of it, and whether it works or is only doubtful."""
+class Place:
+    """A tool or a place that the process needs.
 
-    asked: str
+    Attributes:
+        name: what it is for, such as `library` or `tracking`.
+        where: its path or address, without a password.
+        state: what was found out about it.
+        works: whether it can be used.
+        doubtful: whether it works, but may surprise somebody.
+    """
+
+    name: str
+    where: str
     state: str
     works: bool = True
     doubtful: bool = False
 
+    @property
+    def report(self) -> Report:
+        """The same as what a check says; what is doubtful is a warning."""
+        finding = Finding(self.name, self.state, subject=self.where, severe=not self.works)
+        findings = [finding] if self.doubtful or not self.works else []
+        return Report(self.name, 1, findings, details={"where": self.where, "state": self.state})
 
-def examine_pin(project: Project) -> Pin:
-    """Compare what the project asks for with what runs, and with the template's commit."""
-    source, (runs, path, commit) = _source(project.root), _installed()
+
+def examine_pin(project: Project) -> Place:
+    """Compare the source in `pyproject.toml` with what is installed, and with the template."""
+    source, (installed, path, commit) = _read_source(project.root), _read_installed()
     if source is None:
-        return Pin(runs, "this project pins no library; this is the one that runs here")
-    wanted = str(source.get("rev") or source.get("tag") or source.get("branch") or "HEAD")
+        return Place("library", installed, "this project pins no library; this one runs")
+    revision = str(source.get("rev") or source.get("tag") or source.get("branch") or "HEAD")
     if "git" in source:
-        asked = f"{redact(str(source['git']))} at {wanted[:12]}"
-        differs = not commit or _same(commit, wanted) is False
+        where = f"{redact(str(source['git']))} at {revision[:12]}"
+        differs = not commit or _same_commit(commit, revision) is False
     elif "path" in source:
-        place = (project.root / str(source["path"])).resolve()
-        asked, differs = str(place), path != place
+        folder = (project.root / str(source["path"])).resolve()
+        where, differs = str(folder), path != folder
     else:
-        asked = f"by {', '.join(source)}" if source.keys() - {"index"} else "an index"
-        differs = asked == "an index" and bool(path or commit)
+        where = f"by {', '.join(source)}" if source.keys() - {"index"} else "an index"
+        differs = where == "an index" and bool(path or commit)
     if differs:
-        return Pin(asked, f"what runs is {runs}: {SYNC}", works=False)
+        return Place("library", where, f"installed is {installed}: {SYNC}", works=False)
     if "git" in source:
-        return _compare(asked, str(source["git"]), wanted, commit, project.root)
+        return _compare(where, str(source["git"]), revision, commit, project.root)
     if "path" in source:
-        kind = "folder" if place.is_dir() else "file"
-        return Pin(asked, f"not pinned: a {kind}, whose changes count here", doubtful=True)
-    return Pin(asked, f"{runs}; its commit is not known, so it is not compared with the template's")
+        kind = "folder" if folder.is_dir() else "file"
+        state = f"not pinned: a {kind}, whose changes count at once"
+        return Place("library", where, state, doubtful=True)
+    return Place("library", where, f"{installed}; its commit is unknown, so it is not compared")
 
 
-def _compare(asked: str, repository: str, wanted: str, commit: str, root: Path) -> Pin:
-    """Whether the commit that is asked for, and installed, is the one that copier recorded."""
+def _compare(where: str, repository: str, revision: str, commit: str, root: Path) -> Place:
+    """Whether the commit that is installed is the one that copier recorded."""
     file = root / ".copier-answers.yml"
     template = str((read_yaml(file) if file.is_file() else {}).get("_commit") or "")
     if not template:
-        return Pin(asked, "installed; no commit of a template is recorded to compare it with")
+        return Place("library", where, "installed; no commit of a template is recorded")
     described = re.search(r"-\d+-g([0-9a-f]{7,40})$", template)
-    known = described[1] if described else template
-    if not described and _same(commit, known) is None:
-        known = _tagged(repository, template)
-    if not known:
-        state = f"installed; not compared with the template's {template}: its commit is not known"
-        return Pin(asked, state, doubtful=True)
-    if commit.startswith(known):
-        return Pin(asked, "installed, and the template's own commit")
-    todo = f'uvx copier update, or rev = "{known}" in [tool.uv.sources.dslp]; then uv sync'
-    state = f"the template is at {template}, another commit: {SYNC if wanted == template else todo}"
-    return Pin(asked, state, works=False)
+    recorded = described[1] if described else template
+    if not described and _same_commit(commit, recorded) is None:
+        recorded = _tagged_commit(repository, template)
+    if not recorded:
+        state = f"installed; not compared with the template's {template}: its commit is unknown"
+        return Place("library", where, state, doubtful=True)
+    if commit.startswith(recorded):
+        return Place("library", where, "installed, and the template's own commit")
+    todo = f'uvx copier update, or rev = "{recorded}" in [tool.uv.sources.dslp]; then uv sync'
+    todo = SYNC if revision == template else todo
+    return Place(
+        "library", where, f"the template is at {template}, another commit: {todo}", works=False
+    )
 
 
-def _source(root: Path) -> Mapping[str, Any] | None:
+def _read_source(root: Path) -> Mapping[str, Any] | None:
     """The project's source for the library, empty for an index; None where it asks for none."""
     file = root / "pyproject.toml"
     text = file.read_text(encoding="utf-8") if file.is_file() else ""
-    found: Any = tomllib.loads(text)
+    source: Any = tomllib.loads(text)
     for name in ("tool", "uv", "sources", "dslp"):
-        found = found.get(name) if isinstance(found, dict) else None
-    if found:
-        return found if isinstance(found, dict) else {"several sources": found}
+        source = source.get(name) if isinstance(source, dict) else None
+    if source:
+        return source if isinstance(source, dict) else {"several sources": source}
     return {} if re.search(r"""["']dslp(?![\w.-])[^"'/]*["']""", text) else None
 
 
-def _installed() -> tuple[str, Path | None, str]:
-    """The library that runs: in words, its path, and its commit, where it has them (PEP 610)."""
+def _read_installed() -> tuple[str, Path | None, str]:
+    """What is installed: in words, its path, and its commit, where it has them (PEP 610)."""
     version = f"dslp {importlib.metadata.version('dslp')}"
     text = importlib.metadata.distribution("dslp").read_text("direct_url.json")
     if not text:
         return f"{version} from an index", None, ""
-    found = json.loads(text)
-    commit = found.get("vcs_info", {}).get("commit_id", "")
+    origin = json.loads(text)
+    commit = origin.get("vcs_info", {}).get("commit_id", "")
     if commit:
         return f"{version} of commit {commit[:12]}", None, commit
-    path = Path(url2pathname(urlsplit(found["url"]).path)).resolve()
-    return f"{version} from {redact(found['url'])}", path, ""
+    path = Path(url2pathname(urlsplit(origin["url"]).path)).resolve()
+    return f"{version} from {redact(origin['url'])}", path, ""
 
 
-def _same(commit: str, other: str) -> bool | None:
-    """Whether both are one commit; None where that cannot be told, as for a tag.
+def _same_commit(commit: str, other: str) -> bool | None:
+    """Whether both are one commit; None where `other` may be a tag.
 
     A word of digits alone may be a short hash, or a tag such as 20261126.
     """
@@ -115,7 +135,7 @@ def _same(commit: str, other: str) -> bool | None:
     return False if re.fullmatch(r"(?=.*[a-f])[0-9a-f]{7,40}|\d{40}", other) else None
 
 
-def _tagged(repository: str, tag: str) -> str:
+def _tagged_commit(repository: str, tag: str) -> str:
     """The commit of a tag, if its repository answers soon and without asking anybody."""
     names = [f"refs/tags/{tag}", f"refs/tags/{tag}^{{}}"]  # the second is of an annotated one
     quiet = {"GIT_TERMINAL_PROMPT": "0", "GIT_SSH_COMMAND": "ssh -oBatchMode=yes"}
@@ -123,5 +143,5 @@ def _tagged(repository: str, tag: str) -> str:
         command_output("git", "ls-remote", "--", repository, *names, timeout=PATIENCE, **quiet)
         or ""
     )
-    found = dict(line.split("\t")[::-1] for line in lines.splitlines())
-    return str(found.get(names[1]) or found.get(names[0]) or "")
+    commits = dict(line.split("\t")[::-1] for line in lines.splitlines())
+    return str(commits.get(names[1]) or commits.get(names[0]) or "")

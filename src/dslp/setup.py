@@ -1,8 +1,8 @@
-"""`dslp setup`: commit hooks, a first commit past them, and the labels on GitHub.
+"""`dslp setup`: the commit hooks, a first commit that they check, and the labels on GitHub.
 
-Each step says done, skipped (why), or could not (why, and the command for later), as the script
-`hooks/post_generate.py` does, which hands over to this. Commits, and what somebody staged or
-changed, are left alone.
+Each step says done, skipped (why), or could not (why, and the command for later), like the script
+`hooks/post_generate.py`, which runs this last. Commits, and what somebody staged or changed, are
+left alone.
 """
 
 import os
@@ -18,12 +18,13 @@ from dslp.core.console import say
 from dslp.core.errors import DslpError
 from dslp.core.git import git_output
 from dslp.core.settings import Project
+from dslp.core.text import error_line
 
 HOOKS, LABELS = ".pre-commit-config.yaml", ".github/labels.yml"
 
 
-class Outcome(NamedTuple):
-    """What became of a step: `done`, `skipped` or `could not`; what or why; the later command."""
+class Result(NamedTuple):
+    """How a step ended: `done`, `skipped` or `could not`; what or why; the command for later."""
 
     step: str
     status: str
@@ -43,19 +44,20 @@ def setup() -> None:
     """
     project = Project.find(dotenv=False)
     _require_repository(project)
-    left = []
-    for outcome in _steps(project):
-        say(f"{outcome.status:<11}{outcome.step}: {outcome.text}")
-        if outcome.later:
-            say(f"{'':11}later: {outcome.later}")
-        left += [outcome.step] if outcome.status == "could not" else []
-    if left:
-        say(f"\nLeft to do: {', '.join(left)}. After that, go on with:\n  uv run dslp setup")
+    unfinished = []
+    for result in _steps(project):
+        say(f"{result.status:<11}{result.step}: {result.text}")
+        if result.later:
+            say(f"{'':11}later: {result.later}")
+        unfinished += [result.step] if result.status == "could not" else []
+    if unfinished:
+        steps = ", ".join(unfinished)
+        say(f"\nLeft to do: {steps}. After that, go on with:\n  uv run dslp setup")
         raise typer.Exit(1)
     say("\n  ".join([f"\nReady. Next, in {project.root}:", *_next_commands(project)]))
 
 
-def _steps(project: Project) -> Iterator[Outcome]:
+def _steps(project: Project) -> Iterator[Result]:
     """Carry the steps out, one after the other."""
     hooks = _install_hooks(project)
     yield hooks
@@ -64,10 +66,10 @@ def _steps(project: Project) -> Iterator[Outcome]:
 
 
 def _require_repository(project: Project) -> None:
-    """Hooks and labels are those of a repository whose top is the project.
+    """Require that the project is the top of a git repository.
 
     Raises:
-        DslpError: it is none, or part of another one, or git does not say.
+        DslpError: it is no repository, or part of another one, or git is missing.
     """
     if not shutil.which("git"):
         raise DslpError("git is not on PATH: see https://git-scm.com/downloads")
@@ -80,42 +82,42 @@ def _require_repository(project: Project) -> None:
         raise DslpError(f"{project.root} is part of another repository: {why}")
 
 
-def _install_hooks(project: Project) -> Outcome:
+def _install_hooks(project: Project) -> Result:
     """Let pre-commit put its hook into the repository."""
     step = "commit hooks"
     if not (project.root / HOOKS).is_file():
-        return Outcome(step, "skipped", f"there is no {HOOKS} (component process)")
-    elsewhere = git_output(project, "config", "core.hooksPath")
-    if elsewhere:
-        why = f"git's core.hooksPath is {elsewhere}, and pre-commit does not install beside it. "
+        return Result(step, "skipped", f"there is no {HOOKS} (component process)")
+    hooks_path = git_output(project, "config", "core.hooksPath")
+    if hooks_path:
+        why = f"git's core.hooksPath is {hooks_path}, and pre-commit does not install beside it. "
         why += "Unset that, or check by hand before each commit"
-        return Outcome(step, "could not", why, "uv run pre-commit run --all-files")
+        return Result(step, "could not", why, "uv run pre-commit run --all-files")
     hook = project.root / (git_output(project, "rev-parse", "--git-path", "hooks/pre-commit") or "")
     before = hook.read_bytes() if hook.is_file() else b""
-    code, words = _run(project, _pre_commit(), "install")
+    code, output = _run(project, _pre_commit(), "install")
     if code:
-        return Outcome(step, "could not", " ".join(words.split()), "uv run pre-commit install")
+        return Result(step, "could not", error_line(output), "uv run pre-commit install")
     if hook.is_file() and hook.read_bytes() == before:
-        return Outcome(step, "skipped", "already installed")
+        return Result(step, "skipped", "already installed")
     legacy = hook.with_name("pre-commit.legacy").is_file()
-    kept = "; the hook that was there is kept, and runs first" if before and legacy else ""
-    return Outcome(step, "done", f"installed{kept}")
+    own = "; your own hook is kept, and runs first" if before and legacy else ""
+    return Result(step, "done", f"installed{own}")
 
 
-def _commit(project: Project, checked: bool) -> Outcome:
-    """Commit everything once, past the hooks, where nobody has begun to."""
+def _commit(project: Project, checked: bool) -> Result:
+    """Make the first commit, checked by the hooks, unless somebody has begun one."""
     step = "first commit"
     if git_output(project, "rev-list", "--all", "--max-count=1"):
-        return _committed(project, step)
+        return _describe_commits(project, step)
     if git_output(project, "ls-files"):
-        return Outcome(step, "skipped", "what you staged is left as it is", "git commit")
+        return Result(step, "skipped", "what you staged is left as it is", "git commit")
     if not any(project.root.glob(".copier-answers*.yml")):
-        why = "these files are not the template's alone: look at them first"
-        return Outcome(step, "skipped", why, "git add --all && git commit")
+        why = "some of these files may not be the template's: look at them first"
+        return Result(step, "skipped", why, "git add --all && git commit")
     for person in ("GIT_AUTHOR_IDENT", "GIT_COMMITTER_IDENT"):
         if git_output(project, "-c", "user.useConfigOnly=true", "var", person) is None:
             why = "git does not know who you are: set user.email too, and user.name by"
-            return Outcome(step, "could not", why, 'git config --global user.name "Your Name"')
+            return Result(step, "could not", why, 'git config --global user.name "Your Name"')
     message = f"Generate {project.root.name} from the life-cycle template"
     commands = [["git", "add", "--all"], ["git", "commit", "--quiet", "--message", message]]
     if not checked:  # then the commit itself runs no checks
@@ -126,17 +128,17 @@ def _commit(project: Project, checked: bool) -> Outcome:
         for command in commands:
             if _run(project, *command, show=True)[0]:
                 why = f"{' '.join(command[:2])} did not succeed (see above); nothing is staged now"
-                return Outcome(step, "could not", why, "uv run dslp setup")
+                return Result(step, "could not", why, "uv run dslp setup")
     finally:
         if not git_output(project, "rev-list", "--all", "--max-count=1"):
             git_output(project, "read-tree", "--empty")  # nothing was staged before: begin anew
     files = (git_output(project, "ls-files") or "").splitlines()
-    past = ", past the project's checks" if (project.root / HOOKS).is_file() else ""
-    return Outcome(step, "done", f"{len(files)} files{past}{_point_main(project)}")
+    checks = ", checked by the commit hooks" if (project.root / HOOKS).is_file() else ""
+    return Result(step, "done", f"{len(files)} files{checks}{_point_main(project)}")
 
 
-def _committed(project: Project, step: str) -> Outcome:
-    """What is to be said where there are commits: what an update left open, or what changed."""
+def _describe_commits(project: Project, step: str) -> Result:
+    """The result where there are commits: conflicts of an update, or the number of changes."""
     rejected = git_output(
         project, "ls-files", "--others", "--exclude-standard", "--", "*.rej", "*.orig"
     )
@@ -144,16 +146,16 @@ def _committed(project: Project, step: str) -> Outcome:
     names = ", ".join(f"{unmerged or ''}\n{rejected or ''}".split("\n")).strip(", ")
     if names:
         why = f"an update left conflicts; resolve {names}"
-        return Outcome(step, "could not", why, "git status")
+        return Result(step, "could not", why, "git status")
     main = _point_main(project)
     if main:
-        return Outcome(step, "done", f"there is one{main}")
+        return Result(step, "done", f"there is one{main}")
     status = git_output(
         project, "--no-optional-locks", "status", "--porcelain", "--untracked-files=all"
     )
     changed = len((status or "").splitlines())
     later = "git add --all && git commit" if changed else ""
-    return Outcome(step, "skipped", f"there are commits; files changed since: {changed}", later)
+    return Result(step, "skipped", f"there are commits; files changed since: {changed}", later)
 
 
 def _point_main(project: Project) -> str:
@@ -166,27 +168,27 @@ def _point_main(project: Project) -> str:
     return "" if git_output(project, "branch", "main") is None else "; main points at it too"
 
 
-def _register_labels(project: Project) -> Outcome:
+def _register_labels(project: Project) -> Result:
     """Make GitHub's labels those of the file, where there are a remote and a token."""
     from dslp.github.client import connect, remote
     from dslp.github.labels import read_labels, register_labels
 
     step, later = "labels", "uv run dslp labels register"
     if not (project.root / LABELS).is_file():
-        return Outcome(step, "skipped", f"there is no {LABELS} (component process)")
+        return Result(step, "skipped", f"there is no {LABELS} (component process)")
     if remote(project) is None:
         why = "there is no remote origin on GitHub yet; the first push registers them. Make one by"
-        return Outcome(step, "skipped", why, "gh repo create --source=. --private --push")
+        return Result(step, "skipped", why, "gh repo create --source=. --private --push")
     try:
         repository = connect(project, {**os.environ, "GITHUB_REPOSITORY": ""})
     except DslpError as error:
-        return Outcome(step, "skipped", f"{error}; the first push registers them too", later)
+        return Result(step, "skipped", f"{error}; the first push registers them too", later)
     try:
-        changes = list(register_labels(repository, read_labels(project.root / LABELS), prune=False))
+        changes = register_labels(repository, read_labels(project.root / LABELS), prune=False)
     except DslpError as error:
-        return Outcome(step, "could not", str(error), later)
+        return Result(step, "could not", str(error), later)
     what = f"{repository.name}: {len(changes)} changed. To let GitHub require the policy"
-    return Outcome(step, "done", what, "uv run dslp protect")
+    return Result(step, "done", what, "uv run dslp protect")
 
 
 def _next_commands(project: Project) -> list[str]:
@@ -209,9 +211,9 @@ def _pre_commit() -> str:
 
 def _run(project: Project, *command: str, show: bool = False) -> tuple[int, str]:
     """Run a command in the project: its exit code, and what it wrote unless that was shown."""
-    kept, errors = (None, None) if show else (subprocess.PIPE, subprocess.STDOUT)
+    output, errors = (None, None) if show else (subprocess.PIPE, subprocess.STDOUT)
     try:
-        done = subprocess.run(command, cwd=project.root, stdout=kept, stderr=errors, check=False)
+        done = subprocess.run(command, cwd=project.root, stdout=output, stderr=errors, check=False)
     except OSError as error:
         return 127, f"{command[0]} does not start: {error.strerror}"
     return done.returncode, (done.stdout or b"").decode(errors="replace")

@@ -1,5 +1,6 @@
-"""For the tests of a project: its datasets as they are here, and its models as they are served."""
+"""For the tests of a project: its datasets as they were built, its models as they are served."""
 
+import atexit
 import functools
 import os
 import tempfile
@@ -13,6 +14,7 @@ from dslp.core.errors import DslpError
 from dslp.core.settings import Project
 from dslp.data.build import RawMissing, build_stand_in, is_sample
 from dslp.data.dataset import Dataset, dataset_names, find_datasets
+from dslp.data.reading import read_frame
 from dslp.data.suite import validate
 
 if TYPE_CHECKING:
@@ -28,7 +30,7 @@ def project_datasets() -> list[str]:
 
 @functools.cache
 def built_dataset(name: str) -> Dataset:
-    """A dataset as it lies in `data/`, or else built in a temporary folder by today's pipeline.
+    """A dataset as it is in `data/`, or else built in a temporary folder by today's pipeline.
 
     `ci` in its datasheet says from what: its source, a sample, or nothing (then the test is
     skipped). A pipeline that fails is a failure, never a skip.
@@ -40,9 +42,9 @@ def built_dataset(name: str) -> Dataset:
             if not dataset.is_built:
                 build_stand_in(dataset)
     except RawMissing as error:
-        where = f"where it is: uv run dslp data validate {name}"
-        add_summary_line(f"{name}: the suite was NOT run, the data is not here; {where}")
-        pytest.skip(f"{name}: {error}; its suite runs {where}")
+        todo = f"run it where the data is: uv run dslp data validate {name}"
+        add_summary_line(f"{name}: the suite was NOT run, the data is missing; {todo}")
+        pytest.skip(f"{name}: {error}; the suite was not run; {todo}")
     except DslpError as error:
         pytest.fail(str(error), pytrace=False)
     return dataset
@@ -63,6 +65,11 @@ def check_dataset(name: str) -> None:
         pytest.fail(str(report), pytrace=False)
 
 
+def dataset_rows(name: str) -> "pd.DataFrame":
+    """The rows of a dataset (`built_dataset`)."""
+    return read_frame(built_dataset(name))
+
+
 def validate_rows(name: str, rows: "pd.DataFrame") -> "Report":
     """What schema and suite of a dataset say of other rows, such as ones with planted faults."""
     dataset = built_dataset(name)
@@ -80,13 +87,13 @@ def find_model(name: str) -> "Model":
 
 
 def predictor(model: "Model", candidate: str, rows: "pd.DataFrame") -> Any:
-    """The candidate trained on `rows`, or the very version that `dslp model test` asks about.
+    """The candidate trained on `rows`, or the version that `dslp model test` is about.
 
-    The gate `behaviour` runs a model's tests with the environment variable DSLP_MODEL_FOLDER,
-    so that what is tested is what would be in use, not its like (M4).
+    The gate `behaviour` sets the environment variable DSLP_MODEL_FOLDER for a model's tests, so
+    that the version itself is tested, and not another one of its kind (M4).
 
     Returns:
-        What `train` returned; `Model.predict` asks it, whatever it is.
+        What `train` returned; `Model.predict` takes it, whatever it is.
     """
     folder = os.environ.get("DSLP_MODEL_FOLDER")
     if not folder:
@@ -98,9 +105,7 @@ def predictor(model: "Model", candidate: str, rows: "pd.DataFrame") -> Any:
 
 @functools.cache
 def _folder(purpose: str) -> Path:
-    """A folder for what tests make; it is removed when they end."""
-    _kept.append(made := tempfile.TemporaryDirectory(prefix=f"dslp-{purpose}-"))
-    return Path(made.name)
-
-
-_kept: list[tempfile.TemporaryDirectory[str]] = []
+    """A temporary folder, which is removed when the tests end."""
+    folder = tempfile.TemporaryDirectory(prefix=f"dslp-{purpose}-")
+    atexit.register(folder.cleanup)
+    return Path(folder.name)

@@ -16,11 +16,18 @@ Name = Annotated[str, typer.Argument(help="Lower-case words joined by _.")]
 
 @app.command()
 def dataset(name: Name) -> None:
-    """Write a dataset of made-up rows, to be replaced, with schema, suite, datasheet and test."""
-    from dslp.scaffold.dataset import new_dataset as write
+    """Write a dataset for data/raw/NAME.csv or .parquet, or else one of made-up rows to replace."""
+    from dslp.scaffold.dataset import new_dataset
 
-    _done(write(Project.find(), name))
-    _next(f"data build {name}", f"data validate {name}")
+    project = Project.find()
+    paths, raw = new_dataset(project, name)
+    _say_written(paths)
+    if raw:
+        say(f"for {raw}; for personal data, set personal_data in datasheet.md first")
+        _say_next(f"data build {name}", f"data schema {name} --write", f"data validate {name}")
+    else:
+        say(f"its rows are made up: there is no {project.data / 'raw' / name}.csv or .parquet")
+        _say_next(f"data build {name}", f"data validate {name}")
 
 
 @app.command()
@@ -36,16 +43,16 @@ def model(
     ] = None,
 ) -> None:
     """Write a model that predicts a column from the others: a baseline, and a better one."""
-    from dslp.scaffold.model import new_model as write
+    from dslp.scaffold.model import new_model
 
-    begun = write(Project.find(), name, dataset, target, ask, time)
-    _done(begun.paths)
-    say(f"inputs: {', '.join(begun.inputs)}; take out of schema.py what is not known beforehand")
-    if begun.left_out:
-        kinds = "text or truth, known before the time comes" if time else "numbers, text or truth"
-        say(f"left out: {', '.join(begun.left_out)}; inputs are {kinds}, with")
-        say("lower-case names that Python and pydantic have no other use for")
-    _next(f"experiment run {name}")
+    written = new_model(Project.find(), name, dataset, target, ask, time)
+    _say_written(written.paths)
+    say(f"inputs: {', '.join(written.inputs)}; remove from schema.py what is not known beforehand")
+    if written.left_out:
+        kinds = "text and truth values" if time else "numbers, text and truth values"
+        names = "with lower-case names that Python and pydantic do not use themselves"
+        say(f"left out: {', '.join(written.left_out)}; inputs are {kinds}, {names}")
+    _say_next(f"experiment run {name}")
 
 
 @app.command()
@@ -55,16 +62,16 @@ def exploration(
     title: Annotated[str, typer.Option(help="What it asks; the name's words by default.")] = "",
 ) -> None:
     """Write a notebook: from notebooks/template.ipynb, if the project has its own."""
-    from dslp.scaffold.exploration import new_exploration as write
+    from dslp.scaffold.exploration import new_exploration
 
-    _done(write(Project.find(), name, issue, title))
+    _say_written(new_exploration(Project.find(), name, issue, title))
 
 
-def _done(paths: list[str]) -> None:
+def _say_written(paths: list[str]) -> None:
     for path in paths:
         say(f"written: {path}")
 
 
-def _next(*commands: str) -> None:
+def _say_next(*commands: str) -> None:
     for command in commands:
         say(f"next: uv run dslp {command}")

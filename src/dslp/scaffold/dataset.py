@@ -1,16 +1,79 @@
-"""A new dataset: made-up rows to replace, with a pipeline, schema, suite and test that fit them."""
+"""A new dataset: for a file in `data/raw/`, or of made-up rows until there is a source."""
 
+import json
+import re
+import unicodedata
+from pathlib import Path
+from typing import Any
+
+from dslp.core.errors import DslpError
 from dslp.core.settings import Project
+from dslp.core.text import error_line
 from dslp.scaffold.place import check_name, place_files, render_skeleton
 
+LONGEST = 30  # characters of a column's name
+SAMPLE = 1_000  # rows of a CSV file that are read
 
-def new_dataset(project: Project, name: str) -> list[str]:
-    """Write the dataset's folder and its test; returns their paths in the project.
+
+def new_dataset(project: Project, name: str) -> tuple[list[str], Path | None]:
+    """Write the dataset's folder and its test.
+
+    Returns:
+        Their paths in the project, and the raw data's file that they are written for.
 
     Raises:
-        DslpError: the name cannot be used, or is in use.
+        DslpError: the name cannot be used or is in use, or the raw data cannot be read.
     """
-    texts = render_skeleton("dataset", name=check_name(name, project), package=project.package)
+    values: dict[str, Any] = {"name": check_name(name, project), "package": project.package}
+    files = (project.data / "raw" / f"{name}{suffix}" for suffix in (".csv", ".parquet"))
+    raw = next((file for file in files if file.is_file()), None)
+    values |= _describe(raw) if raw else {"file": ""}
+    texts = render_skeleton("dataset", **values)
     test = texts.pop("test.py")
     folder = f"src/{project.package}/datasets/{name}"
-    return place_files(project.root, {folder: texts, f"tests/unit/test_{name}.py": test})
+    paths = place_files(project.root, {folder: texts, f"tests/unit/test_{name}.py": test})
+    return paths, raw
+
+
+def _describe(file: Path) -> dict[str, Any]:
+    """What the skeleton needs of raw data: new names for its columns, and which hold times."""
+    columns, times = _read_columns(file)
+    names: dict[str, str] = {}
+    for number, column in enumerate(columns, 1):
+        name = _column_name(column) or f"column_{number}"
+        names[column] = f"{name}_{number}" if name in names.values() else name
+    quoted = {column: json.dumps(column, ensure_ascii=False) for column in columns}
+    return {
+        "file": file.name,
+        "names": {quoted[old]: new for old, new in names.items() if old != new},
+        "times": [names[column] for column in times],
+        "record": {quoted[column]: '"2024-01-31"' for column in times or columns[:1]},
+    }
+
+
+def _read_columns(file: Path) -> tuple[list[str], list[str]]:
+    """The columns of a file, and those of a CSV file whose texts are ISO dates or times."""
+    import pandas as pd
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+    from dslp.data.reading import read_header
+
+    try:
+        if file.suffix == ".parquet":
+            return list(pq.read_schema(file).names), []
+        delimiter, columns = read_header(file)
+        rows = pd.read_csv(
+            file, sep=delimiter, encoding="utf-8-sig", index_col=False, nrows=SAMPLE, dtype=object
+        )
+    except (OSError, ValueError, pa.ArrowException) as error:
+        raise DslpError(f"{file} cannot be read ({error_line(error)})") from None
+    dashed = rows.dropna(axis="columns", how="all").astype(str)
+    times = dashed.apply(lambda texts: texts[texts != "nan"].str.match(r"\d{4}-\d\d-\d\d").all())
+    return columns, [str(column) for column in dashed if times[column]]
+
+
+def _column_name(header: str) -> str:
+    """A header in lower-case ASCII words joined by `_`, or nothing where it has no such letters."""
+    plain = unicodedata.normalize("NFKD", header.casefold()).encode("ascii", "ignore").decode()
+    name = re.sub(r"[^a-z0-9]+", "_", plain).strip("_")
+    return (f"n_{name}" if name[:1].isdigit() else name)[:LONGEST].rstrip("_")

@@ -6,6 +6,7 @@ from importlib.resources import files
 
 from dslp.core.errors import DslpError
 from dslp.core.settings import Project
+from dslp.core.text import error_line
 from dslp.scaffold.place import place_files
 
 NAME = re.compile(r"[A-Za-z0-9]+([-_][A-Za-z0-9]+)*")
@@ -17,16 +18,16 @@ def new_exploration(project: Project, name: str, issue: int | None, title: str) 
     Args:
         project: gets the notebook; its own `notebooks/template.ipynb` is copied, if it has one.
         name: of the file, without its ending.
-        issue: number of the Explore issue, if it is known.
-        title: what the exploration asks; the words of the name where it is empty.
+        issue: number of the Explore issue, if there is one.
+        title: the question that is explored; if empty, the words of the name.
 
     Raises:
-        Refused: the hook before a commit would stop a notebook of that name.
-        DslpError: the name cannot be used, or is in use; or the template is no notebook.
+        Refused: the commit hook would refuse a notebook of that name.
+        DslpError: the name cannot be used, or is in use; or the template is not a notebook.
     """
     if not NAME.fullmatch(name) or len(name) > 100:
         raise DslpError(
-            f"{name!a:.60} cannot be a name here: letters and digits, words joined by - or _, "
+            f"{name!r:.60} cannot be a name: letters and digits, words joined by - or _, "
             "such as 14-visits-by-plan"
         )
     words = " ".join(title.split()) or " ".join(re.split("[-_]", name.lstrip("0123456789-_")))
@@ -36,9 +37,7 @@ def new_exploration(project: Project, name: str, issue: int | None, title: str) 
         notebook = json.loads(template.read_text(encoding="utf-8"))
         lines = "".join(notebook["cells"][0]["source"]).splitlines(keepends=True)
     except (OSError, ValueError, KeyError, IndexError, TypeError) as error:
-        raise DslpError(
-            f"{template} cannot be read as a notebook: {type(error).__name__} {error}"
-        ) from None
+        raise DslpError(f"{template} is not a notebook: {error_line(error)}") from None
     text = "".join([f"# {words or name}\n", *lines[1:]])
     text = text.replace("**Issue:** #", f"**Issue:** #{issue or ''}")
     notebook["cells"][0]["source"] = text.splitlines(keepends=True)

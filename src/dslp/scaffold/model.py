@@ -1,14 +1,12 @@
-"""A new model: a baseline and a better one, on the columns that a dataset's schema states."""
+"""A new model: a baseline and a better candidate, on the columns of a dataset's schema."""
 
 import keyword
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
-from dslp.core.errors import DslpError
+from dslp.core.errors import DslpError, nearest
 from dslp.core.settings import Project
 from dslp.data.dataset import Dataset, find_datasets
-from dslp.data.schema import key_columns
+from dslp.data.schema import Column, read_schema
 from dslp.scaffold.place import check_name, place_files, plain_word, render_skeleton
 from pydantic import BaseModel
 
@@ -24,7 +22,7 @@ PREDICTED = ("int", "float", "bool", "str")
 
 
 @dataclass(frozen=True)
-class Begun:
+class NewModel:
     """What was written, and which columns the model predicts from."""
 
     paths: list[str]
@@ -39,7 +37,7 @@ def new_model(
     target: str | None,
     ask: int,
     time: str | None = None,
-) -> Begun:
+) -> NewModel:
     """Write the model's folder and its test.
 
     A target of numbers makes it a regression, or a forecast where a time is given; one of text or
@@ -51,35 +49,41 @@ def new_model(
         dataset: what it is made from; may be left out where there is only one.
         target: the column to predict.
         ask: number of the Ask's issue.
-        time: the column of the time, where what comes is to be known from what was.
+        time: the column of the time, which makes it a forecast.
 
     Raises:
-        DslpError: a name cannot be used, the dataset has no such column or no key, or there
-            is nothing to predict from.
+        DslpError: a name cannot be used, the dataset has no such column or no key, or no column
+            can be an input.
     """
-    name, source = check_name(name, project), _source(project, dataset)
-    columns = _columns(source)
-    kinds = {column: _kind(column, stated) for column, stated in columns.items()}
-    where, keys = f"{source.folder / 'schema.yml'}", key_columns(source)
+    name, source = check_name(name, project), _find_source(project, dataset)
+    schema, where = read_schema(source), source.folder / "schema.yml"
+    columns, keys = schema.columns, schema.key
+    kinds = {column: _field_type(column, entry) for column, entry in columns.items()}
     possible = [
         column for column, kind in kinds.items() if kind in PREDICTED and column not in keys
     ]
     if target not in possible:
-        wrong = f"{target!a:.60} is none of the columns" if target else "say which column"
-        known = ", ".join(possible) or "none, see " + where
-        raise DslpError(f"{wrong} that can be predicted (--target): {known}")
+        if not possible:
+            raise DslpError(f"{where} has no column that can be predicted")
+        if not target:
+            raise DslpError(f"say which column to predict (--target): {', '.join(possible)}")
+        if target in columns and columns[target].nullable:
+            todo = "leave out those rows in its pipeline.py, and remove nullable from schema.yml"
+            raise DslpError(f"{target} has missing values: {todo}")
+        raise DslpError(f"no column {target!r:.60} can be predicted{nearest(target, possible)}")
     inputs = {c: kind for c, kind in kinds.items() if kind and c != target and c not in keys}
     numbers = kinds[target] in ("int", "float")
     if time is not None:
-        if str(columns.get(time, {}).get("type")) not in TIMES or not _name(time) or not numbers:
+        is_time = time in columns and columns[time].type in TIMES and _is_field_name(time)
+        if not is_time or not numbers:
             raise DslpError(
-                f"a forecast is of numbers, by a column of {where} with the type timestamp; "
-                f"--target {target} and --time {time!a:.60} are not"
+                f"a forecast needs a --target of numbers and, as --time, a column of {where} with "
+                f"the type timestamp; {target} and {time!r:.60} are not"
             )
         inputs = {time: "datetime"} | {c: k for c, k in inputs.items() if k in ("str", "bool")}
     if not keys or not inputs:
-        missing = "inputs beside the target" if keys else "key, which the split goes by"
-        raise DslpError(f"{where} states no {missing}")
+        missing = "column that can be an input" if keys else "key, by which rows are divided"
+        raise DslpError(f"{where} has no {missing}")
     values = {
         "name": name,
         "dataset": source.name,
@@ -99,35 +103,28 @@ def new_model(
     test = texts.pop("test.py")
     folder = f"src/{project.package}/models/{name}"
     paths = place_files(project.root, {folder: texts, f"tests/model/test_{name}.py": test})
-    return Begun(paths, list(inputs), [c for c in columns if c not in (*inputs, *keys, target)])
+    return NewModel(paths, list(inputs), [c for c in columns if c not in (*inputs, *keys, target)])
 
 
-def _source(project: Project, name: str | None) -> Dataset:
-    found = find_datasets(project, [name] if name else None)
-    if len(found) > 1:
-        names = ", ".join(dataset.name for dataset in found)
+def _find_source(project: Project, name: str | None) -> Dataset:
+    datasets = find_datasets(project, [name] if name else None)
+    if len(datasets) > 1:
+        names = ", ".join(dataset.name for dataset in datasets)
         raise DslpError(f"say which dataset (--dataset): {names}")
-    return found[0]
+    return datasets[0]
 
 
-def _columns(dataset: Dataset) -> dict[str, Mapping[str, Any]]:
-    """What the schema states, by column."""
-    stated = dataset.yaml("schema.yml").get("columns")
-    columns = stated.items() if isinstance(stated, dict) else ()
-    return {str(name): column for name, column in columns if isinstance(column, Mapping)}
-
-
-def _kind(column: str, stated: Mapping[str, Any]) -> str | None:
-    """The column's type in the API, or None where it cannot be a field of it as it is."""
-    kind = KINDS.get(str(stated.get("type")))
-    if not _name(column) or (kind == "bool" and stated.get("nullable")):
+def _field_type(name: str, column: Column) -> str | None:
+    """The column's type in the API, or None where it cannot be a field of it."""
+    kind = KINDS.get(column.type)
+    if not _is_field_name(name) or (kind == "bool" and column.nullable):
         return None
-    if kind and stated.get("nullable"):  # numbers with gaps are read as floats
+    if kind and column.nullable:  # integers with missing values are read as floats
         return "str | None" if kind == "str" else "float | None"
     return kind
 
 
-def _name(column: str) -> bool:
+def _is_field_name(column: str) -> bool:
     """Whether a field of the API can have the column's name."""
     field = column.isascii() and column.isidentifier() and column == column.lower()
     taken = (

@@ -1,4 +1,4 @@
-"""Putting new files in their places: all of them or none, and never over what is there."""
+"""Writing new files into a project: all of them or none, and never over existing ones."""
 
 import keyword
 import os
@@ -14,9 +14,9 @@ from dslp.core.file_rules import file_problems
 from dslp.core.settings import Project
 
 NAME = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)*")
-TAKEN = {"raw"}  # what a pipeline's `build` calls its raw data
+RESERVED = {"raw"}  # the parameter of a pipeline's `build` for its raw data
 
-# By its path in the project: the text of a file, or the texts of a folder's files by their names.
+# By path in the project: the text of a file, or the texts of a folder's files by their names.
 Units = Mapping[str, str | Mapping[str, str]]
 
 
@@ -29,16 +29,16 @@ def check_name(name: str, project: Project) -> str:
     longest = min(40, 69 - len(project.source.name))  # so that an import of it fits into a line
     if not NAME.fullmatch(name) or len(name) > longest:
         raise DslpError(
-            f"{name!a:.60} cannot be a name here: lower-case letters and digits, words joined by "
+            f"{name!r:.60} cannot be a name: lower-case letters and digits, words joined by "
             f"_, at most {longest} characters, such as visits_by_plan"
         )
     if (
         keyword.iskeyword(name)
         or keyword.issoftkeyword(name)
-        or name in TAKEN
+        or name in RESERVED
         or not plain_word(name)
     ):
-        raise DslpError(f"{name} has a meaning of its own, in Python, YAML or this tool")
+        raise DslpError(f"{name} cannot be a name: Python, YAML or dslp uses the word itself")
     return name
 
 
@@ -66,18 +66,18 @@ def render_skeleton(kind: str, **values: object) -> dict[str, str]:
 
 
 def place_files(root: Path, units: Units) -> list[str]:
-    """Write new files and folders aside, and move them into a project.
+    """Write new files and folders to a temporary folder, and move them into a project.
 
     Returns:
-        The paths in the project, as they were given.
+        The paths in the project.
 
     Raises:
-        Refused: the hook before a commit would stop one of them.
-        DslpError: one is there already, or the disk says no; nothing of them is there then.
+        Refused: the commit hook would refuse one of them.
+        DslpError: one exists already, or the disk is full or closed; nothing is written then.
     """
-    there = [name for name in units if os.path.lexists(root / name)]
-    if there:
-        raise DslpError(f"{there[0]} is there already; nothing was written")
+    existing = [name for name in units if os.path.lexists(root / name)]
+    if existing:
+        raise DslpError(f"{existing[0]} exists already; nothing was written")
     try:
         with TemporaryDirectory(prefix=".new-", dir=root) as folder:
             aside = Path(folder)
@@ -93,19 +93,18 @@ def place_files(root: Path, units: Units) -> list[str]:
 def _write(aside: Path, units: Units) -> Iterator[str]:
     """Write the texts below `aside`; yields the path of each file."""
     for unit, content in units.items():
-        texts = {unit: content} if isinstance(content, str) else _within(unit, content)
+        if isinstance(content, str):
+            texts = {unit: content}
+        else:
+            texts = {f"{unit}/{name}": text for name, text in content.items()}
         for name, text in texts.items():
             (aside / name).parent.mkdir(parents=True, exist_ok=True)
             (aside / name).write_text(text, encoding="utf-8", newline="\n")
             yield name
 
 
-def _within(folder: str, texts: Mapping[str, str]) -> dict[str, str]:
-    return {f"{folder}/{name}": text for name, text in texts.items()}
-
-
 def _move(aside: Path, root: Path, names: list[str]) -> None:
-    """Move what was written to where it belongs, or take back what was moved."""
+    """Move files and folders into the project, or remove those that were moved if one fails."""
     moved: list[Path] = []
     try:
         for name in names:

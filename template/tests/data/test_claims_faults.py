@@ -2,13 +2,13 @@
 
 import pytest
 from dslp.core.report import Finding, Report
-from dslp.testing import built_dataset, validate_rows
+from dslp.testing import dataset_rows, validate_rows
 
 
 @pytest.fixture(scope="module")
 def report() -> Report:
     """What is reported about claims with a null, an unknown, a negative and a doubled value."""
-    rows = built_dataset("claims").read()
+    rows = dataset_rows("claims")
     rows.loc[10, "health"] = "splendid"
     rows.loc[20, "visits"] = -3
     rows["record_id"] = rows["record_id"].astype("Int64").mask(rows.index == 30).replace(42, 41)

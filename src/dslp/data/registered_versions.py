@@ -81,7 +81,7 @@ def is_registered(found: "list[Run]", name: str, version: str, digest: str) -> b
 
 def registration_runs(tracking: Tracking, name: str) -> "list[Run]":
     """The registrations of the dataset's versions: whatever states no version is none."""
-    experiment = tracking.client.get_experiment_by_name(tracking.named(EXPERIMENT))
+    experiment = tracking.client.get_experiment_by_name(tracking.experiment_name(EXPERIMENT))
     if experiment is None:
         return []
     found = tracking.client.search_runs(

@@ -82,7 +82,7 @@ def _registered(dataset: Dataset, facts: dict[str, Any]) -> bool:
     with mlflow_errors():
         if is_registered(registration_runs(tracking, name), name, version, digest):
             return False
-        experiment = tracking.experiment(EXPERIMENT)
+        experiment = tracking.experiment_id(EXPERIMENT)
         own = tracking.client.create_run(experiment, run_name=f"{name} {version}", tags=tags)
         status = "FAILED"
         try:

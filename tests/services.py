@@ -44,6 +44,12 @@ def free_port() -> int:
             return port
 
 
+def listens(port: int) -> bool:
+    """Whether a server takes connections."""
+    with socket.socket() as client:
+        return client.connect_ex(("127.0.0.1", port)) == 0
+
+
 def read(address: str) -> bytes:
     """The page at an address; nothing while nobody answers with one."""
     with suppress(OSError), urllib.request.urlopen(address, timeout=1) as answer:
@@ -53,7 +59,11 @@ def read(address: str) -> bytes:
 
 @contextmanager
 def process(
-    *command: str | Path, folder: Path, is_ready: Callable[[], object], **environment: str
+    *command: str | Path,
+    folder: Path,
+    is_ready: Callable[[], object],
+    end: int = signal.SIGTERM,
+    **environment: str,
 ) -> Iterator[None]:
     """A server's process, from the moment that it is ready; it writes `log` into its folder."""
     with (
@@ -75,7 +85,7 @@ def process(
                 time.sleep(0.1)
             yield
         finally:
-            os.killpg(running.pid, signal.SIGTERM)
+            os.killpg(running.pid, end)
 
 
 def node_modules(package: Path, cache: Path) -> Path:
@@ -98,36 +108,25 @@ def node_modules(package: Path, cache: Path) -> Path:
 
 @contextmanager
 def postgres() -> Iterator[str]:
-    """The URL of a PostgreSQL server of its own.
-
-    Tests that need it are skipped where Debian's package is not installed, but not in CI.
-    """
+    """The URL of a PostgreSQL server of its own."""
     programs = sorted(Path("/usr/lib/postgresql").glob("*/bin"))
     if not programs:
         missing("no PostgreSQL server in /usr/lib/postgresql (apt-get install postgresql)")
     user = []
     # pytest's own folders are closed to other users.
     folder = Path(tempfile.mkdtemp(prefix="tests-postgres-"))
-    data = folder / "cluster"
     if os.geteuid() == 0:
         user = ["setpriv", f"--reuid={NOBODY}", "--regid=nogroup", "--clear-groups"]
         shutil.chown(folder, NOBODY)
-    port = free_port()
-
-    def run(program: str, *arguments: str) -> None:
-        command = [*user, str(programs[-1] / program), "--pgdata", str(data), *arguments]
-        done = subprocess.run(command, capture_output=True, text=True, cwd=folder, check=False)
-        assert done.returncode == 0, done.stdout + done.stderr
-
-    options = f"-c listen_addresses=127.0.0.1 -c port={port} -c fsync=off"
-    options += f" -c unix_socket_directories={folder}"
-    try:
-        run("initdb", "--username=tests", "--auth=trust", "--encoding=UTF8", "--no-sync")
-        run("pg_ctl", "start", "--wait", "--log", str(folder / "log"), "--options", options)
+    port, data = free_port(), ("--pgdata", str(folder / "cluster"))
+    create = [*user, str(programs[-1] / "initdb"), *data, "--username=tests", "--auth=trust"]
+    subprocess.run([*create, "--encoding=UTF8", "--no-sync"], check=True, capture_output=True)
+    options = {"listen_addresses": "127.0.0.1", "fsync": "off", "unix_socket_directories": folder}
+    command = [*user, str(programs[-1] / "postgres"), "-D", data[1], "-p", str(port)]
+    command += [f"--{name}={value}" for name, value in options.items()]
+    with process(*command, folder=folder, is_ready=lambda: listens(port), end=signal.SIGQUIT):
         yield f"postgresql+psycopg://tests@127.0.0.1:{port}/postgres"
-        run("pg_ctl", "stop", "--mode", "immediate")
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 @contextmanager
@@ -146,10 +145,7 @@ def mlflow(folder: Path, store: str) -> Iterator[str]:
 
 @contextmanager
 def spark(folder: Path, memory: str = "1g") -> Iterator[str]:
-    """The address of a Spark cluster of its own: one master, two workers of one core.
-
-    Tests that need it are skipped where Java is not installed, but not in CI.
-    """
+    """The address of a Spark cluster of its own: one master, two workers of one core."""
     import pyspark
 
     if shutil.which("java") is None and "JAVA_HOME" not in os.environ:
@@ -178,10 +174,7 @@ def spark(folder: Path, memory: str = "1g") -> Iterator[str]:
 
 @contextmanager
 def azure(cache: Path) -> Iterator[dict[str, str]]:
-    """The environment that reaches Microsoft's emulator of Azure's storage, container `team`.
-
-    Tests that need it are skipped where npm cannot have it, but not in CI.
-    """
+    """The environment that reaches Microsoft's emulator of Azure's storage, container `team`."""
     from azure.storage.blob import BlobServiceClient
 
     modules = node_modules(Path(__file__).parent / "azurite", cache)
@@ -189,13 +182,8 @@ def azure(cache: Path) -> Iterator[dict[str, str]]:
     port, key = free_port(), base64.b64encode(b"of the tests").decode()
     command = ["node", program, "--inMemoryPersistence", "--disableTelemetry"]
     command += ["--skipApiVersionCheck", "--silent", "--blobPort", str(port)]
-
-    def is_ready() -> bool:
-        with socket.socket() as client:
-            return client.connect_ex(("127.0.0.1", port)) == 0
-
     account = {"AZURITE_ACCOUNTS": f"team:{key}"}
-    with process(*command, folder=cache, is_ready=is_ready, **account):
+    with process(*command, folder=cache, is_ready=lambda: listens(port), **account):
         connection = (
             f"DefaultEndpointsProtocol=http;AccountName=team;AccountKey={key};"
             f"BlobEndpoint=http://127.0.0.1:{port}/team"

@@ -24,7 +24,7 @@ pytestmark = pytest.mark.slow
 
 PIPELINE = "src/toy/datasets/visits/pipeline.py"
 PARAMS = "src/toy/models/frequency/params.yml"
-READS = {"contents": "read", "metadata": "read"}
+READS = {"contents": "read"}
 
 
 @pytest.fixture

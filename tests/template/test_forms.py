@@ -58,20 +58,16 @@ def test_the_chooser_offers_the_types_of_work_and_a_form_says_when_to_choose_ano
     assert {name: load(name)["name"] for name in forms} == FORMS
     assert load("config.yml") == {"blank_issues_enabled": False}
     for name, title in FORMS.items():
-        description = load(name)["description"]
+        form, kind = load(name), title.split(" (")[0]
+        assert form.get("labels", []) == ([] if kind == "Task" else [kind])
+        assert len(fields(form)) <= 12
+        assert len(required(form)) <= 8
+        description = form["description"]
         choices = re.findall(r"(?:[Cc]hoose|or) ([A-Z]\w+(?: \(\w+\))?)", description)
         assert choices, description
         others = [other for other in FORMS.values() if other != title]
         for choice in choices:
             assert any(other == choice or other.startswith(f"{choice} (") for other in others)
-
-
-@pytest.mark.parametrize("name", FORMS)
-def test_a_form_is_short_and_applies_the_label_of_its_type(name: str) -> None:
-    kind, form = FORMS[name].split(" (")[0], load(name)
-    assert form.get("labels", []) == ([] if kind == "Task" else [kind])
-    assert len(fields(form)) <= 12
-    assert len(required(form)) <= 8
 
 
 CAPTURED = yaml.safe_load(Path(__file__).with_name("forms.yml").read_text(encoding="utf-8"))

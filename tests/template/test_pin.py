@@ -15,7 +15,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.metadata import distributions
 from pathlib import Path
-from typing import Any
 
 import pytest
 import yaml
@@ -38,9 +37,9 @@ class Machine:
     template: Template
     environment: dict[str, str]
 
-    def run(self, *command: str, cwd: str = "") -> subprocess.CompletedProcess[str]:
-        """How a command ended, and what it printed."""
-        return subprocess.run(
+    def succeed(self, *command: str, cwd: str = "") -> str:
+        """What a command prints; it must succeed."""
+        ended = subprocess.run(
             command,
             cwd=self.folder / cwd,
             env=self.environment,
@@ -49,10 +48,6 @@ class Machine:
             stderr=subprocess.STDOUT,
             text=True,
         )
-
-    def succeed(self, *command: str, cwd: str = "") -> str:
-        """What a command prints; it must succeed."""
-        ended = self.run(*command, cwd=cwd)
         assert ended.returncode == 0, f"{shlex.join(command)}:\n{ended.stdout}"
         return ended.stdout
 
@@ -62,14 +57,6 @@ class Machine:
         command = ("copier", "copy", "--quiet", "--defaults", *components, *options)
         self.succeed(*command, typed, "project")
         return self.folder / "project"
-
-    def install(self) -> str:
-        """Lock and install the project's library, use it, and return the place of its code."""
-        self.succeed("uv", "lock", cwd="project")
-        self.succeed("uv", "sync", "--frozen", "--only-group", "process", cwd="project")
-        assert "check-files" in self.succeed(".venv/bin/dslp", "--help", cwd="project")
-        code = "import dslp; print(dslp.__file__, hasattr(dslp, 'CHANGED'))"
-        return self.succeed(".venv/bin/python", "-c", code, cwd="project").strip()
 
     def clone(self, name: str, *options: str) -> Path:
         git("clone", "--quiet", *options, str(self.template.path), name, cwd=self.folder)
@@ -102,12 +89,6 @@ def machine(template: Template, tmp_path: Path) -> Machine:
 def pin(project: Path) -> dict[str, object]:
     settings = tomllib.loads((project / "pyproject.toml").read_text(encoding="utf-8"))
     return dict(settings["tool"]["uv"].get("sources", {}).get("dslp", {}))
-
-
-def locked(project: Path) -> dict[str, str]:
-    lock = tomllib.loads((project / "uv.lock").read_text(encoding="utf-8"))
-    (source,) = [each["source"] for each in lock["package"] if each["name"] == "dslp"]
-    return dict(source)
 
 
 def changed(machine: Machine) -> None:
@@ -172,52 +153,45 @@ CASES |= {
 }
 
 
-def copy(machine: Machine, case: Case) -> tuple[Path, str]:
-    """The project of a case, which is pinned as it should be, and the commit to be locked."""
+# The others' addresses are read by the same few lines of includes/dslp.jinja.
+IN_EACH_RUN = (GH, "git@git.example.org:team/template.git", "a checkout", "an index")
+
+
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(c, marks=() if c in IN_EACH_RUN else pytest.mark.campaign) for c in CASES],
+)
+def test_the_commit_of_the_template_is_pinned_locked_and_installed(
+    machine: Machine, name: str
+) -> None:
+    case = CASES[name]
     case.prepare(machine)
     old, newest = machine.template.releases[0], machine.template.releases[-1]
     project = machine.copy(case.typed, *(old if one == "OLDEST" else one for one in case.options))
     release = old if case.source.get("rev") == "OLDEST" else newest
     commit = git("rev-parse", f"{release}^{{commit}}", cwd=machine.template.path).strip()
-    meant = {"REV": commit, "OLDEST": commit, "FOLDER": str(machine.folder)}
-    expected = json.dumps(case.source)
-    for word, value in meant.items():
-        expected = expected.replace(word, value)
-    assert pin(project) == json.loads(expected)
-    return project, commit
-
-
-# The others' addresses are read by the same few lines of includes/dslp.jinja.
-PINNED_IN_EACH_RUN = ("a tag", "files", "a bare one", "git@git.example.org:team/template.git")
-INSTALLED_IN_EACH_RUN = (GH, "an index")
-
-
-def cases(in_each_run: tuple[str, ...]) -> list[Any]:
-    """All cases; those that are not in each run are for the campaign."""
-    campaign = pytest.mark.campaign
-    return [pytest.param(c, marks=() if c in in_each_run else campaign) for c in CASES]
-
-
-@pytest.mark.parametrize("case", cases(PINNED_IN_EACH_RUN))
-def test_the_library_is_pinned_to_the_commit_of_the_template(machine: Machine, case: str) -> None:
-    project, _ = copy(machine, CASES[case])
+    expected = json.dumps(case.source).replace("FOLDER", str(machine.folder))
+    source = json.loads(expected.replace("REV", commit).replace("OLDEST", commit))
+    assert pin(project) == source
     for path in project.rglob("*"):
         assert not path.is_file() or SECRET not in path.read_text(encoding="utf-8"), path
 
-
-@pytest.mark.parametrize("case", cases(INSTALLED_IN_EACH_RUN))
-def test_what_is_pinned_is_locked_and_installed(machine: Machine, case: str) -> None:
-    project, commit = copy(machine, CASES[case])
-    place, is_changed = machine.install().rsplit(" ", 1)
-    assert (is_changed == "True") == (case == "a changed one")
-    source = pin(project)
+    machine.succeed("uv", "lock", cwd="project")
+    machine.succeed("uv", "sync", "--frozen", "--only-group", "process", cwd="project")
+    assert "check-files" in machine.succeed(".venv/bin/dslp", "--help", cwd="project")
+    code = "import dslp; print(dslp.__file__, hasattr(dslp, 'CHANGED'))"
+    printed = machine.succeed(".venv/bin/python", "-c", code, cwd="project")
+    place, is_changed = printed.strip().rsplit(" ", 1)
+    assert (is_changed == "True") == (name == "a changed one")
+    lock = tomllib.loads((project / "uv.lock").read_text(encoding="utf-8"))
+    (locked,) = [each["source"] for each in lock["package"] if each["name"] == "dslp"]
     if "path" in source:
-        assert place == str(Path(str(source["path"])) / "src" / "dslp" / "__init__.py")
-    elif case == "an index":
-        assert locked(project) == {"registry": str(machine.folder / "wheels")}
+        assert place == str(Path(source["path"]) / "src" / "dslp" / "__init__.py")
+    elif name == "an index":
+        assert locked == {"registry": str(machine.folder / "wheels")}
     else:
         assert "site-packages" in place
-        assert locked(project)["git"].endswith(f"#{commit}")
+        assert locked["git"].endswith(f"#{commit}")
 
 
 def test_an_update_moves_the_pin_beside_a_source_of_theirs(machine: Machine) -> None:
@@ -249,9 +223,6 @@ def test_an_update_moves_the_pin_beside_a_source_of_theirs(machine: Machine) -> 
 def test_the_library_is_no_part_of_what_a_project_gives_to_others(machine: Machine) -> None:
     """Its source is not in a wheel's metadata, and its name on an index may be a stranger's."""
     project = machine.copy("gh:dslp/template", "--data", "components=[data, experiments, models]")
-    settings = tomllib.loads((project / "pyproject.toml").read_text(encoding="utf-8"))
-    assert settings["project"]["dependencies"]
-    assert "dslp" not in str(settings["project"])
     machine.succeed("uv", "build", "--wheel", cwd="project")
     (wheel,) = (project / "dist").glob("*.whl")
     (distribution,) = distributions(path=[str(wheel)])

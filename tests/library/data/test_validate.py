@@ -1,5 +1,6 @@
 """Running a suite: what does not hold is named by column, expectation, count and example."""
 
+import json
 import os
 import shutil
 import subprocess
@@ -77,6 +78,26 @@ def test_what_cannot_be_run_fails_and_a_warning_does_not(built: Toy) -> None:
     outcome = built.run(*VALIDATE)
     assert (outcome.code, "Calculating" in outcome.err) == (0, False)
     assert "id: expect_column_values_to_be_null (warning)\n  found: 300 rows" in outcome.out
+
+
+def test_json_is_all_that_is_printed(built: Toy) -> None:
+    rows = built.rows()
+    rows.loc[20, "visits"] = -3
+    built.with_rows(rows)
+    outcome = built.run(*VALIDATE, "--json")
+    (result,) = json.loads(outcome.out)["results"]
+    assert (outcome.code, result["subject"], result["ok"], result["checks"]) == (
+        1,
+        "visits",
+        False,
+        7,
+    )
+    (finding,) = result["findings"]
+    assert finding["rule"] == "expect_column_values_to_be_between"
+    assert (finding["count"], finding["examples"]) == (1, ["visits -3 where id 21"])
+    (built.dataset / "pipeline.py").touch()
+    outcome = built.run(*VALIDATE, "visits", "visit", "--json")
+    assert (outcome.code, outcome.out, "do you mean visits?" in outcome.error) == (2, "", True)
 
 
 def test_thousands_of_failing_rows_and_a_missing_value_are_named(built: Toy) -> None:

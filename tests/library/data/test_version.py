@@ -1,5 +1,6 @@
 """The next version follows from what changed: alone, together, and in git."""
 
+import json
 from collections.abc import Callable
 from typing import Any
 
@@ -190,6 +191,17 @@ def test_a_version_that_is_too_small_is_refused_and_the_proposed_one_written_onc
     small = "too small after 1.2.0: it takes 1.3.0 (minor: new allowed value"
     assert f"states 1.2.0, {small}" in outcome.error
     assert "max_value is 200, was 100" in " ".join(outcome.out.split())
+    as_json = branch.run(*VERSION, "--json")
+    (result,) = json.loads(as_json.out)["results"]
+    assert (as_json.code, result["ok"], small in result["findings"][0]["problem"]) == (
+        1,
+        False,
+        True,
+    )
+    assert [result["details"][name] for name in ("stated", "last", "proposed", "level")] == [
+        *("1.2.0", "1.2.0", "1.3.0", "minor")
+    ]
+    assert result["details"]["reasons"][0]["level"] == "minor"
     branch.edit(sheet, "version: 1.2.0", "version: 1.2.9")
     assert "states 1.2.9, too small after 1.2.0" in branch.run(*VERSION).error
     branch.edit(sheet, "version: 1.2.9", "version: 1.2.0")
@@ -217,7 +229,7 @@ def test_the_datasets_that_changed_since_a_branch_are_all_compared(toy: Toy) -> 
     toy.commit()
     toy.git("switch", "--quiet", "--create", "data/14-more")
     since = ("data", "version", "--since", "main")
-    assert "no dataset has changed since main" in toy.done(*since).out
+    assert "no dataset has changed since main" in toy.done(*since).err
     for name in ("first", "third"):
         toy.edit(toy.dataset.with_name(name) / "schema.yml", "amount:", "price:")
     (toy.dataset.with_name("second") / "schema.yml").unlink()
@@ -228,4 +240,4 @@ def test_the_datasets_that_changed_since_a_branch_are_all_compared(toy: Toy) -> 
     assert outcome.out.count("it takes 2.0.0") == 2
     assert toy.run(*since, "first").code == 1
     assert "visits" not in outcome.out
-    assert "every dataset counts as changed" in toy.run("data", "version", "--since", "gone").out
+    assert "every dataset counts as changed" in toy.run("data", "version", "--since", "gone").err

@@ -6,7 +6,8 @@ Content is compared, not layout: comments, the order of columns and the style of
 import json
 from collections import defaultdict
 from collections.abc import Callable, Iterator
-from typing import Any, NamedTuple
+from dataclasses import dataclass
+from typing import Any
 
 from dslp.core.errors import DslpError
 from dslp.core.files import parse_yaml
@@ -29,7 +30,8 @@ LOOSER: dict[str, Callable[[Any, Any], bool]] = {
 }
 
 
-class Change(NamedTuple):
+@dataclass(frozen=True)
+class Change:
     """One reason for a new version."""
 
     level: Level
@@ -109,24 +111,23 @@ def _schema(text: str) -> Schema:
 def _column_changes(name: str, old: Column, new: Column) -> Iterator[Change]:
     if old.type != new.type:
         yield Change("major", f"incompatible schema: column {name} is {new.type}, was {old.type}")
-    if new.nullable and not old.nullable:
+    if new.nullable > old.nullable:
         yield Change("major", f"incompatible schema: column {name} may be null now")
-    if old.nullable and not new.nullable:
+    elif new.nullable < old.nullable:
         yield Change("patch", f"column {name} is never null now")
     yield from _meaning(f"unit of column {name}", old.unit, new.unit, "changed meaning")
     if _words(old.description) != _words(new.description):
         yield Change("patch", f"reworded description of column {name} {REMARK}")
     first, second = old.categories, new.categories
-    if first and second is None:
-        yield Change("minor", f"new allowed value of column {name}: any")
-    elif second and first is None:
-        yield Change("patch", f"column {name} has categories now")
-    for value in second or () if first else ():
-        if value not in (first or ()):
+    if first and second:
+        for value in (each for each in second if each not in first):
             yield Change("minor", f"new allowed value of column {name}: {value!r:.60}")
-    for value in first or () if second else ():
-        if value not in (second or ()):
+        for value in (each for each in first if each not in second):
             yield Change("patch", f"column {name} is never {value!r:.60} now")
+    elif first:
+        yield Change("minor", f"new allowed value of column {name}: any")
+    elif second:
+        yield Change("patch", f"column {name} has categories now")
 
 
 def _meaning(what: str, old: str | None, new: str | None, kind: str) -> Iterator[Change]:

@@ -1,5 +1,6 @@
 """`dslp data`: build datasets, validate them, and share their versions."""
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -157,16 +158,7 @@ def version(
             if not json:
                 raise
             findings = [Finding("D8", str(error), subject="datasheet.md")]
-        proposal = result.proposal
-        details = {
-            "stated": stated,
-            "last": result.last,
-            "origin": result.origin,
-            "proposed": proposal.version,
-            "level": proposal.level,
-            "reasons": [reason._asdict() for reason in proposal.reasons],
-        }
-        reports.append(Report(name, 1, findings, details=details))
+        reports.append(Report(name, 1, findings, details=asdict(result) | {"stated": stated}))
 
     project = Project.find(data=data)
     for name in names or ():
@@ -259,11 +251,10 @@ def pull(
 
 
 def _show_version(result: "Comparison") -> None:
-    proposal = result.proposal
-    if proposal.reasons:
-        table(["what changed", "level"], [[each.text, each.level] for each in proposal.reasons])
+    if result.reasons:
+        table(["what changed", "level"], [[each.text, each.level] for each in result.reasons])
     say(f"last version: {result.last or 'none, this is the first'} ({result.origin})")
-    say(f"proposed: {proposal.version} ({proposal.level})")
+    say(f"proposed: {result.proposed} ({result.level})")
     say(f"stated in datasheet.md: {result.stated}")
 
 

@@ -3,7 +3,7 @@
 Each engine turns a dataset into a batch of Great Expectations, and nothing else differs.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
 
@@ -11,9 +11,6 @@ from dslp.core.errors import DslpError
 from dslp.data import sql_tables
 from dslp.data.dataset import Dataset, dataset_names
 from dslp.data.reading import quote_identifier, reading_errors, table_expression
-
-# Great Expectations' engines, and the names of ours that use them.
-KINDS = {"SparkDFExecutionEngine": ("spark",), "SqlAlchemyExecutionEngine": ("embedded", "sql")}
 
 
 @contextmanager
@@ -35,38 +32,6 @@ def open_batch(dataset: Dataset, engine: str) -> Iterator[Any]:
         yield sql_tables.table_batch(context, dataset)
     else:
         yield from _embedded(context, dataset)
-
-
-def unsupported(data: Any, expectations: Sequence[Any]) -> dict[str, list[str]]:
-    """Types of the expectations that the engine of this batch cannot run, with those that can."""
-    from great_expectations.exceptions import GreatExpectationsError
-    from great_expectations.execution_engine import (
-        SparkDFExecutionEngine,
-        SqlAlchemyExecutionEngine,
-    )
-    from great_expectations.expectations.registry import get_metric_provider
-
-    def runs(metrics: Sequence[str], engine: Any) -> bool:
-        try:
-            return all(get_metric_provider(metric, engine) for metric in metrics)
-        except GreatExpectationsError:
-            return False
-
-    others = [SqlAlchemyExecutionEngine, SparkDFExecutionEngine]
-    cannot = {}
-    engine = data.data.execution_engine
-    for expectation in expectations:
-        with suppress(Exception):  # of wrong arguments, which the run explains
-            metrics = expectation.get_validation_dependencies(engine).get_metric_configurations()
-            needs = [metric.metric_name for metric in metrics]
-            if not runs(needs, engine):
-                cannot[expectation.expectation_type] = [
-                    name
-                    for kind in others
-                    if runs(needs, kind.__new__(kind))
-                    for name in KINDS[kind.__name__]
-                ]
-    return cannot
 
 
 def column_names(data: Any) -> list[str]:

@@ -25,9 +25,9 @@ Kind = Literal["number", "date", "flag", "text", "other"]
 
 MEMORY = "1GB"  # for DuckDB, which uses the disk beyond it
 SMALL = 20_000_000  # cells, up to which one copy is faster than opening the files for each column
-DISTINCT = 1_000_000  # rows, up to which different values are counted exactly
+DISTINCT = 1_000_000  # rows, up to which distinct values are counted exactly
 QUANTILES = 20_000_000  # rows, up to which quantiles are exact, which needs a column in memory
-OWN = 0.9  # share of different values from which on no value is common
+OWN = 0.9  # share of distinct values from which on no value is common
 VALUES = 10  # most common values, at most; a column with no more values needs no histogram
 BARS = 30  # at most, in a histogram
 CROWD = 1_000  # values; of fewer, a quantile of 1 % could be one person's
@@ -85,7 +85,7 @@ class Profile:
 
     @property
     def exact(self) -> bool:
-        """Whether different values are counted exactly."""
+        """Whether distinct values are counted exactly."""
         return self.rows <= DISTINCT
 
 

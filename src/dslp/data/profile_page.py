@@ -41,24 +41,24 @@ def write_profile(dataset: Dataset, profile: Profile) -> list[Path]:
 
 def profile_page(dataset: Dataset, profile: Profile) -> tuple[str, dict[str, str]]:
     """The text of docs/data/NAME.md, and its pictures by their names."""
-    stated, pictures, columns = schema.read_schema(dataset), {}, []
+    described, pictures, columns = schema.read_schema(dataset), {}, []
     prose, _, history = _prose(dataset).partition("**History.**")
     for place, column in enumerate(profile.columns, start=1):
         notes = _notes(column)
         words, pictures[f"column-{place}"] = _picture(column, profile, notes)
-        columns.append((column, stated.columns.get(column.name, UNKNOWN), notes, words))
+        columns.append((column, described.columns.get(column.name, UNKNOWN), notes, words))
     text = render_page(
         "profile.md.jinja",
         dataset=dataset,
         sheet=dataset.sheet,
-        stated=stated,
+        schema=described,
         profile=profile,
         columns=columns,
         prose=prose,
         history=history,
         related=sorted({number for pair in profile.correlations for number in pair}),
         missing=missing,
-        different=different,
+        count_distinct=count_distinct,
         value=value,
         limits={"crowd": CROWD, "few": FEW, "own": OWN, "related": CORRELATED, "exact": QUANTILES},
     )
@@ -68,7 +68,7 @@ def profile_page(dataset: Dataset, profile: Profile) -> tuple[str, dict[str, str
 def datasheet_block(dataset: Dataset, profile: Profile) -> str:
     """The table of the columns for the datasheet, in Markdown."""
     context = {"profile": profile, "missing": missing, "span": span, "unknown": UNKNOWN}
-    return render_page("columns.md.jinja", stated=schema.read_schema(dataset).columns, **context)
+    return render_page("columns.md.jinja", described=schema.read_schema(dataset).columns, **context)
 
 
 def missing(column: Column, profile: Profile) -> str:
@@ -77,8 +77,8 @@ def missing(column: Column, profile: Profile) -> str:
     return f"{count:,} ({format_share(count, profile.rows)})" if count else "0"
 
 
-def different(column: Column, profile: Profile, shown: int = 0) -> str:
-    """The number of different values, less those that are shown."""
+def count_distinct(column: Column, profile: Profile, shown: int = 0) -> str:
+    """The number of distinct values, less those that are shown."""
     count = (column.distinct or 0) - shown
     return (
         f"{count:,}" if profile.exact else f"about {format_number(max(1, float(f'{count:.3g}')))}"
@@ -86,13 +86,13 @@ def different(column: Column, profile: Profile, shown: int = 0) -> str:
 
 
 def span(column: Column, profile: Profile) -> str:
-    """The smallest and the largest value, or the number of different ones."""
+    """The smallest and the largest value, or the number of distinct ones."""
     least, most = column.minimum, column.maximum
     if least is not None:
         return f"{value(column, least)} to {value(column, most)}"
     if column.low is not None:
         return f"{value(column, column.low)} to {value(column, column.high)} (98 %)"
-    return "" if column.distinct is None else f"{different(column, profile)} different"
+    return "" if column.distinct is None else f"{count_distinct(column, profile)} distinct"
 
 
 def value(column: Column, raw: Any, digits: int = 6) -> str:
@@ -141,7 +141,7 @@ def _picture(column: Column, profile: Profile, notes: str) -> tuple[str, str]:
         values.sort(key=lambda pair: float(pair[0]))
     rows = {value(column, each): [count / profile.rows] for each, count in values}
     if rest := column.count - sum(count for _, count in values):
-        rows[f"{different(column, profile, len(values))} others"] = [rest / profile.rows]
+        rows[f"{count_distinct(column, profile, len(values))} others"] = [rest / profile.rows]
     words = f"Shares of {name}. {notes}"
     return words, draw_shares(words, rows)
 

@@ -29,7 +29,6 @@ from pydantic import BaseModel, Field, StringConstraints, ValidationError
 if TYPE_CHECKING:
     from fsspec import AbstractFileSystem
 
-PIECE = 16 * 1024**2  # bytes that are fetched at once; an interrupted pull loses at most these
 LONGEST_MANIFEST = 16 * 1024**2  # bytes
 DRIVERS = dict.fromkeys(("s3", "s3a"), "s3fs") | dict.fromkeys(("gs", "gcs"), "gcsfs")
 DRIVERS |= dict.fromkeys(("abfs", "abfss", "az", "adl"), "adlfs")
@@ -101,8 +100,8 @@ def push(dataset: Dataset, url: str | None = None) -> str:
 def pull(dataset: Dataset, version: str | None = None, url: str | None = None) -> Path:
     """Fetch a version; the one in the datasheet becomes the processed data as well.
 
-    The files are verified before they replace anything, and what an interrupted pull has fetched is
-    not fetched twice.
+    The files are verified before they replace anything, and files that an interrupted pull has
+    fetched are not fetched twice.
 
     Returns:
         The file, or the folder of part files.
@@ -242,32 +241,15 @@ def _is_complete(store: "AbstractFileSystem", path: str, file: File) -> bool:
 
 
 def _fetch(store: "AbstractFileSystem", source: str, target: Path, file: File) -> None:
-    """Fetch a file piece by piece, from where an earlier pull ended, and verify it."""
-    part = target.with_name(f"{target.name}.part")
+    """Fetch a file, unless an earlier pull has, and verify it."""
     if target.is_file() and _digest_file(target) == file:
         return
-    while _size(store, source) == file.size:
-        begun = part.stat().st_size if part.is_file() else 0
-        for start in range(begun, file.size, PIECE):
-            _append(part, store.cat_file(source, start=start, end=min(start + PIECE, file.size)))
-        if part.is_file() and _digest_file(part) == file:
-            part.replace(target)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    if _size(store, source) == file.size:
+        store.get_file(source, str(target))
+        if _digest_file(target) == file:
             return
-        part.unlink(missing_ok=True)
-        if not begun:
-            break  # this was fetched whole, so the file in the store is wrong
     raise Refused(f"{source} is not what its manifest says; nothing here was replaced")
-
-
-def _append(part: Path, piece: bytes) -> None:
-    try:
-        part.parent.mkdir(parents=True, exist_ok=True)
-        with part.open("ab") as file:
-            file.write(piece)
-    except OSError as error:
-        raise DslpError(
-            f"{part} cannot be written: {error.strerror}; what was fetched is kept: try again"
-        ) from None
 
 
 def _write_text(store: "AbstractFileSystem", target: str, text: str) -> None:

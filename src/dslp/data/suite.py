@@ -15,7 +15,7 @@ from dslp.core.settings import CHOICES
 from dslp.core.text import error_line
 from dslp.data import sql_tables
 from dslp.data.dataset import Dataset, dataset_names
-from dslp.data.engines import column_names, open_batch, unsupported
+from dslp.data.engines import column_names, open_batch
 from dslp.data.schema import differences, key_columns
 
 EXAMPLES = 3
@@ -49,30 +49,28 @@ def validate(
     engine = engine or dataset.project.engine
     if engine not in CHOICES["engine"]:
         raise DslpError(f"engine {engine!r} is not one of {', '.join(CHOICES['engine'])}")
-    expectations = _expectations(suite or dataset.folder / "suite.yml")
-    findings, compared = [], suite is None
-    if compared:
+    path = suite or dataset.folder / "suite.yml"
+    expectations, findings = _expectations(path), []
+    if suite is None:
         lines = differences(dataset, sql_tables.table_columns(dataset)) if engine == "sql" else []
         if engine != "sql" or dataset.is_built:
             lines = sorted({*lines, *differences(dataset)})
         findings = [Finding("schema", line, subject="table") for line in lines]
-    suite = suite or dataset.folder / "suite.yml"
     skipped: list[str] = []
     if part:
-        whole = [each for each in expectations if _is_about_the_whole(suite, each)]
+        whole = [each for each in expectations if _is_about_the_whole(path, each)]
         skipped = [f"{', '.join(_subject(each))}: {each['type']}" for each in whole]
         expectations = [each for each in expectations if each not in whole]
     with open_batch(dataset, engine) as data:
-        _check_able(suite, data, engine, expectations)
-        results = _run(suite, data, expectations, result_format="BOOLEAN_ONLY")
+        results = _run(path, data, expectations, result_format="BOOLEAN_ONLY")
         failing = [
             expectation
             for expectation, result in zip(expectations, results, strict=True)
             if not result["success"]
         ]
-        for expectation, result in zip(failing, _details(suite, data, failing), strict=True):
+        for expectation, result in zip(failing, _details(path, data, failing), strict=True):
             findings.append(_finding(expectation, result, dataset))
-    return Report(dataset.name, len(expectations) + compared, findings, skipped)
+    return Report(dataset.name, len(expectations) + (suite is None), findings, skipped)
 
 
 def _expectations(where: Path) -> list[dict[str, Any]]:
@@ -126,20 +124,6 @@ def _normalized(expectation: dict[str, Any]) -> dict[str, Any]:
     return {**expectation, "kwargs": kwargs} if "kwargs" in expectation else expectation
 
 
-def _check_able(suite: Path, data: Any, engine: str, expectations: list[dict[str, Any]]) -> None:
-    """Check before the run that the engine can run each expectation.
-
-    Raises:
-        DslpError: it cannot run one of them.
-    """
-    cannot = unsupported(data, [_read(suite, each) for each in expectations])
-    if cannot:
-        listed = "; ".join(
-            f"{kind} (on {', '.join(others) or 'no engine'})" for kind, others in cannot.items()
-        )
-        raise DslpError(f"{suite}: engine {engine} cannot run {listed}; choose with --engine")
-
-
 def _details(suite: Path, data: Any, failing: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """Count and examples for each failing expectation, with whole rows where they are few."""
     results = _run(suite, data, failing, result_format="SUMMARY")
@@ -182,8 +166,11 @@ def _run(
         key=lambda result: int(result["expectation_config"]["meta"]["number"]),
     )
     for expectation, result in zip(expectations, results, strict=True):
-        if "NotImplementedError" in str(result["exception_info"]):
-            raise DslpError(f"{where}: {expectation['type']}: {_raised(result)}")
+        if re.search("NotImplementedError|No provider found", str(result["exception_info"])):
+            raise DslpError(
+                f"{where}: this engine cannot run {expectation['type']} ({_raised(result)}); "
+                "choose another with --engine"
+            )
         if expectation["type"] == "unexpected_rows_expectation" and result["result"]:
             result["result"]["unexpected_count"] = result["result"].pop("observed_value")
     return results

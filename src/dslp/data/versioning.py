@@ -59,24 +59,22 @@ class Proposal:
 
     level: Level
     reasons: list[Change]
-    version: str
+    proposed: str
 
 
 @dataclass(frozen=True)
-class Comparison:
+class Comparison(Proposal):
     """The version in the datasheet, compared with the changes since the last one.
 
     Attributes:
         stated: the version in the datasheet.
         last: the last version; None where this is the first.
         origin: where the last version was found, in words.
-        proposal: the version that the changes ask for.
     """
 
     stated: str
     last: str | None
     origin: str
-    proposal: Proposal
 
 
 def propose_version(old: Snapshot, new: Snapshot) -> Proposal:
@@ -112,12 +110,16 @@ def compare_versions(dataset: Dataset) -> Comparison:
     ):
         old.append((merged, f"in git, where this branch left {dataset.project.branch}"))
     if not old:
-        return Comparison(stated, None, "none is known", Proposal("none", [], stated))
+        return Comparison("none", [], stated, stated, None, "none is known")
     current = registered is not None and dataset.is_built and not dataset.stale
     new = Snapshot.read(dataset.folder, digest(dataset) if current else None)
-    proposals = [(propose_version(each, new), each.version, origin) for each, origin in old]
-    proposal, last, origin = max(proposals, key=lambda each: parse_version(each[0].version))
-    return Comparison(stated, last, origin, proposal)
+    comparisons = [
+        Comparison(
+            **vars(propose_version(each, new)), stated=stated, last=each.version, origin=where
+        )
+        for each, where in old
+    ]
+    return max(comparisons, key=lambda each: parse_version(each.proposed))
 
 
 def changed_datasets(project: Project, since: str) -> list[str]:
@@ -141,14 +143,13 @@ def check_version(dataset: Dataset, comparison: Comparison | None = None) -> Non
     Raises:
         Refused: it is too small, or has no line in the history.
     """
-    result = comparison or compare_versions(dataset)
-    sheet, proposal = dataset.folder / "datasheet.md", result.proposal
+    result, sheet = comparison or compare_versions(dataset), dataset.folder / "datasheet.md"
     todo = f"write it: uv run dslp data version {dataset.name} --write"
-    if parse_version(result.stated) < parse_version(proposal.version):
-        reason = "; ".join(change.text for change in proposal.reasons[:1]) or "nothing changed"
+    if parse_version(result.stated) < parse_version(result.proposed):
+        reason = "; ".join(change.text for change in result.reasons[:1]) or "nothing changed"
         raise Refused(
             f"{sheet} states {result.stated}, too small after {result.last}: it takes "
-            f"{proposal.version} ({proposal.level}: {reason}); {todo}"
+            f"{result.proposed} ({result.level}: {reason}); {todo}"
         )
     if result.stated not in [row[0] for row in history(read_text(sheet))]:
         raise Refused(f"{sheet} has no line for {result.stated} in its history; {todo}")
@@ -164,14 +165,14 @@ def write_version(
     """
     path, stated = dataset.folder / "datasheet.md", comparison.stated
     text = read_text(path)
-    version = max(stated, comparison.proposal.version, key=parse_version)
+    version = max(stated, comparison.proposed, key=parse_version)
     if version == stated and version in [row[0] for row in history(text)]:
         return None
     if issue is None:
         issue = issue_of_branch(git_output(dataset.project, "branch", "--show-current") or "")
     if issue is None and version == stated:
         issue = dataset.sheet.issue
-    reasons = "; ".join(reason.text for reason in comparison.proposal.reasons)
+    reasons = "; ".join(reason.text for reason in comparison.reasons)
     words = change or reasons or ("rerun" if comparison.last else "first version")
     write_text(path, with_version(text, version, issue, words))
     return version

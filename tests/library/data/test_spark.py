@@ -53,7 +53,7 @@ def jobs() -> int:
 @pytest.mark.rule("G3")
 @pytest.mark.parametrize("master", ["local[2]"], indirect=True)
 def test_spark_finds_what_other_engines_find_in_a_few_jobs(built: Toy, master: str) -> None:
-    sample = (suites.EVERYTHING.splitlines()[i] for i in (2, 3, 8))
+    sample = (suites.EVERYTHING.splitlines()[i] for i in (1, 2, 6))
     expected = write_suite(built, *sample)
     assert found(built, "spark") == []
     before = jobs()

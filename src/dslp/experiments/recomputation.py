@@ -16,7 +16,7 @@ from typing import Any
 from dslp.core.errors import DslpError
 from dslp.core.settings import Project
 from dslp.data.build import RawMissing, ensure_built
-from dslp.data.dataset import Dataset, find_datasets
+from dslp.data.dataset import Dataset, find_dataset
 from dslp.data.fingerprint import digest
 from dslp.data.loading import StoredVersion
 from dslp.experiments.model import Model, find_model
@@ -70,7 +70,7 @@ def _data_folder(record: dict[str, Any], aside: Path) -> Path:
     """
     project = Project.find(data=Path(record["data"]))
     wanted = find_model(project, record["name"]).params.dataset
-    (dataset,) = find_datasets(project, [wanted.name])
+    dataset = find_dataset(project, wanted.name)
     if _has_digest(dataset, record["digest"]):
         return project.data
     kept = StoredVersion(project, wanted.name, wanted.version)
@@ -82,7 +82,7 @@ def _data_folder(record: dict[str, Any], aside: Path) -> Path:
         if folder == best and (project.data / "raw").is_dir():
             for path in (project.data / "raw").iterdir():  # one by one: nothing is written there
                 _link(path, folder / "raw" / path.name)
-        (dataset,) = find_datasets(Project.find(data=folder), [wanted.name])
+        dataset = find_dataset(Project.find(data=folder), wanted.name)
         with suppress(RawMissing):  # raw data that a person put there cannot be extracted
             ensure_built(dataset)
             best = folder

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, get_args
 from dslp.core.errors import DslpError, nearest
 from dslp.core.settings import Project
 from dslp.core.text import error_line
-from dslp.data.dataset import Dataset, find_datasets
+from dslp.data.dataset import Dataset, find_dataset
 from dslp.experiments.params import Direction, Params, read_checked
 from dslp.tracking.provenance import code_digest
 from pydantic import BaseModel
@@ -49,7 +49,7 @@ class Model:
         """
         where, wanted = self.folder / "params.yml", self.params.dataset
         try:
-            (dataset,) = find_datasets(self.project, [wanted.name])
+            dataset = find_dataset(self.project, wanted.name)
         except DslpError as error:
             raise DslpError(f"{where}: dataset.name: {error}") from None
         if dataset.version != wanted.version:

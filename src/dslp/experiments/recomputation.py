@@ -16,7 +16,7 @@ from typing import Any
 from dslp.core.errors import DslpError
 from dslp.core.settings import Project
 from dslp.data.build import RawMissing, ensure_built
-from dslp.data.dataset import Dataset, find_datasets
+from dslp.data.dataset import Dataset, find_dataset
 from dslp.data.fingerprint import digest
 from dslp.data.loading import StoredVersion
 from dslp.experiments.model import Model, find_model
@@ -72,13 +72,12 @@ def _data_folder(record: dict[str, Any], aside: Path) -> Path:
     Tried in turn: the project's, the version that was kept, a build from the project's raw data,
     and a build from newly extracted raw data. The last that could be built, if none agrees.
     """
-    project, expected = (
-        Project.find(data=Path(record["data"])),
-        record["tags"]["dslp.dataset_digest"],
+    tags, project = record["tags"], Project.find(data=Path(record["data"]))
+    wanted, expected = (
+        find_model(project, tags["dslp.model"]).params.dataset,
+        tags["dslp.dataset_digest"],
     )
-    wanted = find_model(project, record["tags"]["dslp.model"]).params.dataset
-    (dataset,) = find_datasets(project, [wanted.name])
-    if _has_digest(dataset, expected):
+    if _has_digest(find_dataset(project, wanted.name), expected):
         return project.data
     kept = StoredVersion(project, wanted.name, wanted.version)
     if _has_digest(kept, expected):
@@ -89,7 +88,7 @@ def _data_folder(record: dict[str, Any], aside: Path) -> Path:
         if folder == best and (project.data / "raw").is_dir():
             for path in (project.data / "raw").iterdir():  # one by one: nothing is written there
                 _link(path, folder / "raw" / path.name)
-        (dataset,) = find_datasets(Project.find(data=folder), [wanted.name])
+        dataset = find_dataset(Project.find(data=folder), wanted.name)
         with suppress(RawMissing):  # raw data that a person put there cannot be extracted
             ensure_built(dataset)
             best = folder

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Literal, get_args, get_origin
 from annotated_types import Ge, Gt, Le, Lt
 from dslp.core.errors import DslpError, Refused
 from dslp.core.text import error_line
-from dslp.data.dataset import dataset_names, find_datasets
+from dslp.data.dataset import dataset_names, find_dataset
 from dslp.data.reading import open_rows, quote_literal
 from dslp.models.api import Api, validation_message
 from dslp.models.persistence import load_model
@@ -284,7 +284,7 @@ def _reader(api: Api, source: str) -> "Iterator[pa.RecordBatchReader]":
     project, path = api.model.project, Path(source)
     try:
         if source in dataset_names(project):
-            (dataset,) = find_datasets(project, [source])
+            dataset = find_dataset(project, source)
             with open_rows(dataset) as connection:
                 yield connection.sql("FROM rows").to_arrow_reader(AT_ONCE)
             return

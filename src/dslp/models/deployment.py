@@ -16,7 +16,7 @@ from dslp.core.errors import DslpError, Refused
 from dslp.core.git import changed_paths
 from dslp.core.report import render_page, save_page
 from dslp.core.settings import Project
-from dslp.data.ci import ensure_data
+from dslp.data.build import ensure_data
 from dslp.experiments.model import Model, find_model, model_names
 from dslp.experiments.model_data import read_model_data
 from dslp.experiments.params import format_metric

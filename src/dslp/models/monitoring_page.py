@@ -51,10 +51,10 @@ def difference(seen: Observation) -> str:
 
 def proposal(seen: Observation) -> dict[str, Any]:
     """What a Model issue and a pull request for retraining need to know (M10)."""
-    from dslp.data.dataset import find_datasets
+    from dslp.data.dataset import find_dataset
 
     model, tags = seen.model, seen.champion.tags
-    (dataset,) = find_datasets(model.project, [model.params.dataset.name])
+    dataset = find_dataset(model.project, model.params.dataset.name)
     issues = [entry.issue for entry in read_entries([(seen.champion.version, tags)]) if entry.issue]
     noted = tags.get("dslp.issue", "")
     return {

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from dslp.core.errors import DslpError
 from dslp.core.report import Finding
 from dslp.core.text import error_line, redact
-from dslp.data.dataset import Dataset, dataset_names, find_datasets
+from dslp.data.dataset import Dataset, dataset_names, find_dataset
 from dslp.data.fingerprint import digest
 from dslp.data.loading import StoredVersion
 from dslp.data.reading import quote_identifier, quote_literal, read_frame
@@ -143,8 +143,8 @@ def new_rows(model: Model, champion: "Release", source: str, truth: str | None) 
     from dslp.models.persistence import load_model
 
     project, target = model.project, model.params.target
-    (dataset,) = find_datasets(
-        project, [source if source in dataset_names(project) else model.params.dataset.name]
+    dataset = find_dataset(
+        project, source if source in dataset_names(project) else model.params.dataset.name
     )
     whole = source in dataset_names(project)
     if not whole:

@@ -7,8 +7,8 @@ from dslp.core.actions import add_summary_line
 from dslp.core.errors import DslpError
 from dslp.core.report import save_page
 from dslp.core.settings import Project
-from dslp.data.ci import ensure_data
-from dslp.data.dataset import find_datasets
+from dslp.data.build import ensure_data
+from dslp.data.dataset import find_dataset
 from dslp.data.fingerprint import digest
 from dslp.experiments.model import Model, find_model, model_names
 from dslp.models import monitoring_page, recent_data
@@ -81,7 +81,7 @@ def _watched(model: Model, folder: Path) -> str:
 
 def _changed(model: Model, champion: Release) -> str | None:
     """The model's dataset, where it can be had and is not what the champion was trained on."""
-    (dataset,) = find_datasets(model.project, [model.params.dataset.name])
+    dataset = find_dataset(model.project, model.params.dataset.name)
     try:
         ensure_data(dataset)
     except DslpError as error:  # what was served is looked at all the same

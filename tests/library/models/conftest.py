@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.library.conftest import make
-from tests.library.toy import Toy
+from tests.library.toy import Outcome, Toy
 
 # Columns in which MLflow keeps absolute paths: a copy must not write into the original.
 ADDRESSES = {
@@ -28,6 +28,13 @@ def copy(toy: Toy, folder: Path) -> Toy:
                 store.execute(change, (str(toy.root), str(folder)))
         store.commit()
     return Toy(folder, toy.package)
+
+
+def refused(toy: Toy, *arguments: object, code: int = 2) -> Outcome:
+    """Run `dslp model`, which is to end with this exit code."""
+    outcome = toy.run("model", *map(str, arguments))
+    assert outcome.code == code, outcome
+    return outcome
 
 
 @pytest.fixture(scope="session")

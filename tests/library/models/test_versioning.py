@@ -11,6 +11,7 @@ from dslp.models.versioning import PARTS, TAG, choose_version, part_tags, propos
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.library.models.conftest import refused
 from tests.library.toy import Toy
 
 NUMBERS = st.tuples(*[st.integers(0, 999_999)] * 3)
@@ -111,8 +112,7 @@ def test_the_version_is_proposed_and_a_smaller_one_refused(trained: Toy) -> None
     trained.done("model", "train", "--candidate", "linear")
     before = trained.registry()
     for wish in ("1.9.0", "1.0.1"):
-        outcome = trained.run("model", "register", "--version", wish)
-        assert outcome.code == 1
+        outcome = refused(trained, "register", "--version", wish, code=1)
         assert f"{wish} is too small after 1.0.1: it takes 2.0.0 at least" in outcome.error
         assert "(major: input kind is gone)" in outcome.error
     assert trained.registry() == before

@@ -24,6 +24,8 @@ def unchanged_process() -> Iterator[None]:
     yield
     restore(before)
     sys.path[:] = path
+    for name in [name for name in sys.modules if name.startswith("toy_")]:
+        del sys.modules[name]  # a copy of the project may have modules of the same name
 
 
 def make(folder: Path) -> Toy:
@@ -71,25 +73,45 @@ def empty_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def tracked(built: Toy, empty_store: Path) -> Toy:
     """A toy project whose dataset is built, committed, with a tracking database."""
-    (built.root / "mlruns").mkdir()
-    shutil.copy(empty_store, built.root / "mlruns" / "mlflow.db")
-    built.commit()
-    return built
+    return begin_tracking(built, empty_store)
+
+
+def begin_tracking(toy: Toy, store: Path) -> Toy:
+    """Put the tracking database into a toy project, and commit."""
+    (toy.root / "mlruns").mkdir()
+    shutil.copy(store, toy.root / "mlruns" / "mlflow.db")
+    toy.commit()
+    return toy
+
+
+@pytest.fixture(scope="session")
+def trained_once(tmp_path_factory: pytest.TempPathFactory, data: Path, empty_store: Path) -> Toy:
+    """The project that `trained` copies."""
+    toy = make(tmp_path_factory.mktemp("trained") / "toy")
+    shutil.copytree(data, toy.root / "data")
+    begin_tracking(toy, empty_store).done("model", "train", "--candidate", "linear")
+    return toy
+
+
+@pytest.fixture(scope="session")
+def champion_once(trained_once: Toy, tmp_path_factory: pytest.TempPathFactory) -> Toy:
+    """The project that `champion` copies."""
+    toy = trained_once.copy(tmp_path_factory.mktemp("champion") / "toy")
+    toy.done("model", "register")
+    toy.done("model", "promote")
+    return toy
 
 
 @pytest.fixture
-def trained(tracked: Toy) -> Toy:
+def trained(trained_once: Toy, tmp_path: Path) -> Toy:
     """A toy project whose better candidate was trained."""
-    tracked.done("model", "train", "--candidate", "linear")
-    return tracked
+    return trained_once.copy(tmp_path / "toy")
 
 
 @pytest.fixture
-def champion(trained: Toy) -> Toy:
+def champion(champion_once: Toy, tmp_path: Path) -> Toy:
     """A toy project with a champion."""
-    trained.done("model", "register")
-    trained.done("model", "promote")
-    return trained
+    return champion_once.copy(tmp_path / "toy")
 
 
 @pytest.fixture(scope="session")

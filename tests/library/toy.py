@@ -4,6 +4,7 @@ import contextlib
 import io
 import os
 import shutil
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -36,6 +37,11 @@ NEUTRAL = (
     "DSLP_REGISTRY_PREFIX",
     "MLFLOW_TRACKING_URI",
     "SPARK_MASTER",
+)
+# Where MLflow's database has the addresses of artifacts.
+ARTIFACTS = (
+    *("experiments.artifact_location", "logged_models.artifact_location", "runs.artifact_uri"),
+    *("model_versions.source", "model_versions.storage_location"),
 )
 
 
@@ -79,6 +85,16 @@ class Toy:
     def model_folder(self) -> Path:
         """The folder of the model."""
         return self.source / "models" / "frequency"
+
+    def copy(self, folder: Path) -> "Toy":
+        """A copy of the project; MLflow keeps absolute addresses of artifacts, which move too."""
+        shutil.copytree(self.root, folder)
+        with contextlib.closing(sqlite3.connect(folder / "mlruns" / "mlflow.db")) as store, store:
+            for place in ARTIFACTS:
+                table, column = place.split(".")
+                change = f"UPDATE {table} SET {column} = replace({column}, ?, ?)"
+                store.execute(change, (str(self.root), str(folder)))
+        return Toy(folder, self.package)
 
     def pipeline(self, code: str, name: str = "visits") -> None:
         """Give a dataset this pipeline, and make its folder if there is none."""

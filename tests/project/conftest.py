@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.project.whole import WHOLE, Project, generate
+from tests.project.whole import OTHER_PYTHONS, WHOLE, Project, find_python, generate
 from tests.template_copy import Template
 
 
@@ -17,8 +17,8 @@ def machine(neutral_machine: Path, tmp_path_factory: pytest.TempPathFactory) -> 
     own = Path(sys.executable).parent
     (tools / "python3").symlink_to(os.path.realpath(sys.executable))
     (tools / "uv").symlink_to(own / "uv")
-    elsewhere = [path for path in os.environ["PATH"].split(os.pathsep) if Path(path) != own]
-    return os.environ | {"PATH": os.pathsep.join([str(tools), *elsewhere])}
+    others = [path for path in os.environ["PATH"].split(os.pathsep) if Path(path) != own]
+    return os.environ | {"PATH": os.pathsep.join([str(tools), *others])}
 
 
 @pytest.fixture(scope="session")
@@ -30,11 +30,16 @@ def project(
 ) -> Project:
     """The whole project that the test's parameter names."""
     folder = tmp_path_factory.mktemp("whole") / str(request.param)
-    return generate(template, folder, WHOLE[request.param], machine)
+    python = request.param == "process-only" and find_python(OTHER_PYTHONS[-1], machine)
+    chosen = {"UV_PYTHON": python} if python else {}
+    return generate(template, folder, WHOLE[request.param], machine | chosen)
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Give each test its projects: all, or those that it is only for."""
+    """Give each test its projects: all, or those that its mark `only` names."""
     if "project" in metafunc.fixturenames:
-        only = [name for mark in metafunc.definition.iter_markers("only") for name in mark.args]
-        metafunc.parametrize("project", only or list(WHOLE), indirect=True, scope="session")
+        marks = metafunc.definition.iter_markers("only")
+        names = [name for mark in marks for name in mark.args] or list(WHOLE)
+        long = {"sql": [pytest.mark.campaign]}
+        projects = [pytest.param(name, id=name, marks=long.get(name, [])) for name in names]
+        metafunc.parametrize("project", projects, indirect=True, scope="session")

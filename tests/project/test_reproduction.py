@@ -1,4 +1,4 @@
-"""A run is made again in the environment of its lock, when the project has another by then."""
+"""A run is reproduced in the environment of its lock, when the project has another one by then."""
 
 import re
 import zipfile
@@ -9,11 +9,18 @@ import pytest
 
 from tests.project.whole import Project
 
-pytestmark = [pytest.mark.slow, pytest.mark.only("defaults")]
+pytestmark = [pytest.mark.campaign, pytest.mark.only("defaults")]
+
+NEWEST = """
+from mlflow import MlflowClient
+client = MlflowClient("sqlite:///mlruns/mlflow.db")
+experiment = client.get_experiment_by_name("claim_frequency")
+print(client.search_runs([experiment.experiment_id])[0].info.run_id)
+"""
 
 
 def wheel(folder: Path, version: str, factor: float) -> str:
-    """A package of one number, whose next version has another one."""
+    """A package with one number, and another one in its next version."""
     about = f"scale-{version}.dist-info"
     files = {
         "scale.py": f"FACTOR = {factor}\n",
@@ -31,40 +38,23 @@ def wheel(folder: Path, version: str, factor: float) -> str:
 
 @pytest.mark.rule("E6", "V1")
 def test_a_run_comes_out_again_in_its_own_environment(project: Project, tmp_path: Path) -> None:
-    project.succeed("git", "clone", "--quiet", str(project.path), str(tmp_path / "clone"))
-    clone = replace(project, path=tmp_path / "clone")
+    project.succeed(f"git clone --quiet {project.path} {tmp_path / 'clone'}")
+    clone = replace(project, path=tmp_path / "clone", done={})
     vendor = clone.path / "vendor"
-    clone.succeed("uv", "add", "--quiet", wheel(vendor, "1.0", 1.0))
+    clone.succeed(f"uv add --quiet {wheel(vendor, '1.0', 1.0)}")
     (evaluate,) = clone.path.glob("src/*/models/claim_frequency/evaluate.py")
     text = evaluate.read_text(encoding="utf-8")
     text = text.replace("import numpy", "import scale\nimport numpy")
     evaluate.write_text(text.replace("visits.mean())", "visits.mean()) * scale.FACTOR"))
-    commit(clone, "The bias is scaled")
-    clone.dslp("data", "build", "claims")
-    said = clone.dslp("experiment", "run", "--candidate", "baseline", "--issue", "7")
-    assert "baseline" in said
-    run = newest(clone)
+    clone.commit("The bias is scaled")
+    clone.succeed("uv run dslp data build claims")
+    clone.succeed("uv run dslp experiment run --candidate baseline --issue 7")
+    run = clone.succeed("uv run python -W ignore -c", NEWEST).split()[-1]
 
-    clone.succeed("uv", "add", "--quiet", wheel(vendor, "2.0", 2.0))
+    clone.succeed(f"uv add --quiet {wheel(vendor, '2.0', 2.0)}")
     (vendor / "scale-1.0-py3-none-any.whl").unlink()
-    commit(clone, "A new scale")
-    assert "2.0" in clone.succeed("uv", "run", "python", "-c", "import scale; print(scale.FACTOR)")
-    said = clone.dslp("experiment", "reproduce", run)
-    assert re.search(rf"equal: \d+ metrics of run {run} came out again", said), said
-    assert "environment is not that of the run" not in said
-
-
-def commit(project: Project, message: str) -> None:
-    project.succeed("git", "add", "--all")
-    project.succeed("git", "commit", "--quiet", "--no-verify", "--message", message)
-
-
-def newest(project: Project) -> str:
-    """The run that was recorded last."""
-    code = (
-        "from mlflow import MlflowClient\n"
-        "client = MlflowClient('sqlite:///mlruns/mlflow.db')\n"
-        "(one,) = [e for e in client.search_experiments() if e.name == 'claim_frequency']\n"
-        "print(client.search_runs([one.experiment_id])[0].info.run_id)"
-    )
-    return project.succeed("uv", "run", "python", "-W", "ignore", "-c", code).split()[-1]
+    clone.commit("A new scale")
+    assert "2.0" in clone.succeed("uv run python -c", "import scale; print(scale.FACTOR)")
+    printed = clone.succeed(f"uv run dslp experiment reproduce {run}")
+    assert re.search(rf"equal: \d+ metrics of run {run} came out again", printed), printed
+    assert "environment is not that of the run" not in printed

@@ -26,12 +26,10 @@ def _check_version(version: str | None) -> str | None:
     return version
 
 
-Name = Annotated[
-    str | None, typer.Argument(metavar="MODEL", help="May be left out if there is only one.")
-]
-Version = Annotated[
-    str | None, typer.Option(callback=_check_version, help="Such as 1.2.0, or MLflow's number.")
-]
+ONE = "May be left out if there is only one."
+SUCH = "Such as 1.2.0, or MLflow's number."
+Name = Annotated[str | None, typer.Argument(metavar="MODEL", help=ONE)]
+Version = Annotated[str | None, typer.Option(callback=_check_version, help=SUCH)]
 Why = Annotated[str, typer.Option(help="The reason, kept in the audit trail.")]
 Issue = Annotated[int | None, typer.Option(help="Number of the issue that this is for.", min=1)]
 AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
@@ -40,9 +38,7 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON."
 @app.command()
 def train(
     name: Name = None,
-    candidate: Annotated[
-        str | None, typer.Option(help="A candidate of params.yml; the best one by default.")
-    ] = None,
+    candidate: Annotated[str | None, typer.Option(help="By default, the best one.")] = None,
     issue: Issue = None,
 ) -> None:
     """Train on the development rows, evaluate on the holdout, and record both."""
@@ -51,10 +47,8 @@ def train(
     model = _model(name)
     metric, candidates = model.params.metric, model.params.candidates
     if candidate and candidate not in candidates:
-        raise DslpError(
-            f"{model.folder / 'params.yml'} has no candidate {candidate}"
-            f"{nearest(candidate, candidates)}"
-        )
+        where = model.folder / "params.yml"
+        raise DslpError(f"{where} has no candidate {candidate}{nearest(candidate, candidates)}")
     from dslp.models.training import train as train_model
 
     with step(f"training {model.name}"):
@@ -132,14 +126,14 @@ def promote(name: Name = None, why: Why = "", issue: Issue = None) -> None:
 @app.command()
 def rollback(
     name: Name = None,
-    to: Annotated[
-        str | None,
-        typer.Option(callback=_check_version, help="A former champion; by default the last one."),
-    ] = None,
+    to: Version = None,
     why: Why = "",
     issue: Issue = None,
 ) -> None:
-    """Make a former champion the champion again, at once: nothing is loaded or tested."""
+    """Make a former champion the champion again, at once: nothing is loaded or tested.
+
+    Without a version, it is the champion before the present one.
+    """
     project, name = _project_and_name(name)
     from dslp.tracking.registry import rollback as roll_back
 
@@ -177,17 +171,16 @@ def serve(
     name: Name = None,
     host: Annotated[str, typer.Option(help="0.0.0.0 is everybody.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65535, help="0 is any free one.")] = 8000,
-    share: Annotated[
-        float, typer.Option(min=0, max=1, help="Of the requests, for the challenger.")
-    ] = 0.0,
-    log: Annotated[
-        Path | None, typer.Option(help="Folder of the predictions; data/interim/predictions/MODEL.")
-    ] = None,
-    poll: Annotated[
-        float, typer.Option(min=0.05, help="Seconds between two looks at the registry.")
-    ] = 5,
+    share: Annotated[float, typer.Option(min=0, max=1, help="Of the challenger.")] = 0.0,
+    log: Annotated[Path | None, typer.Option(help="Folder of the predictions.")] = None,
+    poll: Annotated[float, typer.Option(min=0.05, help="Seconds between looks.")] = 5,
 ) -> None:
-    """Answer requests with the champion, and a share of them with the challenger."""
+    """Answer requests with the champion, and a share of them with the challenger.
+
+    Predictions are logged in data/interim/predictions/MODEL. Every few
+    seconds the server looks at the registry, and follows a promotion or a
+    rollback.
+    """
     # More threads for one small prediction cost more than they bring, and starve the server.
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     from dslp.models.api import Api
@@ -211,16 +204,13 @@ def score(
     output: Annotated[Path, typer.Option(help="Parquet file; on Spark a folder of parts.")],
     name: Name = None,
     version: Version = None,
-    rejects: Annotated[
-        Path | None, typer.Option(help="Parquet file for rows that Request does not allow.")
-    ] = None,
-    engine: Annotated[
-        Literal["embedded", "spark"], typer.Option(help="What the rows are read with.")
-    ] = "embedded",
+    rejects: Annotated[Path | None, typer.Option(help="File for rows that do not fit.")] = None,
+    engine: Annotated[Literal["embedded", "spark"], typer.Option()] = "embedded",
 ) -> None:
     """Predict for all rows of a dataset or file, by the same schema as requests.
 
-    Without a version, the champion predicts, or else the challenger.
+    Without a version, the champion predicts, or else the challenger. Rows
+    that `Request` does not allow go to the Parquet file of --rejects.
     """
     # Threads that wait sleep: where cores are shared, spinning costs as much as all the rest.
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")
@@ -268,25 +258,19 @@ def measure(name: Name = None, version: Version = None, as_json: AsJson = False)
 @app.command()
 def monitor(
     name: Name = None,
-    predictions: Annotated[
-        str | None,
-        typer.Option(help="Folder of the server's log.", show_default="data/interim/predictions"),
-    ] = None,
+    predictions: Annotated[str | None, typer.Option(help="Folder of the server's log.")] = None,
     data: Annotated[str | None, typer.Option(help="New rows: a dataset, or a file.")] = None,
-    truth: Annotated[
-        str | None,
-        typer.Option(
-            help="File of observed outcomes, by request_id or by the dataset's key.",
-            show_default="data/interim/truth/MODEL.*",
-        ),
-    ] = None,
+    truth: Annotated[str | None, typer.Option(help="File of observed outcomes.")] = None,
     report: Annotated[Path | None, typer.Option(help="Write a page: a Markdown file.")] = None,
-    proposal: Annotated[
-        Path | None, typer.Option(help="Write what moved for `propose`: a JSON file.")
-    ] = None,
+    proposal: Annotated[Path | None, typer.Option(help="Write a JSON file.")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Compare new data and predictions with the training data; exit code 1 if something moved."""
+    """Compare new data and predictions with the training data; exit code 1 if something moved.
+
+    Without options, the log in data/interim/predictions is read. Observed
+    outcomes are found by request_id or by the dataset's key, by default in
+    data/interim/truth/MODEL.*. The proposal is what `dslp propose` reads.
+    """
     from dslp.models import monitoring_page as pages
     from dslp.models.monitoring import monitor_model
     from dslp.models.recent_data import check_sources
@@ -343,7 +327,8 @@ def release(
 ) -> None:
     """Train, test and register the models that a push changed, as the release workflow does (M8).
 
-    The code that models share changes each of them, where it comes with a Model issue.
+    The code that models share changes each of them, where it comes with a
+    Model issue.
     """
     from dslp.models.deployment import build_wheel, changed_models, release_model
 

@@ -169,9 +169,10 @@ def _challenger_of(project: Project, issue: int) -> str:
     if not names and list(issues.values()) == [None]:
         names = list(issues)
     if len(names) != 1:
-        known = ", ".join(f"{n} (for {f'#{i}' if i else 'no issue'})" for n, i in issues.items())
+        pairs = [f"{each} (for {f'#{n}' if n else 'no issue'})" for each, n in issues.items()]
         raise DslpError(
-            f"no challenger was registered for #{issue}; challengers are: {known or 'none'}"
+            f"no challenger was registered for #{issue}; challengers are: "
+            f"{', '.join(pairs) or 'none'}"
         )
     return names[0]
 

@@ -48,7 +48,6 @@ class Serving:
         self.api, self.share, self.poll = api, share, poll
         self.retry_at = time.monotonic() + RETRY
         self.metrics, self.predictor = Metrics(), Predictor(api)
-        self.last: Any = None  # the last record that was answered: a new version predicts it first
         self.roles = ROLES if share else ROLES[:1]
         self.read_state = registry_state(api.model.project, api.model.name)
         self.state: object = None
@@ -112,7 +111,7 @@ class Serving:
         folder = Path(release["folder"])
         check_files(folder, release["files"])
         self.api.check(folder)
-        estimator, record = load_model(folder), self.last or self.api.example
+        estimator, record = load_model(folder), self.api.example
         if record is not None:
             try:
                 self.api.predict(estimator, [record])

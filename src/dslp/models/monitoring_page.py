@@ -57,13 +57,13 @@ def write_result(result: MonitoringResult, page: Path | None, proposal: Path | N
 
 def monitoring_page(result: MonitoringResult, name: str) -> tuple[str, dict[str, str]]:
     """The page in Markdown, whose file has this name, and its pictures."""
-    drawn = [signal for signal in result.signals if signal.moved and signal.shares][:MOST]
-    captions = [f"Shares of {visible(signal.subject)}. {signal.note}" for signal in drawn]
+    moved = [signal for signal in result.signals if signal.moved and signal.shares][:MOST]
+    captions = [f"Shares of {visible(signal.subject)}. {signal.note}" for signal in moved]
     pictures = {}
-    for number, (signal, caption) in enumerate(zip(drawn, captions, strict=True), start=1):
+    for number, (signal, caption) in enumerate(zip(moved, captions, strict=True), start=1):
         shares = {bin: pair for bin, *pair in signal.shares}
         pictures[f"drift-{number}"] = draw_shares(caption, shares, ("in training", "now"))
-    context = {"result": result, "name": name, "drawn": drawn, "captions": captions}
+    context = {"result": result, "name": name, "moved": moved, "captions": captions}
     functions = {"summary": summary_sentence, "difference": format_difference}
     return render_page("monitoring.md.jinja", **context, **functions), pictures
 

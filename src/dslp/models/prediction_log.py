@@ -77,9 +77,9 @@ class Log:
 
     def _begin(self) -> None:
         """Open a file that nobody else writes: one for each process, day and size."""
-        now = datetime.now(UTC)
-        self.day, self.size = now.date(), 0
-        name = f"{now:%Y%m%dT%H%M%S}-{uuid4().hex[:12]}.jsonl"
+        start = datetime.now(UTC)
+        self.day, self.size = start.date(), 0
+        name = f"{start:%Y%m%dT%H%M%S}-{uuid4().hex[:12]}.jsonl"
         self.file: IO[str] = (self.folder / name).open("x", encoding="utf-8")
 
     def _write(self) -> None:

@@ -74,7 +74,6 @@ def application(serving: Serving) -> FastAPI:
                 "latency_ms": round(took * 1000, 3),
             }
             serving.log.add(Answered(line, records, answers))
-            serving.last = records[0]
         except Exception as error:  # whatever an estimator or a schema's own code raises
             if isinstance(error, Problem):
                 problem = error

@@ -28,7 +28,7 @@ def test_the_card_is_made_from_the_record_alone(trained: Toy) -> None:
     trained.done("model", "promote", "--why", HOSTILE, "--issue", "31")
     trained.client.set_model_version_tag("frequency", "1", "dslp.performance.p50_ms", "2")
     trained.train_and_register()
-    page = card(trained)
+    page, folder = card(trained), trained.root / "docs" / "models"
     challenger = card(trained, "--version", "1.0.1")
     assert "1.0.1 (version 2), challenger" in challenger
     assert "not measured yet" in challenger
@@ -58,29 +58,13 @@ def test_the_card_is_made_from_the_record_alone(trained: Toy) -> None:
     body = re.search(r"<pre><code>(.*?)</code></pre>", page, re.DOTALL)
     assert body
     assert set(json.loads(unescape(body[1]))) == {"amount", "kind"}
-    pictures = trained.root / "docs" / "models" / "frequency"
+    OpenAPI.from_dict(json.loads((folder / "frequency-openapi.json").read_text()))
+    pictures = folder / "frequency"
     assert sorted(file.name for file in pictures.iterdir()) == ["calibration.svg", "history.svg"]
     shown = Markdown().convert(page)
     assert "<script" not in shown
     assert re.findall(r'<a href="([^"]+)', shown) == ["frequency-openapi.json"]
     assert unescape(shown).count(HOSTILE) == 2
-
-
-@pytest.mark.rule("M2")
-def test_beside_the_card_is_the_api_of_the_version_for_machines(trained: Toy) -> None:
-    schema = trained.model_folder / "schema.py"
-    before = schema.read_text()
-    trained.edit(schema, "amount: float", 'amount: float | None = Field(None, description="$ | x")')
-    trained.edit(schema, "import BaseModel", "import BaseModel, Field")
-    trained.train_and_register()
-    schema.write_text(before)
-    card(trained)
-    document = trained.root / "docs" / "models" / "frequency-openapi.json"
-    content = json.loads(document.read_text(encoding="utf-8"))
-    OpenAPI.from_dict(content)
-    request = content["components"]["schemas"]["Request"]
-    assert request["properties"]["amount"]["description"] == "$ | x"
-    assert request["required"] == ["kind"]
 
 
 def test_a_model_that_was_never_registered_has_none(trained: Toy) -> None:

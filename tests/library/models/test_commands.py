@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from typing import Any
 
 import pytest
 
@@ -53,29 +54,24 @@ def test_a_mistake_in_the_arguments_is_found_before_anything_is_read(toy: Toy) -
 
 
 def test_gates_and_signals_are_printed_as_json_and_nothing_else(champion: Toy) -> None:
-    def results(code: int, *arguments: str) -> dict[str, dict[str, object]]:
+    def printed(code: int, *arguments: str) -> dict[str, dict[str, Any]]:
+        """The gates or signals by name, once the findings are seen to be those that fail."""
         outcome = champion.run("model", *arguments, "--json")
         assert outcome.code == code
         content = json.loads(outcome.out)
-        assert content["ok"] == (code == 0)
         (result,) = content["results"]
-        assert result["subject"] == "frequency 1.0.0 (version 1)"
-        wrong = {finding["subject"] or finding["rule"] for finding in result["findings"]}
-        (name,) = {"gates", "signals"} & set(result["details"])
-        entries = {
-            entry.get("subject", entry.get("gate")): entry for entry in result["details"][name]
-        }
-        assert {
-            key for key, entry in entries.items() if not entry.get("passed", not entry.get("moved"))
-        } == wrong
+        assert (content["ok"], result["subject"]) == (code == 0, "frequency 1.0.0 (version 1)")
+        details = result["details"].get("gates") or result["details"]["signals"]
+        entries = {each.get("gate") or each["subject"]: each for each in details}
+        failed = [
+            name for name, each in entries.items() if each.get("moved", not each.get("passed"))
+        ]
+        assert [finding["subject"] or finding["rule"] for finding in result["findings"]] == failed
         return entries
 
-    gates = results(0, "test")
-    assert gates["success criterion"]["limit"] == "+10.0%"
+    assert printed(0, "test")["success criterion"]["limit"] == "+10.0%"
     (champion.model_folder / "gates.yml").write_text("size: {megabytes: 0.00001}\n")
-    gates = results(1, "test")
-    assert gates["size"]["passed"] is False
-    signals = results(0, "monitor", "--data", str(month(champion)))
-    assert signals["kind"]["threshold"] == "0.25"
-    signals = results(1, "monitor", "--data", str(month(champion, amount=9.5)))
-    assert signals["amount"]["moved"] is True
+    assert printed(1, "test")["size"]["passed"] is False
+    assert printed(0, "monitor", "--data", str(month(champion)))["kind"]["threshold"] == "0.25"
+    moved = printed(1, "monitor", "--data", str(month(champion, amount=9.5)))
+    assert moved["amount"]["moved"] is True

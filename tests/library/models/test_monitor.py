@@ -1,6 +1,7 @@
 """What is requested, what is predicted and how well: somebody is told when it moves."""
 
 import json
+import re
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -101,26 +102,19 @@ def test_logged_predictions_are_compared_with_training_and_with_outcomes(champio
 
 
 @pytest.mark.rule("M9")
-@pytest.mark.parametrize("suffix", ["jsonl", "csv"])
-def test_an_outcome_belongs_to_its_request_however_that_is_called(
-    champion: Toy, suffix: str
-) -> None:
-    file, truth = log(champion) / "champion.jsonl", champion.root / f"truth.{suffix}"
-    before = file.read_text()
-    for number in range(100):
-        before = before.replace(f'"champion-{number}"', f'"#{number:03}#"')
+def test_an_outcome_belongs_to_its_request_however_that_is_called(champion: Toy) -> None:
+    file, before = log(champion) / "champion.jsonl", outcomes(100, 50)
+    text = file.read_text()
     for name in ("{}-0000-4000-8000-00000000000A", "{}"):  # like a UUID, like a number
-        names = [name.format(f"{number:08}") for number in range(100)]
-        text = before
-        for number, request in enumerate(names):
-            text = text.replace(f"#{number:03}#", request)
-        file.write_text(text)
-        observed = pd.DataFrame({"request_id": names, "visits": 50})
-        if suffix == "csv":
-            observed.to_csv(truth, index=False)
-        else:
-            observed.to_json(truth, orient="records", lines=True)
-        assert "100 outcomes are observed" in monitored(champion, "--truth", truth).out
+        renamed = [name.format(f"{number:08}") for number in range(100)]
+        file.write_text(
+            re.sub(r"champion-(\d+)", lambda match, names=renamed: names[int(match[1])], text)
+        )
+        observed = pd.DataFrame(before).assign(request_id=renamed)
+        observed.to_csv(champion.root / "truth.csv", index=False)
+        observed.to_json(champion.root / "truth.jsonl", orient="records", lines=True)
+        for truth in ("truth.csv", "truth.jsonl"):
+            assert "100 outcomes are observed" in monitored(champion, "--truth", truth).out
 
 
 @pytest.mark.rule("M12")

@@ -101,19 +101,6 @@ def test_whatever_predicts_is_kept_and_loaded_without_the_project(
     assert not {built.package, "dslp"} & {module.split(".")[0] for module in modules}
 
 
-@pytest.mark.slow
-def test_skops_is_loaded_without_mlflow(trained: Toy) -> None:
-    (file,) = trained.root.rglob("MLmodel")
-    code = (
-        "import sys; from pathlib import Path; from dslp.models.persistence import load_model\n"
-        "print(type(load_model(Path(sys.argv[1]))).__name__, 'mlflow' in sys.modules)"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", code, str(file.parent)], capture_output=True, text=True, check=True
-    )
-    assert done.stdout.split() == ["Pipeline", "False"]
-
-
 def test_what_cannot_be_kept_is_refused_in_one_line(tracked: Toy) -> None:
     for returned, reason in (
         ("3", "train returned int; a model has a method predict(frame), or is a function"),

@@ -6,14 +6,14 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tests.library.models.conftest import copy, refused
+from tests.library.models.conftest import refused
 from tests.library.toy import Toy
 
 
 @pytest.fixture(scope="module")
-def champion(first_champion: Toy, tmp_path_factory: pytest.TempPathFactory) -> Toy:
+def champion(champion_once: Toy, tmp_path_factory: pytest.TempPathFactory) -> Toy:
     """A toy project with a champion."""
-    return copy(first_champion, tmp_path_factory.mktemp("scored") / "toy")
+    return champion_once.copy(tmp_path_factory.mktemp("scored") / "toy")
 
 
 @pytest.fixture
@@ -70,41 +70,27 @@ def test_rows_that_are_not_allowed_are_counted_shown_or_kept_apart(
     assert [problem.split(":")[0] for problem in kept["problem"]] == ["kind", "amount"]
 
 
-VALIDATOR = """{field}: float
+RULE = """    visits: float
 
-    @field_validator("{field}")
+    @field_validator("visits")
     @classmethod
     def _check(cls, value: float) -> float:
-        {code}
-"""
+        """
 
 
 @pytest.mark.rule("M2")
-def test_pydantic_decides_what_is_allowed_and_what_is_answered(
-    champion: Toy, rows: pd.DataFrame, tmp_path: Path
-) -> None:
-    output, rejects = tmp_path / "out.parquet", tmp_path / "rejects.parquet"
-    before, limit = scored(champion, "visits", output), rows["amount"].median()
-    schema = champion.model_folder / "schema.py"
-    original = schema.read_text()
-    plain = original.replace("import BaseModel", "import BaseModel, field_validator")
-
-    def use(field: str, code: str) -> None:
-        rule = VALIDATOR.format(field=field, code=code)
-        schema.write_text(plain.replace(f"{field}: float", rule))
-
-    use("amount", f"if value > {limit}:\n            raise ValueError('no')\n        return value")
-    kept = scored(champion, "visits", output, "--rejects", str(rejects))
-    assert len(kept) == (rows["amount"] <= limit).sum()
-    assert "no" in pd.read_parquet(rejects)["problem"][0]
-    use("visits", "return round(value)")
+def test_what_response_does_to_a_prediction_is_done_to_all(champion: Toy, tmp_path: Path) -> None:
+    output, schema = tmp_path / "out.parquet", champion.model_folder / "schema.py"
+    before, plain = scored(champion, "visits", output), schema.read_text()
+    rule = plain.replace("import BaseModel", "import BaseModel, field_validator")
+    schema.write_text(rule.replace("    visits: float", f"{RULE}return round(value)"))
     rounded = scored(champion, "visits", output)["predicted_visits"]
     assert rounded.tolist() == before["predicted_visits"].round().tolist()
-    use("visits", "raise ValueError('too many')")
-    arguments = ("--input", "visits", "--output", str(tmp_path / "none.parquet"))
-    assert "predictions do not fit Response: visits" in refused(champion, "score", *arguments).error
+    schema.write_text(rule.replace("    visits: float", f"{RULE}raise ValueError('too many')"))
+    arguments = ("--input", "visits", "--output", tmp_path / "none.parquet")
+    assert "do not fit Response: visits" in refused(champion, "score", *arguments).error
     assert not (tmp_path / "none.parquet").exists()
-    schema.write_text(original)
+    schema.write_text(plain)
 
 
 def test_files_that_another_made_are_not_replaced(champion: Toy, tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ from dslp.models.predictor import Problem
 from dslp.models.request_body import read_records
 from openapi_spec_validator import validate
 
-from tests.library.models.conftest import copy, refused
+from tests.library.models.conftest import refused
 from tests.library.models.server import Server, load, serving, until
 from tests.library.toy import Toy
 
@@ -32,9 +32,9 @@ RAISES = """    visits: float
 
 
 @pytest.fixture(scope="module")
-def released(first_training: Toy, tmp_path_factory: pytest.TempPathFactory) -> Toy:
+def released(trained_once: Toy, tmp_path_factory: pytest.TempPathFactory) -> Toy:
     """A toy project with a champion, version 1, and a challenger, version 2."""
-    toy = copy(first_training, tmp_path_factory.mktemp("released") / "toy")
+    toy = trained_once.copy(tmp_path_factory.mktemp("released") / "toy")
     toy.edit(toy.model_folder / "schema.py", "    visits: float", RAISES)
     toy.edit(toy.model_folder / "schema.py", "import Base", "import field_validator, Base")
     toy.train_and_register()
@@ -216,7 +216,6 @@ FIELDS = """amount: float
     count: int | None
     flag: bool | None
     whole: int
-    day: date
     at: datetime
     text: str
     note: str | None"""
@@ -227,15 +226,15 @@ def test_a_model_is_trained_on_the_types_that_a_request_brings(built: Toy) -> No
     """Whatever types the columns are stored in, and whatever else is in the request."""
     schema = built.model_folder / "schema.py"
     built.edit(schema, "amount: float", FIELDS)
-    built.edit(schema, "from typing", "from datetime import date, datetime\nfrom typing")
+    built.edit(schema, "from typing", "from datetime import datetime\nfrom typing")
     stored = {"count": "int64", "flag": "bool", "whole": "int32"}
     noon = datetime(2024, 1, 1, 12, tzinfo=timezone(timedelta(hours=1)))
     rows = built.rows().astype({"amount": "float32"})
     rows = rows.assign(**{name: pd.Series(1, rows.index, kind) for name, kind in stored.items()})
-    rows = rows.assign(day=noon.date(), at=noon, text="a", note=None)
+    rows = rows.assign(at=noon, text="a", note=None)
     built.with_rows(rows.astype({"kind": "category", "text": "category", "note": object}))
     record = {"amount": 1, "kind": "home", "count": None, "flag": None, "whole": 1, "text": "a"}
-    record |= {"day": "2024-01-01", "at": noon.isoformat(), "note": None}
+    record |= {"at": noon.isoformat(), "note": None}
     full = record | {"count": 3, "flag": True, "note": "b"}
     api = Api(built.model)
     records, _ = read_records(api, json.dumps([record, full]).encode())
@@ -247,7 +246,7 @@ def test_a_model_is_trained_on_the_types_that_a_request_brings(built: Toy) -> No
     )
     trained = built.model.fit("linear", built.rows())
     assert trained.dtypes.to_dict() == served.dtypes.to_dict()
-    for name in ("day", "at", "text"):
+    for name in ("at", "text"):
         assert trained[name].iloc[0] == served[name].iloc[0]
     assert str(trained["at"].iloc[0]) == "2024-01-01 11:00:00"
     version = api.openapi()["info"]["version"]

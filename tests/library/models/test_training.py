@@ -1,6 +1,5 @@
 """Training and registering: each version knows where it comes from."""
 
-import shutil
 from typing import Any
 
 import mlflow
@@ -136,10 +135,4 @@ def test_a_schema_that_changed_since_training_is_refused(trained: Toy) -> None:
         assert outcome.code == 1
         assert "schema.py is not the API of " in outcome.error
         assert "uv run dslp model train frequency" in outcome.error
-    assert trained.registry()["tags"] == {}
-
-
-def test_a_model_whose_files_are_missing_is_not_registered(trained: Toy) -> None:
-    shutil.rmtree(trained.root / "mlruns" / "artifacts")
-    assert "cannot be loaded" in refused(trained, "register").error
     assert trained.registry()["tags"] == {}

@@ -13,7 +13,7 @@ from dslp.core.errors import DslpError, Refused, nearest
 from dslp.core.files import remove_path
 from dslp.core.settings import Project
 from dslp.core.text import error_line
-from dslp.data.dataset import dataset_names, find_datasets
+from dslp.data.dataset import dataset_names, find_dataset
 from dslp.data.reading import open_rows, quote_literal
 from dslp.models.api import Api, validation_message
 from dslp.models.outcomes import READERS
@@ -230,7 +230,7 @@ def _reader(api: Api, source: str) -> "Iterator[pa.RecordBatchReader]":
     pattern = str(path / "**/*.parquet" if path.is_dir() else path)
     try:
         if source in dataset_names(project):
-            (dataset,) = find_datasets(project, [source])
+            dataset = find_dataset(project, source)
             with open_rows(dataset) as connection:
                 yield connection.sql("FROM rows").to_arrow_reader(AT_ONCE)
             return

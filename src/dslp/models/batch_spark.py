@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import dslp
 from dslp.core.errors import DslpError
 from dslp.core.text import error_line
-from dslp.data.dataset import dataset_names, find_datasets
+from dslp.data.dataset import dataset_names, find_dataset
 from dslp.data.reading import partition_columns
 from dslp.data.spark import spark_session as session
 from dslp.experiments.model import Model
@@ -38,7 +38,7 @@ def score_with_spark(
     model, spark = scorer.api.model, session()
     path, deep = Path(source).absolute(), True
     if source in dataset_names(model.project):
-        (dataset,) = find_datasets(model.project, [source])
+        dataset = find_dataset(model.project, source)
         path, deep = dataset.built, not partition_columns(dataset)  # columns in names of folders
     if path.suffix == ".csv" or not path.exists():
         raise DslpError(f"{source} is no dataset and no Parquet file, which Spark needs")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal, NoReturn
 
 import typer
 from dslp.core.console import say, step, table, try_each
-from dslp.core.errors import DslpError, Refused, nearest
+from dslp.core.errors import DslpError, Refused
 from dslp.core.semver import parse_version
 from dslp.core.settings import Project
 
@@ -45,17 +45,18 @@ def train(
     from dslp.experiments.params import format_metric
 
     model = _model(name)
-    metric, candidates = model.params.metric, model.params.candidates
-    if candidate and candidate not in candidates:
-        where = model.folder / "params.yml"
-        raise DslpError(f"{where} has no candidate {candidate}{nearest(candidate, candidates)}")
+    if candidate:
+        model.check_candidate(candidate)
     from dslp.models.training import train as train_model
 
     with step(f"training {model.name}"):
         trained = train_model(model, candidate, issue)
     rows = [[figure, f"{value:.4g}"] for figure, value in trained.metrics.items()]
     table([f"{model.name} ({trained.candidate})", "on the holdout"], rows)
-    gain = format_metric(trained.improvement, model.params.criterion.by)
+    gain, metric = (
+        format_metric(trained.improvement, model.params.criterion.by),
+        model.params.metric,
+    )
     say(f"{gain} against the baseline; {metric.better} {metric.name} is better")
     say(f"run {trained.run}; next: uv run dslp model register {model.name}")
 
@@ -148,7 +149,7 @@ def history(name: Name = None) -> None:
     from dslp.tracking.registry import Registry
 
     registry = Registry.read(project, name)
-    trail = registry.whole()
+    trail = registry.full_history()
     if not trail:
         say(f"{name} was never registered")
         return
@@ -246,7 +247,7 @@ def measure(name: Name = None, version: Version = None, as_json: AsJson = False)
     with step(f"measuring {model.name}"):
         registry, release = _release(model, version)
         figures = measure(model, fetch_model(model.project, release))
-        registry.tag(release.version, performance_tags(figures))
+        registry.set_tags(release.version, performance_tags(figures))
     if as_json:
         typer.echo(json.dumps(figures))
         return
@@ -362,23 +363,19 @@ def current(name: str, roles: list[str]) -> None:
 
 def _project_and_name(name: str | None) -> tuple[Project, str]:
     """The project, and the model's name; its files need not be in order."""
-    from dslp.experiments.model import model_names
+    from dslp.experiments.model import find_model, model_names
 
     project = Project.find()
     names = model_names(project)
-    if not names:
-        raise DslpError("there is no model yet; first: uv run dslp new model NAME")
-    if name is None and len(names) > 1:
-        raise DslpError(f"say which model: {', '.join(names)}")
-    if name and name not in names:
-        raise DslpError(f"there is no model {name}{nearest(name, names)}")
-    return project, name or names[0]
+    if name in names or (name is None and len(names) == 1):
+        return project, name or names[0]
+    return project, find_model(project, name).name  # which raises the error
 
 
 def _model(name: str | None) -> "Model":
     from dslp.experiments.model import find_model
 
-    return find_model(*_project_and_name(name))
+    return find_model(Project.find(), name)
 
 
 def _release(model: "Model", version: str | None) -> "tuple[Registry, Release]":
@@ -388,7 +385,7 @@ def _release(model: "Model", version: str | None) -> "tuple[Registry, Release]":
     registry = Registry.read(model.project, model.name)
     if version:
         return registry, registry.release(version)
-    release = registry.holder("champion") or registry.holder("challenger")
+    release = registry.in_role("champion") or registry.in_role("challenger")
     if release is None:
         raise DslpError(f"{model.name} has no version in use; first: uv run dslp model register")
     return registry, release

@@ -16,7 +16,7 @@ from dslp.core.errors import DslpError, Refused
 from dslp.core.git import changed_paths
 from dslp.core.report import render_page, save_page
 from dslp.core.settings import Project
-from dslp.data.ci import ensure_data
+from dslp.data.build import ensure_data
 from dslp.experiments.model import Model, find_model, model_names
 from dslp.experiments.model_data import read_model_data
 from dslp.experiments.params import format_metric
@@ -100,7 +100,7 @@ def release_model(model: Model, folder: Path, issue: int | None = None) -> str:
         registered, _, _ = register(model, why="merged", issue=issue, run=trained.run)
         costs = measure(model, fetch_model(project, registered))
         registry = Registry.read(project, model.name)
-        registry.tag(registered.version, performance_tags(costs))
+        registry.set_tags(registered.version, performance_tags(costs))
         summary = f"{model.name} {registered.label} is registered, as the challenger"
     gain = format_metric(trained.improvement, model.params.criterion.by)
     gain = f"{gain} against the baseline in {model.params.metric.name}"
@@ -149,8 +149,8 @@ def _best_candidate(model: Model, issue: int | None) -> str:
         return best_candidate(model, tracking, digest)
     except DslpError:
         experiment = Experiment.prepare(model, issue)
-        for candidate in experiment.candidates():
-            experiment.attempt(candidate)
+        for candidate in model.params.candidates:
+            experiment.run(candidate)
         return best_candidate(model, tracking, digest)
 
 
@@ -162,8 +162,8 @@ def _challenger_of(project: Project, issue: int) -> str:
     issues: dict[str, int | None] = {}
     for name in model_names(project):
         registry = Registry.read(project, name)
-        for entry in registry.trail:
-            if entry.version == registry.standing.challenger and entry.action == "register":
+        for entry in registry.history:
+            if entry.version == registry.roles.challenger and entry.action == "register":
                 issues[name] = entry.issue
     names = [name for name, number in issues.items() if number == issue]
     if not names and list(issues.values()) == [None]:

@@ -92,7 +92,7 @@ class _Checks:
         Raises:
             DslpError: there is no such metric, or `BETTER` does not have it.
         """
-        directions = self.model.better
+        directions = self.model.directions
         if metric not in self.metrics or metric not in directions:
             raise DslpError(
                 f"{self.model.folder / 'gates.yml'}: {where}: {metric} is no metric of evaluate.py "
@@ -208,7 +208,7 @@ class _Checks:
                     yield column, f"{column} is {value!s:.40}", part
 
     def _latency(self, gate: Latency) -> GateResult:
-        inputs = self.model.asked(self.data.holdout)
+        inputs = self.model.request_frame(self.data.holdout)
         value, limit = measure_latency(self.subject.estimator, inputs)["p95_ms"], gate.p95_ms
         return GateResult("latency (p95)", f"{value:.3g} ms", f"{limit:g} ms", value <= limit)
 

@@ -32,7 +32,7 @@ def write_card(project: Project, name: str, version: str | None = None) -> Path:
     registry = Registry.read(project, name)
     if not registry.releases:
         raise DslpError(f"{name} was never registered; first: uv run dslp model register {name}")
-    latest = registry.holder("champion") or registry.releases[0]
+    latest = registry.in_role("champion") or registry.releases[0]
     release = registry.release(version) if version else latest
     path = project.root / "docs" / "models" / f"{name}.md"
     record = read_record(registry, release)

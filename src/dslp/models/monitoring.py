@@ -124,7 +124,7 @@ def monitor_model(
     """
     settings = read_checked(MonitorSettings, model.folder / "monitor.yml")
     registry = Registry.read(model.project, model.name)
-    champion = registry.holder("champion")
+    champion = registry.in_role("champion")
     if champion is None:
         raise DslpError(f"{model.name} has no champion; first: uv run dslp model promote")
     reference = read_record(registry, champion)
@@ -251,7 +251,7 @@ def _sides(
     model: Model, registry: Registry, settings: MonitorSettings, recent: RecentData
 ) -> Iterator[Side]:
     """Champion and challenger, if both have predicted; the metric if enough was observed."""
-    roles = {role: registry.holder(role) for role in ("champion", "challenger")}
+    roles = {role: registry.in_role(role) for role in ("champion", "challenger")}
     counts = recent.versions.value_counts()
     if not all(release and release.version in counts for release in roles.values()):
         return

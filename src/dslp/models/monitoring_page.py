@@ -7,7 +7,7 @@ from pathlib import Path
 from dslp.core.pictures import draw_shares
 from dslp.core.report import Finding, Report, render_page, save_page
 from dslp.core.text import visible
-from dslp.data.dataset import find_datasets
+from dslp.data.dataset import find_dataset
 from dslp.models.monitoring import MonitoringResult
 from dslp.tracking.history import read_entries
 
@@ -80,7 +80,7 @@ def format_difference(result: MonitoringResult) -> str:
 def _proposal(result: MonitoringResult) -> str:
     """The facts for a Model issue and a pull request for retraining (M10), as JSON."""
     model, tags = result.model, result.champion.tags
-    (dataset,) = find_datasets(model.project, [model.params.dataset.name])
+    dataset = find_dataset(model.project, model.params.dataset.name)
     entries = read_entries([(result.champion.version, tags)])
     issues = [entry.issue for entry in entries if entry.issue]
     issue = tags.get("dslp.issue", "")

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from dslp.core.errors import DslpError
 from dslp.core.text import error_line, redact
-from dslp.data.dataset import find_datasets
+from dslp.data.dataset import find_dataset
 from dslp.data.reading import quote_literal
 from dslp.experiments.model import Model
 
@@ -42,7 +42,7 @@ def join_outcomes(model: Model, truth: str | None, rows: "pd.DataFrame") -> "pd.
             raise DslpError(f"{address} is not one file of the kind {', '.join(READERS)}")
         observed = _read(files[0], address)
     by = [name for name in ("request_id", "row") if name in observed and name in rows]
-    (dataset,) = find_datasets(model.project, [model.params.dataset.name])
+    dataset = find_dataset(model.project, model.params.dataset.name)
     by = by if "request_id" in by else [name for name in key_columns(dataset) if name in observed]
     if target not in observed or not by or not set(by) <= set(rows):
         raise DslpError(

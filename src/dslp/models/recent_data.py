@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from dslp.core.errors import DslpError, nearest
 from dslp.core.report import Finding
 from dslp.core.text import error_line, redact
-from dslp.data.dataset import Dataset, dataset_names, find_datasets
+from dslp.data.dataset import Dataset, dataset_names, find_dataset
 from dslp.data.fingerprint import digest
 from dslp.data.loading import StoredVersion
 from dslp.data.reading import quote_identifier, quote_literal, read_frame
@@ -161,7 +161,7 @@ def new_rows(model: Model, champion: "Release", source: str, truth: str | None) 
 
     project, target, own = model.project, model.params.target, model.params.dataset.name
     whole = source in dataset_names(project)
-    (dataset,) = find_datasets(project, [source if whole else own])
+    dataset = find_dataset(project, source if whole else own)
     if not whole:
         dataset = DataAt(project, dataset.name, Path(source).absolute())
     rows = read_frame(dataset)

@@ -60,7 +60,7 @@ def register(
     trained = training_run(model, tracking, run)
     number = str(trained.info.run_id)
     registry = Registry.read(model.project, model.name, tracking)
-    registry.settle()
+    registry.write_roles()
     for release in registry.releases:
         if release.run == number:
             if version not in (None, release.semantic):
@@ -84,14 +84,16 @@ def register(
     proposal = propose_version(last.semantic, last.tags, tags) if last else None
     semantic = choose_version(version, last.semantic if last else None, proposal)
     tags |= {name: f"{value:.6g}" for name, value in trained.data.metrics.items()}
-    entry = registry.entry("register", "0", why, issue)  # on the version itself, whose number it is
+    entry = registry.new_entry(
+        "register", "0", why, issue
+    )  # on the version itself, whose number it is
     tags |= {SEMANTIC: semantic, ROLE: "challenger", FILES: files_digest(folder), **entry.tag()}
     del tags["dslp.kind"]
     try:
         registered = mlflow.register_model(address, registry.name, tags=tags)
     except Exception as error:  # whatever the registry's own plugin raises
         raise DslpError(f"{model.name} cannot be registered: {error_line(error)}") from error
-    registry.settle()
+    registry.write_roles()
     return _with_own_version(registry, str(registered.version)), proposal, True
 
 
@@ -99,12 +101,12 @@ def _with_own_version(registry: Registry, number: str) -> Release:
     """The new version; its semantic version is raised if another got the same at the same time."""
     while True:
         release, *before = [
-            one for one in registry.again().releases if int(one.version) <= int(number)
+            one for one in registry.reload().releases if int(one.version) <= int(number)
         ]
         if release.semantic not in [one.semantic for one in before]:
             return release
         later = next_version(parse_version(release.semantic), "patch")
-        registry.tag(number, {SEMANTIC: ".".join(map(str, later))})
+        registry.set_tags(number, {SEMANTIC: ".".join(map(str, later))})
 
 
 @mlflow_errors()
@@ -133,7 +135,7 @@ def run_gates(
         for release in registry.releases:
             if release.run == number:
                 subject = TrainedModel.of(model.project, release)
-    champion = registry.holder("champion")
+    champion = registry.in_role("champion")
     other = TrainedModel.of(model.project, champion) if champion else None
     return subject.label, check_gates(model, subject, other if other != subject else None)
 
@@ -153,8 +155,8 @@ def promote(
         DslpError: there is no challenger.
     """
     registry = Registry.read(model.project, model.name)
-    registry.settle()
-    challenger, champion = registry.holder("challenger"), registry.holder("champion")
+    registry.write_roles()
+    challenger, champion = registry.in_role("challenger"), registry.in_role("champion")
     if challenger is None:
         state = f"; {champion.label} is the champion" if champion else ""
         raise DslpError(f"{model.name} has no challenger{state}; first: uv run dslp model register")
@@ -165,12 +167,12 @@ def promote(
     )
     if failed_gates(results):
         raise GatesFailed(f"{model.name} {challenger.label} stays the challenger", results)
-    latest = registry.again()
-    if latest.standing != registry.standing:
+    latest = registry.reload()
+    if latest.roles != registry.roles:
         raise Refused(
             f"somebody else has registered or promoted a version of {model.name} meanwhile; "
             f"nothing was changed; next: uv run dslp model history {model.name}"
         )
-    latest.tag(challenger.version, gates_tag(results))
-    latest.append(latest.entry("promote", challenger.version, why, issue))
-    return latest.again().release(challenger.version), results
+    latest.set_tags(challenger.version, gates_tag(results))
+    latest.append(latest.new_entry("promote", challenger.version, why, issue))
+    return latest.reload().release(challenger.version), results

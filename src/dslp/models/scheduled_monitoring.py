@@ -7,8 +7,8 @@ from dslp.core.console import say
 from dslp.core.errors import DslpError
 from dslp.core.report import save_page
 from dslp.core.settings import Project
-from dslp.data.ci import ensure_data
-from dslp.data.dataset import find_datasets
+from dslp.data.build import ensure_data
+from dslp.data.dataset import find_dataset
 from dslp.data.fingerprint import digest
 from dslp.experiments.model import Model, find_model, model_names
 from dslp.models import recent_data
@@ -47,7 +47,7 @@ def monitor_all(project: Project, folder: Path) -> bool:
 
 
 def _monitor(model: Model, folder: Path) -> str:
-    champion = Registry.read(model.project, model.name).holder("champion")
+    champion = Registry.read(model.project, model.name).in_role("champion")
     if champion is None:
         return f"{model.name} has no champion yet"
     address = recent_data.predictions_address(model)
@@ -62,7 +62,7 @@ def _monitor(model: Model, folder: Path) -> str:
 
 def _changed_dataset(model: Model, champion: Release) -> str | None:
     """The model's dataset, if its content is not the one that the champion was trained on."""
-    (dataset,) = find_datasets(model.project, [model.params.dataset.name])
+    dataset = find_dataset(model.project, model.params.dataset.name)
     try:
         ensure_data(dataset)
     except DslpError as error:  # predictions are monitored all the same

@@ -53,15 +53,15 @@ def train(model: Model, candidate: str | None = None, issue: int | None = None) 
     tags = {"dslp.kind": "training", **part_tags(model, candidate)}
     with record_run(tracking, model, data, candidate, tags, issue=issue) as record:
         estimator, figures = score_on_holdout(model, data, candidate)
-        record.metrics(figures)
+        record.log_metrics(figures)
         with tempfile.TemporaryDirectory() as folder:
             metadata = {API: {name: field_types(model, name) for name in SIDES}}
             save_model(estimator, Path(folder) / ARTIFACT, signature, model.project, metadata)
-            tracking.client.log_artifacts(record.identifier, folder)
-        tracking.client.log_dict(record.identifier, describe_training(model, data, estimator), FILE)
+            tracking.client.log_artifacts(record.run_id, folder)
+        tracking.client.log_dict(record.run_id, describe_training(model, data, estimator), FILE)
     prefix = "holdout_"
     metrics = {n.removeprefix(prefix): v for n, v in figures.items() if n.startswith(prefix)}
-    return Trained(record.identifier, candidate, metrics, figures["improvement"])
+    return Trained(record.run_id, candidate, metrics, figures["improvement"])
 
 
 def best_candidate(model: Model, tracking: Tracking, digest: str) -> str:
@@ -75,11 +75,11 @@ def best_candidate(model: Model, tracking: Tracking, digest: str) -> str:
     """
     metric = model.params.metric
     runs = tracking.client.search_runs(
-        [tracking.experiment(model.name)],
+        [tracking.experiment_id(model.name)],
         filter_string=(
             "tags.`dslp.kind` = 'experiment' and attributes.status = 'FINISHED' "
             f"and tags.`dslp.dataset_digest` = '{digest}' "
-            f"and tags.`dslp.code` = '{model.code}'"
+            f"and tags.`dslp.code` = '{model.code_digest}'"
         ),
         order_by=["attributes.start_time DESC"],
     )
@@ -110,7 +110,7 @@ def training_run(model: Model, tracking: Tracking, run: str | None = None) -> "R
     if run:
         return tracking.client.get_run(run)
     runs = tracking.client.search_runs(
-        [tracking.experiment(model.name)],
+        [tracking.experiment_id(model.name)],
         filter_string="tags.`dslp.kind` = 'training' and attributes.status = 'FINISHED'",
         order_by=["attributes.start_time DESC"],
         max_results=1,

@@ -12,12 +12,12 @@ from tests.library.toy import Toy
 
 OUTPUT = ["--output", "out.parquet"]
 MISTAKES = [
-    (["train", "frequenzy"], "there is no model frequenzy; do you mean frequency? Known are"),
-    (["train", "--candidate", "linaer"], "has no candidate linaer; do you mean linear? Known are"),
-    (["promote", "frequenzy"], "there is no model frequenzy; do you mean frequency?"),
+    (["train", "frequenzy"], "; do you mean frequency? Known are frequency"),
+    (["train", "--candidate", "linaer"], "; do you mean linear? Known are baseline, linear"),
+    (["promote", "frequenzy"], "; do you mean frequency? Known are frequency"),
     (["register", "--version", "1.2"], "'1.2' is no version; write three numbers, such as 1.2.0"),
     (["rollback", "--to", "last"], "'last' is no version; write three numbers"),
-    (["history", "frequenzy"], "there is no model frequenzy; do you mean frequency?"),
+    (["history", "frequenzy"], "; do you mean frequency? Known are frequency"),
     (["score", "--input", "vists", *OUTPUT], "vists is no dataset of the project, and no file"),
     (["score", "--input", "vists", *OUTPUT], "do you mean visits? Known are visits"),
     (["score", "--input", "visits", "--output", "no/out.parquet"], "there is no folder "),

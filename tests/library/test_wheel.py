@@ -9,7 +9,6 @@ from pathlib import Path
 from zipfile import ZipFile
 
 import pytest
-import sqlalchemy
 
 from tests import services
 from tests.library.models.server import serving
@@ -119,24 +118,10 @@ def test_each_stage_brings_what_its_commands_need_and_no_more(
     environment.dslp("model train --candidate linear", toy.root)
     environment.dslp("model register", toy.root)
     assert "champion" in environment.dslp("model promote", toy.root)
-    environment.install("cluster", "databricks")
-    assert environment.has("distributed", "databricks.sdk") == ["distributed", "databricks.sdk"]
+    environment.install("cluster", "databricks", "spark", "sql")
+    brought = ["distributed", "databricks.sdk", "pyspark", "psycopg"]
+    assert environment.has(*brought) == brought
     assert "champion" in environment.dslp("model history", toy.root)
-
-
-@pytest.mark.campaign
-def test_engines_bring_their_drivers(environment: Environment, built: Toy, postgres: str) -> None:
-    environment.install("sql")
-    assert environment.has("pyspark") == []
-    built.edit(built.root / "pyproject.toml", '"embedded"', '"sql"')
-    engine = sqlalchemy.create_engine(postgres)
-    built.rows().to_sql("visits", engine, index=False, if_exists="replace")
-    assert "visits" in environment.dslp(
-        "data schema visits", built.root, DSLP_DATABASE_URL=postgres
-    )
-
-    environment.install("spark")
-    run(environment.python, "-c", "import dslp.data.spark, pyspark.sql")
 
 
 @pytest.mark.campaign

@@ -7,7 +7,7 @@ import re
 import subprocess
 import tempfile
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path, PurePath
 
 import yaml
@@ -20,7 +20,7 @@ EXPRESSION = re.compile(r"\$\{\{.*?\}\}")  # GitHub's own, in workflows
 
 FRAMEWORKS = {"great_expectations", "dslp", "mlflow"}
 
-# What every component brings, as a project's paths; a component that is left out leaves none of it.
+# What every component brings; none of it is in a project without the component.
 BROUGHT_BY = {
     "process": [
         *(".pre-commit-config.yaml", ".github/ISSUE_TEMPLATE", ".github/labels.yml"),
@@ -41,7 +41,6 @@ def faults(project: Path, components: list[str]) -> list[str]:
     """Everything that is not clean in a project, one line each."""
     return [
         *text_faults(project),
-        *markdown_faults(project),
         *linter_faults(project),
         *github_faults(project),
         *leftover_components(project, components),
@@ -68,43 +67,9 @@ def text_faults(project: Path) -> Iterator[str]:
             if LEFTOVER.search(EXPRESSION.sub("", line)):
                 yield f"{name}:{number}: leftover braces: {line.strip()}"
         try:
-            parse(path.name, text)
+            READERS.get(path.suffix, str)(text)
         except (ValueError, SyntaxError, yaml.YAMLError) as error:
             yield f"{name}: does not parse: {error}"
-
-
-def parse(name: str, text: str) -> object:
-    """Read the text as what its name says it is."""
-    match name.rpartition(".")[2]:
-        case "toml":
-            return tomllib.loads(text)
-        case "json" | "ipynb":
-            return json.loads(text)
-        case "yml" | "yaml":
-            return list(yaml.load_all(text, LenientLoader))
-        case "py":
-            return ast.parse(text)
-    return None
-
-
-def markdown_faults(project: Path) -> Iterator[str]:
-    """Blocks that some renderers of Markdown join: a heading or table needs a blank line around."""
-    for path in sorted(project.rglob("*.md")):
-        fenced, before = False, ""
-        for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
-            kinds = {kind(line), kind(before)}
-            if not fenced and len(kinds) > 1 and "" not in kinds and kinds != {"text", "item"}:
-                yield f"{path.relative_to(project)}:{number}: needs a blank line before it"
-            fenced ^= line.startswith("```")
-            before = line
-
-
-def kind(line: str) -> str:
-    """What block of Markdown a line belongs to; nothing for a blank line or a comment."""
-    line = "" if line.startswith("<!--") else line
-    found = re.match(r"(#+ )|(\|)|(```)|( *(?:[-*]|\d+\.) | {2,}\S)", line)
-    kinds = ("heading", "table", "fence", "item")
-    return kinds[(found.lastindex or 1) - 1] if found else "text" if line.strip() else ""
 
 
 class LenientLoader(yaml.SafeLoader):
@@ -112,6 +77,11 @@ class LenientLoader(yaml.SafeLoader):
 
 
 LenientLoader.add_multi_constructor("", lambda _loader, _tag, _node: None)
+READERS: dict[str, Callable[[str], object]] = {  # of a text, by the end of its file's name
+    **dict.fromkeys((".json", ".ipynb"), json.loads),
+    **{".toml": tomllib.loads, ".py": ast.parse},
+    ".yml": lambda text: list(yaml.load_all(text, LenientLoader)),
+}
 
 
 def linter_faults(project: Path) -> Iterator[str]:

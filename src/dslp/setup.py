@@ -184,7 +184,7 @@ def _register_labels(project: Project) -> Result:
     except DslpError as error:
         return Result(step, "skipped", f"{error}; the first push registers them too", later)
     try:
-        changes = list(register_labels(repository, read_labels(project.root / LABELS), prune=False))
+        changes = register_labels(repository, read_labels(project.root / LABELS), prune=False)
     except DslpError as error:
         return Result(step, "could not", str(error), later)
     what = f"{repository.name}: {len(changes)} changed. To let GitHub require the policy"

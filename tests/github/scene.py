@@ -2,7 +2,6 @@
 
 import json
 import os
-from collections.abc import Mapping
 from contextlib import chdir, redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from io import StringIO
@@ -52,8 +51,8 @@ class Scene:
             values.setdefault("files", DATASET)
         return self.repository.add_pull(head, base, **values)
 
-    def run(self, *arguments: str, event: Mapping[str, Any] | None = None, **env: str) -> Ended:
-        """Run the tool in the project's folder."""
+    def run(self, *arguments: str, event: Any = None, **env: str) -> Ended:
+        """Run the tool in the project's folder, for an event if there is one."""
         values = {
             "GITHUB_API_URL": self.github.url,
             "GITHUB_REPOSITORY": self.repository.full_name,

@@ -102,33 +102,16 @@ def test_labels_are_registered_and_pull_requests_judged(
     assert "why: dslp rules B3" in ended.out
 
 
-@pytest.mark.rule("B1", "I1")
-def test_a_branch_is_begun_and_judged_from_a_folder_below(
-    dslp: Dslp, github: Standin, claims: Repository, tmp_path: Path
-) -> None:
-    folder, on_github = repository(tmp_path / "claims", REPOSITORIES["R"]), connected(github)
-    claims.add_issue("Explore claims", "### Belongs to\n\n#9", ["Explore"])
-    claims.add_issue("A better fit", None, [])
-    git("switch", "--create", "2-a-better-fit", cwd=folder)
-    (folder / "R" / "fit.R").write_text("fit <- glm\n", encoding="utf-8")
-    git("commit", "--all", "--message", "Fit", cwd=folder)
-    ended = dslp(folder / "R", "check", **on_github)
-    assert (ended.code, "success: issue #2" in ended.out) == (0, True), ended
-    git("switch", "--create", "explore/1-claims", cwd=folder)
-    assert "I11: issue #1 names #9" in dslp(folder / "R", "check", **on_github).out
-    git("branch", "--move", "main", "master", cwd=folder)  # then nothing says what changed
-    ended = dslp(folder, "check", **on_github)
-    assert (ended.code, "there is no branch main to compare with" in ended.err) == (2, True), ended
-
-
 def test_what_is_missing_is_said_in_a_line(dslp: Dslp, tmp_path: Path) -> None:
     for command in ("check", "labels register", "doctor"):
         ended = dslp(tmp_path, *command.split())
         assert (ended.code, ended.err.count("\n")) == (2, 1), ended
         assert "no git repository and no settings" in ended.err
-    folder = repository(tmp_path / "claims", {})
+    folder = repository(tmp_path / "claims", REPOSITORIES["R"])
+    git("branch", "--move", "main", "1-better", cwd=folder)
+    (folder / "R" / "below").mkdir()
     git("remote", "remove", "origin", cwd=folder)
-    ended = dslp(folder, "check", GITHUB_TOKEN="x", GITHUB_REPOSITORY="")
+    ended = dslp(folder / "R" / "below", "check", GITHUB_TOKEN="x", GITHUB_REPOSITORY="")
     assert (ended.code, "no remote origin on GitHub" in ended.err) == (2, True), ended
 
 
@@ -150,20 +133,13 @@ def test_what_needs_no_extra_runs_without_any(dslp: Dslp, wheel: Path, tmp_path:
         ("data build", "data"),
         ("experiment run", "experiments"),
         ("model train", "models"),
-        ("new dataset orders", "data"),
-        ("new model volume", "experiments"),
+        ("new dataset", "data"),
+        ("new model", "experiments"),
     ],
 )
 def test_a_command_says_which_extra_it_needs(
     dslp: Dslp, tmp_path: Path, command: str, extra: str
 ) -> None:
-    toy = ROOT / "tests" / "library" / "toy_project"
-    files = {
-        str(path.relative_to(toy)): path.read_text(encoding="utf-8")
-        for path in toy.rglob("*")
-        if path.is_file() and "__pycache__" not in path.parts
-    }
-    ended = dslp(repository(tmp_path / "toy", files), *command.split())
-    words = " ".join(command.split()[:2])
-    error = f"error: dslp {words} needs dslp[{extra}]: uv add --dev 'dslp[{extra}]'\n"
+    ended = dslp(repository(tmp_path / "claims", REPOSITORIES["R"]), *command.split(), "orders")
+    error = f"error: dslp {command} needs dslp[{extra}]: uv add --dev 'dslp[{extra}]'\n"
     assert (ended.code, ended.err) == (2, error)

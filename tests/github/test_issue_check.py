@@ -84,18 +84,13 @@ def test_a_link_of_the_wrong_type_is_named(
         ("https://github.com/eve/other/issues/1", False),
         ("#0", False),
         ("#01x", False),
+        ("_No response_\n\n### Notes\n\n````\n```\n### Ask\n\n#1\n```\n````", False),
     ],
 )
 def test_a_link_is_read_as_people_write_it(scene: Scene, text: str, is_link: bool) -> None:
     scene.issue("Ask")
     scene.issue("Data", f"### Ask\r\n\r\n{text}\r\n\r\n### Version\r\n\r\n1.0.0")
     assert ("names no Ask" in scene.run("issue-check", "2").out) != is_link
-
-
-def test_a_heading_in_a_code_fence_is_no_field(scene: Scene) -> None:
-    scene.issue("Ask")
-    scene.issue("Data", "### Notes\n\n````\n```\n### Ask\n\n#1\n```\n````\n")
-    assert "names no Ask" in scene.run("issue-check", "2").out
 
 
 @pytest.mark.rule("I6")

@@ -193,22 +193,6 @@ def test_a_merge_keeps_the_record_and_says_that_a_file_is_no_registry(
     assert job.rights == READS
 
 
-@pytest.mark.campaign
-def test_a_file_is_no_registry_of_models_and_that_is_said(
-    runner: Runner, claims: Repository, toy: Toy, artifact: Path
-) -> None:
-    outcome = merged(runner, claims, "model/3-frequency", PARAMS, before="0" * 40)
-    assert outcome.conclusions["challenger"] == "success", outcome
-    (comment,) = claims.issues[3].comments
-    assert "frequency is NOT registered: tracking is a file of this machine" in comment.body
-    files = [str(path.relative_to(artifact)) for path in artifact.rglob("*")]
-    assert any(path.endswith("frequency/model/MLmodel") for path in files)
-    assert any(path.endswith("dist/toy-0.1.0-py3-none-any.whl") for path in files)
-    outcome = labelled(runner, claims, claims.issues[3], "Deploy")
-    assert outcome.conclusions["champion"] == "failure"
-    assert "Nothing was promoted: tracking is a file" in claims.issues[3].comments[-1].body
-
-
 def test_with_a_file_for_tracking_nothing_is_watched_and_that_is_said(
     runner: Runner, claims: Repository, toy: Toy, artifact: Path
 ) -> None:

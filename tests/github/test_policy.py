@@ -1,5 +1,6 @@
 """The policy on pull requests: the table of branches and flaws, and what the verdict rests on."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -260,3 +261,13 @@ def test_each_finding_names_its_rule_and_where_that_is_explained(scene: Scene) -
     ended = scene.run("check", "--pull-request", str(pull.number), **env)
     assert f"({PAGE}#b2)" in ended.out
     assert f"[B2]({PAGE}#b2)" in summary.read_text(encoding="utf-8")
+
+
+def test_the_verdict_is_printed_as_json_too(scene: Scene) -> None:
+    pull = situation(scene, "data", "wrong target")
+    ended = scene.run("check", "--pull-request", str(pull.number), "--json")
+    content = json.loads(ended.out)
+    (result,) = content["results"]
+    assert (ended.code, content["ok"], result["subject"]) == (1, False, "data/3-claims")
+    assert [(one["rule"], one["severe"]) for one in result["findings"]] == [("B2", True)]
+    assert result["details"].items() >= {"state": "failure", "pull_request": 4}.items()

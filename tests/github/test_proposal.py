@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.github.scene import Ended, Scene, make
-from tests.github.standin.faults import status
+from tests.github.standin.faults import Action, status
 from tests.github.standin.model import Issue
 from tests.github.standin.server import Standin
 
@@ -45,12 +45,14 @@ def begin(scene: Scene) -> None:
     scene.issue("Model", "### Ask\n\n#1\n\n### Experiment\n\n#2", state="closed")
 
 
-def propose(scene: Scene, **changes: object) -> Ended:
-    """Run the workflow's last step, for what its first one found."""
+def propose(scene: Scene, fault: Action | None = None, **changes: object) -> Ended:
+    """Run the workflow's last step, for what its first one found; pull requests may fail."""
     folder = scene.folder / "reports"
     folder.mkdir(exist_ok=True)
     (folder / "frequency.json").write_text(json.dumps(FACTS | changes))
     scene.github.forget()
+    if fault:
+        scene.github.on("POST", "*/pulls", fault, times=None)
     return scene.run("propose", str(folder))
 
 
@@ -101,11 +103,8 @@ def test_where_actions_may_not_open_pull_requests_the_issue_says_where_a_person_
     scene: Scene,
 ) -> None:
     text = "GitHub Actions is not permitted to create or approve pull requests."
-    scene.folder.joinpath("reports").mkdir()
-    scene.folder.joinpath("reports", "frequency.json").write_text(json.dumps(FACTS))
-    scene.github.on("POST", "*/pulls", status(403, text), times=None)
     for _ in range(2):
-        assert scene.run("propose", "reports").code == 0
+        propose(scene, status(403, text))
     (issue,), pulls = opened(scene)
     assert pulls == []
     (comment,) = issue.comments
@@ -121,7 +120,7 @@ def test_without_a_newer_version_the_issue_asks_for_one_first(scene: Scene) -> N
     propose(scene, newest="1.2.0")
     (issue,), pulls = opened(scene)
     assert pulls == []
-    assert "first open a Data issue for a new one" in (issue.body or "")
+    assert "first open a Data issue" in (issue.body or "")
     propose(scene)
     assert len(opened(scene)[1]) == 1
 

@@ -11,7 +11,7 @@ from tests.github import payloads
 from tests.github.evaluator import ExpressionError
 from tests.github.standin.model import Issue, Repository
 from tests.github.standin.server import Standin
-from tests.github.workflows import Invalid, Job, Runner
+from tests.github.workflows import Job, Runner
 
 
 @pytest.fixture
@@ -88,29 +88,6 @@ def run(runner: Runner, pull: Issue, jobs: dict[str, Any]) -> dict[str, Job]:
     return runner.run("check.yml", "pull_request", payload).jobs
 
 
-def test_what_fails_stops_what_follows_unless_it_says_so(runner: Runner, pull: Issue) -> None:
-    steps = [
-        {"run": "exit 3", "continue-on-error": True},
-        {"id": "word", "run": 'echo said=hello >> "$GITHUB_OUTPUT"'},
-        {"run": "exit 1"},
-        {"run": "echo never"},
-        {"run": "echo '::error title=B1::too late'", "if": "failure()"},
-    ]
-    one = {"steps": steps, "outputs": {"said": "${{ steps.word.outputs.said }}"}}
-    last = {"needs": "one", "if": "always()", "env": {"SAID": "${{ needs.one.outputs.said }}"}}
-    jobs = {
-        "one": one,
-        "two": {"needs": "one", "steps": [{"run": "true"}]},
-        "last": {**last, "steps": [{"run": "echo $SAID"}]},
-        "four": {"if": "startsWith(github.head_ref, 'model/')", "steps": [{"run": "true"}]},
-    }
-    ended = run(runner, pull, jobs)
-    assert [ended[name].conclusion for name in jobs] == ["failure", "skipped", "success", "skipped"]
-    conclusions = ["success", "success", "failure", "skipped", "success"]
-    assert [step.conclusion for step in ended["one"].steps] == conclusions
-    assert (ended["last"].log, ended["one"].annotations) == ("hello\n", ["too late"])
-
-
 def test_rights_and_secrets_are_githubs(
     runner: Runner, github: Standin, claims: Repository, pull: Issue
 ) -> None:
@@ -129,15 +106,3 @@ def test_rights_and_secrets_are_githubs(
     action.write_text(json.dumps({"inputs": {}, "runs": {"using": "composite", "steps": [echo]}}))
     with pytest.raises(ExpressionError):
         run(runner, pull, {"own": {"steps": [{"uses": "$/.github/actions/say"}]}})
-
-
-def test_what_github_refuses_or_the_runner_does_not_know_does_not_run(
-    runner: Runner, pull: Issue
-) -> None:
-    with pytest.raises(Invalid, match="nonsense"):
-        run(runner, pull, {"one": {"steps": [{"run": "true", "nonsense": 1}]}})
-    matrix = {"matrix": {"a": [1, 2]}}
-    with pytest.raises(Invalid, match="does not know a"):
-        run(runner, pull, {"one": {"strategy": matrix, "steps": [{"run": "true"}]}})
-    with pytest.raises(LookupError, match="other/act"):
-        run(runner, pull, {"one": {"steps": [{"uses": "other/act@v1"}]}})

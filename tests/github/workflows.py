@@ -220,4 +220,4 @@ def is_from_fork(github: Mapping[str, Any]) -> bool:
     if github["event_name"] != "pull_request":
         return False
     head = github["event"]["pull_request"]["head"]["repo"]
-    return head["full_name"] != github["repository"] or github["actor"] == "dependabot[bot]"
+    return bool(head["full_name"] != github["repository"] or github["actor"] == "dependabot[bot]")

@@ -1,6 +1,7 @@
 """The issue forms and labels of a project: what they ask for, and that GitHub takes them."""
 
 import re
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -94,111 +95,26 @@ def test_a_form_is_short_and_applies_the_label_of_its_type(name: str) -> None:
     assert len(required(form)) <= 8
 
 
-# The fields of a form, by rule, and words without which it would not ask for what the rule says.
-DATA = {
-    "Dataset": ["name"],
-    "Version": ["version it will become"],
-    "What it represents": ["one row", "population", "useful"],
-    "Reference": ["dictionary", "catalogue"],
-    "Known issues": ["users"],
-    "Acceptance criteria": ["good enough", "suite"],
-}
-CHECKLIST = ["inputs are parameters", "api schema", "performance profile", "tests", "logging"]
-CHECKLIST += ["monitoring", "registration", "release plan", "rollback", "retraining plan"]
-CAPTURED: dict[str, tuple[str, dict[str, list[str]]]] = {
-    "ask.yml": (
-        "I4",
-        {
-            "Problem": ["wrong"],
-            "Desired outcome": ["differently from today", "how"],
-            "Current state": ["today", "fall short"],
-            "Impact": ["roughly", "enough to be"],
-            "Metrics": ["define each", "business", "technical", "counterbalance"],
-            "Constraints": ["kept to"],
-            "Solution architecture": ["reach those who use it"],
-            "Datasets required": ["which data"],
-            "Background": ["related projects"],
-        },
-    ),
-    "data-acquisition.yml": (
-        "I5",
-        DATA | {"Sources": ["where"], "Owning team": ["who"], "Review": ["who has to agree"]},
-    ),
-    "data-creation.yml": (
-        "I5",
-        DATA | {"Parent datasets": ["version"], "How it is built": ["from its parents"]},
-    ),
-    "explore.yml": (
-        "I7",
-        {
-            "Overview": ["datasets"],
-            "Goals": ["questions", "- [ ]"],
-            "Time box": ["one day", "stop"],
-            "Insights": ["each with a link"],
-            "Next steps": ["what follows"],
-        },
-    ),
-    "experiment.yml": (
-        "I8",
-        {
-            "Ask": ["number"],
-            "Goal": ["compared with what"],
-            "Approach": ["how"],
-            "Metric": ["definition"],
-            "Assumptions": ["breaks if it is wrong"],
-            "Runs": ["link"],
-            "Pull request": ["number"],
-            "Summary": ["what came out"],
-        },
-    ),
-    "model.yml": (
-        "I9",
-        {
-            "Ask": ["number"],
-            "Experiment": ["number"],
-            "What it does": ["what goes in", "what comes out"],
-            "Deployment": ["deployed"],
-            "Production checklist": CHECKLIST,
-        },
-    ),
-    "communicate.yml": (
-        "I10",
-        {
-            "Audience": ["who reads it"],
-            "Decision": ["decide"],
-            "Report or dashboard": ["to be made"],
-        },
-    ),
-}
-REQUIRED = {  # what a piece of work serves, and nothing that can only come later
-    "ask.yml": ({"Problem", "Desired outcome", "Impact"}, set()),
-    "data-acquisition.yml": ({"Dataset", "Version"}, set()),
-    "data-creation.yml": ({"Dataset", "Version"}, set()),
-    "explore.yml": (set(), {"Insights", "Next steps"}),
-    "experiment.yml": ({"Ask"}, {"Runs", "Pull request", "Summary"}),
-    "model.yml": ({"Ask", "Experiment"}, set()),
-    "communicate.yml": (set(), set()),
-}
+CAPTURED = yaml.safe_load(Path(__file__).with_name("forms.yml").read_text(encoding="utf-8"))
 
 
 @pytest.mark.parametrize(
     "name",
-    [pytest.param(name, marks=pytest.mark.rule(rule)) for name, (rule, _) in CAPTURED.items()],
+    [pytest.param(name, marks=pytest.mark.rule(CAPTURED[name]["rule"])) for name in CAPTURED],
 )
 def test_what_a_form_captures_and_requires(name: str) -> None:
-    form = load(name)
-    for label, words in CAPTURED[name][1].items():
+    form, expected = load(name), CAPTURED[name]
+    for label, words in expected["fields"].items():
         missing = [word for word in words if word not in fields(form).get(label, "")]
         assert not missing, f"{label}: {missing}"
-    before, after = REQUIRED[name]
-    assert before <= required(form)
-    assert not after & required(form)
+    assert set(expected["required"]) <= required(form)
+    assert not set(expected["later"]) & required(form)
     if name == "ask.yml":  # it needs no knowledge of data science
-        assert required(form) == before
+        assert set(expected["required"]) == required(form)
     if name.startswith("data"):
         assert "One issue for each version" in form["body"][0]["attributes"]["value"]
     boxes = [len(i["attributes"]["options"]) for i in form["body"] if i["type"] == "checkboxes"]
-    assert boxes == ([len(CHECKLIST)] if name == "model.yml" else [])
+    assert boxes == ([10] if name == "model.yml" else [])
 
 
 @pytest.mark.parametrize("name", FORMS)
@@ -210,7 +126,7 @@ def test_links_are_read_from_a_form_that_was_filled_in(name: str) -> None:
         if item["type"] == "input" and item["attributes"].get("placeholder", "").startswith("#")
     }
     numbers.pop("Pull request", None)
-    assert numbers == {field: needed for field, needed, _ in LINKS.get(kind, ())}
+    assert numbers == {link.field: link.required for link in LINKS.get(kind, ())}
     place = {label: n for n, label in enumerate(fields(form), 1)}
     filled = "\n\n".join(f"### {label}\n\n#{n}, #{n + 50}" for label, n in place.items())
     empty = "\r\n\r\n".join(f"### {label}\r\n\r\n_No response_" for label in place)

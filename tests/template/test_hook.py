@@ -19,7 +19,6 @@ from tests.template_copy import Template
 SCRIPT = Path(__file__).parents[2] / "hooks" / "post_generate.py"
 COMMAND = (sys.executable, "hooks/post_generate.py")
 STEPS = ["repository", "environment", "commit hooks", "first commit", "labels"]
-NOBODY = 65534
 
 
 @pytest.fixture(scope="session")
@@ -70,17 +69,17 @@ def test_the_source_is_unchanged_by_the_include_and_an_old_python_can_parse_it()
     ast.parse(source, feature_version=(3, 6))
 
 
-@pytest.mark.parametrize("python", old_pythons() or [None])
-def test_an_older_python_gets_a_sentence(bare: Place, python: str | None) -> None:
-    if python is None:
-        pytest.skip("there is no Python older than 3.11 here")
-    bare.command = (python, COMMAND[1])
-    before = contents(bare.project)
-    run = bare.set_up()
-    assert run.code == 2
-    assert re.match(r"Cannot run: this needs Python 3\.11 or newer, and is run by 3\.\d", run.text)
-    assert "uv run --no-project --python '>=3.11' hooks/post_generate.py" in run.text
-    assert contents(bare.project) == before
+@pytest.mark.skipif(not old_pythons(), reason="there is no Python older than 3.11 here")
+def test_an_older_python_gets_a_sentence(bare: Place) -> None:
+    for python in old_pythons():
+        bare.command = (python, COMMAND[1])
+        run = bare.set_up()
+        assert run.code == 2
+        assert re.match(
+            r"Cannot run: this needs Python 3\.11 or newer, and is run by 3\.\d", run.text
+        )
+        assert "uv run --no-project --python '>=3.11' hooks/post_generate.py" in run.text
+        assert not (bare.project / ".git").exists()
 
 
 @pytest.mark.rule("V1")
@@ -167,33 +166,26 @@ def test_a_python_that_is_not_there_is_named_with_what_to_do(bare: Place, where:
         demand(bare, ">=3.99")
     del bare.env["UV_PYTHON"]
     run = bare.set_up()
-    assert run.code == 1
+    assert (run.code, "3.99" in run.text, "Ready" in run.text) == (1, True, False)
     assert where in run.reason("environment")
-    assert "3.99" in run.text
     assert run.reason("environment").endswith("later: uv python install")
-    assert "Ready" not in run.text
 
 
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        (None, "No such file"),
         ("<<<<<<< before updating\na = 1\n=======\n>>>>>>> after updating\n", "conflict markers"),
         ("[project\n", "pyproject.toml is not valid: "),
-        ("[project]\nname = 'a'\n[tool]\ndslp = 3\n", "pyproject.toml is not valid: "),
         ("", "pyproject.toml is not valid: KeyError('project')"),
     ],
-    ids=["missing", "in conflict", "no TOML", "no table", "empty"],
+    ids=["in conflict", "no TOML", "empty"],
 )
-def test_a_wrong_pyproject_gets_a_sentence(bare: Place, text: str | None, words: str) -> None:
-    file = bare.write("pyproject.toml", text or "")
-    if text is None:
-        file.unlink()
+def test_a_wrong_pyproject_gets_a_sentence(bare: Place, text: str, words: str) -> None:
+    bare.write("pyproject.toml", text)
     run = bare.set_up()
-    assert run.code == 2
+    assert (run.code, run.text.count("\n")) == (2, 1)
     assert run.text.startswith("Cannot run: ")
     assert words in run.text
-    assert len(run.text.splitlines()) == 1
     assert not (bare.project / ".git").exists()
 
 
@@ -221,29 +213,6 @@ def test_inside_another_repository_it_is_not_ready(bare: Place, tmp_path: Path) 
     (tmp_path / ".gitignore").write_text("bare/\n")  # such as build/: that is no part of it
     assert bare.set_up().outcomes["repository"] == "done"
     assert bare.git("rev-parse", "--show-toplevel") == str(bare.project)
-
-
-@pytest.mark.skipif(os.geteuid() != 0, reason="only the superuser can give a folder away")
-def test_a_repository_of_somebody_else_says_how_to_trust_it(bare: Place) -> None:
-    bare.git("init", "--quiet")
-    for path in (bare.project, bare.project / ".git"):
-        os.chown(path, NOBODY, NOBODY)
-    run = bare.set_up()
-    assert run.code == 1
-    assert "dubious ownership" in run.reason("repository")
-    assert f"later: git config --global --add safe.directory {bare.project}" in run.text
-
-
-def test_a_folder_that_nobody_may_write_gets_sentences(bare: Place) -> None:
-    if os.geteuid() == 0:  # for whom nothing is read-only, but a file is no folder for anybody
-        bare.write(".venv", "")
-        bare.write(".git", "")
-    bare.project.chmod(0o555)
-    run = bare.set_up()
-    bare.project.chmod(0o755)
-    assert run.code == 1
-    assert run.outcomes == {"repository": "could not", "environment": "could not"}
-    assert "Left to do: repository, environment." in run.text
 
 
 def test_ctrl_c_while_uv_works_and_the_next_run_finishes(place: Place, tmp_path: Path) -> None:

@@ -15,7 +15,6 @@ from fnmatch import fnmatch
 from pathlib import Path
 
 import pytest
-import yaml
 from copier import run_copy
 from dslp.models import commands
 from typer.main import get_command
@@ -32,40 +31,33 @@ def lines(project: Path) -> list[list[str]]:
 
 
 @pytest.mark.parametrize("licence", ["none", "MIT"])
-def test_what_is_copied_into_the_image_is_there(
+def test_the_image_has_what_it_needs_and_its_server_is_nobody(
     files: Template, tmp_path: Path, licence: str
 ) -> None:
-    project = files.copy(tmp_path / "project", {"licence": licence})
+    answers = {"licence": licence, "python_versions": ["3.13", "3.12"]}
+    project = files.copy(tmp_path / "project", answers)
     ignored = (project / ".dockerignore").read_text().splitlines()
     allowed = {line[1:] for line in ignored if line.startswith("!")}
-    copied = {
-        name
-        for instruction, *words in lines(project)
-        if instruction == "COPY" and not words[0].startswith("--")
-        for name in words[:-1]
-    }
-    assert copied <= allowed
+    steps = lines(project)
+    copies = [words[1:-1] for words in steps if words[0] == "COPY" and words[1][:2] != "--"]
+    copied = {name for names in copies for name in names}
     assert allowed - copied == ({"LICENSE"} if licence == "none" else set())
     assert all((project / name).exists() for name in copied - {LATER})
     assert "*" in ignored
     assert not any(fnmatch(".env", name) for name in allowed)
 
-
-def test_the_server_in_the_image_is_nobody_and_starts(files: Template, tmp_path: Path) -> None:
-    project = files.copy(tmp_path / "project", {"python_versions": ["3.13", "3.12"]})
-    found = lines(project)
-    assert {words[1] for words in found if words[0] == "FROM"} == {"python:3.12-slim"}
-    assert [words[1] for words in found if words[0] == "USER"] == ["10001"]
-    (start,) = [json.loads(" ".join(words[1:])) for words in found if words[0] == "ENTRYPOINT"]
+    assert {words[1] for words in steps if words[0] == "FROM"} == {"python:3.12-slim"}
+    assert [words[1] for words in steps if words[0] == "USER"] == ["10001"]
+    (start,) = [json.loads(" ".join(words[1:])) for words in steps if words[0] == "ENTRYPOINT"]
     assert start[:3] == ["dslp", "model", "serve"]
     options = get_command(commands.app).commands["serve"].params  # type: ignore[attr-defined]
-    known = {name for option in options for name in option.opts}
-    assert {word for word in start if word.startswith("--")} <= known
+    names = {name for option in options for name in option.opts}
+    assert {word for word in start if word.startswith("--")} <= names
     (group,) = set(re.findall(r"--group (\w+)", (project / "Dockerfile").read_text()))
     assert f"\n{group} = [" in (project / "pyproject.toml").read_text()
 
 
-@pytest.mark.slow
+@pytest.mark.campaign
 def test_the_image_is_built_with_git_and_serves_without_it(
     template: Template, tmp_path: Path
 ) -> None:
@@ -108,11 +100,3 @@ def test_the_image_is_built_with_git_and_serves_without_it(
     installed = build("uv", "pip", "list", "--python", ".venv").stdout
     assert re.search(r"^fastapi ", installed, re.M)
     assert not re.search(r"^(great-expectations|mlflow|pytest) ", installed, re.M)
-
-
-def test_a_project_without_models_has_no_image(files: Template, tmp_path: Path) -> None:
-    project = files.copy(tmp_path / "project", {"components": ["data", "experiments"]})
-    assert not (project / "Dockerfile").exists()
-    assert not (project / ".dockerignore").exists()
-    answers = yaml.safe_load((project / ".copier-answers.yml").read_text())
-    assert "models" not in answers["components"]

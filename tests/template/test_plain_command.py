@@ -4,11 +4,13 @@ import os
 import pty
 import re
 import select
+import shutil
 import subprocess
 import sys
 import termios
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -57,32 +59,20 @@ def machine(template: Template, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.rule("G1")
 @pytest.mark.usefixtures("machine")
-def test_with_defaults_in_seconds(tmp_path: Path) -> None:
+def test_with_defaults_in_seconds_and_without_a_terminal_it_says_what_to_do(tmp_path: Path) -> None:
     start = time.monotonic()
-    done = subprocess.run(
-        [*COMMAND, "--defaults"],
-        cwd=tmp_path,
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-    )
-    assert done.returncode == 0, done.stderr
+    options = {"cwd": tmp_path, "stdin": subprocess.DEVNULL, "capture_output": True, "text": True}
+    copied: Any = subprocess.run([*COMMAND, "--defaults"], **options)  # type: ignore[call-overload]
+    assert copied.returncode == 0, copied.stderr
     assert time.monotonic() - start < 20
-    assert answers(tmp_path)["project_name"] == "myproject"
-    assert answers(tmp_path)["package_name"] == "myproject"
-    assert "python3 hooks/post_generate.py" in done.stderr
+    assert answers(tmp_path)["project_name"] == answers(tmp_path)["package_name"] == "myproject"
+    assert "python3 hooks/post_generate.py" in copied.stderr
     assert (tmp_path / "myproject" / "hooks" / "post_generate.py").is_file()
-
-
-@pytest.mark.usefixtures("machine")
-def test_answering_with_enter(tmp_path: Path) -> None:
-    terminal = Terminal(tmp_path)
-    for question in ASKED:
-        terminal.wait_for(help_of(question))
-        terminal.type("\r")
-    assert terminal.wait_for_end() == 0, terminal.text
-    assert "python3 hooks/post_generate.py" in terminal.text
-    assert answers(tmp_path) | {"customise": False} == answers(tmp_path)
+    shutil.rmtree(tmp_path / "myproject")
+    copied = subprocess.run(COMMAND, **options)  # type: ignore[call-overload]
+    assert copied.returncode == 1
+    assert "Use `--defaults` and/or `--data`/`--data-file`" in copied.stderr
+    assert "Traceback" not in copied.stderr
 
 
 @pytest.mark.usefixtures("machine")
@@ -106,33 +96,25 @@ def test_questions_and_what_is_wrong_with_an_answer_are_on_the_screen_whole(tmp_
 
 
 @pytest.mark.usefixtures("machine")
-def test_the_example_is_not_offered_without_data(tmp_path: Path) -> None:
-    """Copier checks no answer to yes or no where it is typed."""
+@pytest.mark.parametrize(
+    "keys", [{}, {"components": "a \r", "customise": "y"}], ids=["enter", "few"]
+)
+def test_answering_with_enter_or_with_few_components(tmp_path: Path, keys: dict[str, str]) -> None:
+    """The example is not offered without data: copier checks no yes or no where it is typed."""
     terminal = Terminal(tmp_path)
-    for question in [*ASKED, *CUSTOMISED[:-1]]:
+    for question in [*ASKED, *CUSTOMISED[:-1]] if keys else ASKED:
         terminal.wait_for(help_of(question))
-        terminal.type({"components": "a \r", "customise": "y"}.get(question, "\r"))
+        terminal.type(keys.get(question, "\r"))
     assert terminal.wait_for_end() == 0, terminal.text
-    assert answers(tmp_path)["components"] == ["process"]
-    assert answers(tmp_path)["example"] is False
+    assert "python3 hooks/post_generate.py" in terminal.text
+    assert (answers(tmp_path)["components"] == ["process"]) == bool(keys)
+    assert answers(tmp_path)["example"] is not bool(keys)
+    assert answers(tmp_path)["customise"] is bool(keys)
 
 
-@pytest.mark.usefixtures("machine")
-def test_without_a_terminal_it_says_what_to_do(tmp_path: Path) -> None:
-    done = subprocess.run(
-        COMMAND, cwd=tmp_path, stdin=subprocess.DEVNULL, capture_output=True, text=True
-    )
-    assert done.returncode == 1
-    assert "Use `--defaults` and/or `--data`/`--data-file`" in done.stderr
-    assert "Traceback" not in done.stderr
-
-
-def test_at_most_seven_questions_are_asked_by_default() -> None:
+def test_at_most_seven_questions_are_asked_and_copier_needs_no_trust() -> None:
     asked = [name for name, question in questions().items() if question.get("ask", True) is True]
     assert asked == ASKED
-
-
-def test_copier_needs_no_trust() -> None:
     settings = yaml.safe_load((ROOT / "copier.yml").read_text(encoding="utf-8"))
     assert not settings.keys() & {"_tasks", "_migrations", "_jinja_extensions"}
 

@@ -18,113 +18,8 @@ from tests.template_copy import ROOT, Answers, Template, reserved
 EXAMPLE = re.compile(r"': (try|add) \S.*: \S")
 COLUMNS = 80
 
-# What is wrong, in words, and answers that are wrong in this way.
-REFUSED: dict[str, dict[str, list[object]]] = {
-    "project_name": {
-        "it is empty": ["", " "],
-        "2 to 50 characters": ["a", "a" * 51],
-        "begin with a letter": ["1st-model", "-claims", ".."],
-        "use a-z 0-9": [
-            *("claims pricing", "claims/pricing", "C:\\claims", '"claims"', "claims'", "claims\n"),
-            *(
-                "{{ claims }}",
-                "{% raw %}",
-                "Schäden",
-                "项目",
-                "claims١",
-            ),  # a digit, but not of ours
-        ],
-        "single .* inside": ["claims--pricing", "claims."],
-        "name is taken": [
-            *("mlflow", "MLflow", "scikit_learn", "great.expectations", "dslp"),
-            "opentelemetry-semantic-conventions",
-        ],
-    },
-    "package_name": {
-        "it is empty": [""],
-        "up to 40 characters": ["a" * 41],
-        "begin with a letter": ["1st", "_claims"],
-        "use a-z 0-9": ["claims-pricing", "claims.pricing", "Claims", "{{ claims }}", "claims\n"],
-        "single .* inside": ["claims__pricing"],
-        "a Python word": ["class", "match"],
-        "Python's own": ["code", "statistics", "multiprocessing"],
-        "a dependency": ["mlflow", "sklearn", "yaml", "jsonschema_specifications"],
-        "not on Windows": ["con"],
-        "used here": ["dslp", "tests", "test", "src", "hooks", "docs", "notebooks", "data"],
-    },
-    "description": {
-        "it is empty": ["", "   "],
-        "over 200 characters": ["d" * 201],
-        "one line": ["two\nlines", "a\ttab", "a bell\x07"],
-    },
-    "owner": {
-        "a-z 0-9 - only": [
-            *("-octo", "octo-", "octo--org", "octo org", "octo/org", "@octo", "öcto", "octo\n"),
-            "https://github.com/octo-org",
-        ],
-        "over 39 characters": ["o" * 40],
-    },
-    "components": {
-        "none chosen": [[]],
-        "models needs it": [["data", "models"]],
-        "for models": [["models"]],
-        "experiments needs it": [["process", "experiments"]],
-    },
-    "python_versions": {"none chosen": [[]]},
-    "library": {
-        "unclear": [
-            *("nonsense", "dslp", "dslp=1", "dslp>=1 <2", "dslp>=1,,<2", "lslp>=1", "dslp>=1\n"),
-            *("https://a/b", "git+http://a/b", "git+https://a/b c", 'git+https://a/b"'),
-            *("git+https://", "git+https://name:password@a/b", "git+https://a/b@v1"),
-            "git+https://a/b#egg=dslp",
-        ]
-    },
-    # Refused by copier itself, since they are not among the choices.
-    "licence": {"": ["GPL-3.0"]},
-    "collaboration_branch": {"": ["master"]},
-    "tracking": {"": ["wandb"]},
-    "engine": {"": ["polars"]},
-}
-
-GOOD: list[Answers] = [
-    {"project_name": "ab"},
-    {"project_name": "Claims.pricing_2026-b"},
-    {"project_name": "a" * 50},
-    {"package_name": "a"},
-    {"package_name": "a" * 40},
-    {"package_name": "claims_2"},
-    {"description": "She said \"it's 100 % {{ sure }}\"; \\ '''"},
-    {"description": "预测投保人一年内的就诊次数"},
-    {"description": "d" * 200},
-    {"owner": "octo-org"},
-    {"owner": "o" * 39},
-    {"components": ["site"]},
-    {"components": ["data", "experiments"]},
-    {"library": "git+https://mirror.example.org/ds/template.git"},
-    {"library": "git+ssh://git@mirror.example.org:2222/ds/template"},
-    {"library": "git+file:///srv/mirror%20of/template.git"},
-    {"library": "dslp >=1.2.0, <2"},
-    {"library": "dslp==1.*"},
-]
-
-FOLDERS = {
-    "myproject": ("myproject", "myproject"),
-    "Über-Projekt 2": ("uber-projekt-2", "uber_projekt_2"),
-    "code": ("code", "code_project"),
-    "mlflow": ("mlflow-project", "mlflow_project"),
-    "class": ("class", "class_project"),
-    "match": ("match", "match_project"),
-    "tests": ("tests", "tests_project"),
-    "项目": ("my-project", "my_project"),
-    "2026": ("project-2026", "project_2026"),
-    "2nd try": ("project-2nd-try", "project_2nd_try"),
-    "x": ("x-project", "x_project"),
-    "--": ("my-project", "my_project"),
-    "{{ 7 * 7 }}": ("project-7-7", "project_7_7"),
-    'it\'s "mine"': ("it-s-mine", "it_s_mine"),
-    "a" * 120: ("a" * 50, "a" * 40),
-    "CON": ("CON", "con_project"),
-}
+ANSWERS = yaml.safe_load(Path(__file__).with_name("answers.yml").read_text(encoding="utf-8"))
+REFUSED: dict[str, dict[str, list[object]]] = ANSWERS["refused"]
 
 
 @pytest.fixture(scope="session")
@@ -194,16 +89,16 @@ def test_what_is_asked_has_room_on_one_line() -> None:
 
 
 def test_a_good_answer_is_recorded(questions: str, tmp_path: Path) -> None:
-    for answers in GOOD:
+    for answers in ANSWERS["recorded"]:
         assert answer(questions, tmp_path / "project", answers).items() >= answers.items()
 
 
 def test_a_folder_of_any_name_gives_good_names(
     questions: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for folder, names in FOLDERS.items():
+    for folder, names in ANSWERS["folders"].items():
         recorded = answer(questions, tmp_path / folder, {})
-        assert (recorded["project_name"], recorded["package_name"]) == names, folder
+        assert [recorded["project_name"], recorded["package_name"]] == names
     (tmp_path / "claims-pricing").mkdir()
     monkeypatch.chdir(tmp_path / "claims-pricing")
     assert answer(questions, Path(), {})["project_name"] == "claims-pricing"

@@ -5,7 +5,7 @@ import re
 import shlex
 import shutil
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlencode
@@ -44,7 +44,6 @@ class Repository:
     name: str
     requester: "Requester"
     waited: float = 0.0
-    sleep: Callable[[float], None] = time.sleep
     issues_read: dict[int, Issue | None] = field(default_factory=dict)
 
     def ask(self, verb: str, path: str, body: object = None) -> Any:
@@ -78,7 +77,7 @@ class Repository:
                     reason = type(error).__name__
                     words = f"GitHub does not answer ({reason}); run the same command later"
                     raise Unavailable(words) from None
-                self.sleep(TRIES - tries)
+                time.sleep(TRIES - tries)
 
     def pages(self, path: str, **query: str) -> Iterator[Any]:
         """Everything that a list has, page by page of 100."""
@@ -144,7 +143,7 @@ class Repository:
             words = f"GitHub's rate limit is used up for {wait:,.0f} s; run this again after that"
             raise Unavailable(words, 429) from None  # GitHub says 403, as for a missing right
         self.waited += wait
-        self.sleep(wait)
+        time.sleep(wait)
         return True
 
     def _reason(self, error: Any) -> str:

@@ -57,7 +57,7 @@ def register(
     if dry_run:
         changes = plan_changes(wanted, list(repository.pages("/labels")), prune)
     else:
-        changes = list(register_labels(repository, wanted, prune))
+        changes = register_labels(repository, wanted, prune)
     if changes:
         table(["label", "step", "what"], [[c.name, c.action, c.fields] for c in changes])
     verb = "to change" if dry_run else "changed"
@@ -90,7 +90,6 @@ def check(
         result = checks.check_queue(event["merge_group"])
     else:
         result, publish = checks.check_branch(project, repository), False
-    state = result.verdict.state
     add_summary(checks.summary(result.verdict))
     if as_json:
         typer.echo(report.as_json([result.report]))
@@ -102,8 +101,8 @@ def check(
     if publish:
         words = "not published: this token may not, so the job itself passes or fails"
         typer.echo(words, err=as_json)
-        raise typer.Exit(0 if state == "success" else 1)
-    raise typer.Exit(1 if state == "failure" else 0)
+        raise typer.Exit(0 if result.verdict.state == "success" else 1)
+    raise typer.Exit(0 if result.report.ok else 1)
 
 
 def _show(verdict: "Verdict") -> None:
@@ -215,10 +214,8 @@ def tell(
 
 def _event() -> dict[str, Any]:
     """The event that GitHub Actions runs for; empty elsewhere."""
-    path = os.environ.get("GITHUB_EVENT_PATH")
-    if not path or not Path(path).is_file():
-        return {}
-    return dict(json.loads(Path(path).read_text(encoding="utf-8")))
+    path = Path(os.environ.get("GITHUB_EVENT_PATH") or os.devnull)
+    return dict(json.loads(path.read_text(encoding="utf-8"))) if path.is_file() else {}
 
 
 def _number(event: dict[str, Any], kind: str) -> int | None:

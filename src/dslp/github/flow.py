@@ -95,7 +95,9 @@ def propose_retraining(repository: Repository, collaboration: str, file: Path) -
     name, dataset, stated = facts["model"], facts["dataset"], facts["stated"]
     mark = f"<!-- dslp: retrain {name} -->"
     newer = parse_version(facts["newest"]) > parse_version(stated)
-    number = _find_issue(repository, mark)
+    issues = repository.pages("/issues", state="open", labels="Model")
+    ours = (one for one in issues if "pull_request" not in one and is_from_team(one, mark))
+    number = next((one["number"] for one in ours), None)
     if number is not None:
         yield f"{name}: issue #{number} is open already"
     else:
@@ -115,13 +117,6 @@ def propose_retraining(repository: Repository, collaboration: str, file: Path) -
     yield _open_pull_request(repository, collaboration, branch, number, facts)
 
 
-def _find_issue(repository: Repository, mark: str) -> int | None:
-    for answer in repository.pages("/issues", state="open", labels="Model"):
-        if "pull_request" not in answer and is_from_team(answer, mark):
-            return int(answer["number"])
-    return None
-
-
 def _open_issue(repository: Repository, mark: str, facts: Mapping[str, Any], newer: bool) -> int:
     """Open the issue, with the fields of the form of a Model issue."""
     experiments: list[int] = []
@@ -131,22 +126,18 @@ def _open_issue(repository: Repository, mark: str, facts: Mapping[str, Any], new
         if issue is not None and issue.kind == "Experiment":
             experiments = [issue.number]
     model, dataset, stated = facts["model"], facts["dataset"], facts["stated"]
-    change = (
-        f"The pull request that comes with this raises {dataset} in `params.yml` from {stated} to "
-        f"{facts['newest']}."
-        if newer
-        else f"There is no version of {dataset} after {stated} yet: first open a Data issue for a "
-        "new one; the next run of the monitor adds the pull request."
-    )
+    change = f"Its pull request raises {dataset} from {stated} to {facts['newest']}."
+    if not newer:
+        change = (
+            f"There is no version of {dataset} after {stated}: first open a Data issue for one."
+        )
     sections = {
         "Ask": f"#{facts['ask']}",
         "Experiment": ", ".join(f"#{number}" for number in experiments) or "_No response_",
         "What it does": f"Whether `{model}` is to be trained again. {change}",
-        "Deployment": "As before. Nothing is deployed by this: a merge trains a challenger, and "
-        "the label Deploy promotes it past its gates.",
+        "Deployment": "As before: a merge trains a challenger, the label Deploy promotes it.",
     }
-    lines = [mark, "Written by the monitor, for people to decide.", ""]
-    lines += [facts["report"][:LONGEST], ""]
+    lines = [mark, "The monitor wrote this; people decide.", "", facts["report"][:LONGEST], ""]
     lines += [f"### {heading}\n\n{text}\n" for heading, text in sections.items()]
     title = f"Retrain {model}: {', '.join(facts['moved'])} moved"[:200]
     body = {"title": title, "body": "\n".join(lines), "labels": ["Model"]}
@@ -193,8 +184,7 @@ def _open_pull_request(
         "title": f"Retrain {model} on {facts['dataset']} {facts['newest']}",
         "head": branch,
         "base": collaboration,
-        "body": f"For #{issue}, which says what moved. A merge trains a challenger and deploys "
-        "nothing.",
+        "body": f"For #{issue}, which says what moved. A merge deploys nothing.",
     }
     try:
         number = repository.ask("POST", "/pulls", body)["number"]

@@ -1,21 +1,12 @@
 """Issue forms read back: the fields of a body, and the links that its type has (I11)."""
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from dslp.github.entities import Issue
 
 EMPTY = {"_no response_", "none", "n/a", "-", ""}
 FENCE = re.compile(r"^ {0,3}(`{3,}|~{3,})")
-# A field of a form, whether it is required, and the types of issue that it may name.
-LINKS: dict[str, tuple[tuple[str, bool, frozenset[str]], ...]] = {
-    "Ask": (("Parent Ask", False, frozenset({"Ask"})),),
-    "Data": (("Ask", True, frozenset({"Ask"})),),
-    "Explore": (("Belongs to", True, frozenset({"Ask", "Data", "Experiment"})),),
-    "Experiment": (("Ask", True, frozenset({"Ask"})),),
-    "Model": (("Ask", True, frozenset({"Ask"})), ("Experiment", True, frozenset({"Experiment"}))),
-    "Communicate": (("Ask", False, frozenset({"Ask"})),),
-}
 
 
 @dataclass(frozen=True)
@@ -31,8 +22,19 @@ class Link:
 
     field: str
     required: bool
-    allowed: frozenset[str]
-    numbers: tuple[int, ...]
+    allowed: tuple[str, ...] = ("Ask",)
+    numbers: tuple[int, ...] = ()
+
+
+# The links of a form, by the type of its issues.
+LINKS = {
+    "Ask": [Link("Parent Ask", False)],
+    "Data": [Link("Ask", True)],
+    "Explore": [Link("Belongs to", True, ("Ask", "Data", "Experiment"))],
+    "Experiment": [Link("Ask", True)],
+    "Model": [Link("Ask", True), Link("Experiment", True, ("Experiment",))],
+    "Communicate": [Link("Ask", False)],
+}
 
 
 def form_fields(body: str) -> dict[str, str]:
@@ -69,8 +71,8 @@ def form_links(kind: str, body: str, repository: str = "") -> list[Link]:
     """
     sections = form_fields(body)
     return [
-        Link(field, required, allowed, _numbers(sections.get(field, ""), repository))
-        for field, required, allowed in LINKS.get(kind, ())
+        replace(link, numbers=_numbers(sections.get(link.field, ""), repository))
+        for link in LINKS.get(kind, ())
     ]
 
 

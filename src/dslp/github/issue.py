@@ -30,10 +30,8 @@ def check_issue(repository: Repository, number: int) -> list[Finding]:
     if issue is None or issue.is_pull_request or issue.state != "open":
         return []
     issues = repository.find_issues(linked_numbers(issue, repository.name))
-    findings = [
-        *check_links(issue, issues, repository.name),
-        *_check_version(repository, issue),
-    ]
+    links = check_links(issue, issues, repository.name)
+    findings = [*links, *_check_version(repository, issue)]
     update_comment(repository, number, MARK, _comment(findings) if findings else None)
     return findings
 
@@ -152,11 +150,9 @@ def _check_version(repository: Repository, issue: Issue) -> Iterator[Finding]:
         return
     for other in repository.issues(["Data"]):
         if other.number != issue.number and _dataset_version(other) == version:
-            yield Finding(
-                "I6",
-                f"issue #{other.number} is for this version of this dataset already",
-                "a version has one issue: go on there, or write the next version here",
-            )
+            problem = f"issue #{other.number} is for this version of this dataset already"
+            todo = "a version has one issue: go on there, or write the next version here"
+            yield Finding("I6", problem, todo)
 
 
 def _dataset_version(issue: Issue) -> tuple[str, str]:

@@ -63,9 +63,7 @@ def read_labels(path: Path) -> list[Label]:
     return labels
 
 
-def plan_changes(
-    labels: Sequence[Label], existing: Sequence[dict[str, Any]], prune: bool
-) -> list[Change]:
+def plan_changes(labels: Sequence[Label], existing: Sequence[Any], prune: bool) -> list[Change]:
     """The steps after which the repository has the labels.
 
     Args:
@@ -91,28 +89,25 @@ def plan_changes(
     return changes
 
 
-def register_labels(
-    repository: Repository, labels: Sequence[Label], prune: bool
-) -> Iterator[Change]:
-    """Carry the plan out; yields each change once it is done.
+def register_labels(repository: Repository, labels: Sequence[Label], prune: bool) -> list[Change]:
+    """Carry the plan out, and return the changes.
 
     Raises:
         Unavailable: GitHub refuses; a second run goes on after the changes that were made.
     """
-    done = 0
-    for attempt in (1, 2):
+    done: list[Change] = []
+    for last in (False, True):
         try:
             for change in plan_changes(labels, list(repository.pages("/labels")), prune):
                 carry_out(repository, change)
-                done += 1
-                yield change
-            return
+                done.append(change)
+            break
         except Unavailable as error:
             # Somebody else changed a label between the list and the change: list again, once.
-            if error.status not in (404, 422) or attempt == 2:
-                raise Unavailable(
-                    f"{error} ({done} changes done; run again to finish)", error.status
-                ) from None
+            if last or error.status not in (404, 422):
+                words = f"{error} ({len(done)} changes done; run again to finish)"
+                raise Unavailable(words, error.status) from None
+    return done
 
 
 def carry_out(repository: Repository, change: Change) -> None:

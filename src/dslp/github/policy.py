@@ -14,6 +14,7 @@ PLAIN = ("Ask", "Communicate", "Task")  # types whose branch has no prefix
 DATASET_FILES = ("datasheet.md", "schema.yml", "suite.yml")
 DATASET = re.compile(r"src/[^/]+/datasets/([^/]+)/(.+)")
 TEMPLATE = "notebooks/template.ipynb"
+Issues = Mapping[int, Issue | None]
 STATES = ("success", "pending", "failure")  # from the mildest to the strictest
 RELEASE = "development is merged to main"
 
@@ -34,7 +35,7 @@ class Facts:
 
     pull: PullRequest
     collaboration: str
-    issues: Mapping[int, Issue | None] = field(default_factory=dict)
+    issues: Issues = field(default_factory=dict)
     files: Sequence[tuple[str, str]] = ()
     repository: str = ""
     blocks: bool = True
@@ -85,13 +86,10 @@ def decide(facts: Facts) -> Verdict:
         return Verdict("success", reason)
     branch = parse_branch(facts.pull.head)
     if branch is None:
-        bad_name = Finding(
-            "B1",
-            "the branch's name does not name its issue",
-            "begin from the issue: dslp start NUMBER (names are data/12-words, explore/…, "
-            f"experiment/…, model/…, or 12-words), from {facts.collaboration}",
-        )
-        return Verdict("failure", "the branch's name is not one of the process", (bad_name,))
+        todo = "begin from the issue: dslp start NUMBER (names are data/12-words, explore/…, "
+        todo += f"experiment/…, model/…, or 12-words), from {facts.collaboration}"
+        finding = Finding("B1", "the branch's name does not name its issue", todo)
+        return Verdict("failure", "the branch's name is not one of the process", (finding,))
     findings = (
         *_check_issue(facts, branch),
         *_check_target(facts, branch),
@@ -100,34 +98,26 @@ def decide(facts: Facts) -> Verdict:
         *_check_files(facts, branch),
     )
     if branch.kind == "Explore":
-        never = Finding(
-            "B3",
-            "an exploration is never merged",
-            "have it reviewed, write its insights into the issue, and close both",
-        )
-        state = "pending" if facts.blocks else "failure"
+        todo = "have it reviewed, write its insights into the issue, and close both"
+        never = Finding("B3", "an exploration is never merged", todo, severe=not facts.blocks)
         why = "an exploration is reviewed and closed, never merged"
-        return Verdict(state, why, (never, *findings))
+        return Verdict("pending" if facts.blocks else "failure", why, (never, *findings))
     if findings:
         more = f", and {len(findings) - 1} more" if len(findings) > 1 else ""
         return Verdict("failure", f"{findings[0].rule}: {findings[0].problem}{more}", findings)
     return Verdict("success", f"{branch.kind or 'issue'} #{branch.issue}: no rule is broken")
 
 
-def check_links(
-    issue: Issue | None, issues: Mapping[int, Issue | None], repository: str
-) -> Iterator[Finding]:
+def check_links(issue: Issue | None, issues: Issues, repository: str) -> Iterator[Finding]:
     """What is missing or of the wrong type among the links of an issue (I11)."""
     if issue is None:
         return
     for link in form_links(issue.kind, issue.body, repository):
-        allowed = " or ".join(sorted(link.allowed))
+        allowed = " or ".join(link.allowed)
         if link.required and not link.numbers:
-            yield Finding(
-                "I11",
-                f"issue #{issue.number} names no {allowed} in the field “{link.field}”",
-                f"edit the issue and write its number there, such as #{max(issue.number - 1, 1)}",
-            )
+            problem = f"issue #{issue.number} names no {allowed} in the field “{link.field}”"
+            todo = f"edit the issue and write its number there, such as #{max(issue.number - 1, 1)}"
+            yield Finding("I11", problem, todo)
         for number in link.numbers:
             other = issues.get(number)
             if number == issue.number:
@@ -151,30 +141,21 @@ def _check_issue(facts: Facts, branch: Branch) -> Iterator[Finding]:
     if issue.state != "open":
         yield Finding("I1", f"issue #{issue.number} is closed", "reopen it, or open a new one")
     if len(issue.kinds) > 1:
-        yield Finding(
-            "B1",
-            f"issue #{issue.number} has {len(issue.kinds)} types: {', '.join(issue.kinds)}",
-            "keep the one label that names the type of the work",
-        )
+        problem = f"issue #{issue.number} has {len(issue.kinds)} types: {', '.join(issue.kinds)}"
+        yield Finding("B1", problem, "keep the one label that names the type of the work")
     expected = (branch.kind,) if branch.kind else PLAIN
     if issue.kind not in expected:
-        yield Finding(
-            "B1",
-            f"the branch is for {' or '.join(expected)}, and issue #{issue.number} is of type "
-            f"{issue.kind}",
-            "name the branch for the issue's type, or correct the issue's label",
-        )
+        problem = f"the branch is for {' or '.join(expected)}, and issue #{issue.number} is of type"
+        todo = "name the branch for the issue's type, or correct the issue's label"
+        yield Finding("B1", f"{problem} {issue.kind}", todo)
 
 
 def _check_target(facts: Facts, branch: Branch) -> Iterator[Finding]:
     base, collaboration = facts.pull.base, facts.collaboration
     if branch.kind == "Experiment" and not base.startswith("model/"):
-        yield Finding(
-            "B6",
-            "an experiment is merged into a model branch only",
-            "if it succeeded, open a Model issue and retarget this to its branch; "
-            "if it failed, close this",
-        )
+        todo = "if it succeeded, open a Model issue and retarget this to its branch; "
+        todo += "if it failed, close this"
+        yield Finding("B6", "an experiment is merged into a model branch only", todo)
     elif branch.kind not in ("Experiment", "Explore") and base != collaboration:
         rule = {"Data": "B2", "Model": "B7"}.get(branch.kind, "B8")
         problem = f"the target is not {collaboration}, the collaboration branch"
@@ -206,11 +187,9 @@ def _check_notebooks(facts: Facts) -> Iterator[Finding]:
         if path.lower().endswith(".ipynb") and path != TEMPLATE and change != "removed"
     ]
     if notebooks and facts.pull.base == facts.collaboration:
-        yield Finding(
-            "X2",
-            f"notebooks would reach {facts.collaboration}: {len(notebooks)}",
-            "leave notebooks on an explore branch; bring their results as code or docs",
-        )
+        problem = f"notebooks would reach {facts.collaboration}: {len(notebooks)}"
+        todo = "leave notebooks on an explore branch; bring their results as code or docs"
+        yield Finding("X2", problem, todo)
     if facts.pull.files > len(facts.files):  # GitHub lists 3,000 at most
         yield Finding("X2", "there are too many files to check them all", "split it")
 
@@ -235,8 +214,5 @@ def _check_files(facts: Facts, branch: Branch) -> Iterator[Finding]:
             missing = ["a new version in datasheet.md"]
         if missing:
             plain = re.sub(r"[^\w./-]", "?", name, flags=re.ASCII)[:80]  # anybody may have named it
-            yield Finding(
-                "D9",
-                f"dataset {plain} comes without {', '.join(missing)}",
-                "add it: a dataset is one folder of pipeline, schema, suite and datasheet",
-            )
+            todo = "add it: a dataset is one folder of pipeline, schema, suite and datasheet"
+            yield Finding("D9", f"dataset {plain} comes without {', '.join(missing)}", todo)

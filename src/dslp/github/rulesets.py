@@ -12,11 +12,8 @@ BRANCHES = (
     *("template/*", "revert-*", "revert-*/**/*", "dependabot/**/*", "renovate/**/*"),
     "gh-readonly-queue/**/*",
 )
-MERGE_COMMITS = {
-    "allow_merge_commit": True,
-    "allow_squash_merge": False,
-    "allow_rebase_merge": False,
-}
+MERGE_COMMITS = dict.fromkeys(("allow_squash_merge", "allow_rebase_merge"), False)
+MERGE_COMMITS |= {"allow_merge_commit": True}
 
 
 def rulesets(collaboration: str) -> list[dict[str, Any]]:

@@ -168,6 +168,7 @@ def serve(
             server_header=False,
             timeout_graceful_shutdown=PATIENCE,
         )
+        door.listen(1024)  # from here on, who connects is answered
         address, number = door.getsockname()[:2]
         listening(f"http://{f'[{address}]' if ':' in address else address}:{number}")
         with suppress(KeyboardInterrupt):

@@ -147,21 +147,19 @@ def likeness(root: Schema, schema: Schema, value: Any) -> tuple[int, int]:
 def emptiest(root: Schema, schema: Schema) -> Any:
     """The value that says least and still fits."""
     schema = resolve(root, schema)
-    kind = schema.get("type")
-    kinds = kind if isinstance(kind, list) else [kind]
-    if schema.get("nullable") or "null" in kinds:
+    if schema.get("nullable"):
         return None
     if "enum" in schema:
         return schema["enum"][0]
     for choice in ("allOf", "oneOf", "anyOf"):
         if choice in schema:
             return emptiest(root, schema[choice][0])
-    if kinds[0] == "object":
+    if schema.get("type") == "object":
         return complete(root, schema, {})
     texts = {"uri": f"{HOST}/", "date-time": "2026-01-05T09:00:00Z"}
     text, number = texts.get(schema.get("format", ""), ""), schema.get("minimum", 0)
     values = {"array": [], "boolean": False, "integer": number, "number": number, "string": text}
-    return values.get(kinds[0])
+    return values.get(schema.get("type", ""))
 
 
 @cache

@@ -3,10 +3,8 @@
 import datetime
 from collections.abc import Callable
 from decimal import Decimal
-from pathlib import Path
 from typing import Any
 
-import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -70,13 +68,6 @@ def test_how_rows_are_stored_does_not_count(of: Of, rows: list[Any], data: st.Da
     assert of(table(rows).cast(nanoseconds)) == expected
 
 
-def same(one: Any, other: Any) -> bool:
-    """Whether two values are one: NaN is itself, and 0.0 is -0.0."""
-    if one is None or other is None:
-        return one is other
-    return bool(one == other or (one != one and other != other))
-
-
 @given(rows=ROWS, data=st.data())
 @QUICK
 def test_one_value_that_differs_counts(of: Of, rows: list[Any], data: st.DataObject) -> None:
@@ -84,7 +75,8 @@ def test_one_value_that_differs_counts(of: Of, rows: list[Any], data: st.DataObj
     column = data.draw(st.sampled_from(SCHEMA.names))
     other = rows[number] | {column: data.draw(ROW)[column]}
     changed = [*rows[:number], other, *rows[number + 1 :]]
-    alike = same(rows[number][column], other[column])
+    first, second = rows[number][column], other[column]
+    alike = first == second or (first != first and second != second)  # NaN is NaN
     assert (of(table(rows)) == of(table(changed))) == alike
 
 
@@ -92,29 +84,22 @@ def frame(**columns: Any) -> pa.Table:
     return pa.table(columns)
 
 
+NS = pa.timestamp("ns")
+
+
 @pytest.mark.parametrize(
     ("one", "other"),
     [
         (frame(a=[1, 2], b=[3, 4]), frame(a=[1, 2], b=[4, 3])),  # swapped between two rows
         (frame(a=[1, 2], b=[3, 4]), frame(b=[1, 2], a=[3, 4])),
-        (frame(a=[1, 2]), frame(c=[1, 2])),
         (frame(a=[1, 2]), frame(a=[1.0, 2.0])),
         (frame(a=[1, 2]), frame(a=[1, 2, 2])),
         (frame(a=[1, 1]), frame(a=[2, 2])),  # what an exclusive or could not tell
         (frame(a=[0, 1]), frame(a=[None, 1])),
         (frame(a=[0.0, float("nan")]), frame(a=[0.0, None])),
-        (frame(a=["", "b"]), frame(a=[None, "b"])),
-        (frame(a=["None"]), frame(a=pa.array([None], pa.string()))),
-        (frame(a=[b"\x00a"]), frame(a=[b"\x00b"])),
         (frame(a=[Decimal("1.50")]), frame(a=[Decimal("1.51")])),
         (frame(a=[[1, None]]), frame(a=[[None, 1]])),
-        (frame(a=[["NULL"]]), frame(a=[[None]])),
-        (frame(a=[{"b": "1"}]), frame(a=[{"b": "2"}])),
-        (frame(a=[datetime.date(1, 1, 1)]), frame(a=[datetime.date(1, 1, 2)])),
-        (
-            frame(a=pa.array([-500], pa.timestamp("ns"))),
-            frame(a=pa.array([500], pa.timestamp("ns"))),
-        ),
+        (frame(a=pa.array([-500], NS)), frame(a=pa.array([500], NS))),
     ],
 )
 def test_what_is_not_the_same_has_another_digest(of: Of, one: pa.Table, other: pa.Table) -> None:
@@ -135,27 +120,6 @@ def test_it_is_the_same_in_years_to_come(of: Of) -> None:
         nested=[[{"k": "v"}], None, []],
     )
     assert of(rows) == "c4c67e039728b9abcdcebc8b5bd5fd3f1f972919362d7cdbcd53f9fd3c1db352"
-
-
-def test_a_csv_file_holds_what_its_schema_says(tmp_path: Path) -> None:
-    project = Project(tmp_path, "toy", tmp_path)
-    dataset = Dataset(project, "t")
-    dataset.folder.mkdir(parents=True)
-    (dataset.folder / "schema.yml").write_text("columns: {n: {type: int64}, s: {type: string}}\n")
-    dataset.processed.parent.mkdir()
-    rows = pd.DataFrame({"n": [1, 2], "s": ["a", "01"]})
-    rows.to_csv(dataset.processed.with_suffix(".csv"), index=False)
-    of_text = digest(dataset)
-    rows.to_parquet(dataset.processed)
-    assert digest(dataset) == of_text
-
-
-def test_a_file_that_is_broken_is_named(tmp_path: Path) -> None:
-    dataset = Dataset(Project(tmp_path, "toy", tmp_path), "t")
-    dataset.processed.parent.mkdir()
-    dataset.processed.write_bytes(b"PAR1 and no more")
-    with pytest.raises(DslpError, match=r"t\.parquet cannot be read"):
-        digest(dataset)
 
 
 def test_parts_with_other_columns_have_no_digest(of: Of) -> None:

@@ -7,8 +7,6 @@ import pytest
 import yaml
 from dslp.core.errors import DslpError
 from dslp.core.semver import LEVELS, parse_version
-from dslp.data import versioning as versions
-from dslp.data.dataset import Dataset
 from dslp.data.versioning import Proposal, Snapshot, propose_version
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -74,41 +72,21 @@ CHANGES: list[tuple[str, Edit, str]] = [
     ("minor", change("kind", categories=["office", "car", "home"]), "value of column kind: 'car'"),
     ("minor", lambda c: c["columns"]["note"].pop("categories"), "value of column note: any"),
     ("minor", expect(0, min_value=9), "min_value is 9, was 10"),
-    ("minor", expect(1, mostly=0.9), "mostly is 0.9, was 1"),
     ("minor", lambda c: c["suite"][3]["kwargs"].pop("max_value"), "max_value is None, was 9"),
-    (
-        "minor",
-        expect(4, value_set=["home", "office", "car"]),
-        "new allowed value: expect_column_va",
-    ),
-    ("minor", expect(5, value_set=["x"]), "new allowed value: expect_column_values_to_not_be_in"),
-    (
-        "minor",
-        lambda c: c["suite"][1].update(severity="warning"),
-        "severity is 'warning', was 'cri",
-    ),
+    ("minor", expect(4, value_set=["home", "office", "car"]), "new allowed value: expect_column_v"),
+    ("minor", lambda c: c["suite"][1].update(severity="warning"), "severity is 'warning', was 'c"),
     ("minor", lambda c: c["suite"].pop(), "of mood is expected no more"),
     ("minor", lambda c: c.update(pipeline=PIPELINE.replace("raw ", "raw[:9] ")), "changed calcula"),
     ("patch", change("note", nullable=False), "column note is never null now"),
     ("patch", change("id", description="Its number."), "reworded description of column id (a chan"),
     ("patch", change("note", unit="people"), "unit of column note added (a changed meaning"),
-    ("patch", change("mood", categories=["a"]), "column mood has categories now"),
-    (
-        "patch",
-        expect(2, mostly=0.6),
-        "tightened suite: expect_column_values_to_not_be_null of mood",
-    ),
-    ("patch", lambda c: c["suite"][2].update(severity="critical"), "severity is 'critical', was"),
+    ("patch", expect(2, mostly=0.6), "tightened suite: expect_column_values_to_not_be_null of mo"),
     ("patch", expect(3, min_value=1), "tightened suite: expect_column_values_to_be_between of am"),
-    ("patch", expect(3, strict_min=True), "strict_min is True, was False"),
-    (
-        "patch",
-        lambda c: c["suite"].append({"type": "expect_x"}),
-        "expect_x of the table is expecte",
-    ),
+    ("patch", lambda c: c["suite"].append({"type": "expect_x"}), "expect_x of the table is expect"),
     ("none", change("mood", description="to be written"), ""),
     ("none", lambda c: c["suite"][0].update(description="Enough.", meta={"by": "me"}), ""),
     ("none", lambda c: c["suite"].insert(0, c["suite"].pop(4)), ""),
+    ("none", expect(3, strict_max=False, mostly=1.0), ""),
 ]
 
 
@@ -117,31 +95,15 @@ CHANGES: list[tuple[str, Edit, str]] = [
 def test_a_change_has_its_level_and_its_reason(level: str, edit: Edit, reason: str) -> None:
     old, new = content(), content()
     edit(new)
-    found = propose_version(snapshot(old), snapshot(new))
-    assert found.level == level, found.reasons
-    assert [reason in each.text for each in found.reasons] == [True] * (level != "none")
+    proposal = propose_version(snapshot(old), snapshot(new))
+    assert proposal.level == level, proposal.reasons
+    assert [reason in each.text for each in proposal.reasons] == [True] * (level != "none")
     after = {"major": "2.0.0", "minor": "1.5.0", "patch": "1.4.3", "none": "1.4.2"}[level]
-    assert found.version == after
+    assert proposal.version == after
     before = propose_version(snapshot(old, "0.4.2"), snapshot(new, "0.4.2"))
     lower = {"major": "minor", "minor": "patch" if "calcula" in reason else "minor"}
     assert before.level == lower.get(level, level), "before 1.0.0"
     assert parse_version(before.version) < (1, 0, 0)
-
-
-@pytest.mark.rule("D8")
-def test_to_state_what_goes_without_saying_is_no_change() -> None:
-    plain, stated = content(), content()
-    expect(3, strict_min=False, strict_max=False, mostly=1.0)(stated)
-    for old, new in ((plain, stated), (stated, plain)):
-        assert propose_version(snapshot(old), snapshot(new)).level == "none"
-
-
-@pytest.mark.rule("D8")
-def test_what_is_stated_for_the_first_time_held_before() -> None:
-    old, new = content(), content()
-    for part in ("key", "population"):
-        del old[part]
-    assert propose_version(snapshot(old), snapshot(new)).level == "patch"
 
 
 @pytest.mark.rule("D8")
@@ -151,87 +113,46 @@ def test_changes_together_ask_for_what_the_largest_of_them_asks(chosen: set[int]
     new = content()
     for each in sorted(chosen):
         CHANGES[each][1](new)
-    found = propose_version(snapshot(content()), snapshot(new))
-    levels = [LEVELS.index(CHANGES[each][0]) for each in chosen]
-    assert LEVELS.index(found.level) == max(levels, default=0)
-
-
-names = st.sampled_from(["id", "kind", "amount", "visits", "größe"])
-words = st.sampled_from(["EUR", "visits a year", "of a person", "to be written"])
-columns = st.fixed_dictionaries(
-    {"type": st.sampled_from(["int64", "double", "string"])},
-    optional={"unit": words, "description": words, "nullable": st.booleans()},
-)
-schemas = st.fixed_dictionaries(
-    {"columns": st.dictionaries(names, columns, min_size=1)},
-    optional={"population": words, "key": st.lists(names, unique=True)},
-)
-numbers = st.builds("{}.{}.{}".format, *[st.integers(0, 12)] * 3)
-
-
-def with_schema(schema: Content) -> Content:
-    return {**schema, "suite": yaml.safe_load(SUITE), "pipeline": PIPELINE}
-
-
-@pytest.mark.rule("D8")
-@settings(max_examples=60, deadline=None)
-@given(schemas, numbers)
-def test_nothing_follows_from_another_layout(schema: Content, version: str) -> None:
-    old = with_schema(schema)
-    new = with_schema({**schema, "columns": dict(reversed(schema["columns"].items()))})
-    new["suite"].reverse()
-    new["pipeline"] = "# Otherwise.\ndef build(raw): return (raw)\n"
-    new["key"] = list(reversed(schema.get("key", [])))
-    styled = snapshot(new, version, default_flow_style=True, sort_keys=False, width=20)
-    assert propose_version(snapshot(old, version), styled) == Proposal("none", [], version)
-
-
-@pytest.mark.rule("D8")
-@settings(max_examples=100, deadline=None)
-@given(schemas, schemas, numbers)
-def test_a_proposal_is_later_than_the_last_version_and_no_smaller_than_a_reason(
-    old: Content, new: Content, version: str
-) -> None:
-    found = propose_version(
-        snapshot(with_schema(old), version), snapshot(with_schema(new), version)
-    )
-    levels = [LEVELS.index(reason.level) for reason in found.reasons]
+    proposal = propose_version(snapshot(content()), snapshot(new))
+    levels = [LEVELS.index(reason.level) for reason in proposal.reasons]
     assert levels == sorted(levels, reverse=True), "what decides comes first"
-    assert LEVELS.index(found.level) == max(levels, default=0)
-    assert (parse_version(found.version) > parse_version(version)) == (found.level != "none")
-    whole = parse_version(version) >= (1, 0, 0)
-    assert whole or (found.level != "major" and parse_version(found.version) < (1, 0, 0))
-    if old["columns"].keys() - new["columns"].keys():
-        assert found.level == ("major" if whole else "minor")
+    largest = max((LEVELS.index(CHANGES[each][0]) for each in chosen), default=0)
+    assert LEVELS.index(proposal.level) == largest
 
 
 @pytest.mark.rule("D8")
-@pytest.mark.parametrize(
-    ("changed", "before", "after", "level"),
-    [
-        (True, None, None, "minor"),
-        (True, "a", None, "minor"),
-        (True, "a", "b", "minor"),
-        (True, "a", "a", "patch"),
-        (False, "a", "b", "patch"),
-        (False, "a", "a", "none"),
-        (False, None, "b", "none"),
-    ],
-)
-def test_a_pipeline_is_judged_by_what_it_does_and_what_it_made(
-    changed: bool, before: str | None, after: str | None, level: str
-) -> None:
-    old, new = content() | {"digest": before}, content() | {"digest": after}
-    new["pipeline"] = PIPELINE.replace("return raw", "return raw.copy()") if changed else PIPELINE
-    assert propose_version(snapshot(old), snapshot(new)).level == level
+def test_another_layout_and_what_is_stated_for_the_first_time_change_nothing() -> None:
+    old, new = content(), content()
+    new["columns"] = dict(reversed(new["columns"].items()))
+    new["suite"].reverse()
+    new["key"].reverse()
+    new["pipeline"] = "# Otherwise.\ndef build(raw): return (raw)\n"
+    styled = snapshot(new, default_flow_style=True, sort_keys=False, width=20)
+    assert propose_version(snapshot(old), styled) == Proposal("none", [], "1.4.2")
+    for part in ("key", "population"):
+        del old[part]
+    assert propose_version(snapshot(old), styled).level == "patch"
+
+
+@pytest.mark.rule("D8")
+def test_a_pipeline_counts_by_what_it_does_and_by_its_result() -> None:
+    copied = PIPELINE.replace("return raw", "return raw.copy()")
+    for pipeline, before, after, level in (
+        (copied, "a", None, "minor"),
+        (copied, "a", "b", "minor"),
+        (copied, "a", "a", "patch"),
+        (PIPELINE, "a", "b", "patch"),
+        (PIPELINE, None, "b", "none"),
+    ):
+        old, new = content() | {"digest": before}, content() | {"digest": after}
+        new["pipeline"] = pipeline
+        assert propose_version(snapshot(old), snapshot(new)).level == level
 
 
 def test_a_last_version_that_cannot_be_read_vouches_for_nothing() -> None:
     new = snapshot(content())
-    assert (
-        propose_version(Snapshot("1.0.0", "columns: [", new.suite, "def", None), new).level
-        == "major"
-    )
+    broken = Snapshot("1.0.0", "columns: [", new.suite, "def", None)
+    assert propose_version(broken, new).level == "major"
     assert propose_version(Snapshot("1.0.0", new.schema, "3", PIPELINE, None), new).level == "minor"
     with pytest.raises(DslpError, match=r"schema\.yml"):
         propose_version(new, Snapshot("1.0.0", "", new.suite, PIPELINE))
@@ -239,16 +160,11 @@ def test_a_last_version_that_cannot_be_read_vouches_for_nothing() -> None:
         propose_version(new, Snapshot("1.0.0", new.schema, "expectations: [3]", PIPELINE))
 
 
-def stated(toy: Toy, version: str) -> None:
-    now = Dataset(toy.project, "visits").version
-    toy.edit(toy.dataset / "datasheet.md", f"version: {now}", f"version: {version}")
+VERSION = ("data", "version", "visits")
 
 
 def looser(toy: Toy) -> None:
     toy.edit(toy.dataset / "suite.yml", "max_value: 100", "max_value: 200")
-
-
-VERSION = ("data", "version", "visits")
 
 
 @pytest.fixture
@@ -260,96 +176,44 @@ def branch(toy: Toy) -> Toy:
 
 
 @pytest.mark.rule("D8")
-def test_a_version_that_is_too_small_is_refused(branch: Toy) -> None:
-    assert branch.done("data", "version", "visits").out.splitlines() == [
+def test_a_version_that_is_too_small_is_refused_and_the_proposed_one_written_once(
+    branch: Toy,
+) -> None:
+    assert branch.done(*VERSION).out.splitlines() == [
         "last version: 1.2.0 (in git, where this branch left main)",
         "proposed: 1.2.0 (none)",
         "stated in datasheet.md: 1.2.0",
     ]
     looser(branch)
-    outcome = branch.run("data", "version", "visits")
+    outcome, sheet = branch.run(*VERSION), branch.dataset / "datasheet.md"
     assert outcome.code == 1
-    assert "states 1.2.0, too small after 1.2.0: it takes 1.3.0 (minor: new allowed value" in (
-        outcome.error
-    )
+    small = "too small after 1.2.0: it takes 1.3.0 (minor: new allowed value"
+    assert f"states 1.2.0, {small}" in outcome.error
     assert "max_value is 200, was 100" in " ".join(outcome.out.split())
-    branch.commit()
-    stated(branch, "1.2.9")
-    assert "states 1.2.9, too small after 1.2.0" in branch.run("data", "version", "visits").error
-    for larger in ("1.3.0", "1.4.2", "2.0.0"):
-        stated(branch, larger)
-        assert f"no line for {larger} in its history" in branch.run(*VERSION).error
-        branch.done(*VERSION, "--write")
-        branch.done(*VERSION)
+    branch.edit(sheet, "version: 1.2.0", "version: 1.2.9")
+    assert "states 1.2.9, too small after 1.2.0" in branch.run(*VERSION).error
+    branch.edit(sheet, "version: 1.2.9", "version: 1.2.0")
+    assert "written: 1.3.0" in branch.done(*VERSION, "--write").out
+    text = sheet.read_text()
+    assert "version: 1.3.0\nissue: 14\nowner: nobody\n" in text
+    assert "| 1.2.0 | 3 | made up |\n| 1.3.0 | 14 | new allowed value: expect_column_val" in text
+    assert "nothing to write" in branch.done(*VERSION, "--write", "--change", "other words").out
+    assert sheet.read_text() == text
+    branch.done(*VERSION)
+    branch.edit(sheet, "version: 1.3.0", "version: 2.0.0")  # a larger one is kept
+    assert "no line for 2.0.0 in its history" in branch.run(*VERSION).error
+    branch.done(*VERSION, "--write", "--issue", "15", "--change", "new | wards")
+    assert "version: 2.0.0\nissue: 15\n" in sheet.read_text()
+    assert sheet.read_text().endswith("| 2.0.0 | 15 | new \\| wards |\n")
 
 
 @pytest.mark.rule("D8")
-def test_the_proposed_version_is_written_once(branch: Toy) -> None:
-    looser(branch)
-    assert "written: 1.3.0" in branch.done("data", "version", "visits", "--write").out
-    sheet = (branch.dataset / "datasheet.md").read_text()
-    assert "version: 1.3.0\nissue: 14\nowner: nobody\n" in sheet
-    assert "| 1.2.0 | 3 | made up |\n| 1.3.0 | 14 | new allowed value: expect_column_val" in sheet
-    again = branch.done("data", "version", "visits", "--write", "--change", "other words")
-    assert "nothing to write" in again.out
-    assert (branch.dataset / "datasheet.md").read_text() == sheet
-    branch.done("data", "version", "visits")
-
-
-def test_a_larger_version_is_kept_and_told_in_the_words_given(branch: Toy) -> None:
-    looser(branch)
-    stated(branch, "2.0.0")
-    branch.git("switch", "--quiet", "--create", "mine")
-    arguments = ["data", "version", "visits", "--write", "--issue", "15", "--change", "new | wards"]
-    branch.done(*arguments)
-    sheet = (branch.dataset / "datasheet.md").read_text()
-    assert "version: 2.0.0\nissue: 15\n" in sheet
-    assert sheet.endswith("| 2.0.0 | 15 | new \\| wards |\n")
-
-
-def test_the_first_version_is_what_the_datasheet_states(toy: Toy) -> None:
-    said = toy.done("data", "version", "visits").out
-    assert "last version: none, this is the first (none is known)" in said
-    assert "proposed: 1.2.0 (none)" in said
-    assert "nothing to write" in toy.done("data", "version", "visits", "--write").out
-
-
-def test_a_registered_version_counts_before_what_git_knows(
-    branch: Toy, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    dataset = Dataset(branch.project, "visits")
-    before = Snapshot.of(dataset.folder)
-    looser(branch)
-    monkeypatch.setattr(versions, "_registered", lambda _: before)
-    assert versions.compare_versions(dataset).origin == "registered"
-    older = Snapshot("1.1.0", before.schema.replace("visits:", "others:"), before.suite, PIPELINE)
-    monkeypatch.setattr(versions, "_registered", lambda _: older)
-    found = versions.compare_versions(dataset)
-    assert (found.last, found.proposal.version) == ("1.1.0", "2.0.0"), "the larger proposal"
-
-
-def test_a_pipeline_that_makes_the_same_is_a_correction(
-    built: Toy, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    from dslp.data.fingerprint import digest
-
-    dataset = Dataset(built.project, "visits")
-    before = Snapshot.of(dataset.folder, digest(dataset))
-    monkeypatch.setattr(versions, "_registered", lambda _: before)
-    built.edit(dataset.folder / "pipeline.py", "return raw", "return raw.copy()")
-    assert versions.compare_versions(dataset).proposal.level == "minor", (
-        "not built by this pipeline"
-    )
-    built.done("data", "build")
-    found = versions.compare_versions(dataset).proposal
-    assert found.version == "1.2.1"
-    assert "correction or speed" in found.reasons[0].text
-
-
-@pytest.mark.rule("D8")
-def test_the_datasets_that_changed_since_a_branch_are_all_judged(toy: Toy) -> None:
+def test_the_datasets_that_changed_since_a_branch_are_all_compared(toy: Toy) -> None:
     for name in ("first", "second", "third"):
         toy.pipeline("def build(raw):\n    return raw", name)
+    first = toy.done(*VERSION, "--write").out
+    assert "last version: none, this is the first (none is known)" in first
+    assert "nothing to write" in first
     toy.commit()
     toy.git("switch", "--quiet", "--create", "data/14-more")
     since = ("data", "version", "--since", "main")
@@ -362,6 +226,6 @@ def test_the_datasets_that_changed_since_a_branch_are_all_judged(toy: Toy) -> No
     assert outcome.code == 2, "one is not complete"
     assert "second has no schema.yml" in outcome.error
     assert outcome.out.count("it takes 2.0.0") == 2
-    assert toy.run("data", "version", "--since", "main", "first").code == 1
+    assert toy.run(*since, "first").code == 1
     assert "visits" not in outcome.out
     assert "every dataset counts as changed" in toy.run("data", "version", "--since", "gone").out

@@ -1,13 +1,13 @@
 """A sweep ends with every trial accounted for, on this machine or on a cluster, whatever dies."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import threading
 import time
-from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import date
 from pathlib import Path
@@ -16,17 +16,21 @@ from typing import Any
 import pytest
 import yaml
 from dslp.experiments.params import Sweep
-from dslp.experiments.sweep import draws, merged
+from dslp.experiments.runs import Experiment
+from dslp.experiments.sweep import draws, merged, sweep
 from dslp.tracking.provenance import settings_tag
 from hypothesis import given
 from hypothesis import strategies as st
+from mlflow import MlflowClient
 from mlflow.entities import Run
+from mlflow.exceptions import MlflowException
 
-from tests.library.experiments.test_experiment import runs
+from tests.library.experiments.conftest import make_tracked, runs
 from tests.library.toy import Toy
 from tests.services import free_port
 
 PLAN = """
+  ridge: {regressor: ridge, settings: {alpha: 1.0}}
 sweep:
   candidate: ridge
   trials: 6
@@ -35,175 +39,134 @@ sweep:
     settings.alpha: {low: 0.001, high: 1000.0, log: true}
     settings.fit_intercept: {choices: [true, false]}
 """
-SLOW = """\
-    if params["regressor"] == "ridge":
-        import os, time
-        from pathlib import Path
+# A fit without intercept kills its process each time, and one with it the first time.
+KILLING = """\
+    import os, signal
+    from pathlib import Path
 
-        place = Path(os.environ["SWEEP_TEST"])
-        (place / f"{params['settings']}-{os.getpid()}").touch()
-        time.sleep(float(os.environ["SWEEP_PAUSE"]))
+    marker, intercept = Path(os.environ["MARKER"]), params.get("settings", {}).get("fit_intercept")
+    if params["regressor"] == "ridge" and (intercept is False or not marker.exists()):
+        marker.touch()
+        os.kill(os.getpid(), signal.SIGKILL)
+"""
+SLOW = """\
+    import os, time
+    from pathlib import Path
+
+    if params["regressor"] == "ridge":
+        Path(os.environ["FITS"], f"{params['settings']}-{os.getpid()}").touch()
+        time.sleep(0.3)
 """
 
 
+def make_sweepable(toy: Toy, before_fits: str = "") -> Toy:
+    """The same project with a candidate to sweep, whose fits begin with some code."""
+    params, train = toy.model_folder / "params.yml", toy.model_folder / "train.py"
+    params.write_text(params.read_text().rstrip() + PLAN)
+    toy.edit(train, '"linear": LinearRegression', '"linear": LinearRegression, "ridge": Ridge')
+    toy.edit(train, "import LinearRegression", "import LinearRegression, Ridge")
+    toy.edit(train, "    regressors =", f"{before_fits}    regressors =")
+    return toy
+
+
 @pytest.fixture
-def swept(tracked: Toy) -> Toy:
-    """A toy project with a candidate to sweep."""
-    params = tracked.model_folder / "params.yml"
-    params.write_text(
-        params.read_text() + "  ridge: {regressor: ridge, settings: {alpha: 1.0}}\n" + PLAN
-    )
-    train = tracked.model_folder / "train.py"
-    tracked.edit(train, '"linear": LinearRegression', '"linear": LinearRegression, "ridge": Ridge')
-    tracked.edit(train, "import LinearRegression", "import LinearRegression, Ridge")
-    tracked.commit()
-    return tracked
+def sweepable(tracked: Toy) -> Toy:
+    return make_sweepable(tracked)
 
 
-def trials(toy: Toy) -> list[Run]:
-    return runs(toy, "trial")
+@pytest.fixture(scope="module")
+def swept(
+    tmp_path_factory: pytest.TempPathFactory, data: Path, empty_store: Path
+) -> tuple[Toy, str]:
+    """A sweep in which trials fail and processes are killed; and what was printed."""
+    toy = make_tracked(tmp_path_factory.mktemp("sweep"), data, empty_store)
+    choices = ("choices: [true, false]", "choices: [true, false, 'no']")
+    make_sweepable(toy, KILLING).edit(toy.model_folder / "params.yml", *choices)
+    toy.commit()
+    marker = {"MARKER": str(toy.root.parent / "marker")}
+    return toy, toy.done("experiment", "sweep", "--issue", "14", **marker).out
 
 
-def statuses(toy: Toy) -> Counter[str]:
-    return Counter(run.info.status for run in trials(toy))
-
-
-@pytest.mark.slow
-def test_every_trial_is_a_run_beneath_the_sweep_and_the_best_is_shown(swept: Toy) -> None:
-    out = swept.done("experiment", "sweep", "--issue", "14").out
-    (own,) = runs(swept, "sweep")
-    assert own.info.status == "FINISHED"
-    found = trials(swept)
-    assert statuses(swept) == {"FINISHED": 6}
-    assert {run.data.tags["mlflow.parentRunId"] for run in found} == {own.info.run_id}
-    assert {run.data.tags["dslp.issue"] for run in found} == {"14"}
-    assert {run.data.tags["dslp.commit"] for run in found} == {swept.git("rev-parse", "HEAD")}
-    best = min(run.data.metrics["absolute_error"] for run in found)
-    assert own.data.metrics["absolute_error"] == best
-    assert "6 of 6 trials ended" in out
-    block = out[out.index("  ridge_2:") : out.index("look at")]
-    params = swept.model_folder / "params.yml"
-    params.write_text(params.read_text().replace("\nsweep:", f"{block.rstrip()}\n\nsweep:"))
-    swept.done("experiment", "run", "--issue", "14", "--candidate", "ridge_2")
-    *_, again = runs(swept)
-    assert again.data.metrics["absolute_error"] == pytest.approx(best)
-    (name,) = [run.info.run_name for run in found if run.data.metrics["absolute_error"] == best]
-    compared = swept.done("experiment", "compare", "--issue", "14").out
-    assert f"\n{name} is better than the baseline" in compared
-    assert "\nridge_2 is better than the baseline" in compared
+def folds_recorded(toy: Toy, run: Run) -> list[int]:
+    history = toy.client.get_metric_history(run.info.run_id, "fold_absolute_error")
+    return [metric.step for metric in history]
 
 
 @pytest.mark.slow
-def test_a_trial_that_fails_says_why_and_the_others_go_on(swept: Toy) -> None:
-    swept.edit(swept.model_folder / "params.yml", "choices: [true, false]", "choices: [true, 'no']")
-    out = swept.done("experiment", "sweep", "--trials", "8").out
-    count = statuses(swept)
-    assert count["FINISHED"] + count["FAILED"] == 8
-    assert count["FINISHED"] > 0
-    assert count["FAILED"] > 0
-    for run in trials(swept):
-        if run.info.status == "FAILED":
-            assert "fit_intercept" in run.data.tags["dslp.reason"]
-            assert "dslp-sweep-" not in run.data.tags["dslp.reason"]
+def test_every_trial_is_a_run_beneath_the_sweep_whatever_dies(swept: tuple[Toy, str]) -> None:
+    toy, out = swept
+    (parent,) = runs(toy, "sweep")
+    assert parent.info.status == "FINISHED"
+    seen = {}
+    for run in runs(toy, "trial"):
+        tags, intercept = run.data.tags, run.data.params["candidate.settings.fit_intercept"]
+        assert tags["mlflow.parentRunId"] == parent.info.run_id
+        assert tags["dslp.issue"] == "14"
+        assert tags["dslp.commit"] == toy.git("rev-parse", "HEAD")
+        seen[run.info.run_name] = (intercept, run.info.status)
+        if intercept == "True":
+            assert folds_recorded(toy, run) == [0, 1, 2], "recorded once"
+        elif intercept == "False":
+            assert "its process was killed" in tags["dslp.reason"]
+        else:
+            assert "fit_intercept" in tags["dslp.reason"]
+            assert "dslp-sweep-" not in tags["dslp.reason"]
+    expected = {("True", "FINISHED"), ("False", "FAILED"), ("no", "FAILED")}
+    assert (len(seen), set(seen.values())) == (6, expected)
+    finished = list(seen.values()).count(("True", "FINISHED"))
+    assert f"{finished} of 6 trials ended" in out
     assert "failed: frequency: train ridge: " in out
 
 
-def paused(toy: Toy, place: Path, pause: float) -> None:
-    """Let each fit write down its process, and take its time."""
-    place.mkdir()
-    os.environ |= {"SWEEP_TEST": str(place), "SWEEP_PAUSE": str(pause)}
-    toy.edit(toy.model_folder / "train.py", "    regressors =", f"{SLOW}    regressors =")
-
-
-def killed_meanwhile(place: Path, kill: Callable[[int], None]) -> threading.Thread:
-    """Kill the process that began the third fit, while it is at it."""
-
-    def work() -> None:
-        for _ in range(2400):
-            seen = sorted(place.iterdir(), key=lambda path: path.stat().st_mtime)
-            if len(seen) >= 3:
-                kill(int(seen[-1].name.rsplit("-", 1)[1]))
-                return
-            time.sleep(0.05)
-
-    thread = threading.Thread(target=work)
-    thread.start()
-    return thread
-
-
 @pytest.mark.slow
-def test_a_process_that_is_killed_takes_no_trial_with_it(swept: Toy, tmp_path: Path) -> None:
-    paused(swept, tmp_path / "place", 0.3)
-    thread = killed_meanwhile(tmp_path / "place", lambda pid: os.kill(pid, signal.SIGKILL))
-    swept.done("experiment", "sweep", "--trials", "4")
-    thread.join()
-    assert statuses(swept) == {"FINISHED": 4}
-    for run in trials(swept):
-        history = swept.client.get_metric_history(run.info.run_id, "fold_absolute_error")
-        assert [one.step for one in history] == [0, 1, 2], "recorded once"
+def test_the_best_trial_is_shown_as_a_candidate_that_can_be_run(
+    swept: tuple[Toy, str], tmp_path: Path
+) -> None:
+    source, out = swept
+    toy = Toy(shutil.copytree(source.root, tmp_path / "toy"), source.package)
+    trials = [run for run in runs(toy, "trial") if run.info.status == "FINISHED"]
+    best = min(trials, key=lambda run: run.data.metrics["absolute_error"])
+    (parent,) = runs(toy, "sweep")
+    error = best.data.metrics["absolute_error"]
+    assert parent.data.metrics["absolute_error"] == error
+    block = "\n  ridge_2:" + out.partition("\n  ridge_2:")[2].partition("\ntrial")[0]
+    toy.edit(toy.model_folder / "params.yml", "\nsweep:", f"{block}\nsweep:")
+    marker = {"MARKER": str(source.root)}
+    toy.done("experiment", "run", "--issue", "14", "--candidate", "ridge_2", **marker)
+    *_, candidate = runs(toy)
+    assert candidate.data.metrics["absolute_error"] == pytest.approx(error)
+    compared = toy.done("experiment", "compare", "--issue", "14").out
+    for name in (best.info.run_name, "ridge_2"):
+        assert f"\n{name} is better than the baseline" in compared
 
 
 @pytest.mark.campaign
-def test_a_trial_that_kills_its_process_fails_alone(swept: Toy) -> None:
-    swept.edit(
-        swept.model_folder / "train.py",
-        "    regressors =",
-        "    import os, signal\n\n"
-        "    if params.get('settings', {}).get('fit_intercept') is False:\n"
-        "        os.kill(os.getpid(), signal.SIGKILL)\n    regressors =",
-    )
-    swept.done("experiment", "sweep", "--trials", "4")
-    for run in trials(swept):
-        lethal = run.data.params["candidate.settings.fit_intercept"] == "False"
-        assert run.info.status == ("FAILED" if lethal else "FINISHED")
-        if lethal:
-            assert "its process was killed, and again" in run.data.tags["dslp.reason"]
-    assert set(statuses(swept)) == {"FAILED", "FINISHED"}
+def test_a_sweep_that_is_interrupted_marks_the_rest_as_killed(sweepable: Toy) -> None:
+    def interrupt(_: str) -> None:
+        raise KeyboardInterrupt
 
-
-@pytest.mark.slow
-def test_a_sweep_that_is_interrupted_marks_the_rest_as_killed(swept: Toy, tmp_path: Path) -> None:
-    paused(swept, tmp_path / "place", 1.0)
-    with subprocess.Popen(
-        [sys.executable, "-m", "dslp", "experiment", "sweep"],
-        cwd=swept.root,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-    ) as running:
-        thread = killed_meanwhile(tmp_path / "place", lambda _: os.kill(running.pid, signal.SIGINT))
-        running.communicate(timeout=120)
-        thread.join()
-    assert running.returncode != 0
-    count = statuses(swept)
-    assert count["KILLED"] > 0
-    assert count["KILLED"] + count["FINISHED"] == 6
-    (own,) = runs(swept, "sweep")
-    assert own.info.status == "KILLED"
+    with pytest.raises(KeyboardInterrupt):
+        sweep(Experiment.prepare(sweepable.model), None, None, interrupt)
+    statuses = sorted(run.info.status for run in runs(sweepable, "trial"))
+    assert statuses == ["FINISHED", *["KILLED"] * 5]
+    assert [run.info.status for run in runs(sweepable, "sweep")] == ["KILLED"]
 
 
 @contextmanager
 def dask(folder: Path, workers: int) -> Iterator[tuple[str, list[subprocess.Popen[bytes]]]]:
     """A Dask cluster on loopback: its address, and its workers."""
-    address = f"tcp://127.0.0.1:{free_port()}"
+    host, port = "127.0.0.1", str(free_port())
+    address = f"tcp://{host}:{port}"
     folder.mkdir()
-
-    def start(*arguments: str) -> subprocess.Popen[bytes]:
-        log = (folder / f"log-{len(started)}").open("wb")
-        return subprocess.Popen(
-            [sys.executable, "-m", "distributed.cli.dask_" + arguments[0], *arguments[1:]],
-            cwd=folder,
-            stdout=log,
-            stderr=log,
-        )
-
-    started: list[subprocess.Popen[bytes]] = []
+    commands = [["scheduler", "--host", host, "--port", port]]
+    commands += [["worker", address, "--no-nanny", "--nthreads", "1"]] * workers
+    started = []
     try:
-        port = address.rsplit(":", 1)[1]
-        started.append(start("scheduler", "--host", "127.0.0.1", "--port", port, "--no-dashboard"))
-        for _ in range(workers):
-            started.append(
-                start("worker", address, "--no-nanny", "--nthreads", "1", "--no-dashboard")
-            )
+        with (folder / "log").open("wb") as log:
+            for program, *options in commands:
+                module = f"distributed.cli.dask_{program}"
+                command = [sys.executable, "-m", module, *options, "--no-dashboard"]
+                started.append(subprocess.Popen(command, cwd=folder, stdout=log, stderr=log))
         yield address, started[1:]
     finally:
         for process in started:
@@ -211,123 +174,107 @@ def dask(folder: Path, workers: int) -> Iterator[tuple[str, list[subprocess.Pope
             process.wait()
 
 
-@pytest.mark.slow
-def test_a_dask_cluster_loses_a_worker_and_no_trial(swept: Toy, tmp_path: Path) -> None:
-    paused(swept, tmp_path / "place", 0.3)
+@pytest.mark.campaign
+def test_a_dask_cluster_loses_a_worker_and_no_trial(tracked: Toy, tmp_path: Path) -> None:
+    fits = tmp_path / "fits"
+    fits.mkdir()
+
+    def kill_at_the_third_fit() -> None:
+        while len(begun := sorted(fits.iterdir(), key=lambda path: path.stat().st_mtime)) < 3:
+            time.sleep(0.05)
+        os.kill(int(begun[-1].name.rsplit("-", 1)[1]), signal.SIGKILL)
+
+    thread = threading.Thread(target=kill_at_the_third_fit, daemon=True)
+    os.environ["FITS"] = str(fits)
     with dask(tmp_path / "dask", 2) as (address, workers):
-        thread = killed_meanwhile(tmp_path / "place", lambda pid: os.kill(pid, signal.SIGKILL))
-        out = swept.done("experiment", "sweep", "--on", address).out
-        thread.join()
+        thread.start()
+        out = make_sweepable(tracked, SLOW).done("experiment", "sweep", "--on", address).out
         assert sorted(worker.poll() is None for worker in workers) == [False, True]
     assert "6 of 6 trials ended" in out
-    assert statuses(swept) == {"FINISHED": 6}
-    for run in trials(swept):
-        history = swept.client.get_metric_history(run.info.run_id, "fold_absolute_error")
-        assert [one.step for one in history] == [0, 1, 2], "recorded once"
+    trials = runs(tracked, "trial")
+    assert [folds_recorded(tracked, run) for run in trials] == [[0, 1, 2]] * 6, "recorded once"
 
 
 @pytest.mark.campaign
 def test_a_cluster_without_workers_does_not_hold_a_sweep_forever(
-    swept: Toy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    sweepable: Toy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("dslp.experiments.cluster.PATIENCE", 3.0)
     with dask(tmp_path / "dask", 0) as (address, _):
-        outcome = swept.run("experiment", "sweep", DSLP_CLUSTER=address)
+        outcome = sweepable.run("experiment", "sweep", DSLP_CLUSTER=address)
     assert outcome.code == 2
     assert "each of 6 trials failed; first: the cluster had no worker for 3 s" in outcome.error
-    assert statuses(swept) == {"FAILED": 6}
 
 
 @pytest.mark.campaign
-def test_spark_computes_the_same(swept: Toy) -> None:
-    here = swept.done("experiment", "sweep", "--trials", "2").out
-    there = swept.done("experiment", "sweep", "--trials", "2", "--on", "local[2]").out
-    assert here.split("look at")[0] == there.split("look at")[0]
-    assert statuses(swept) == {"FINISHED": 4}
+def test_spark_computes_the_same(sweepable: Toy) -> None:
+    local = sweepable.done("experiment", "sweep", "--trials", "2").out
+    spark = sweepable.done("experiment", "sweep", "--trials", "2", "--on", "local[2]").out
+    assert local.split("look at")[0] == spark.split("look at")[0]
 
 
-@pytest.mark.parametrize(
-    ("address", "said"),
-    [
-        ("tcp://127.0.0.1:1", "the cluster at tcp://127.0.0.1:1 does not answer"),
-        ("http://me:secret@host", "'http://host' is no cluster; write tcp://HOST:8786 (Dask)"),
-    ],
-)
-def test_a_cluster_that_is_none_is_named_before_a_trial_is_begun(
-    swept: Toy, monkeypatch: pytest.MonkeyPatch, address: str, said: str
+def test_a_cluster_that_does_not_answer_is_named_before_a_trial_is_begun(
+    sweepable: Toy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("dslp.experiments.cluster.CONNECT", 1.0)
-    outcome = swept.run("experiment", "sweep", "--on", address)
+    outcome = sweepable.run("experiment", "sweep", "--on", "tcp://127.0.0.1:1")
     assert outcome.code == 2
-    assert said in outcome.error
-    assert trials(swept) == []
+    assert "the cluster at tcp://127.0.0.1:1 does not answer" in outcome.error
+    assert runs(sweepable, "trial") == []
 
 
 def test_a_server_that_refuses_a_trial_leaves_none_running(
-    swept: Toy, monkeypatch: pytest.MonkeyPatch
+    sweepable: Toy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from mlflow import MlflowClient
-    from mlflow.exceptions import MlflowException
-
     create = MlflowClient.create_run
 
-    def refuse(self: MlflowClient, *given: Any, **more: Any) -> Run:
-        if more.get("run_name") == "ridge 3":
+    def refuse(self: MlflowClient, *arguments: Any, **options: Any) -> Run:
+        if options.get("run_name") == "ridge 3":
             raise MlflowException("no room")
-        return create(self, *given, **more)
+        return create(self, *arguments, **options)
 
     monkeypatch.setattr(MlflowClient, "create_run", refuse)
-    assert "no room" in swept.run("experiment", "sweep").error
-    assert statuses(swept) == {"FAILED": 2}
+    assert "no room" in sweepable.run("experiment", "sweep").error
+    assert [run.info.status for run in runs(sweepable, "trial")] == ["FAILED", "FAILED"]
 
 
 def test_settings_that_a_tag_would_change_are_not_recorded_as_such() -> None:
-    assert settings_tag({"a": 1, "b": [1.5, None]}) == {
-        "dslp.settings": '{"a": 1, "b": [1.5, null]}'
-    }
-    assert settings_tag({"day": date(2024, 1, 1)}) == {}
-    assert settings_tag({"a": "x" * 5000}) == {}
-
-
-def test_a_model_without_a_sweep_says_what_one_is(tracked: Toy) -> None:
-    outcome = tracked.run("experiment", "sweep")
-    assert outcome.code == 2
-    assert "has no sweep; write, say, sweep: {candidate: linear, trials: 20" in outcome.error
+    settings = {"a": 1, "b": [1.5, None]}
+    assert settings_tag(settings) == {"dslp.settings": '{"a": 1, "b": [1.5, null]}'}
+    assert settings_tag({"day": date(2024, 1, 1)}) == settings_tag({"a": "x" * 5000}) == {}
 
 
 @pytest.mark.rule("M1")
 @pytest.mark.parametrize(
-    ("old", "new", "said"),
+    ("old", "new", "problem"),
     [
         ("candidate: ridge\n", "candidate: magic\n", "sweep.candidate 'magic' is none"),
         ("low: 0.001", "low: 2000", "low that is less than high"),
         ("low: 0.001", "low: 0", "low above 0 where log is true"),
         ("low: 0.001, ", "", "needs low and high, or choices"),
         ("choices: [true, false]", "choices: [1], low: 1", "choices, or low and high, not both"),
-        ("trials: 6", "trials: 0", "greater than or equal to 1"),
         ("settings.alpha", "regressor.alpha", "regressor has no parameters within"),
     ],
 )
-def test_a_sweep_that_cannot_be_is_explained(swept: Toy, old: str, new: str, said: str) -> None:
-    swept.edit(swept.model_folder / "params.yml", old, new)
-    outcome = swept.run("experiment", "sweep")
+def test_a_sweep_that_cannot_be_is_explained(toy: Toy, old: str, new: str, problem: str) -> None:
+    make_sweepable(toy).edit(toy.model_folder / "params.yml", old, new)
+    outcome = toy.run("experiment", "sweep")
     assert outcome.code == 2
-    assert said in outcome.error
+    assert problem in outcome.error
 
 
-ranges = st.tuples(st.integers(1, 50), st.integers(1, 500), st.booleans()).map(
-    lambda given: {"low": given[0], "high": given[0] + given[1], "log": given[2]}
-)
-decimals = st.tuples(st.floats(0.001, 9), st.floats(0.1, 90), st.booleans()).map(
-    lambda given: {"low": given[0], "high": given[0] + given[1], "log": given[2]}
+integers = st.tuples(st.integers(1, 50), st.integers(1, 500))
+numbers = integers | st.tuples(st.floats(0.001, 9), st.floats(0.1, 90))
+ranges = st.tuples(numbers, st.booleans()).map(
+    lambda drawn: {"low": drawn[0][0], "high": sum(drawn[0]), "log": drawn[1]}
 )
 choices = st.lists(st.sampled_from(["a", 1, 2.5, None]), min_size=1, unique=True).map(
-    lambda given: {"choices": given}
+    lambda values: {"choices": values}
 )
 
 
 @given(
-    st.dictionaries(st.sampled_from(["a", "b.c", "b.d"]), ranges | decimals | choices, min_size=1),
+    st.dictionaries(st.sampled_from(["a", "b.c", "b.d"]), ranges | choices, min_size=1),
     st.integers(0, 99),
 )
 def test_what_is_drawn_lies_where_it_may_and_is_the_same_each_time(
@@ -335,16 +282,14 @@ def test_what_is_drawn_lies_where_it_may_and_is_the_same_each_time(
 ) -> None:
     content = {"candidate": "x", "trials": 5, "seed": seed, "parameters": parameters}
     plan = Sweep.model_validate(yaml.safe_load(yaml.safe_dump(content)))
-    drawn = draws(plan, 5)
-    assert drawn == draws(plan, 5)
-    for one in drawn:
-        assert one.keys() == parameters.keys()
-        for name, value in one.items():
+    assert draws(plan, 5) == draws(plan, 5)
+    for values in draws(plan, 5):
+        assert values.keys() == parameters.keys()
+        for name, value in values.items():
             tried = parameters[name]
             if "choices" in tried:
                 assert value in tried["choices"]
             else:
                 assert tried["low"] <= value <= tried["high"]
                 assert type(value) is type(tried["low"])
-        result = merged({"b": {"kept": 1}}, one)
-        assert result["b"]["kept"] == 1
+        assert merged({"b": {"unchanged": 1}}, values)["b"]["unchanged"] == 1

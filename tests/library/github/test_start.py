@@ -5,6 +5,7 @@ import shlex
 import subprocess
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 from dslp.core.branch_names import parse_branch
@@ -22,19 +23,11 @@ HOSTILE = [
 ]
 
 
-def issue(
-    number: int,
-    title: str,
-    kind: str = "Data",
-    body: str = "",
-    state: str = "open",
-    outcome: str = "",
-    is_pull_request: bool = False,
-) -> Issue:
-    """An issue with the labels for its type and outcome."""
-    labels = tuple(filter(None, (kind, outcome)))
+def issue(number: int, title: str, *labels: str, body: str = "", **values: Any) -> Issue:
+    """An issue, of the type Data unless its labels say another."""
     url = f"https://github.com/octo-org/toy/issues/{number}"
-    return Issue(number, title, body, state, labels, url, is_pull_request)
+    facts = {"state": "open", "labels": labels or ("Data",), "is_pull_request": False, **values}
+    return Issue(number, title, body, url=url, **facts)
 
 
 class GitHub:
@@ -90,7 +83,7 @@ def branch(toy: Toy) -> str:
 
 @pytest.mark.parametrize("title", HOSTILE, ids=lambda title: ascii(title[:20]))
 def test_a_hostile_title_changes_nothing_but_itself(begin: Begin, toy: Toy, title: str) -> None:
-    other = issue(7, title, "Explore", title)
+    other = issue(7, title, "Explore", body=title)
     printed = begin(issue(12, title, "Explore", title), other)
     parsed = parse_branch(branch(toy))
     assert parsed is not None
@@ -183,22 +176,20 @@ FORM = """### Ask\n\n#1\n\n### Goal and approach\n\n{}\n\n### Metric\n
 Poisson deviance, mean over records, lower is better\n\n### Assumptions\n\n_No response_\n"""
 
 
-def experiment(
-    number: int, title: str, approach: str, *more: str, kind: str = "Experiment"
-) -> Issue:
-    """An issue as the form makes it; `more` are its state and its outcome."""
-    return issue(number, title, kind, FORM.format(approach), *more)
+def experiment(number: int, title: str, approach: str, *labels: str) -> Issue:
+    """An issue as the form makes it."""
+    return issue(number, title, *(labels or ("Experiment",)), body=FORM.format(approach))
 
 
 BOOSTING = "Gradient boosting with Poisson loss on claims, compared with the mean."
 EARLIER = [
-    experiment(1, "Boosted trees for visits", BOOSTING, "closed", "failed"),
+    experiment(1, "Boosted trees for visits", BOOSTING, "Experiment", "failed"),
     experiment(2, "Poisson regression on visits", "A linear model with log link, on claims."),
     experiment(3, "Churn of customers", "Does the number of support tickets say who leaves?"),
-    experiment(4, "How do visits differ by plan?", "Plot visits.", "closed", kind="Explore"),
+    experiment(4, "How do visits differ by plan?", "Plot visits.", "Explore"),
     experiment(5, "Optical recognition of invoices", "Tune a vision transformer on scans."),
-    experiment(6, "Forecast the demand of drugs", "Weekly sales by pharmacy.", kind="Explore"),
-    experiment(7, "Gradient boosted trees", "Boosting of visits.", kind="Data"),
+    experiment(6, "Forecast the demand of drugs", "Weekly sales by pharmacy.", "Explore"),
+    experiment(7, "Gradient boosted trees", "Boosting of visits.", "Data"),
 ]
 
 
@@ -240,7 +231,7 @@ def test_at_most_five_are_similar_and_a_shared_form_is_not() -> None:
         (experiment(12, "A", "x"), "experiment/12-a", "model a --ask 1 --target COLUMN"),
         (issue(12, "A", "Model"), "model/12-a", "model a --target COLUMN"),
         (issue(12, "A", "Ask"), "12-a", ""),
-        (issue(12, "A", ""), "12-a", ""),
+        (issue(12, "A", "other"), "12-a", ""),
     ],
 )
 def test_the_branch_is_named_for_the_issue_and_its_first_files_are_offered(

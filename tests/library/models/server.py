@@ -3,22 +3,19 @@
 import http.client
 import json
 import os
-import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tests import services
-from tests.library.conftest import make
 from tests.library.toy import Toy
-
-JSON = {"Content-Type": "application/json"}
 
 
 @dataclass(frozen=True)
@@ -44,19 +41,16 @@ class Server:
     log: Path
     errors: Path
 
-    def connection(self) -> http.client.HTTPConnection:
-        """A connection of one's own."""
-        return http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
-
     def ask(self, path: str, body: Any = None, **headers: str) -> Answer:
         """Get a path, or post a body to it."""
-        connection = self.connection()
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
         text = body if isinstance(body, bytes | None) else json.dumps(body).encode()
         named = {name.replace("_", "-"): value for name, value in headers.items()}
-        connection.request("GET" if body is None else "POST", path, text, {**JSON, **named})
+        named = {"Content-Type": "application/json", **named}
+        connection.request("GET" if body is None else "POST", path, text, named)
         response = connection.getresponse()
-        found = {name.lower(): value for name, value in response.getheaders()}
-        answer = Answer(response.status, found, response.read())
+        received = {name.lower(): value for name, value in response.getheaders()}
+        answer = Answer(response.status, received, response.read())
         connection.close()
         return answer
 
@@ -69,17 +63,12 @@ class Server:
         """Number of the version that is the champion for it."""
         return str(self.ask("/version").json["champion"]["version"])
 
-    def stop(self) -> None:
-        """Tell it to stop, in order."""
-        self.process.send_signal(signal.SIGTERM)
-        assert self.process.wait(30) == 0, self.errors.read_text()
-
     def logged(self) -> list[dict[str, Any]]:
         """All lines of its log of predictions."""
         return [json.loads(line) for file in self.log.glob("*") for line in file.open()]
 
-    def said(self) -> list[dict[str, Any]]:
-        """What it said of itself."""
+    def events(self) -> list[dict[str, Any]]:
+        """The lines of JSON on its standard error."""
         return [json.loads(line) for line in self.errors.read_text().splitlines()]
 
 
@@ -98,7 +87,6 @@ def serving(toy: Toy, log: Path, *options: str, python: str = sys.executable) ->
         line = process.stdout.readline()
         assert line.startswith("frequency at http://"), errors.read_text()
         server = Server(process, int(line.rpartition(":")[2]), log, errors)
-        until(lambda: answers(server))
         yield server
     finally:
         if process.poll() is None:
@@ -107,65 +95,24 @@ def serving(toy: Toy, log: Path, *options: str, python: str = sys.executable) ->
         process.stdout.close()
 
 
-LOAD = """
-local number = 0
-request = function()
-  number = number + 1
-  local headers = {["Content-Type"] = "application/json", ["X-Request-ID"] = "wrk-" .. number}
-  return wrk.format("POST", nil, headers, [[%s]])
-end
-done = function(summary)
-  local e = summary.errors
-  print(summary.requests, e.connect + e.read + e.write + e.status + e.timeout)
-end
-"""
-
-
-@dataclass
-class Load:
-    """How many requests were answered, and how many were not, or not as they should be."""
-
-    requests: int = 0
-    errors: int = 0
-
-
 @contextmanager
-def load(server: Server, record: Any, clients: int = 8) -> Iterator[Load]:
-    """Clients that ask for predictions all the while, each request with a name of its own."""
-    if shutil.which("wrk") is None:
-        services.missing("no wrk on PATH (apt-get install wrk)")
-    script = server.log.with_suffix(".lua")
-    script.write_text(LOAD % json.dumps(record))
-    command = ["wrk", "-t1", f"-c{clients}", "-d900s", "--timeout", "30s", "-s", str(script)]
-    address = f"http://127.0.0.1:{server.port}/predict"
-    held = Load()
-    with subprocess.Popen([*command, address], stdout=subprocess.PIPE, text=True) as running:
+def load(server: Server, record: Any, clients: int = 4) -> Iterator[list[Answer]]:
+    """Clients that request all the while, and what they were answered."""
+    answers: list[Answer] = []
+    ended = threading.Event()
+
+    def request() -> None:
+        while not ended.is_set():
+            answers.append(server.ask("/predict", record))
+
+    with ThreadPoolExecutor(clients) as pool:
+        running = [pool.submit(request) for _ in range(clients)]
         try:
-            yield held
+            yield answers
         finally:
-            running.send_signal(signal.SIGINT)
-            said, _ = running.communicate(timeout=30)
-    held.requests, held.errors = map(int, said.splitlines()[-1].split())
-
-
-def release(folder: Path, data: Path, store: Path) -> Toy:
-    """A toy project with a champion, from built data and an empty tracking database."""
-    toy = make(folder)
-    shutil.copytree(data, toy.root / "data")
-    (toy.root / "mlruns").mkdir()
-    shutil.copy(store, toy.root / "mlruns" / "mlflow.db")
-    toy.commit()
-    toy.train_and_register()
-    toy.done("model", "promote")
-    return toy
-
-
-def answers(server: Server) -> bool:
-    """Whether it is ready."""
-    try:
-        return server.ask("/ready").status == 200
-    except OSError:
-        return False
+            ended.set()
+    for one in running:
+        one.result()
 
 
 def until(condition: Any, seconds: float = 30) -> None:

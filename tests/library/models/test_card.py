@@ -19,27 +19,24 @@ def card(toy: Toy, *arguments: str) -> str:
     return (toy.root / "docs" / "models" / "frequency.md").read_text(encoding="utf-8")
 
 
-@pytest.fixture
-def champion(trained: Toy) -> Toy:
-    """A toy project with a champion that was measured, and a challenger."""
+@pytest.mark.rule("M11")
+def test_the_card_is_made_from_the_record_alone(trained: Toy) -> None:
     trained.edit(trained.dataset / "datasheet.md", "It is made up.", f'"{HOSTILE}"')
     trained.done("model", "train", "--candidate", "linear")
     trained.done("model", "register", "--issue", "31")
     trained.done("model", "promote", "--why", HOSTILE, "--issue", "31")
-    trained.done("model", "profile")
+    trained.client.set_model_version_tag("frequency", "1", "dslp.performance.p50_ms", "2")
     trained.train_and_register()
-    return trained
-
-
-@pytest.mark.rule("M11")
-def test_the_card_is_made_from_the_record_alone(champion: Toy) -> None:
-    page = card(champion)
-    shutil.rmtree(champion.root / "data")  # neither rows, nor code, nor settings are asked
-    shutil.rmtree(champion.dataset)
+    page = card(trained)
+    challenger = card(trained, "--version", "1.0.1")
+    assert "1.0.1 (version 2), challenger" in challenger
+    assert "They were not run yet" in challenger
+    shutil.rmtree(trained.root / "data")  # neither rows, nor code, nor settings are needed
+    shutil.rmtree(trained.dataset)
     for file in ("params.yml", "schema.py", "evaluate.py", "gates.yml"):
-        (champion.model_folder / file).write_text("")
-    assert card(champion) == page
-    told = re.sub(r"<[^>]+>|\s+", " ", page)
+        (trained.model_folder / file).write_text("")
+    assert card(trained) == page
+    text = re.sub(r"<[^>]+>|\s+", " ", page)
     for words in (
         "version  1.0.0 (version 1), champion",
         "predicts  visits",
@@ -47,28 +44,22 @@ def test_the_card_is_made_from_the_record_alone(champion: Toy) -> None:
         "question  How many visits?",
         "visits 1.2.0",
         "against the baseline (lower is better); the Ask wants +10.0%",
-        "absolute_error",
         "success criterion",
         "one row, median, ms",
         "1.0.1  2  challenger  linear",
         "promote  1.0.0",
         "#31",
         "observed on average",
-        "commit",
         "pandas==",
+        trained.git("rev-parse", "HEAD"),
     ):
-        assert words in told, words
+        assert words in text, words
     body = re.search(r"<pre><code>(.*?)</code></pre>", page, re.DOTALL)
     assert body
     assert set(json.loads(unescape(body[1]))) == {"amount", "kind"}
-    pictures = champion.root / "docs" / "models" / "frequency"
+    pictures = trained.root / "docs" / "models" / "frequency"
     assert sorted(file.name for file in pictures.iterdir()) == ["calibration.svg", "history.svg"]
-    assert champion.git("rev-parse", "HEAD") in page
-
-
-@pytest.mark.rule("M11")
-def test_nothing_in_it_is_markup_of_somebody_s(champion: Toy) -> None:
-    shown = Markdown().convert(card(champion))
+    shown = Markdown().convert(page)
     assert "<script" not in shown
     assert re.findall(r'<a href="([^"]+)', shown) == ["frequency-openapi.json"]
     assert unescape(shown).count(HOSTILE) == 2
@@ -91,20 +82,7 @@ def test_beside_the_card_is_the_api_of_the_version_for_machines(trained: Toy) ->
     assert request["required"] == ["kind"]
 
 
-def test_the_card_of_another_version_is_asked_for_by_its_number(champion: Toy) -> None:
-    assert "1.0.1 (version 2), challenger" in card(champion, "--version", "1.0.1")
-    assert "They were not run yet" in card(champion, "--version", "1.0.1")
-
-
-def test_a_version_from_before_there_were_records_has_a_card_too(champion: Toy) -> None:
-    for file in champion.root.rglob("record.json"):
-        file.unlink()
-    page = card(champion)
-    assert "Ask &#35;7" in page
-    assert "success criterion" in page
-
-
-def test_a_model_that_was_never_registered_has_none(tracked: Toy) -> None:
-    outcome = tracked.run("model", "card")
+def test_a_model_that_was_never_registered_has_none(trained: Toy) -> None:
+    outcome = trained.run("model", "card")
     assert outcome.code == 2
     assert "first: uv run dslp model register frequency" in outcome.error

@@ -1,20 +1,19 @@
 """Many rows are scored by the schema of requests, and what a model costs is measured."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from tests.library.models.server import release
+from tests.library.models.conftest import copy
 from tests.library.toy import Toy
 
 
 @pytest.fixture(scope="module")
-def champion(data: Path, empty_store: Path, tmp_path_factory: pytest.TempPathFactory) -> Toy:
+def champion(first_champion: Toy, tmp_path_factory: pytest.TempPathFactory) -> Toy:
     """A toy project with a champion."""
-    return release(tmp_path_factory.mktemp("champion") / "toy", data, empty_store)
+    return copy(first_champion, tmp_path_factory.mktemp("scored") / "toy")
 
 
 @pytest.fixture
@@ -23,50 +22,32 @@ def rows(champion: Toy) -> pd.DataFrame:
     return champion.rows()
 
 
-@pytest.fixture
-def schema(champion: Toy) -> Iterator[Path]:
-    """Its `schema.py`, which is afterwards what it was."""
-    file = champion.model_folder / "schema.py"
-    before = file.read_text()
-    yield file
-    file.write_text(before)
-
-
 def scored(toy: Toy, source: object, output: Path, *options: str) -> pd.DataFrame:
     """What scoring wrote."""
     toy.done("model", "score", "--input", str(source), "--output", str(output), *options)
     return pd.read_parquet(output)
 
 
-@pytest.mark.slow
 @pytest.mark.rule("M2")
-@pytest.mark.parametrize("source", ["visits", "rows.parquet", "rows.csv", "rows.jsonl", "parts"])
 def test_each_row_is_kept_in_order_with_prediction_and_version(
-    champion: Toy, rows: pd.DataFrame, tmp_path: Path, source: str
+    champion: Toy, rows: pd.DataFrame, tmp_path: Path
 ) -> None:
-    if source == "parts":
-        (tmp_path / source).mkdir()
-        rows.to_parquet(tmp_path / source / "part-0.parquet", index=False)
-    elif source.endswith("parquet"):
-        rows.to_parquet(tmp_path / source, index=False)
-    elif source.endswith("csv"):
-        rows.to_csv(tmp_path / source, index=False)
-    elif source.endswith("jsonl"):
-        rows.to_json(tmp_path / source, orient="records", lines=True, date_format="iso")
-    place = source if source == "visits" else tmp_path / source
-    found = scored(champion, place, tmp_path / "out.parquet")
-    assert list(found)[-2:] == ["predicted_visits", "model_version"]
-    assert len(found) == len(rows)
-    assert found["amount"].tolist() == pytest.approx(rows["amount"].tolist())
-    line = np.polyfit(found["amount"], found["predicted_visits"], 1)  # the model is a line
-    assert found["predicted_visits"].tolist() == pytest.approx(
-        np.polyval(line, found["amount"]).tolist()
-    )
-    assert set(found["model_version"]) == {"1.0.0"}
+    (tmp_path / "parts").mkdir()
+    rows.to_parquet(tmp_path / "parts" / "part-0.parquet", index=False)
+    rows.to_parquet(tmp_path / "rows.parquet", index=False)
+    rows.to_csv(tmp_path / "rows.csv", index=False)
+    rows.to_json(tmp_path / "rows.jsonl", orient="records", lines=True, date_format="iso")
+    for source in ("visits", *sorted(path for path in tmp_path.iterdir())):
+        output = scored(champion, source, tmp_path / "out.parquet")
+        assert list(output)[-2:] == ["predicted_visits", "model_version"]
+        assert output["amount"].tolist() == pytest.approx(rows["amount"].tolist())
+        line = np.polyfit(output["amount"], output["predicted_visits"], 1)  # the model is a line
+        expected = np.polyval(line, output["amount"]).tolist()
+        assert output["predicted_visits"].tolist() == pytest.approx(expected)
+        assert set(output["model_version"]) == {"1.0.0"}
     assert not list(tmp_path.glob(".score-*"))
 
 
-@pytest.mark.slow
 def test_rows_that_are_not_allowed_are_counted_shown_or_kept_apart(
     champion: Toy, rows: pd.DataFrame, tmp_path: Path
 ) -> None:
@@ -89,67 +70,45 @@ def test_rows_that_are_not_allowed_are_counted_shown_or_kept_apart(
     assert [problem.split(":")[0] for problem in kept["problem"]] == ["kind", "amount"]
 
 
-@pytest.mark.slow
-def test_pydantic_has_the_last_word(
-    champion: Toy, rows: pd.DataFrame, schema: Path, tmp_path: Path
-) -> None:
-    more = """
-    @field_validator("amount")
+VALIDATOR = """{field}: float
+
+    @field_validator("{field}")
     @classmethod
-    def _small(cls, value: float) -> float:
-        if value > LIMIT:
-            raise ValueError("too much")
-        return value
+    def _check(cls, value: float) -> float:
+        {code}
+"""
 
 
-class Response"""
-    limit = rows["amount"].median()
-    champion.edit(schema, "\n\nclass Response", more.replace("LIMIT", str(limit)))
-    champion.edit(schema, "import BaseModel", "import BaseModel, field_validator")
+@pytest.mark.rule("M2")
+def test_pydantic_decides_what_is_allowed_and_what_is_answered(
+    champion: Toy, rows: pd.DataFrame, tmp_path: Path
+) -> None:
     output, rejects = tmp_path / "out.parquet", tmp_path / "rejects.parquet"
-    found = scored(champion, "visits", output, "--rejects", str(rejects))
-    assert len(found) == (rows["amount"] <= limit).sum()
-    assert "too much" in pd.read_parquet(rejects)["problem"][0]
+    before, limit = scored(champion, "visits", output), rows["amount"].median()
+    schema = champion.model_folder / "schema.py"
+    original = schema.read_text()
+    plain = original.replace("import BaseModel", "import BaseModel, field_validator")
 
+    def use(field: str, code: str) -> None:
+        rule = VALIDATOR.format(field=field, code=code)
+        schema.write_text(plain.replace(f"{field}: float", rule))
 
-@pytest.mark.slow
-def test_a_prediction_that_is_no_response_is_the_models_fault(
-    champion: Toy, schema: Path, tmp_path: Path
-) -> None:
-    own = """    visits: float
-
-    @field_validator("visits")
-    @classmethod
-    def _few(cls, value: float) -> float:
-        raise ValueError("too many")"""
-    champion.edit(schema, "    visits: float", own)
-    champion.edit(schema, "import BaseModel", "import BaseModel, field_validator")
-    arguments = ("--input", "visits", "--output", str(tmp_path / "out.parquet"))
+    use("amount", f"if value > {limit}:\n            raise ValueError('no')\n        return value")
+    kept = scored(champion, "visits", output, "--rejects", str(rejects))
+    assert len(kept) == (rows["amount"] <= limit).sum()
+    assert "no" in pd.read_parquet(rejects)["problem"][0]
+    use("visits", "return round(value)")
+    rounded = scored(champion, "visits", output)["predicted_visits"]
+    assert rounded.tolist() == before["predicted_visits"].round().tolist()
+    use("visits", "raise ValueError('too many')")
+    arguments = ("--input", "visits", "--output", str(tmp_path / "none.parquet"))
     outcome = champion.run("model", "score", *arguments)
     assert outcome.code == 2
     assert "predictions do not fit Response: visits" in outcome.error
-    assert not (tmp_path / "out.parquet").exists()
+    assert not (tmp_path / "none.parquet").exists()
+    schema.write_text(original)
 
 
-@pytest.mark.slow
-@pytest.mark.rule("M2")
-def test_what_the_response_does_to_a_prediction_is_done_to_all(
-    champion: Toy, rows: pd.DataFrame, schema: Path, tmp_path: Path
-) -> None:
-    own = """    visits: float
-
-    @field_validator("visits")
-    @classmethod
-    def _whole(cls, value: float) -> float:
-        return round(value)"""
-    before = scored(champion, "visits", tmp_path / "before.parquet")
-    champion.edit(schema, "    visits: float", own)
-    champion.edit(schema, "import BaseModel", "import BaseModel, field_validator")
-    found = scored(champion, "visits", tmp_path / "out.parquet")
-    assert found["predicted_visits"].tolist() == before["predicted_visits"].round().tolist()
-
-
-@pytest.mark.slow
 def test_nothing_that_is_there_is_lost(champion: Toy, tmp_path: Path) -> None:
     (tmp_path / "work").mkdir()
     (tmp_path / "work" / "notes.md").write_text("mine")
@@ -164,26 +123,20 @@ def test_nothing_that_is_there_is_lost(champion: Toy, tmp_path: Path) -> None:
     champion.done(*arguments)
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize(
-    ("source", "problem"),
-    [
+def test_input_that_cannot_be_scored_is_refused(champion: Toy, tmp_path: Path) -> None:
+    (tmp_path / "text.parquet").write_text("no Parquet")
+    (tmp_path / "other.csv").write_text("a,b\n1,2\n")
+    (tmp_path / "again.csv").write_text("amount,kind,predicted_visits\n1,home,2\n")
+    for source, problem in (
         ("nowhere.parquet", "no dataset of the project and no file of"),
         ("text.parquet", "cannot be scored"),
         ("other.csv", "no column amount, kind, which Request has"),
         ("again.csv", "already has a column predicted_visits"),
-    ],
-)
-def test_input_that_cannot_be_scored_is_refused(
-    champion: Toy, tmp_path: Path, source: str, problem: str
-) -> None:
-    (tmp_path / "text.parquet").write_text("no Parquet")
-    (tmp_path / "other.csv").write_text("a,b\n1,2\n")
-    (tmp_path / "again.csv").write_text("amount,kind,predicted_visits\n1,home,2\n")
-    arguments = ("--input", str(tmp_path / source), "--output", str(tmp_path / "out.parquet"))
-    outcome = champion.run("model", "score", *arguments)
-    assert outcome.code == 2
-    assert problem in outcome.error
+    ):
+        arguments = ("--input", str(tmp_path / source), "--output", str(tmp_path / "out.parquet"))
+        outcome = champion.run("model", "score", *arguments)
+        assert outcome.code == 2
+        assert problem in outcome.error
 
 
 @pytest.mark.slow
@@ -191,21 +144,16 @@ def test_input_that_cannot_be_scored_is_refused(
 def test_spark_scores_as_the_embedded_engine_does(
     champion: Toy, rows: pd.DataFrame, tmp_path: Path
 ) -> None:
-    here = scored(champion, "visits", tmp_path / "here.parquet")
-    there = scored(champion, "visits", tmp_path / "there.parquet", "--engine", "spark")
-    order = [str(name) for name in here]
-    pd.testing.assert_frame_equal(
-        here.sort_values(order, ignore_index=True),
-        there.sort_values(order, ignore_index=True),
-        check_dtype=False,
-    )
     rows.loc[3, "kind"] = "elsewhere"
     rows.to_parquet(tmp_path / "rows.parquet", index=False)
-    arguments = ["--input", str(tmp_path / "rows.parquet"), "--engine", "spark", "--output"]
-    outcome = champion.run("model", "score", *arguments, str(tmp_path / "out"))
-    assert outcome.code == 1
-    assert f"1 of {len(rows):,} rows are not what Request allows" in outcome.error
-    assert not (tmp_path / "out").exists()
+    tables = {}
+    for engine in ("embedded", "spark"):
+        output, rejects = tmp_path / engine, tmp_path / f"{engine}-rejects"
+        options = ("--engine", engine, "--rejects", str(rejects))
+        scored(champion, tmp_path / "rows.parquet", output, *options)
+        assert pd.read_parquet(rejects)["kind"].tolist() == ["elsewhere"]
+        tables[engine] = pd.read_parquet(output).sort_values("id", ignore_index=True)
+    pd.testing.assert_frame_equal(tables["embedded"], tables["spark"], check_dtype=False)
 
 
 @pytest.mark.slow
@@ -214,12 +162,12 @@ def test_what_a_version_costs_is_measured_and_recorded_with_it(champion: Toy) ->
     outcome = champion.done("model", "profile")
     assert "one row, 99th percentile, ms" in outcome.out
     tags = champion.registry()["tags"]["1"]
-    found = {name: float(tags[f"dslp.performance.{name}"]) for name in FIGURES}
-    assert 0 < found["p50_ms"] <= found["p95_ms"] <= found["p99_ms"]
-    assert found["rows_per_second"] > 1000 / found["p50_ms"]
-    assert 50 < found["memory_mb"] < 2000
-    assert 0 < found["size_mb"] < 1
-    assert 0 < found["start_s"] < 60
+    figures = {name: float(tags[f"dslp.performance.{name}"]) for name in FIGURES}
+    assert 0 < figures["p50_ms"] <= figures["p95_ms"] <= figures["p99_ms"]
+    assert figures["rows_per_second"] > 1000 / figures["p50_ms"]
+    assert 50 < figures["memory_mb"] < 2000
+    assert 0 < figures["size_mb"] < 1
+    assert 0 < figures["start_s"] < 60
 
 
 FIGURES = ("p50_ms", "p95_ms", "p99_ms", "rows_per_second", "memory_mb", "size_mb", "start_s")

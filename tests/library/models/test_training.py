@@ -1,0 +1,191 @@
+"""Training and registering: each version knows where it comes from."""
+
+import shutil
+from typing import Any
+
+import mlflow
+import pandas as pd
+import pytest
+from dslp.core.errors import DslpError
+from dslp.data.dataset import Dataset
+from dslp.data.fingerprint import digest
+from dslp.models.signature import check_fit, model_signature
+
+from tests.library.experiments.conftest import runs
+from tests.library.toy import Toy
+
+
+@pytest.mark.rule("E1", "E2")
+def test_the_best_of_the_experiments_on_what_is_here_is_trained(tracked: Toy) -> None:
+    tracked.done("experiment", "run")
+    outcome = tracked.done("model", "train", "--issue", "3")
+    assert "frequency (linear)" in outcome.out
+    assert "against the baseline; lower absolute_error is better" in outcome.out
+    (run,) = runs(tracked, "training")
+    assert run.data.tags["dslp.issue"] == "3"
+    params, features = (tracked.model_folder / name for name in ("params.yml", "features.py"))
+    rows = tracked.rows()
+    for change in ("parameters", "code", "data"):
+        before = {file: file.read_text() for file in (params, features)}
+        if change == "parameters":
+            tracked.edit(params, "folds: 3", "folds: 4")
+        elif change == "code":
+            features.write_text(f"{before[features]}\n# new\n")
+        else:
+            tracked.with_rows(rows.iloc[:-1])
+        outcome = tracked.run("model", "train")
+        assert outcome.code == 2
+        assert "no experiment with this dataset, params.yml and code of frequency" in outcome.error
+        assert "uv run dslp experiment run frequency" in outcome.error
+        for file, text in before.items():
+            file.write_text(text)
+    assert "frequency (baseline)" in tracked.done("model", "train", "--candidate", "baseline").out
+
+
+@pytest.mark.rule("M2")
+def test_training_rows_are_what_a_request_may_hold(tracked: Toy) -> None:
+    schema, rows = tracked.model_folder / "schema.py", tracked.rows()
+    for field in ("amount", "visits"):
+        tracked.edit(schema, f"{field}: float", f"{field}: float = Field(ge=0)")
+    tracked.edit(schema, "import BaseModel", "import BaseModel, Field")
+    for column, values, problem in (
+        ("kind", ["hotel"], "Request.kind: 1 of 300 rows, such as 'hotel': Input should be 'home'"),
+        ("amount", [-1.0, None, None], "Request.amount: 3 of 300 rows, such as -1.0: Input should"),
+        ("visits", [-7], "Response.visits: 1 of 300 rows, such as -7: Input should be greater"),
+    ):
+        changed = [*values, *rows[column].tolist()[len(values) :]]
+        tracked.with_rows(rows.assign(**{column: changed}))
+        outcome = tracked.run("model", "train", "--candidate", "linear")
+        assert outcome.code == 2
+        assert f"schema.py does not fit visits: {problem}" in outcome.error
+
+
+# The type of a field, its column in MLflow's words, and a value.
+TYPES = [
+    ("int", "long (required)", 3),
+    ("bool", "boolean (required)", True),
+    ("str | None = None", "string (optional)", None),
+    ("datetime.date", "datetime (required)", pd.Timestamp("2024-01-01")),
+    ("datetime.datetime", "datetime (required)", pd.Timestamp("2024-01-01T12:30")),
+    ("Literal[1, 2]", "long (required)", 2),
+    ("enum.Enum('Kind', {'HOME': 'home'})", "string (required)", "home"),
+]
+
+
+@pytest.mark.rule("M2")
+@pytest.mark.parametrize(("field", "column", "value"), TYPES)
+def test_each_type_of_a_field_has_a_column_that_fits(
+    built: Toy, field: str, column: str, value: Any
+) -> None:
+    schema = built.model_folder / "schema.py"
+    built.edit(schema, 'Literal["home", "office"]', field)
+    built.edit(schema, "from typing", "import datetime\nimport enum\nfrom typing")
+    model, rows = built.model, built.rows().astype({"kind": object})
+    assert f"'kind': {column}" in str(model_signature(model).inputs)
+    check_fit(model, rows.assign(kind=value))
+    with pytest.raises(DslpError, match=r"kind: 300 of 300 rows, such as 5\.5: "):
+        check_fit(model, rows.assign(kind=5.5))
+
+
+def test_a_schema_that_no_table_can_have_is_refused(toy: Toy) -> None:
+    schema = toy.model_folder / "schema.py"
+    before = schema.read_text()
+    for old, new, problem in (
+        ("amount: float", "amount: list[float]", r"Request.amount has type list\[float\]"),
+        ("amount: float", "amount: int | str | None", "Request.amount has type"),
+        ("class Response(BaseModel)", "class Response", "Response is not a pydantic model"),
+    ):
+        toy.edit(schema, old, new)
+        with pytest.raises(DslpError, match=problem):
+            model_signature(toy.model)
+        schema.write_text(before)
+
+
+@pytest.mark.rule("M5")
+def test_a_version_knows_where_it_comes_from_and_what_it_takes(champion: Toy) -> None:
+    (version,) = champion.client.search_model_versions("name = 'frequency'")
+    run = champion.client.get_run(version.run_id)
+    expected = {
+        "ask": "7",
+        "dataset": "visits",
+        "dataset_version": "1.2.0",
+        "dataset_digest": digest(Dataset(champion.project, "visits")),
+        "commit": champion.git("rev-parse", "HEAD"),
+        "clean": "true",
+        "candidate": "linear",
+        "environment": run.data.tags["dslp.environment"],
+    }
+    assert {name: version.tags[f"dslp.{name}"] for name in expected} == expected
+    for name in ("holdout_absolute_error", "baseline_holdout_absolute_error", "improvement"):
+        assert float(version.tags[name]) == pytest.approx(run.data.metrics[name], rel=1e-4)
+    stored = champion.root / "mlruns" / "artifacts" / "frequency" / version.run_id
+    signature = mlflow.models.get_model_info(str(stored / "artifacts" / "model")).signature
+    assert str(signature.inputs) == "['amount': double (required), 'kind': string (required)]"
+    assert str(signature.outputs) == "['visits': double (required)]"
+
+
+def test_the_same_training_is_registered_once(champion: Toy) -> None:
+    before = champion.registry()
+    outcome = champion.done("model", "register")
+    assert "frequency 1.0.0 (version 1) is this very training; nothing to do" in outcome.out
+    champion.done("model", "register", "--version", "1.0.0")
+    outcome = champion.run("model", "register", "--version", "1.1.0")
+    assert outcome.code == 1
+    assert "is this very training, so it is not 1.1.0; first: " in outcome.error
+    assert champion.registry() == before
+
+
+def test_a_workflow_registers_and_tests_its_own_run_though_somebody_trained_since(
+    trained: Toy,
+) -> None:
+    from dslp.models.release import register, run_gates
+
+    experiment = trained.client.get_experiment_by_name("frequency")
+    (own,) = trained.client.search_runs([experiment.experiment_id])
+    trained.done("model", "train", "--candidate", "baseline")
+    label, _ = run_gates(trained.model, None, own.info.run_id)
+    assert own.info.run_id[:8] in label
+    assert register(trained.model, run=own.info.run_id)[0].run == own.info.run_id
+    output = " ".join(trained.done("model", "register").out.split())
+    assert f"commit {trained.git('rev-parse', 'HEAD')[:12]} clean" in output
+
+
+@pytest.mark.rule("M2")
+def test_a_schema_that_changed_since_training_is_refused(trained: Toy) -> None:
+    """Types and bounds alike."""
+    schema = trained.model_folder / "schema.py"
+    before = schema.read_text()
+    for old, new in (("    kind:", "    day: str\n    kind:"), ('"office"', '"shop"')):
+        trained.edit(schema, old, new)
+        outcome = trained.run("model", "register")
+        schema.write_text(before)
+        assert outcome.code == 1
+        assert "schema.py is not the API of " in outcome.error
+        assert "uv run dslp model train frequency" in outcome.error
+    assert trained.registry()["tags"] == {}
+
+
+def test_a_model_whose_files_are_missing_is_not_registered(trained: Toy) -> None:
+    shutil.rmtree(trained.root / "mlruns" / "artifacts")
+    outcome = trained.run("model", "register")
+    assert outcome.code == 2
+    assert "cannot be loaded" in outcome.error
+    assert trained.registry()["tags"] == {}
+
+
+@pytest.mark.slow
+@pytest.mark.rule("M8")
+def test_a_model_that_cannot_be_released_stops_no_other(tracked: Toy) -> None:
+    folder = tracked.root.parent / "records"
+    command = ("model", "release", str(folder), "--since")
+    assert "no model has changed" in tracked.done(*command, "HEAD", "--issue", "3").out
+    assert not folder.exists()
+    broken = tracked.model_folder.with_name("aborted")
+    shutil.copytree(tracked.model_folder, broken)
+    tracked.edit(broken / "params.yml", "target: visits", "aim: visits")
+    tracked.commit()
+    outcome = tracked.run(*command, "0" * 40)
+    assert outcome.code == 2
+    assert "aborted" in outcome.error
+    assert "frequency 1.0.0 (version 1) is registered" in outcome.out
+    assert {path.name for path in folder.iterdir()} == {"frequency", "frequency.md"}

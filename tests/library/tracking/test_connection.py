@@ -1,0 +1,132 @@
+"""Where runs are recorded is an address: a file, a server, or one that does not answer."""
+
+import os
+import re
+import socket
+import time
+from pathlib import Path
+
+import pytest
+from dslp.core.errors import DslpError
+from dslp.tracking.connection import Tracking, viewing_command
+from mlflow import MlflowClient
+
+from tests.library.toy import Toy
+from tests.workspaces import Databricks, workspace
+
+
+@pytest.mark.parametrize(
+    ("address", "reason"),
+    [
+        ("http://me:secret@127.0.0.1:1", r"tracking at http://127.0.0.1:1 does not answer"),
+        ("http://me:se/cret@1@127.0.0.1:1", r"tracking at http://127.0.0.1:1 does not answer"),
+        (f"http://me:{'secret' * 40}@127.0.0.1:1/{'a' * 200}", "Connection refused"),
+        ("postgresql://u:secret@nowhere/x", "tracking at postgresql://nowhere/x does not answer"),
+        ("nosuch://server", "tracking at nosuch://server does not answer"),
+        ("azureml://westeurope.api.azureml.ms/x", "update --data tracking=azureml, then uv sync"),
+    ],
+)
+def test_an_address_that_does_not_answer_is_named_at_once_without_its_password(
+    toy: Toy, address: str, reason: str
+) -> None:
+    os.environ["MLFLOW_TRACKING_URI"] = address
+    started = time.monotonic()
+    with pytest.raises(DslpError, match=reason) as caught:
+        Tracking.open(toy.project)
+    assert time.monotonic() - started < 15
+    assert not re.search("secret|cret@|me:", str(caught.value))
+
+
+def test_a_server_that_takes_the_call_and_keeps_silent_is_given_up(toy: Toy) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as mute:
+        address = f"http://127.0.0.1:{mute.getsockname()[1]}"
+        os.environ |= {"MLFLOW_TRACKING_URI": address, "MLFLOW_HTTP_REQUEST_TIMEOUT": "1"}
+        os.environ["MLFLOW_HTTP_REQUEST_MAX_RETRIES"] = "0"
+        with pytest.raises(DslpError, match=f"tracking at {address} does not answer"):
+            Tracking.open(toy.project)
+
+
+def test_a_database_that_is_broken_is_named(toy: Toy) -> None:
+    (toy.root / "mlruns").mkdir()
+    (toy.root / "mlruns" / "mlflow.db").write_bytes(b"this is no database" * 99)
+    with pytest.raises(DslpError, match=r"mlruns/mlflow\.db does not answer"):
+        Tracking.open(toy.project)
+
+
+@pytest.mark.parametrize("tracking", ["server", "azureml"])
+def test_an_answer_that_needs_an_address_asks_for_it(toy: Toy, tracking: str) -> None:
+    toy.edit(toy.root / "pyproject.toml", 'tracking = "local"', f'tracking = "{tracking}"')
+    with pytest.raises(DslpError) as caught:
+        Tracking.open(toy.project)
+    assert f"tracking is {tracking}, and MLFLOW_TRACKING_URI is not set" in str(caught.value)
+    assert "write it in .env" in str(caught.value)
+
+
+def test_the_variable_wins_over_the_answer(tracked: Toy, tmp_path: Path) -> None:
+    (tracked.root / "mlruns" / "mlflow.db").rename(tmp_path / "other.db")
+    address = f"sqlite:///{tmp_path / 'other.db'}"
+    (tracked.root / ".env").write_text(f"MLFLOW_TRACKING_URI={address}\n")
+    outcome = tracked.done("experiment", "run", "--candidate", "baseline")
+    assert MlflowClient(address).get_experiment_by_name("frequency")
+    assert not (tracked.root / "mlruns" / "mlflow.db").exists()
+    assert address in outcome.out
+
+
+def test_the_runs_are_shown_by_a_command_or_an_address(toy: Toy) -> None:
+    command = "uv run mlflow ui --backend-store-uri sqlite:///mlruns/mlflow.db"
+    assert viewing_command(toy.project) == command
+    os.environ["MLFLOW_TRACKING_URI"] = "http://u:secret@host:5000"
+    assert viewing_command(toy.project) == "http://host:5000"
+
+
+def test_runs_that_were_deleted_are_said_to_be(tracked: Toy) -> None:
+    experiment = tracked.client.create_experiment("frequency")
+    tracked.client.delete_experiment(experiment)
+    outcome = tracked.run("experiment", "run", "--candidate", "baseline")
+    assert outcome.code == 2
+    assert "deleted" in outcome.error
+
+
+@pytest.mark.rule("G3")
+@pytest.mark.slow
+@pytest.mark.xdist_group("mlflow-server")
+def test_a_server_takes_runs_artifacts_and_the_registry(built: Toy, server: str) -> None:
+    built.edit(built.root / "pyproject.toml", 'tracking = "local"', 'tracking = "server"')
+    (built.root / ".env").write_text(f"MLFLOW_TRACKING_URI={server}\n")
+    built.commit()
+    out = built.done("experiment", "run").out
+    for command in ("train", "register", "promote"):
+        built.done("model", command)
+    assert f"look at the runs: {server}" in out
+    client = MlflowClient(server, server)
+    experiment = client.get_experiment_by_name("frequency")
+    kinds = [run.data.tags["dslp.kind"] for run in client.search_runs([experiment.experiment_id])]
+    assert sorted(kinds) == ["experiment", "experiment", "training"]
+    champion = client.get_model_version_by_alias("frequency", "champion")
+    assert champion.tags["dslp.role"] == "champion"
+    assert not (built.root / "mlruns").exists()
+
+
+@pytest.mark.rule("G3")
+@pytest.mark.campaign
+@pytest.mark.xdist_group("mlflow-server")
+def test_databricks_takes_runs_by_path_and_models_by_three_parts(built: Toy, server: str) -> None:
+    built.edit(built.root / "pyproject.toml", 'tracking = "local"', 'tracking = "databricks"')
+    with workspace(Databricks, server) as databricks:
+        host = f"http://127.0.0.1:{databricks.server_port}"
+        (built.root / ".env").write_text(f"DATABRICKS_HOST={host}\nDATABRICKS_TOKEN=a-token\n")
+        built.commit()
+        for command in ("doctor", "experiment run --issue 14", "experiment compare --issue 14"):
+            built.done(*command.split())
+        built.done("model", "train", "--candidate", "linear")
+        outcome = built.run("model", "register")
+        assert "write them in .env: DSLP_REGISTRY_PREFIX=catalog.schema" in outcome.error
+        before = len(databricks.seen)
+        built.run("model", "register", DSLP_REGISTRY_PREFIX="main.pricing")
+        catalog = [(p, body) for p, body in databricks.seen[before:] if "/unity-catalog/" in p]
+    behind = MlflowClient(databricks.behind)
+    experiment = behind.get_experiment_by_name(f"/Shared/{built.package}-frequency")
+    assert len(behind.search_runs([experiment.experiment_id])) == 3
+    created = "/api/2.0/mlflow/unity-catalog/registered-models/create"
+    assert (created, '{"name": "main.pricing.frequency"}') in catalog
+    assert any(path.endswith("/unity-catalog/model-versions/get") for path, _ in catalog)

@@ -159,7 +159,7 @@ def test_a_name_that_cannot_be_used_is_refused(toy: Toy) -> None:
         assert "cannot be a name: lower-case" in refused(toy, "dataset", "--", name)
     for name in words:
         error = refused(toy, "model", "--target", "visits", "--", name)
-        assert "uses the word itself" in error
+        assert "no word of Python or YAML" in error
     for name in ["", "a/b", "../a", "a b", "a.ipynb", "-a", "a--b", "a\nb"]:
         assert "cannot be a name: letters" in refused(toy, "exploration", "--", name)
     assert "'größe'" in refused(toy, "dataset", "größe"), "letters are not escaped"
@@ -198,9 +198,9 @@ def test_a_failure_half_way_leaves_nothing(
         return rename(self, target)
 
     monkeypatch.setattr(Path, "rename", fail)
-    units: place.Units = {"src/new": {"a.py": "1\n"}, "tests/test_new.py": "2\n"}
+    files = {"src/new/a.py": "1\n", "tests/test_new.py": "2\n"}
     with pytest.raises((DslpError, KeyboardInterrupt)):
-        place.place_files(toy.root, units)
+        place.place_files(toy.root, files)
     assert toy.git("status", "--porcelain", "--untracked-files=all") == ""
 
 

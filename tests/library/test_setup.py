@@ -57,9 +57,9 @@ def test_first_commit_is_past_the_hooks_and_a_second_run_changes_nothing(place: 
     assert place.git("status", "--porcelain") == ""
     assert "uv.lock" in place.git("ls-files"), "though the person ignores locks"
     before = contents(place.project)
-    again = place.set_up()
-    assert again.code == 0
-    assert again.outcomes == dict.fromkeys(STEPS, "skipped")
+    second = place.set_up()
+    assert second.code == 0
+    assert second.outcomes == dict.fromkeys(STEPS, "skipped")
     assert contents(place.project) == before
 
 

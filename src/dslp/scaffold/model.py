@@ -40,8 +40,8 @@ def new_model(
 ) -> NewModel:
     """Write the model's folder and its test.
 
-    A target of numbers makes it a regression, or a forecast where a time is given; one of text or
-    truth a classification.
+    A target of numbers makes it a regression, with a time a forecast; text or truth values make it
+    a classification.
 
     Args:
         project: where it is written.

@@ -208,11 +208,9 @@ class Toy:
         """The built rows."""
         return pd.read_parquet(self.processed)
 
-    def validated(
-        self, engine: str | None = None, sample: int | None = None, **project: Any
-    ) -> Report:
+    def validated(self, engine: str | None = None, **project: Any) -> Report:
         """The report about the dataset."""
-        return validate(Dataset(replace(self.project, **project), "visits"), engine, sample)
+        return validate(Dataset(replace(self.project, **project), "visits"), engine)
 
 
 def restore(environment: Mapping[str, str]) -> None:

@@ -110,9 +110,10 @@ class Engine(SparkDFExecutionEngine):  # type: ignore[misc]
         query = tables[0]
         for table in tables[1:]:
             query = query.unionByName(table, allowMissingColumns=True)
-        found = query.collect()
+        collected = query.collect()
         values = {
-            metric: figure.finish(_only(found, names[metric])) for metric, figure in figures.items()
+            metric: figure.finish(_only_value(collected, names[metric]))
+            for metric, figure in figures.items()
         }
         self._left |= {metric for metric, value in values.items() if value is NotImplemented}
         return {metric: value for metric, value in values.items() if metric not in self._left}
@@ -153,15 +154,17 @@ def _distinct(name: str, rows: dict[str, Any], asked: dict[str, Any]) -> Figure 
         return Figure(rows, keys, sql.count(key))
     if name == f"{DISTINCT}.not_in_set.count":
         return Figure(rows, keys, sql.count_if(~inside) if stated else sql.count(key))
-    there = sql.collect_list(sql.when(inside, key))
+    matches = sql.collect_list(sql.when(inside, key))
     if name == f"{DISTINCT}.missing_from_column.count":
-        return Figure(rows, keys, sql.size(there), lambda number: len(stated) - number)
+        return Figure(rows, keys, sql.size(matches), lambda number: len(stated) - number)
     limit = asked.get("limit") or MAX_DISTINCT_VALUES
     if name == f"{DISTINCT}.missing_from_column":
         return Figure(
-            rows, keys, there, lambda found: [each for each in stated if each not in found][:limit]
+            rows, keys, matches, lambda some: [each for each in stated if each not in some][:limit]
         )
-    if name == f"{DISTINCT}.not_in_set" and stated:  # there may be millions: only if there is none
+    if (
+        name == f"{DISTINCT}.not_in_set" and stated
+    ):  # they may be millions: listed here only if none
         return Figure(
             rows, keys, sql.count_if(~inside), lambda number: NotImplemented if number else []
         )
@@ -180,6 +183,6 @@ def _ranked(name: str, rows: dict[str, Any], asked: dict[str, Any]) -> Figure | 
     return None
 
 
-def _only(rows: list[Row], name: str) -> Any:
+def _only_value(rows: list[Row], name: str) -> Any:
     """The value in that column, which one row alone has."""
     return next((row[name] for row in rows if row[name] is not None), None)

@@ -3,7 +3,6 @@
 import html
 import re
 import shutil
-import xml.etree.ElementTree as ET
 from pathlib import Path
 from typing import Any
 
@@ -120,20 +119,6 @@ def test_what_people_wrote_is_shown_and_what_the_scaffold_wrote_is_not(built: To
         assert scaffold not in text
     block = "| segment | string |  | 0 | 2 distinct | <em>not written yet</em> |"
     assert block in (sales / "datasheet.md").read_text(encoding="utf-8")
-
-
-def test_a_picture_is_read_aloud_and_in_the_dark_and_removed_with_its_column(built: Toy) -> None:
-    page(built)
-    picture = pictures(built)["column-4"]
-    root = ET.fromstring(picture)
-    (title,) = root.findall("{*}title")
-    assert (root.get("role"), root.get("aria-label")) == ("img", title.text)
-    assert "Histogram of amount from 0 to 10." in (title.text or "")
-    assert "prefers-color-scheme: dark" in picture
-    assert "http" not in picture.replace("http://www.w3.org/2000/svg", "")
-    (built.root / "docs" / "data" / "visits" / "own.svg").write_text("<svg/>")
-    profiled(built, {"a": [1, 2]})
-    assert list(pictures(built)) == ["column-1", "own"]
 
 
 @pytest.mark.parametrize(

@@ -30,9 +30,9 @@ def faults(github: Path) -> list[str]:
     labels = {label.name for label in read_labels(path)} if path.is_file() else set()
     forms = sorted((github / "ISSUE_TEMPLATE").glob("*.yml"))
     texts = {form.name: form.read_text("utf-8") for form in forms if form.stem != "config"}
-    found = [f"{name}: {one}" for name, text in texts.items() for one in form_faults(text, labels)]
+    lines = [f"{name}: {one}" for name, text in texts.items() for one in form_faults(text, labels)]
     names = [yaml.safe_load(text)["name"] for text in texts.values()]
-    return found + list(doubles("name of a form", names))
+    return lines + list(doubles("name of a form", names))
 
 
 def form_faults(text: str, labels: Container[str]) -> Iterator[str]:

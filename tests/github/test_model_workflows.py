@@ -153,11 +153,11 @@ def test_from_a_merged_dataset_to_a_champion_and_its_retraining(
     log_predictions(toy, amount=9.5)
     params = toy.root / PARAMS
     claims.commit("main", {PARAMS: params.read_text()})
-    asked: list[dict[str, Any]] = []
+    requested: list[dict[str, Any]] = []
     rights = dict.fromkeys(("contents", "issues", "pull_requests"), "write")
 
     def app(inputs: dict[str, Any]) -> dict[str, str]:
-        asked.append(inputs)
+        requested.append(inputs)
         return {"token": runner.github.add_workflow_token(claims, rights)}
 
     runner.stubs["actions/create-github-app-token"] = app
@@ -165,7 +165,7 @@ def test_from_a_merged_dataset_to_a_champion_and_its_retraining(
     payload = payloads.workflow_dispatch(claims, "main")
     outcome = runner.run("monitor.yml", "workflow_dispatch", payload)
     assert succeeded(outcome) == {"look", "propose"}, outcome
-    assert {key: value for key, value in asked[0].items() if key.startswith("permission-")} == {
+    assert {key: value for key, value in requested[0].items() if key.startswith("permission-")} == {
         f"permission-{name.replace('_', '-')}": "write" for name in rights
     }
     titles = [one.title for one in claims.issues.values()][-2:]

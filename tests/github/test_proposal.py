@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -154,7 +155,7 @@ def test_stopped_after_any_change_the_next_run_goes_on(scene: Scene) -> None:
         {"model": "other"},
     ],
 )
-def test_only_parameters_of_the_model_are_changed(scene: Scene, facts: dict[str, str]) -> None:
+def test_only_parameters_of_the_model_are_changed(scene: Scene, facts: dict[str, Any]) -> None:
     ended = propose(scene, **facts)
     assert (ended.code, scene.github.writes) == (2, [])
     assert "names no model of this project" in ended.err

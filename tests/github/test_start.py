@@ -64,6 +64,9 @@ def test_a_branch_is_judged_before_there_is_a_pull_request_and_by_it_after(scene
     assert (ended.code, scene.github.writes) == (1, [])
     for rule in ("I11:", "X2:", "D9:"):
         assert rule in ended.out
+    git("branch", "--move", "main", "master", cwd=scene.folder)
+    ended = scene.run("check")
+    assert (ended.code, "there is no branch main to compare with" in ended.err) == (2, True)
     scene.pull(branch(scene), "data/9-other")
     ended = scene.run("check")
     assert (ended.code, "B2: the target is not main" in ended.out) == (1, True), ended

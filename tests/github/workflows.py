@@ -133,8 +133,8 @@ class Runner:
         several = [name for name, values in matrix.items() if len(values) != 1]
         if unknown := [key for key in ("container", "services") if key in raw] + several:
             raise Invalid(f"job {template['id']}: this runner does not know {', '.join(unknown)}")
-        asked = raw.get("permissions", source.get("permissions", {"contents": "read"}))
-        rights = granted(asked, is_from_fork(start.github), start.most)
+        wanted = raw.get("permissions", source.get("permissions", {"contents": "read"}))
+        rights = granted(wanted, is_from_fork(start.github), start.most)
         token = self.github.add_workflow_token(start.repository, rights)
         needs = {name: ended[name] for name in template.get("needs", [])}
         contexts: dict[str, Any] = {
@@ -201,14 +201,14 @@ def status_of(conclusions: set[str]) -> str:
 
 
 def granted(
-    asked: Mapping[str, str], read_only: bool, most: Mapping[str, str] | None = None
+    wanted: Mapping[str, str], read_only: bool, most: Mapping[str, str] | None = None
 ) -> dict[str, str]:
     """The rights of a job's token; a fork's is read-only whatever it asks for.
 
     Raises:
         Invalid: a job of a called workflow asks for more than `most`, which its caller has.
     """
-    rights = {key.replace("-", "_"): "read" if read_only else one for key, one in asked.items()}
+    rights = {key.replace("-", "_"): "read" if read_only else one for key, one in wanted.items()}
     for key, one in rights.items():
         if most is not None and LEVELS.index(one) > LEVELS.index(most.get(key, "none")):
             raise Invalid(f"a called job asks for {key}: {one}, which its caller does not have")

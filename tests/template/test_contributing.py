@@ -22,10 +22,10 @@ def page(files: Template, tmp_path: Path, **answers: object) -> str:
 
 def merges(text: str) -> tuple[set[str], dict[str, str]]:
     """The branches of the diagram, and where each is merged to."""
-    found = re.search(r"```mermaid\ngitGraph\n(.*?)```", text, re.S)
-    assert found
-    here, branches, merged = "main", {"main"}, {}
-    for line in found[1].splitlines():
+    diagram = re.search(r"```mermaid\ngitGraph\n(.*?)```", text, re.S)
+    assert diagram
+    current, branches, merged = "main", {"main"}, {}
+    for line in diagram[1].splitlines():
         command, _, rest = line.strip().partition(" ")
         name = rest.split(" ")[0].strip('"')
         if command == "branch":
@@ -34,10 +34,10 @@ def merges(text: str) -> tuple[set[str], dict[str, str]]:
             assert f'"{name}"' in line or name in BRANCHES
             branches.add(name)
         if command == "merge":
-            merged[name] = here
+            merged[name] = current
         if command in ("branch", "checkout"):
             assert name in branches
-            here = name
+            current = name
     return branches, merged
 
 

@@ -57,8 +57,8 @@ def old_pythons() -> list[str]:
     """Interpreters from 3.6 to 3.10 that are installed here."""
     names = [f"python3.{minor}" for minor in range(6, 11)]
     pyenv = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv")) / "versions"
-    found = [str(f) for name in names for f in sorted(pyenv.glob(f"*/bin/{name}"))]
-    return found + [p for name in names if (p := shutil.which(name)) and "shims" not in p]
+    pythons = [str(f) for name in names for f in sorted(pyenv.glob(f"*/bin/{name}"))]
+    return pythons + [p for name in names if (p := shutil.which(name)) and "shims" not in p]
 
 
 def test_the_source_is_unchanged_by_the_include_and_an_old_python_can_parse_it() -> None:

@@ -233,9 +233,9 @@ def test_an_update_moves_the_pin_beside_a_source_of_theirs(machine: Machine) -> 
     newer = git("commit-tree", "-p", "HEAD", "-m", "Newer", tree, cwd=upstream).strip()
     git("tag", "v99.0.0", newer, cwd=upstream)
 
-    said = machine.succeed("copier", "update", "--defaults", cwd="project")
+    printed = machine.succeed("copier", "update", "--defaults", cwd="project")
 
-    assert "python3 hooks/post_generate.py" in said
+    assert "python3 hooks/post_generate.py" in printed
     assert git("diff", "--numstat", cwd=project).split() == [
         *("1", "1", ".copier-answers.yml"),
         *("1", "1", "pyproject.toml"),

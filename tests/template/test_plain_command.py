@@ -91,8 +91,8 @@ def test_questions_and_what_is_wrong_with_an_answer_are_on_the_screen_whole(tmp_
         else:
             terminal.type("y" if question == "customise" else "\r")
     assert terminal.wait_for_end() == 0, terminal.text
-    given = {"project_name": "claims", "package_name": "claims", "description": "Why"}
-    assert answers(tmp_path).items() >= given.items()
+    expected = {"project_name": "claims", "package_name": "claims", "description": "Why"}
+    assert answers(tmp_path).items() >= expected.items()
 
 
 @pytest.mark.usefixtures("machine")
@@ -113,8 +113,10 @@ def test_answering_with_enter_or_with_few_components(tmp_path: Path, keys: dict[
 
 
 def test_at_most_seven_questions_are_asked_and_copier_needs_no_trust() -> None:
-    asked = [name for name, question in questions().items() if question.get("ask", True) is True]
-    assert asked == ASKED
+    by_default = [
+        name for name, question in questions().items() if question.get("ask", True) is True
+    ]
+    assert by_default == ASKED
     settings = yaml.safe_load((ROOT / "copier.yml").read_text(encoding="utf-8"))
     assert not settings.keys() & {"_tasks", "_migrations", "_jinja_extensions"}
 

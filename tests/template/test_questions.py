@@ -73,9 +73,9 @@ def test_a_name_that_is_offered_for_one_that_is_taken_is_good(kind: str, taken: 
     )
     problem = getattr(jinja.get_template("includes/names.jinja").module, f"{kind}_problem")
     for name in set().union(*map(reserved, taken)):
-        said = f"Validation error for question '{kind}_name': {problem(name)}"
-        assert_good_to_read(said)
-        assert problem(said.partition("': try ")[2].partition(": ")[0]) == "", said
+        message = f"Validation error for question '{kind}_name': {problem(name)}"
+        assert_good_to_read(message)
+        assert problem(message.partition("': try ")[2].partition(": ")[0]) == "", message
 
 
 def test_what_is_asked_has_room_on_one_line() -> None:
@@ -117,10 +117,10 @@ EMULATOR = "gcp-storage-emulator"  # for tests alone
 def test_no_name_hides_a_module_or_a_dependency() -> None:
     """What is installed here is what a project with the default answers installs, and more."""
     python = {*keyword.kwlist, *keyword.softkwlist, *sys.stdlib_module_names}
-    known = reserved("keywords") | reserved("stdlib")
+    taken_names = reserved("keywords") | reserved("stdlib")
     names = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)*")  # that a package could have at all
-    assert [name for name in python - known if names.fullmatch(name)] == []
-    assert {"imp", "asynchat", "annotationlib", "compression"} <= known  # of other Pythons
+    assert [name for name in python - taken_names if names.fullmatch(name)] == []
+    assert {"imp", "asynchat", "annotationlib", "compression"} <= taken_names  # of other Pythons
     installed = {name for name, of in packages_distributions().items() if of != [EMULATOR]}
     unknown = installed - reserved("imports") - {"dslp"}
     assert [name for name in unknown if names.fullmatch(name)] == []

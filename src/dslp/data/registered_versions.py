@@ -32,7 +32,7 @@ def registered_runs(dataset: Dataset, version: str | None = None) -> "list[Run]"
         return []
     tracking = Tracking.open(dataset.project)
     with mlflow_errors():
-        experiment = tracking.client.get_experiment_by_name(tracking.named(EXPERIMENT))
+        experiment = tracking.client.get_experiment_by_name(tracking.experiment_name(EXPERIMENT))
         runs = tracking.client.search_runs(
             [experiment.experiment_id] if experiment else [],
             f"tags.`dslp.kind` = 'dataset' and tags.`dslp.dataset` = '{dataset.name}' "

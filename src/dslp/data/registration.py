@@ -95,7 +95,7 @@ def _record(dataset: Dataset, facts: dict[str, Any]) -> None:
         profile=json.dumps({"num_rows": facts["rows"]}),
     )
     with mlflow_errors():
-        experiment = tracking.experiment(EXPERIMENT)
+        experiment = tracking.experiment_id(EXPERIMENT)
         run = tracking.client.create_run(experiment, run_name=title, tags=tags).info.run_id
         status = "FAILED"
         try:

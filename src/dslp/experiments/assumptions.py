@@ -1,7 +1,7 @@
-"""What an experiment takes for granted of its data, checked before it runs (E4).
+"""Assumptions of an experiment about its data, checked before it runs (E4).
 
-`assumptions.yml` beside `params.yml` is a suite like any other. A run goes on when they fail, since
-knowing what fails is why people try, but it carries the fact wherever it is shown.
+`assumptions.yml` beside `params.yml` is a suite like any other. A run continues when they fail,
+since an experiment may want to know what follows then, but the fact is shown wherever it is.
 """
 
 from dataclasses import dataclass
@@ -16,46 +16,46 @@ FILE = "assumptions.yml"
 
 
 @dataclass(frozen=True)
-class Outcome:
-    """What became of the assumptions; without a file there is no report."""
+class AssumptionCheck:
+    """The result of the check; `report` is None for a model without assumptions."""
 
     report: "Report | None" = None
 
     @property
     def tag(self) -> str:
-        """The fact in a few words, for the run: `none`, `hold (4)` or `fail: 1 of 4`."""
+        """The result in a few words, for the run: `none`, `hold (4)` or `fail: 1 of 4`."""
         if self.report is None:
             return "none"
         failed = sum(finding.severe for finding in self.report.findings)
         if failed:
             return f"fail: {failed} of {self.report.checks}"
-        doubts = len(self.report.findings)
-        return f"hold ({self.report.checks}" + (f", {doubts} in doubt)" if doubts else ")")
+        warnings = len(self.report.findings)
+        return f"hold ({self.report.checks}" + (f", {warnings} in doubt)" if warnings else ")")
 
     @property
     def ok(self) -> bool:
-        """Whether none of them fails."""
+        """Whether no assumption fails."""
         return self.report is None or self.report.ok
 
     def __str__(self) -> str:
-        """The fact for a person: what was assumed, and what was found instead."""
+        """The result for a person: each assumption that fails, and the values that break it."""
         if self.report is None:
-            return "no assumptions are stated"
-        found = "".join(f"\n\n{finding}" for finding in self.report.findings)
+            return "the model has no assumptions"
+        findings = "".join(f"\n\n{finding}" for finding in self.report.findings)
         if self.ok:
-            return f"assumptions {self.tag}{found}"
-        return f"ASSUMPTIONS {self.tag.upper()}, so what follows may not hold either{found}"
+            return f"assumptions {self.tag}{findings}"
+        return f"ASSUMPTIONS {self.tag.upper()}, so the results may not hold either{findings}"
 
 
-def check_assumptions(model: Model) -> Outcome:
-    """Run the model's assumptions on its dataset, if it states any.
+def check_assumptions(model: Model) -> AssumptionCheck:
+    """Check the model's assumptions on its dataset, if it has any.
 
     Raises:
         DslpError: the file is not a suite, or the data cannot be read.
     """
     file = model.folder / FILE
     if not file.is_file():
-        return Outcome()
+        return AssumptionCheck()
     from dslp.data.suite import validate
 
-    return Outcome(validate(model.dataset, suite=file))
+    return AssumptionCheck(validate(model.dataset, suite=file))

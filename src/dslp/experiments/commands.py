@@ -1,12 +1,15 @@
-"""`dslp experiment`: try approaches, record, compare and repeat them."""
+"""`dslp experiment`: try candidates, record, compare and reproduce their runs."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from dslp.core.console import say, step, table
 from dslp.core.settings import Project
 from dslp.core.text import redact
+
+if TYPE_CHECKING:
+    from dslp.experiments.model import Model
 
 app = typer.Typer(help="Try approaches, record and compare every run.", no_args_is_help=True)
 
@@ -15,7 +18,7 @@ Name = Annotated[
 ]
 Issue = Annotated[
     int | None,
-    typer.Option(help="Number of the Experiment issue, if the branch does not say it.", min=1),
+    typer.Option(help="Number of the Experiment issue, if the branch is not named for it.", min=1),
 ]
 
 
@@ -28,35 +31,31 @@ def run(
     issue: Issue = None,
 ) -> None:
     """Cross-validate the candidates of params.yml on the same folds, baseline first."""
-    from dslp.experiments.model import find_model as find
     from dslp.experiments.params import format_metric
-    from dslp.experiments.runs import Experiment
+    from dslp.experiments.runs import Experiment, candidates_to_run
     from dslp.tracking.connection import viewing_command
 
-    project = Project.find()
-    model = find(project, name)
-    params, metric, by = model.params, model.params.metric, model.params.criterion.by
+    model = _find_model(name)
+    params, metric, criterion = model.params, model.params.metric, model.params.criterion
+    names = candidates_to_run(model, candidate)
     with step(f"{model.name}: reading and dividing {params.dataset.name}"):
         experiment = Experiment.prepare(model, issue)
-    attempts = []
-    for tried in experiment.candidates(candidate):
-        with step(f"{model.name}: {tried}, {params.split.folds} folds"):
-            attempts.append(experiment.attempt(tried))
-    baseline = attempts[0].metrics[metric.name]
-    rows = []
-    for attempt in attempts:
-        value = attempt.metrics[metric.name]
-        gain = metric.improvement(value, baseline, by)
-        met = "met" if gain >= params.criterion.improvement else "not met"
-        against = ["", ""] if attempt is attempts[0] else [format_metric(gain, by), met]
-        rows.append([attempt.candidate, f"{value:.4g} ± {attempt.deviation:.2g}", *against])
-    if experiment.assumptions.report is not None:
+    runs, rows = [], []
+    for each in names:
+        with step(f"{model.name}: {each}, {params.split.folds} folds"):
+            runs.append(experiment.run(each))
+    for one in runs:
+        gain = metric.improvement(one.mean, runs[0].mean, criterion.by)
+        met = "met" if gain >= criterion.improvement else "not met"
+        comparison = [format_metric(gain, criterion.by), met] if one is not runs[0] else ["", ""]
+        rows.append([one.candidate, str(one), *comparison])
+    if experiment.assumptions.report:
         say(str(experiment.assumptions))
     say(f"Ask #{params.ask.issue}: {params.ask.question}")
-    criterion = f"criterion {format_metric(params.criterion.improvement, by)}"
-    table(["candidate", metric.name, "against baseline", criterion], rows)
-    say(f"{metric.better} is better; mean and deviation of {params.split.folds} folds")
-    say(f"look at the runs: {viewing_command(project)}")
+    limit = f"criterion {format_metric(criterion.improvement, criterion.by)}"
+    table(["candidate", metric.name, "gain", limit], rows)
+    say(f"{metric.better} is better; mean and standard deviation over {params.split.folds} folds")
+    say(f"look at the runs: {viewing_command(model.project)}")
 
 
 @app.command()
@@ -66,30 +65,33 @@ def compare(
     plot: Annotated[
         Path | None, typer.Option(help="Where to draw it: an SVG file; data/interim by default.")
     ] = None,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print the comparison as JSON, and nothing else.")
+    ] = False,
 ) -> None:
-    """Compare the attempts of an issue with the baseline, on the Ask's metric and criterion."""
-    from dslp.core.report import save_page
-    from dslp.experiments.comparison import compare_candidates as compare_attempts
-    from dslp.experiments.comparison import draw_comparison
-    from dslp.experiments.model import find_model as find
+    """Compare the candidates of an issue with the baseline, on the Ask's metric and criterion."""
+    from dslp.core import report
+    from dslp.experiments.comparison import compare_candidates, draw_comparison, issue_to_compare
 
-    project = Project.find()
-    model = find(project, name)
-    with step(f"{model.name}: reading what was recorded"):
-        found = compare_attempts(model, issue)
-    params, metric = model.params, model.params.metric
-    say(f"Ask #{params.ask.issue}: {params.ask.question}")
-    rows = [
-        [one.name, f"{one.mean:.4g}", one.gain_shown, one.interval_shown, one.run[:8]]
-        for one in found.attempts
-    ]
-    table(["attempt", metric.name, "against baseline", "95 % interval", "run"], rows)
-    for sentence in found.sentences:
+    model = _find_model(name)
+    issue = issue_to_compare(model, issue)
+    with step(f"{model.name}: reading the recorded runs"):
+        comparison = compare_candidates(model, issue)
+    path = plot or model.project.data / "interim" / f"compare-{issue}.svg"
+    report.save_page(path, draw_comparison(comparison))
+    if as_json:
+        typer.echo(report.as_json([comparison.report]))
+        return
+    say(f"Ask #{model.params.ask.issue}: {model.params.ask.question}")
+    rows = []
+    for one in comparison.runs:
+        gain = [str(one.gain), one.gain.interval] if one.gain else ["", ""]
+        rows.append([one.name, f"{one.mean:.4g}", *gain, one.run_id[:8]])
+    table(["candidate", model.params.metric.name, "gain", "95 % interval", "run"], rows)
+    for sentence in comparison.verdicts:
         say(sentence)
-    for sentence in found.apart:
+    for sentence in comparison.notes:
         say(sentence, style="dim")
-    path = plot or project.data / "interim" / f"compare-{found.issue}.svg"
-    save_page(path, draw_comparison(found))
     say(f"plot: {path}" + ("" if plot else "; to publish it: --plot docs/media/NAME.svg"))
 
 
@@ -98,7 +100,7 @@ def sweep(
     name: Name = None,
     issue: Issue = None,
     trials: Annotated[
-        int | None, typer.Option(help="How many, instead of as params.yml says.", min=1)
+        int | None, typer.Option(help="How many, instead of the number in params.yml.", min=1)
     ] = None,
     on: Annotated[
         str | None,
@@ -110,57 +112,66 @@ def sweep(
     ] = None,
 ) -> None:
     """Try a candidate with many settings, as `sweep` in params.yml says; the best is shown."""
-    from dslp.experiments.model import find_model as find
+    from dslp.experiments import sweep as sweeping
+    from dslp.experiments.cluster import cluster_kind
     from dslp.experiments.params import format_metric
     from dslp.experiments.runs import Experiment
-    from dslp.experiments.sweep import snippet
-    from dslp.experiments.sweep import sweep as sweep_model
     from dslp.tracking.connection import viewing_command
 
-    project = Project.find()
-    model = find(project, name)
-    params, metric, by = model.params, model.params.metric, model.params.criterion.by
+    model = _find_model(name)
+    params, by = model.params, model.params.criterion.by
+    sweeping.sweep_plan(model)
+    cluster_kind(on)
     with step(f"{model.name}: reading and dividing {params.dataset.name}"):
         experiment = Experiment.prepare(model, issue)
-    with step(f"{model.name}: {params.baseline}, to compare with"):
-        reference = experiment.attempt(params.baseline)
-    with step(f"{model.name}: trials on {redact(on or 'this machine')}") as far:
-        swept = sweep_model(experiment, trials, on, far)
-    baseline = reference.metrics[metric.name]
-    rows = [[params.baseline, f"{baseline:.4g} ± {reference.deviation:.2g}", ""]]
-    for number, attempt in list(swept.finished.items())[:5]:
-        value = attempt.metrics[metric.name]
-        gain = format_metric(metric.improvement(value, baseline, by), by)
-        rows.append([f"trial {number}", f"{value:.4g} ± {attempt.deviation:.2g}", gain])
-    if experiment.assumptions.report is not None:
+    with step(f"{model.name}: {params.baseline}, the baseline"):
+        baseline = experiment.run(params.baseline)
+    with step(f"{model.name}: trials on {redact(on or 'this machine')}") as report:
+        result = sweeping.sweep(experiment, trials, on, report)
+    rows = [[params.baseline, str(baseline), ""]]
+    for number, trial in list(result.finished.items())[:5]:
+        gain = params.metric.improvement(trial.mean, baseline.mean, by)
+        rows.append([f"trial {number}", str(trial), format_metric(gain, by)])
+    if experiment.assumptions.report:
         say(str(experiment.assumptions))
-    table(["the best", metric.name, "against baseline"], rows)
-    say(f"{len(swept.finished)} of {len(swept.settings)} trials ended; the best of many looks")
+    table(["the best", params.metric.name, "gain"], rows)
+    say(f"{len(result.finished)} of {len(result.settings)} trials ended; the best of many looks")
     say("better than it is: try it as a candidate, in candidates of params.yml:")
-    say(snippet(model, swept))
-    for number, reason in swept.failed.items():
+    say(sweeping.snippet(model, result))
+    for number, reason in result.failed.items():
         say(f"trial {number} failed: {reason}", style="red")
-    say(f"look at the runs: {viewing_command(project)} (sweep {swept.run})")
+    say(f"look at the runs: {viewing_command(model.project)} (sweep {result.run_id})")
 
 
 @app.command()
 def reproduce(
-    run: Annotated[str, typer.Argument(metavar="RUN", help="Identifier of a recorded run.")],
+    run: Annotated[
+        str, typer.Argument(metavar="RUN", help="Identifier of a recorded run, or its beginning.")
+    ],
 ) -> None:
-    """Make a run again from its record alone; exit code 1 if its metrics do not come out."""
-    from dslp.experiments.reproduction import reproduce as reproduce_run
+    """Compute a run again from its record alone; exit code 1 if its metrics are not the same."""
+    from dslp.experiments import reproduction
 
-    with step(f"run {run[:8]}: commit, data, environment, and the same again"):
-        found = reproduce_run(Project.find(), run)
-    for sentence in found.doubts:
+    project = Project.find()
+    reproduction.check_identifier(project, run)
+    with step(f"run {run[:8]}: its commit, data and environment, and its metrics"):
+        result = reproduction.reproduce(project, run)
+    for sentence in result.doubts:
         say(sentence, style="yellow")
-    if found.equal:
-        say(f"equal: {len(found.recorded)} metrics of run {run} came out again", style="green")
+    count, differing = len(result.recorded), result.differing
+    if not differing:
+        say(f"equal: {count} metrics of run {result.run_id} came out again", style="green")
         return
-    rows = [
-        [name, f"{value:.9g}", f"{found.again[name]:.9g}" if name in found.again else "none"]
-        for name, value in found.differing.items()
-    ]
-    table(["metric", "recorded", "again"], rows)
-    say(f"{len(rows)} of {len(found.recorded)} metrics of run {run} differ", style="red")
+    recomputed = {name: f"{value:.9g}" for name, value in result.recomputed.items()}
+    rows = [[n, f"{value:.9g}", recomputed.get(n, "none")] for n, value in differing.items()]
+    table(["metric", "recorded", "recomputed"], rows)
+    say(f"{len(rows)} of {count} metrics of run {result.run_id} differ", style="red")
     raise typer.Exit(1)
+
+
+def _find_model(name: str | None) -> "Model":
+    from dslp.experiments.model import find_model
+
+    model = find_model(Project.find(), name)
+    model.dataset  # noqa: B018 - a dataset that is missing is an error before anything is read
+    return model

@@ -11,7 +11,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, get_args
 
-from dslp.core.errors import DslpError
+from dslp.core.errors import DslpError, nearest
 from dslp.core.settings import Project
 from dslp.core.text import error_line
 from dslp.data.dataset import Dataset, find_dataset
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from pydantic.fields import FieldInfo
 
 FILES = ("params.yml", "features.py", "train.py", "evaluate.py", "schema.py", "gates.yml")
-FEW = 1_000_000  # values of a table; the crossing point is in benchmarks/results/threads.md
+FEW = 1_000_000  # values of a table; benchmarks/results/threads.md shows where threads pay
 
 
 @dataclass(frozen=True)
@@ -45,48 +45,59 @@ class Model:
         """The dataset that it is made from.
 
         Raises:
-            DslpError: there is no such dataset, or it has another version by now.
+            DslpError: there is no such dataset, or it has another version than `params.yml` says.
         """
-        where, stated = self.folder / "params.yml", self.params.dataset
+        where, wanted = self.folder / "params.yml", self.params.dataset
         try:
-            dataset = find_dataset(self.project, stated.name)
+            dataset = find_dataset(self.project, wanted.name)
         except DslpError as error:
             raise DslpError(f"{where}: dataset.name: {error}") from None
-        if dataset.version != stated.version:
+        if dataset.version != wanted.version:
             raise DslpError(
-                f"{where} is for {dataset.name} {stated.version}, which is {dataset.version} by "
+                f"{where} is for {dataset.name} {wanted.version}, which is {dataset.version} by "
                 "now; look at what changed, then write that version"
             )
         return dataset
 
     @property
     def files(self) -> dict[str, Path]:
-        """The Python files that it may be made by: its own, and what models of the package share.
+        """The Python files that it is made of: its own, and the package's shared ones.
 
-        Its own are named as in its folder, the others with the package before them.
+        Its own are named by their path in its folder, the others by their path in `src/`.
         """
-        found, source = {}, self.project.source
+        files, source = {}, self.project.source
         for path in sorted(source.rglob("*.py")):
             place = path.relative_to(source)
-            other = place.parts[0] == "datasets" or (place.parts[0] == "models" and place.parts[2:])
             if path.is_relative_to(self.folder):
-                found[path.relative_to(self.folder).as_posix()] = path
-            elif not other:
-                found[f"{source.name}/{place.as_posix()}"] = path
-        return found
+                files[path.relative_to(self.folder).as_posix()] = path
+            elif place.parts[0] not in ("datasets", "models") or place.parent == Path("models"):
+                files[f"{source.name}/{place.as_posix()}"] = path
+        return files
 
     @property
-    def code(self) -> str:
-        """SHA-256 of its Python files, so that a run knows the code that it was made with."""
-        total = hashlib.sha256()
+    def code_digest(self) -> str:
+        """SHA-256 of its Python files, so that a run names the code that it was made with."""
+        digest = hashlib.sha256()
         for name, path in self.files.items():
-            total.update(f"{name}\0{len(content := path.read_bytes())}\0".encode() + content)
-        return total.hexdigest()
+            digest.update(f"{name}\0{len(content := path.read_bytes())}\0".encode() + content)
+        return digest.hexdigest()
 
     @property
-    def judge(self) -> str:
-        """SHA-256 of what `evaluate.py` does: figures of another one cannot be compared."""
+    def evaluate_digest(self) -> str:
+        """SHA-256 of the code of `evaluate.py`: metrics of another one cannot be compared."""
         return code_digest((self.folder / "evaluate.py").read_text(encoding="utf-8"))
+
+    def check_candidate(self, name: str) -> None:
+        """Check that `params.yml` has a candidate called `name`.
+
+        Raises:
+            DslpError: it has none.
+        """
+        if name not in self.params.candidates:
+            where = self.folder / "params.yml"
+            raise DslpError(
+                f"no candidate {name!r} in {where}{nearest(name, self.params.candidates)}"
+            )
 
     def module(self, file: str) -> ModuleType:
         """One of its Python files, imported."""
@@ -94,10 +105,10 @@ class Model:
 
     def function(self, file: str) -> Callable[..., Any]:
         """The function of the same name in one of its files, such as `train` in `train.py`."""
-        found = getattr(self.module(file), file, None)
-        if not callable(found):
+        function = getattr(self.module(file), file, None)
+        if not callable(function):
             raise DslpError(f"{self.folder / file}.py has no function {file}")
-        return found  # type: ignore[no-any-return]
+        return function  # type: ignore[no-any-return]
 
     @property
     def inputs(self) -> list[str]:
@@ -115,57 +126,57 @@ class Model:
             raise DslpError(f"{self.folder / 'schema.py'} has no pydantic model {name}")
         return kind.model_fields
 
-    def asked(self, rows: "pd.DataFrame") -> "pd.DataFrame":
-        """The inputs in the types that a request brings them in, however they were stored (M2).
+    def request_frame(self, rows: "pd.DataFrame") -> "pd.DataFrame":
+        """The inputs in the types that a request has, whatever the types in the file are (M2).
 
-        Where a value may be missing, whole numbers are floats: a column without gaps is too.
+        Integers that may be missing become float64, in training as in serving.
         """
         import pandas as pd
 
         fields = self._fields("Request").items()
-        made = {name: as_requested(rows[name], field.annotation) for name, field in fields}
-        return pd.DataFrame(made, index=rows.index, copy=False)
+        columns = {name: as_requested(rows[name], field.annotation) for name, field in fields}
+        return pd.DataFrame(columns, index=rows.index, copy=False)
 
     @property
-    def better(self) -> dict[str, Direction]:
+    def directions(self) -> dict[str, Direction]:
         """Which way each metric is better: `BETTER` in `evaluate.py`, and the Ask's own metric.
 
         Raises:
-            DslpError: a direction is none, or is another one than `params.yml` says.
+            DslpError: a direction is unknown, or another one than `params.yml` says.
         """
         where, metric = f"{self.folder / 'evaluate.py'}: BETTER", self.params.metric
-        stated = getattr(self.module("evaluate"), "BETTER", {})
-        known = get_args(Direction)
-        if not isinstance(stated, Mapping):
-            raise DslpError(f"{where} must be a dict of metrics to {', '.join(known)}")
-        for name, direction in stated.items():
-            if direction not in known:
-                raise DslpError(
-                    f"{where} says {direction!r:.40} of {name}; it can be {', '.join(known)}"
-                )
-        if stated.get(metric.name, metric.better) != metric.better:
+        directions = getattr(self.module("evaluate"), "BETTER", {})
+        choices = ", ".join(get_args(Direction))
+        if not isinstance(directions, Mapping):
+            raise DslpError(f"{where} must be a dict of metrics to {choices}")
+        for name, direction in directions.items():
+            if direction not in get_args(Direction):
+                raise DslpError(f"{where} says {direction!r:.40} of {name}; it can be {choices}")
+        if directions.get(metric.name, metric.better) != metric.better:
             raise DslpError(
-                f"{where} says that {stated[metric.name]} {metric.name} is better, params.yml "
+                f"{where} says that {directions[metric.name]} {metric.name} is better, params.yml "
                 f"that {metric.better} is; make them agree"
             )
-        return {**stated, metric.name: metric.better}
+        return {**directions, metric.name: metric.better}
 
     def fit(
         self, candidate: str, rows: "pd.DataFrame", settings: Mapping[str, Any] | None = None
     ) -> Any:
-        """A candidate trained on `rows`, with other `settings` than in `params.yml` if given.
+        """Train a candidate on `rows`, with `settings` in place of those in `params.yml`.
 
         Returns:
-            Whatever `train` returns: what has a method `predict`, or is a function of a data frame.
+            What `train` returns: an object with a method `predict`, or a function of a data frame.
         """
         chosen = self.params.candidates[candidate] if settings is None else settings
         with self.project.running(f"{self.name}: train {candidate}"), self.threads(rows):
-            return self.function("train")(self.asked(rows), rows[self.params.target], chosen)
+            return self.function("train")(
+                self.request_frame(rows), rows[self.params.target], chosen
+            )
 
     def threads(self, rows: "pd.DataFrame") -> AbstractContextManager[object]:
-        """One thread for few rows: several would wait for each other longer than they compute.
+        """Limit few rows to one thread: several would wait for each other longer than they compute.
 
-        OMP_NUM_THREADS in the environment says otherwise, if it is set.
+        OMP_NUM_THREADS in the environment overrules this.
         """
         from threadpoolctl import threadpool_limits
 
@@ -177,30 +188,32 @@ class Model:
     ) -> "pd.DataFrame":
         """What the estimator predicts for `rows`: a column for each field of `Response`.
 
-        It is given `inputs`, which are those of `Request` by default.
+        Args:
+            estimator: what `fit` returned.
+            rows: the rows of the dataset.
+            inputs: what the estimator receives; by default the fields of `Request`.
 
         Raises:
-            DslpError: it cannot predict, or what it predicts does not fit `Response`.
+            DslpError: it cannot predict, or the prediction does not fit `Response`.
         """
         import pandas as pd
 
         fields, kind = self.outputs, type(estimator).__name__
-        ask = getattr(estimator, "predict", estimator)
-        if not callable(ask):
+        predict = getattr(estimator, "predict", estimator)
+        if not callable(predict):
             raise DslpError(
                 f"{self.folder / 'train.py'}: train returned {kind}, which has no predict(frame) "
                 "and is no function"
             )
         with self.project.running(f"{self.name}: predict"), self.threads(rows):
-            answer = ask(self.asked(rows) if inputs is None else inputs)
+            prediction = predict(self.request_frame(rows) if inputs is None else inputs)
         where = f"{self.name}: {kind} predicts"
-        if isinstance(answer, pd.DataFrame):
-            absent = [name for name in fields if name not in answer]
-            if absent:
-                raise DslpError(f"{where} no {', '.join(absent)}, which Response in schema.py has")
-            answer = answer[fields]
+        if isinstance(prediction, pd.DataFrame):
+            if missing := [name for name in fields if name not in prediction]:
+                raise DslpError(f"{where} no {', '.join(missing)}, which Response in schema.py has")
+            prediction = prediction[fields]
         try:
-            frame = pd.DataFrame(answer)
+            frame = pd.DataFrame(prediction)
         except (TypeError, ValueError) as error:
             raise DslpError(f"{where} no table: {error_line(error)}") from None
         if frame.shape != (len(rows), len(fields)):
@@ -214,58 +227,58 @@ class Model:
         """The metrics of its predictions on `rows`."""
         return self.evaluate(rows[self.params.target], self.predict(estimator, rows))
 
-    def evaluate(self, truth: "pd.Series[Any]", predicted: "pd.DataFrame") -> dict[str, float]:
+    def evaluate(self, target: "pd.Series[Any]", predicted: "pd.DataFrame") -> dict[str, float]:
         """The metrics that `evaluate` returns for predictions, as `predict` gives them.
 
-        Where `Response` has one field, `evaluate` is given its values, otherwise the data frame.
+        Where `Response` has one field, `evaluate` receives its values, otherwise the data frame.
 
         Raises:
-            DslpError: the Ask's metric is not among them, or one is no finite number.
+            DslpError: the Ask's metric is missing, or a metric is not a finite number.
         """
-        better = self.better  # a direction that contradicts params.yml is said before figures are
-        answer = predicted.iloc[:, 0].to_numpy() if predicted.shape[1] == 1 else predicted
+        directions = self.directions  # a contradiction to params.yml is said first
+        values = predicted.iloc[:, 0].to_numpy() if predicted.shape[1] == 1 else predicted
         with self.project.running(f"{self.name}: evaluate"):
-            metrics = self.function("evaluate")(truth, answer)
+            metrics = self.function("evaluate")(target, values)
         where = f"{self.folder / 'evaluate.py'}: evaluate"
         if not isinstance(metrics, Mapping):
             metrics = {}
-        absent = [name for name in better if name not in metrics]
-        if absent:
-            raise DslpError(f"{where} must return a dict with the metric {', '.join(absent)}")
+        if missing := [name for name in directions if name not in metrics]:
+            raise DslpError(f"{where} must return a dict with the metric {', '.join(missing)}")
         try:
-            found = {str(name): float(value) for name, value in metrics.items()}
+            numbers = {str(name): float(value) for name, value in metrics.items()}
         except (TypeError, ValueError) as error:
             raise DslpError(f"{where} returned a metric that is no number: {error}") from None
-        wrong = [name for name, value in found.items() if not math.isfinite(value)]
-        if wrong:
+        if wrong := [name for name, value in numbers.items() if not math.isfinite(value)]:
             raise DslpError(f"{where} returned no finite number for {', '.join(wrong)}")
-        return found
+        return numbers
 
 
 def plain_times(values: Any) -> "pd.Series[Any]":
-    """Dates and times as one column, which has no zone: where they have one, it is UTC."""
+    """Dates and times as one column without a time zone: where they have one, it is UTC."""
     import pandas as pd
 
     return pd.to_datetime(pd.Series(values), utc=True).dt.tz_localize(None).dt.as_unit("us")
 
 
 def as_requested(column: "pd.Series[Any]", annotation: Any) -> "pd.Series[Any]":
-    """A column in the type that a request brings a field of this annotation in."""
+    """A column in the type that a field with this annotation has in a request."""
     import pandas as pd
 
     kinds = (annotation, *get_args(annotation))
-    gaps = type(None) in kinds
+    optional = type(None) in kinds
     if any(isinstance(kind, type) and issubclass(kind, date) for kind in kinds):
         return plain_times(column)
     if isinstance(column.dtype, pd.CategoricalDtype) or column.dtype == object:
         column = column.astype(object).infer_objects()
     kind = column.dtype.kind
-    if kind == "f" or (kind in "iu" and (gaps or float in kinds)):
+    if kind == "f" or (kind in "iu" and (optional or float in kinds)):
         return column.astype("float64")
     if kind in "iu":
         return column.astype("int64")
     if kind == "b":
-        return column.astype(object).where(column.notna(), None) if gaps else column.astype(bool)
+        return (
+            column.astype(object).where(column.notna(), None) if optional else column.astype(bool)
+        )
     text = isinstance(column.dtype, pd.StringDtype) or (str in kinds and column.isna().all())
     return column.astype("str") if text else column
 
@@ -276,20 +289,19 @@ def model_names(project: Project) -> list[str]:
 
 
 def find_model(project: Project, name: str | None = None) -> Model:
-    """The model called `name`, or the only one there is.
+    """The model called `name`, or the project's only one.
 
     Raises:
-        DslpError: there is none, several, or its folder or parameters are not complete.
+        DslpError: there is none, there are several, or a file is missing or wrong.
     """
-    folder, here = project.source / "models", model_names(project)
-    if not here:
+    folder, names = project.source / "models", model_names(project)
+    if not names:
         raise DslpError(f"no model in {folder} yet; make a folder there with {', '.join(FILES)}")
-    if name is None and len(here) > 1:
-        raise DslpError(f"say which model: {', '.join(here)}")
-    name = name or here[0]
-    if name not in here:
-        raise DslpError(f"no model {name!r} in {folder}; there are: {', '.join(here)}")
-    missing = [file for file in FILES if not (folder / name / file).is_file()]
-    if missing:
+    if name is None and len(names) > 1:
+        raise DslpError(f"say which model: {', '.join(names)}")
+    name = name or names[0]
+    if name not in names:
+        raise DslpError(f"no model {name!r} in {folder}{nearest(name, names)}")
+    if missing := [file for file in FILES if not (folder / name / file).is_file()]:
         raise DslpError(f"{folder / name} has no {', '.join(missing)}")
     return Model(project, name, read_checked(Params, folder / name / "params.yml"))

@@ -1,4 +1,4 @@
-"""What experiments and training work on: the dataset, divided, with nothing known beforehand."""
+"""The data of experiments and training: the dataset, divided, and checked for leaks."""
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class ModelData:
-    """The rows of a dataset version, and which of them no experiment may look at."""
+    """The rows of a dataset version; `held` marks those that no experiment may see."""
 
     rows: "pd.DataFrame"
     held: "NDArray[np.bool_]"
@@ -41,20 +41,16 @@ def read_model_data(model: Model) -> ModelData:
 
     Raises:
         Refused: the division leaks.
-        DslpError: the data is not built, or lacks a column.
+        DslpError: the data is not built, or a column is missing.
     """
     params, dataset = model.params, model.dataset
-    rows = read_frame(dataset)
-    absent = [name for name in (*model.inputs, params.target) if name not in rows]
-    if absent:
+    rows, inputs, key = read_frame(dataset), model.inputs, key_columns(dataset)
+    if missing := [name for name in (*inputs, params.target) if name not in rows]:
         raise DslpError(
-            f"{dataset.processed} has no column {', '.join(absent)}, which params.yml (target) "
+            f"{dataset.processed} has no column {', '.join(missing)}, which params.yml (target) "
             f"or schema.py (Request) of {model.folder} names"
         )
-    held = splitting.holdout(rows, params.split, key_columns(dataset))
-    found = splitting.leaks(
-        rows, held, params.split, key_columns(dataset), model.inputs, params.target
-    )
-    if found:
-        raise Refused(f"{model.name} leaks: {'; '.join(found)}")
+    held = splitting.holdout(rows, params.split, key)
+    if leaks := splitting.leaks(rows, held, params.split, key, inputs, params.target):
+        raise Refused(f"{model.name} leaks: {'; '.join(leaks)}")
     return ModelData(rows, held, dataset.version, digest(dataset))

@@ -1,4 +1,4 @@
-"""What stands in a model's `params.yml`, checked when a command reads it (M1)."""
+"""The content of a model's `params.yml`, checked when a command reads it (M1)."""
 
 import math
 from pathlib import Path
@@ -22,7 +22,7 @@ Measure = Literal["share", "difference"]
 
 
 class Strict(BaseModel):
-    """A part of a file in which a misspelt name is an error, not an ignored line."""
+    """A part of a file; a misspelt name in it is an error, not an ignored line."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -43,8 +43,8 @@ class Metric(Strict):
     def improvement(self, value: float, reference: float, by: Measure = "share") -> float:
         """How much better `value` is than `reference`, as a share of `reference` (0.05 is 5 %).
 
-        Of a reference of 0, whatever is better or worse is so by infinitely much. By `difference`,
-        the gain is in the metric's own unit.
+        With a reference of 0, the share is infinite. By `difference`, the gain is in the metric's
+        own unit.
         """
         gain = value - reference if self.better == "higher" else reference - value
         if by == "difference" or not gain:
@@ -66,18 +66,18 @@ class Criterion(Strict):
 
 
 class DatasetVersion(Strict):
-    """The dataset that the model is made from, and the version that this was written for."""
+    """The dataset that the model is made from, and its version."""
 
     name: str
     version: str = Field(pattern=r"^\d+\.\d+\.\d+$")
 
 
 class Split(Strict):
-    """How records are divided: the policy, not a line of code.
+    """How records are divided: a policy, not code.
 
     Attributes:
-        policy: `random` by the dataset's key, `group` so that what belongs together stays
-            together, `time` so that the future is never seen.
+        policy: `random` by the dataset's key; `group` keeps a group in one part; `time` trains on
+            the past only.
         by: the column of the group or the time.
         holdout: share of records (or of groups, or the latest) that no experiment sees.
         folds: number of parts that experiments are cross-validated on.
@@ -98,11 +98,11 @@ class Split(Strict):
         return self
 
 
-class Tried(Strict):
+class ParameterRange(Strict):
     """The values that a sweep tries for a parameter: `low` to `high`, or one of `choices`.
 
-    A range of whole numbers stays whole; both ends belong to it. With `log`, each order of
-    magnitude is as likely as the next.
+    A range of integers gives integers; both ends belong to it. With `log`, each order of magnitude
+    is equally likely.
     """
 
     low: StrictInt | StrictFloat | None = None
@@ -111,7 +111,7 @@ class Tried(Strict):
     choices: list[Any] | None = Field(None, min_length=1)
 
     @model_validator(mode="after")
-    def _is_a_range_or_a_choice(self) -> "Tried":
+    def _is_a_range_or_a_choice(self) -> "ParameterRange":
         if self.choices is not None:
             if self.low is not None or self.high is not None or self.log:
                 raise ValueError("takes choices, or low and high, not both")
@@ -125,19 +125,19 @@ class Tried(Strict):
 
 
 class Sweep(Strict):
-    """A candidate with some of its parameters drawn at random, again and again.
+    """A candidate that is tried with random values of some parameters.
 
-    A parameter's name may have dots, for a parameter within a parameter.
+    A dot in a parameter's name stands for a parameter within a parameter.
     """
 
     candidate: str
     trials: int = Field(ge=1, le=100_000)
     seed: int = Field(ge=0, lt=2**32)
-    parameters: dict[str, Tried] = Field(min_length=1)
+    parameters: dict[str, ParameterRange] = Field(min_length=1)
 
 
 class Params(Strict):
-    """What stands in `params.yml`. The first candidate is the baseline."""
+    """The content of `params.yml`. The first candidate is the baseline."""
 
     ask: Ask
     metric: Metric

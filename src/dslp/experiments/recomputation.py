@@ -1,4 +1,4 @@
-"""A recorded run made again: what `reproduce` starts in the run's commit and environment.
+"""A recorded run computed again: what `reproduce` starts in the run's commit and environment.
 
 Called as `python -m dslp.experiments.recomputation RECORD ANSWER`, two JSON files, in the worktree.
 """
@@ -8,8 +8,7 @@ import os
 import shutil
 import sys
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,7 +16,7 @@ from typing import Any
 from dslp.core.errors import DslpError
 from dslp.core.settings import Project
 from dslp.data.build import RawMissing, ensure_built
-from dslp.data.dataset import find_dataset
+from dslp.data.dataset import Dataset, find_dataset
 from dslp.data.fingerprint import digest
 from dslp.data.loading import StoredVersion
 from dslp.experiments.model import Model, find_model
@@ -27,7 +26,7 @@ from dslp.experiments.runs import cross_validate, fold_metrics, score_on_holdout
 
 
 def recompute(record: dict[str, Any]) -> dict[str, Any]:
-    """The run's metrics, made by the code of the working directory; with `doubts` about its origin.
+    """The run's metrics, by the code of the working directory; and `doubts` about its origin.
 
     Args:
         record: what `reproduce` read: `name`, `kind`, `candidate`, `settings`, `split`, `digest`,
@@ -35,85 +34,81 @@ def recompute(record: dict[str, Any]) -> dict[str, Any]:
     """
     doubts = []
     with tempfile.TemporaryDirectory() as aside:
-        here, dataset, same = _data(record, Path(aside))
-        made = find_model(Project.find(Path.cwd(), data=here), record["name"])
-        if not same:
+        data = _data_folder(record, Path(aside))
+        model = find_model(Project.find(data=data), record["name"])
+        if not _has_digest(model.dataset, record["digest"]):
             doubts.append(
                 f"the data is not that of the run: the pipeline of its commit makes other content "
-                f"of {dataset}"
+                f"of {model.dataset.name} {model.dataset.version}"
             )
-        if made.code != record["code"]:
+        if model.code_digest != record["code"]:
             doubts.append("the model's files are not those of the run: they were not committed")
         candidate, settings = record["candidate"], record["settings"]
         if settings is None:
-            settings = made.params.candidates.get(candidate)
-        if settings is None:
-            raise DslpError(f"{candidate} is no candidate in params.yml of the run's commit")
+            model.check_candidate(candidate)
+            settings = model.params.candidates[candidate]
         split = Split.model_validate(record["split"])  # from text, as MLflow keeps it
-        made = replace(made, params=made.params.model_copy(update={"split": split}))
-        return {"doubts": doubts, "metrics": _metrics(made, record["kind"], candidate, settings)}
+        model = replace(model, params=model.params.model_copy(update={"split": split}))
+        return {"doubts": doubts, "metrics": _metrics(model, record["kind"], candidate, settings)}
 
 
-def _metrics(made: Model, kind: str, candidate: str, settings: dict[str, Any]) -> dict[str, float]:
-    """What a run of that kind records, the metric of fold 2 as `fold_NAME.2`."""
-    data, metric = read_model_data(made), made.params.metric
-    if kind != "training":
-        scores = cross_validate(made, data.development, candidate, settings)
-        folds = {f"fold_{metric.name}.{fold}": one[metric.name] for fold, one in enumerate(scores)}
-        return fold_metrics(scores, metric.name) | folds
-    return score_on_holdout(made, data, candidate, settings)[1]
+def _metrics(model: Model, kind: str, candidate: str, settings: dict[str, Any]) -> dict[str, float]:
+    """What a run of that kind records; the metric of fold 2 is `fold_NAME.2`."""
+    data, metric = read_model_data(model), model.params.metric.name
+    if kind == "training":
+        return score_on_holdout(model, data, candidate, settings)[1]
+    scores = cross_validate(model, data.development, candidate, settings)
+    folds = {f"fold_{metric}.{fold}": score[metric] for fold, score in enumerate(scores)}
+    return fold_metrics(scores, metric) | folds
 
 
-def _data(record: dict[str, Any], aside: Path) -> tuple[Path, str, bool]:
-    """A data folder with the run's dataset, its name and version, and whether its content agrees.
+def _data_folder(record: dict[str, Any], aside: Path) -> Path:
+    """A data folder with the run's dataset: the first whose content is that of the run.
 
-    What is built now may be it, or what was kept of the version; otherwise it is built again.
+    Tried in turn: the project's, the version that was kept, a build from the project's raw data,
+    and a build from newly extracted raw data. The last that could be built, if none agrees.
     """
-    given = Path(record["data"])
-    project = Project.find(Path.cwd(), data=given)
-    stated = find_model(project, record["name"]).params.dataset
-    shown = f"{stated.name} {stated.version}"
-    dataset = find_dataset(project, stated.name)
-    if dataset.is_built and digest(dataset) == record["digest"]:
-        return given, shown, True
-    kept = StoredVersion(project, stated.name, stated.version)
-    if kept.is_built and digest(kept) == record["digest"]:
-        suffix = kept.built.suffix
-        _same(kept.built, aside / "processed" / f"{stated.name}{suffix}")
-        return aside, shown, True
-    for place in (aside / "as it is", aside / "anew"):
-        if place.name == "as it is" and (given / "raw").is_dir():
-            for path in (given / "raw").iterdir():  # one by one: nothing is written there
-                _same(path, place / "raw" / path.name)
-        dataset = find_dataset(Project.find(Path.cwd(), data=place), stated.name)
-        with suppress(RawMissing):  # raw data that was put there by hand cannot be fetched anew
+    project = Project.find(data=Path(record["data"]))
+    wanted = find_model(project, record["name"]).params.dataset
+    dataset = find_dataset(project, wanted.name)
+    if _has_digest(dataset, record["digest"]):
+        return project.data
+    kept = StoredVersion(project, wanted.name, wanted.version)
+    if _has_digest(kept, record["digest"]):
+        _link(kept.built, aside / "processed" / f"{wanted.name}{kept.built.suffix}")
+        return aside
+    best = aside / "raw kept"
+    for folder in (best, aside / "raw new"):
+        if folder == best and (project.data / "raw").is_dir():
+            for path in (project.data / "raw").iterdir():  # one by one: nothing is written there
+                _link(path, folder / "raw" / path.name)
+        dataset = find_dataset(Project.find(data=folder), wanted.name)
+        with suppress(RawMissing):  # raw data that a person put there cannot be extracted
             ensure_built(dataset)
-        if dataset.is_built and digest(dataset) == record["digest"]:
-            return place, shown, True
-    return (place if dataset.is_built else aside / "as it is"), shown, False
+            best = folder
+        if _has_digest(dataset, record["digest"]):
+            return folder
+    return best
 
 
-def _same(path: Path, place: Path) -> None:
-    """Have what is at `path` at `place` too, copied where links are not allowed."""
-    place.parent.mkdir(parents=True, exist_ok=True)
+def _has_digest(dataset: Dataset, expected: str) -> bool:
+    return dataset.is_built and digest(dataset) == expected
+
+
+def _link(source: Path, target: Path) -> None:
+    """Link to a file or folder; copy it where links are not allowed."""
+    target.parent.mkdir(parents=True, exist_ok=True)
     try:
-        place.symlink_to(path, target_is_directory=path.is_dir())
+        target.symlink_to(source, target_is_directory=source.is_dir())
     except OSError:
-        (shutil.copytree if path.is_dir() else shutil.copy2)(path, place)
-
-
-@contextmanager
-def _told(answer: Path) -> Iterator[dict[str, Any]]:
-    """Write what was found, or why nothing was."""
-    found: dict[str, Any] = {}
-    try:
-        yield found
-    except DslpError as error:
-        found["error"] = str(error)
-    answer.write_text(json.dumps(found), encoding="utf-8")
+        (shutil.copytree if source.is_dir() else shutil.copy2)(source, target)
 
 
 if __name__ == "__main__":
     os.environ["DSLP_ENGINE"] = "embedded"  # no table of a database is replaced
-    with _told(Path(sys.argv[2])) as told:
-        told.update(recompute(json.loads(Path(sys.argv[1]).read_text(encoding="utf-8"))))
+    question, answer = map(Path, sys.argv[1:])
+    try:
+        result = recompute(json.loads(question.read_text(encoding="utf-8")))
+    except DslpError as error:
+        result = {"error": str(error)}
+    answer.write_text(json.dumps(result), encoding="utf-8")

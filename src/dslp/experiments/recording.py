@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from dslp.core.branch_names import issue_of_branch
 from dslp.experiments.assumptions import check_assumptions
@@ -10,7 +10,7 @@ from dslp.experiments.model import Model
 from dslp.experiments.model_data import ModelData
 from dslp.tracking.connection import (
     DIGEST_LENGTH,
-    RecordedRun,
+    ActiveRun,
     Tracking,
     ended_on_error,
     mlflow_errors,
@@ -18,13 +18,14 @@ from dslp.tracking.connection import (
 from dslp.tracking.environment import environment_version
 from dslp.tracking.provenance import code_tags, flatten, issue_note, settings_tag
 
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
 
-def run_tags(
-    model: Model, data: ModelData, candidate: str, settings: Mapping[str, Any], issue: int | None
-) -> dict[str, str]:
-    """Tags that say what a run of the candidate is made from, with these settings.
 
-    The issue is the one that is given, else the one that the branch is named for, if it is.
+def run_tags(model: Model, data: ModelData, candidate: str, issue: int | None) -> dict[str, str]:
+    """Tags that say what a run of the candidate is made from.
+
+    The issue is by default the one that the branch is named for; other branches give no issue.
     """
     params, code = model.params, code_tags(model.project)
     tags = {
@@ -34,11 +35,11 @@ def run_tags(
         "dslp.dataset": params.dataset.name,
         "dslp.dataset_version": data.version,
         "dslp.dataset_digest": data.digest,
-        "dslp.code": model.code,
-        "dslp.evaluate": model.judge,
+        "dslp.code": model.code_digest,
+        "dslp.evaluate": model.evaluate_digest,
         "dslp.seed": str(params.split.seed),
         **code,
-        **settings_tag(settings),
+        **settings_tag(params.candidates[candidate]),
     }
     issue = issue or issue_of_branch(code["dslp.branch"])
     if issue is not None:
@@ -49,60 +50,26 @@ def run_tags(
 def recorded_parameters(
     model: Model, candidate: str, settings: Mapping[str, Any] | None = None
 ) -> dict[str, str]:
-    """What a run of the candidate records of `params.yml`: its own part, and the split."""
+    """What a run of the candidate records of `params.yml`: its own settings, and the split."""
     chosen = model.params.candidates[candidate] if settings is None else settings
     return flatten({"candidate": chosen, "split": model.params.split.model_dump(exclude_none=True)})
 
 
-def begin_run(
-    tracking: Tracking,
-    model: Model,
-    data: ModelData,
-    candidate: str,
+def start_run(
+    client: "MlflowClient",
+    experiment: str,
+    name: str,
     tags: Mapping[str, str],
-    *,
-    settings: Mapping[str, Any] | None = None,
-    issue: int | None = None,
-    name: str | None = None,
-) -> RecordedRun:
-    """Begin a run that says what it is made from; who begins it must end it.
+    parameters: Mapping[str, str],
+) -> ActiveRun:
+    """Start a run with its tags and parameters; the caller must end it."""
+    from mlflow.entities import Param
 
-    Args:
-        tracking: where the run is recorded.
-        model: what is tried or trained.
-        data: what it is made from.
-        candidate: of `params.yml`.
-        tags: more facts, `dslp.kind` among them.
-        settings: of the candidate, where they are others than in `params.yml`.
-        issue: number of the run's issue, where the branch is not named for it.
-        name: of the run, the candidate's by default.
-    """
-    from mlflow.entities import Dataset, DatasetInput, Param
-
-    chosen = model.params.candidates[candidate] if settings is None else settings
-    all_tags = {
-        **run_tags(model, data, candidate, chosen, issue),
-        "dslp.environment_version": environment_version(tracking),
-        **tags,
-    }
-    if "dslp.assumptions" not in all_tags:
-        all_tags["dslp.assumptions"] = check_assumptions(model).tag
-    experiment = tracking.experiment(model.name)
-    started = tracking.client.create_run(experiment, run_name=name or candidate, tags=all_tags)
-    record = RecordedRun(tracking.client, str(started.info.run_id))
-    dataset = Dataset(
-        name=model.params.dataset.name,
-        digest=data.digest[:DIGEST_LENGTH],
-        source_type="local",
-        source=str(model.dataset.processed),
-    )
-    with ended_on_error(record):
-        parameters = [
-            Param(*pair) for pair in recorded_parameters(model, candidate, settings).items()
-        ]
-        tracking.client.log_batch(record.identifier, params=parameters)
-        tracking.client.log_inputs(record.identifier, [DatasetInput(dataset, [])])
-    return record
+    info = client.create_run(experiment, run_name=name, tags=dict(tags)).info
+    run = ActiveRun(client, str(info.run_id))
+    with ended_on_error(run):
+        client.log_batch(run.run_id, params=[Param(*pair) for pair in parameters.items()])
+    return run
 
 
 @contextmanager
@@ -112,11 +79,41 @@ def record_run(
     data: ModelData,
     candidate: str,
     tags: Mapping[str, str],
-    **more: Any,
-) -> Iterator[RecordedRun]:
-    """Record a run (`begin_run`), and end it however the block ends."""
+    *,
+    issue: int | None = None,
+    name: str | None = None,
+) -> Iterator[ActiveRun]:
+    """Record a run that says what it is made from, and end it however the block ends.
+
+    Args:
+        tracking: where the run is recorded.
+        model: the model that is tried or trained.
+        data: its data.
+        candidate: the candidate of `params.yml`.
+        tags: more tags, `dslp.kind` among them.
+        issue: number of the run's issue, if not the branch's.
+        name: of the run, by default the candidate's.
+    """
     with mlflow_errors():
-        record = begin_run(tracking, model, data, candidate, tags, **more)
-        with ended_on_error(record):
-            yield record
-        record.end("FINISHED")
+        from mlflow.entities import Dataset, DatasetInput
+
+        all_tags = {
+            **run_tags(model, data, candidate, issue),
+            "dslp.environment_version": environment_version(tracking),
+            **tags,
+        }
+        if "dslp.assumptions" not in all_tags:
+            all_tags["dslp.assumptions"] = check_assumptions(model).tag
+        client, experiment = tracking.client, tracking.experiment_id(model.name)
+        parameters = recorded_parameters(model, candidate)
+        run = start_run(client, experiment, name or candidate, all_tags, parameters)
+        with ended_on_error(run):
+            dataset = Dataset(
+                name=model.params.dataset.name,
+                digest=data.digest[:DIGEST_LENGTH],
+                source_type="local",
+                source=str(model.dataset.processed),
+            )
+            client.log_inputs(run.run_id, [DatasetInput(dataset, [])])
+            yield run
+        run.end("FINISHED")

@@ -1,23 +1,25 @@
-"""A run made again from its record alone, and its metrics compared (E6)."""
+"""A recorded run computed again from its record alone, and the metrics compared (E6)."""
 
 import json
 import math
 import os
+import re
 import shutil
 import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from dslp.core.errors import DslpError, Refused
+from dslp.core.errors import DslpError, Refused, nearest
 from dslp.core.git import git_output
 from dslp.core.settings import Project
 from dslp.core.text import error_line
-from dslp.tracking.connection import Tracking, mlflow_errors
+from dslp.experiments.model import model_names
+from dslp.tracking.connection import Tracking, mlflow_errors, require_records, viewing_command
 from dslp.tracking.environment import locked_packages
 from dslp.tracking.provenance import lock_digest
 
@@ -25,81 +27,109 @@ if TYPE_CHECKING:
     from mlflow.entities import Run
 
 KINDS = ("experiment", "trial", "training")
-CLOSE = 1e-9  # relative: what another order of additions leaves in a sum of floats
+TOLERANCE = 1e-9  # relative: sums of floats differ so much by their order
+NOT_RESULTS = ("seconds", "system/")  # metrics of what a run took
 
 
 @dataclass(frozen=True)
 class Reproduction:
-    """What a run recorded, what came out again, and what speaks against either."""
+    """The metrics of a run, as recorded and as recomputed, and doubts about them."""
 
+    run_id: str
     recorded: dict[str, float]
-    again: dict[str, float]
-    doubts: list[str] = field(default_factory=list)
+    recomputed: dict[str, float]
+    doubts: list[str]
 
     @property
     def differing(self) -> dict[str, float]:
-        """The recorded metrics that did not come out again."""
+        """The recorded metrics that were recomputed otherwise, or not at all."""
         return {
             name: value
             for name, value in self.recorded.items()
-            if name not in self.again
-            or not math.isclose(value, self.again[name], rel_tol=CLOSE, abs_tol=1e-12)
+            if name not in self.recomputed
+            or not math.isclose(value, self.recomputed[name], rel_tol=TOLERANCE, abs_tol=1e-12)
         }
 
-    @property
-    def equal(self) -> bool:
-        """Whether all came out again."""
-        return not self.differing
 
-
-@mlflow_errors()
-def reproduce(project: Project, identifier: str) -> Reproduction:
-    """Check out the run's commit aside, find or build its data, and make the run again.
-
-    It is made in this environment if the lock is the run's, and otherwise, where uv is there, in
-    one that uv makes from the run's lock.
+def check_identifier(project: Project, identifier: str) -> None:
+    """Check that a run may have this identifier, before MLflow is imported.
 
     Raises:
-        Refused: the record does not say which commit the run was made from.
-        DslpError: there is no such run, or what it was made from cannot be had.
+        DslpError: it is no identifier, or no run was ever recorded.
     """
+    if not re.fullmatch(r"[0-9a-f][0-9a-f-]{7,35}", identifier):
+        raise DslpError(
+            f"{identifier!a:.60} is no identifier of a run: 8 to 32 of the characters 0-9 and a-f, "
+            f"as in: {viewing_command(project)}"
+        )
+    require_records(project, "uv run dslp experiment run")
+
+
+def reproduce(project: Project, identifier: str) -> Reproduction:
+    """Check out the run's commit aside, find or build its data, and compute the run again.
+
+    That is done in the present environment if its lock is the run's, and otherwise in one that uv
+    makes from the run's lock.
+
+    Args:
+        project: that recorded the run.
+        identifier: of the run, or its first 8 characters or more.
+
+    Raises:
+        Refused: the record is not enough to compute the run again.
+        DslpError: there is no such run, or its code or data cannot be had.
+    """
+    with mlflow_errors():
+        tracking = Tracking.open(project)
+        run = _find_run(tracking, identifier)
+        run_id, tags = str(run.info.run_id), run.data.tags
+        kind = tags.get("dslp.kind", "of no kind")
+        if kind not in KINDS or run.info.status != "FINISHED":
+            raise DslpError(
+                f"run {run_id} is {kind} and {run.info.status}; a finished run of "
+                f"{', '.join(KINDS)} can be made again"
+            )
+        commit = tags["dslp.commit"]
+        if commit == "none":
+            raise Refused(f"run {run_id} cannot be made again: it was made from no commit (B10)")
+        doubts = []
+        if tags["dslp.clean"] != "true":
+            doubts.append(
+                f"the run was made from uncommitted changes to {commit[:12]}, which nobody has "
+                "kept: it may not be reproducible (B10)"
+            )
+        record, recorded = _record(project, run), _recorded_metrics(tracking, run)
+    with _worktree(project, commit) as folder:
+        result = _recompute(project, folder, record, tags["dslp.environment"], doubts)
+    if "error" in result:
+        raise DslpError(f"run {run_id} cannot be made again: {result['error']}")
+    return Reproduction(run_id, recorded, result["metrics"], doubts + result["doubts"])
+
+
+def _find_run(tracking: Tracking, identifier: str) -> "Run":
+    """The run with this identifier, or the only one whose identifier begins so."""
     from mlflow.exceptions import MlflowException
 
-    tracking = Tracking.open(project)
     try:
-        run = tracking.client.get_run(identifier)
-    except MlflowException as error:
-        reason = error_line(error)
-        raise DslpError(f"no run {identifier!a:.60} is recorded: {reason}") from None
-    tags = run.data.tags
-    kind = tags.get("dslp.kind", "none of ours")
-    if kind not in KINDS or run.info.status != "FINISHED":
-        raise DslpError(
-            f"run {identifier} is {kind} and {run.info.status}; a finished run of "
-            f"{', '.join(KINDS)} can be made again"
-        )
-    commit = tags["dslp.commit"]
-    if commit == "none":
-        raise Refused(f"run {identifier} cannot be made again: it was made from no commit (B10)")
-    doubts = []
-    if tags["dslp.clean"] != "true":
-        doubts.append(
-            f"the run was made from uncommitted changes to {commit[:12]}, which nobody has kept: "
-            "it is not reproducible for sure (B10)"
-        )
-    with _worktree(project, commit) as folder:
-        found = _made(project, folder, _record(project, run), tags["dslp.environment"], doubts)
-    if "error" in found:
-        raise DslpError(f"run {identifier} cannot be made again: {found['error']}")
-    doubts += found["doubts"]
-    return Reproduction(_recorded(tracking, run), found["metrics"], doubts)
+        return tracking.client.get_run(identifier)
+    except MlflowException:  # a beginning, or no run
+        pass
+    names = map(tracking.experiment_name, model_names(tracking.project))
+    experiments = [tracking.client.get_experiment_by_name(name) for name in names]
+    folders = [one.experiment_id for one in experiments if one]
+    runs = tracking.client.search_runs(folders, max_results=5000) if folders else []
+    matches = [run for run in runs if run.info.run_id.startswith(identifier)]
+    if len(matches) != 1:
+        newest = [run.info.run_id for run in runs[:5]]
+        raise DslpError(f"no run {identifier!r} is recorded{nearest(identifier, newest)}")
+    return matches[0]
 
 
 def _record(project: Project, run: "Run") -> dict[str, Any]:
-    """What `again` needs to know of the run."""
+    """What `recompute` needs to know of the run."""
     tags, params = run.data.tags, run.data.params
-    exact = tags.get("dslp.settings")
-    if exact is None and tags["dslp.kind"] == "trial":
+    settings = tags.get("dslp.settings")
+    if settings is None and tags["dslp.kind"] == "trial":
         raise Refused(
             f"run {run.info.run_id} cannot be made again: its settings are too long, or of kinds "
             "that a tag does not hold; run the sweep again, its seed draws the same"
@@ -108,7 +138,7 @@ def _record(project: Project, run: "Run") -> dict[str, Any]:
         "name": tags["dslp.model"],
         "kind": tags["dslp.kind"],
         "candidate": tags["dslp.candidate"],
-        "settings": json.loads(exact) if exact else None,
+        "settings": json.loads(settings) if settings else None,
         "split": {n.removeprefix("split."): v for n, v in params.items() if n.startswith("split.")},
         "digest": tags["dslp.dataset_digest"],
         "code": tags["dslp.code"],
@@ -116,90 +146,86 @@ def _record(project: Project, run: "Run") -> dict[str, Any]:
     }
 
 
-def _recorded(tracking: Tracking, run: "Run") -> dict[str, float]:
-    """The run's metrics but what it took; one that has steps is there with each, as `NAME.2`.
+def _recorded_metrics(tracking: Tracking, run: "Run") -> dict[str, float]:
+    """The results of the run; the metric of a fold is named with its number, as `NAME.2`.
 
     Raises:
         DslpError: there are none.
     """
-    took = ("seconds", "system/")
-    found = {name: value for name, value in run.data.metrics.items() if not name.startswith(took)}
-    if not found:
-        raise DslpError(f"run {run.info.run_id} recorded no metrics, so nothing can be equal")
-    for name in [name for name in found if name.startswith("fold_")]:
-        del found[name]
+    metrics = {n: value for n, value in run.data.metrics.items() if not n.startswith(NOT_RESULTS)}
+    if not metrics:
+        raise DslpError(f"run {run.info.run_id} recorded no metrics, so nothing can be compared")
+    for name in [name for name in metrics if name.startswith("fold_")]:
+        del metrics[name]
         for one in tracking.client.get_metric_history(run.info.run_id, name):
-            found[f"{name}.{one.step}"] = one.value
-    return found
+            metrics[f"{name}.{one.step}"] = one.value
+    return metrics
 
 
 @contextmanager
 def _worktree(project: Project, commit: str) -> Iterator[Path]:
-    """The project as it was at a commit, in a folder aside that is gone afterwards."""
+    """The project as it was at a commit, in a temporary folder."""
     if git_output(project, "cat-file", "-e", f"{commit}^{{commit}}") is None:
         raise DslpError(
             f"commit {commit} is not in this repository; fetch it: git fetch origin {commit}"
         )
-    within = git_output(project, "rev-parse", "--show-prefix") or ""
+    subfolder = git_output(project, "rev-parse", "--show-prefix") or ""
     with tempfile.TemporaryDirectory(prefix="dslp-") as aside:
         place = str(Path(aside) / "worktree")
-        quiet = ("-c", "core.hooksPath=/dev/null")
-        if git_output(project, *quiet, "worktree", "add", "--detach", place, commit) is None:
+        no_hooks = ("-c", "core.hooksPath=/dev/null")
+        if git_output(project, *no_hooks, "worktree", "add", "--detach", place, commit) is None:
             raise DslpError(f"git cannot check out {commit} in {place}; see: git worktree list")
         try:
-            yield Path(place) / within
+            yield Path(place) / subfolder
         finally:
             git_output(project, "worktree", "remove", "--force", place)
 
 
-def _made(
+def _recompute(
     project: Project, folder: Path, record: dict[str, Any], lock: str, doubts: list[str]
 ) -> dict[str, Any]:
-    """What `again` found, in the environment of the run if that can be had."""
+    """The result of `recompute`, in the environment of the run if it can be made."""
     question, answer = folder.parent / "record.json", folder.parent / "answer.json"
     question.write_text(json.dumps(record), encoding="utf-8")
-    work = ["python", "-m", "dslp.experiments.recomputation", str(question), str(answer)]
+    module = ["-m", "dslp.experiments.recomputation", str(question), str(answer)]
     environment = {name: value for name, value in os.environ.items() if name != "VIRTUAL_ENV"}
-    said = ""
+
+    def start(*python: str) -> str:
+        done = subprocess.run(
+            [*python, *module],
+            cwd=folder,
+            env=environment,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+        return error_line(done.stderr[-2_000:])[-160:] if done.returncode else ""
+
+    failure, uv = "", shutil.which("uv")
     if lock != lock_digest(project):
-        uv = shutil.which("uv")
-        if uv and lock == lock_digest(Project(folder, project.package, project.data)):
-            command = [uv, "run", "--quiet", "--frozen", "--directory", str(folder), *work]
-            done = subprocess.run(
-                command, env=environment, capture_output=True, text=True, check=False
-            )
-            if done.returncode == 0:
-                return _read(answer)
-            said = f" (uv cannot make its environment: {' '.join(done.stderr.split())[-160:]})"
-        doubts.append(f"this environment is not that of the run: {_changed(project, folder)}{said}")
-    done = subprocess.run(
-        [sys.executable, *work[1:]],
-        cwd=folder,
-        env=environment,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if done.returncode:
-        return {"error": " ".join(done.stderr.split())[-240:]}
-    return _read(answer)
+        if uv and lock == lock_digest(replace(project, root=folder)):
+            failure = start(uv, "run", "--quiet", "--frozen", "python")
+            if answer.is_file():
+                return dict(json.loads(answer.read_text(encoding="utf-8")))
+        why = f" (uv cannot make its environment: {failure})" if failure else ""
+        changes = _changed_packages(project.root / "uv.lock", folder / "uv.lock")
+        doubts.append(f"this environment is not that of the run: {changes}{why}")
+    failure = start(sys.executable)
+    if not answer.is_file():
+        return {"error": failure}
+    return dict(json.loads(answer.read_text(encoding="utf-8")))
 
 
-def _read(answer: Path) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads(answer.read_text(encoding="utf-8"))
-    return found
-
-
-def _changed(project: Project, folder: Path) -> str:
-    """In what this lock differs from that of the run's commit."""
-    mine, its = project.root / "uv.lock", folder / "uv.lock"
-    if not (mine.is_file() and its.is_file()):
+def _changed_packages(present_lock: Path, recorded_lock: Path) -> str:
+    """In which packages the present lock differs from the one of the run's commit."""
+    if not (present_lock.is_file() and recorded_lock.is_file()):
         return "there is no uv.lock to compare with"
-    now, then = locked_packages(mine), locked_packages(its)
-    names = [name for name in sorted({*now, *then}) if now.get(name) != then.get(name)]
-    shown = [
-        f"{name} {'|'.join(then.get(name, ['none']))} is {'|'.join(now.get(name, ['gone']))}"
-        for name in names[:5]
+    present, recorded = locked_packages(present_lock), locked_packages(recorded_lock)
+    names = [n for n in sorted({*present, *recorded}) if present.get(n) != recorded.get(n)]
+    changes = [
+        f"{n} {'|'.join(recorded.get(n, ['none']))} is {'|'.join(present.get(n, ['gone']))}"
+        for n in names[:5]
     ]
     more = f" and {len(names) - 5} more" if len(names) > 5 else ""
-    return ", ".join(shown) + more if names else "the locks differ, but in no version"
+    return ", ".join(changes) + more if names else "the locks differ, but in no version"

@@ -1,7 +1,7 @@
 """Dividing records: an untouched holdout, folds for the experiments, and a check for leaks.
 
-A record's part follows from a hash of its key (or its group's), so it stays in its part when
-records are added, and nobody can move a record by sorting the data.
+A record's part follows from a hash of its key (or its group), so it stays the same when records
+are added or sorted.
 """
 
 from collections.abc import Iterator, Sequence
@@ -10,21 +10,21 @@ from typing import TYPE_CHECKING
 from dslp.core.errors import DslpError
 from dslp.experiments.params import Split
 
-AGREEING = 30  # rows at least, before an input is said to follow the target
-
 if TYPE_CHECKING:
     import numpy as np
     import pandas as pd
     from numpy.typing import NDArray
 
+ENOUGH = 30  # rows; fewer may follow the target by chance
+
 
 def holdout(rows: "pd.DataFrame", split: Split, key: Sequence[str]) -> "NDArray[np.bool_]":
-    """For each row, whether it belongs to the holdout.
+    """Mark the rows that belong to the holdout.
 
     Args:
         rows: the dataset.
         split: the policy.
-        key: columns that identify a row, which the policy `random` goes by.
+        key: columns that identify a row; the policy `random` divides by them.
 
     Raises:
         DslpError: a column is missing, or one of the two parts would be empty.
@@ -63,7 +63,7 @@ def holdout(rows: "pd.DataFrame", split: Split, key: Sequence[str]) -> "NDArray[
 def folds(
     rows: "pd.DataFrame", split: Split, key: Sequence[str]
 ) -> "Iterator[tuple[NDArray[np.intp], NDArray[np.intp]]]":
-    """Positions of the training and the validation rows of each fold, whatever their order is.
+    """Positions of the training and the validation rows of each fold, for any order of the rows.
 
     Raises:
         DslpError: there are fewer groups or rows than folds.
@@ -80,7 +80,7 @@ def folds(
             for train, validate in KFold(split.folds).split(order):
                 yield np.sort(order[train]), np.sort(order[validate])
         else:
-            times = np.sort(rows[split.by].unique())  # a moment is never on both sides
+            times = np.sort(rows[split.by].unique())  # equal times stay on one side
             for train, validate in TimeSeriesSplit(split.folds).split(times):
                 before = rows[split.by].isin(times[train]).to_numpy()
                 after = rows[split.by].isin(times[validate]).to_numpy()
@@ -97,30 +97,29 @@ def leaks(
     inputs: Sequence[str],
     target: str,
 ) -> list[str]:
-    """Ways in which the answer could be known beforehand, in words; empty if none was found.
+    """The leaks of a division, one sentence each.
 
-    Looked for: a record or group on both sides, a past that holds the future, and inputs that are
-    the target, the key or the group, or that follow the target exactly.
+    A leak is a record or group in both parts, training data later than the holdout, or an input
+    that is the target, the key or the group, or that follows the target exactly.
     """
-    found = []
+    problems = []
     for name in inputs:
         if name == target:
-            found.append(f"input {name} is the target")
+            problems.append(f"input {name} is the target")
         elif name in key or (split.policy == "group" and name == split.by):
-            found.append(f"input {name} tells which record or group it is")
+            problems.append(f"input {name} tells which record or group it is")
         elif _determines(rows, name, target):
-            found.append(f"input {name} follows the target exactly")
+            problems.append(f"input {name} follows the target exactly")
     for names in ([*key], [split.by] if split.policy == "group" and split.by else []):
-        both = _on_both_sides(rows, part, names) if names else 0
-        if both:
-            found.append(f"{both:,} of {', '.join(names)} are in training and in holdout")
+        if names and (shared := _count_shared(rows, part, names)):
+            problems.append(f"{shared:,} of {', '.join(names)} are in training and in holdout")
     if split.policy == "time" and rows[split.by][~part].max() > rows[split.by][part].min():
-        found.append(f"training data is later than holdout data by {split.by}")
-    return found
+        problems.append(f"training data is later than holdout data by {split.by}")
+    return problems
 
 
 def _hashed(rows: "pd.DataFrame", by: Sequence[str], split: Split) -> "NDArray[np.uint64]":
-    """A number for each row that depends on these columns and the seed alone."""
+    """A number for each row that depends on these columns and the seed only."""
     import numpy as np
     import pandas as pd
 
@@ -128,22 +127,22 @@ def _hashed(rows: "pd.DataFrame", by: Sequence[str], split: Split) -> "NDArray[n
     return pd.util.hash_array(hashed ^ np.uint64(split.seed))  # pandas' own key skips numbers
 
 
-def _on_both_sides(rows: "pd.DataFrame", part: "NDArray[np.bool_]", names: list[str]) -> int:
-    return len(rows.loc[part, names].drop_duplicates().merge(
-        rows.loc[~part, names].drop_duplicates(), on=names
-    ))  # fmt: skip
+def _count_shared(rows: "pd.DataFrame", part: "NDArray[np.bool_]", names: list[str]) -> int:
+    """How many different values of these columns are in both parts."""
+    inside, outside = (rows.loc[side, names].drop_duplicates() for side in (part, ~part))
+    return len(inside.merge(outside, on=names))
 
 
 def _determines(rows: "pd.DataFrame", name: str, target: str) -> bool:
-    """Whether an input tells the target wholly, by a value for each of its own or by its order."""
+    """Whether an input determines the target, by its values or by their order."""
     from pandas.api.types import is_bool_dtype, is_numeric_dtype
 
-    known = rows[[name, target]].dropna()
-    if len(known) < AGREEING or known[target].nunique() < 2:
-        return False  # a few rows agree by chance
-    levels = known.groupby(name, observed=True)[target].nunique()
-    if len(levels) <= len(known) / 2:
-        return bool(levels.max() == 1)
-    if any(not is_numeric_dtype(known[c]) or is_bool_dtype(known[c]) for c in (name, target)):
-        return bool(known[name].astype("str").equals(known[target].astype("str")))
-    return bool(abs(known[name].rank().corr(known[target].rank())) > 1 - 1e-9)
+    pairs = rows[[name, target]].dropna()
+    if len(pairs) < ENOUGH or pairs[target].nunique() < 2:
+        return False
+    targets = pairs.groupby(name, observed=True)[target].nunique()
+    if len(targets) <= len(pairs) / 2:
+        return bool(targets.max() == 1)
+    if any(not is_numeric_dtype(pairs[c]) or is_bool_dtype(pairs[c]) for c in (name, target)):
+        return bool(pairs[name].astype("str").equals(pairs[target].astype("str")))
+    return bool(abs(pairs[name].rank().corr(pairs[target].rank())) > 1 - 1e-9)

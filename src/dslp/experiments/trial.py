@@ -1,4 +1,4 @@
-"""One trial of a sweep, wherever it is computed: all that it needs comes in one parcel.
+"""One trial of a sweep, on any machine: it needs nothing but a bundle of the model and its rows.
 
 A process on this machine, a Dask worker and a Spark executor run the same function. A worker needs
 the project's locked environment, but neither its files nor its data.
@@ -25,11 +25,11 @@ if TYPE_CHECKING:
     import pandas as pd
 
 _LOCK = Lock()
-_UNPACKED: dict[str, tempfile.TemporaryDirectory[str]] = {}  # by parcel; at most one is kept
+_UNPACKED: dict[str, tempfile.TemporaryDirectory[str]] = {}  # by digest of the bundle; at most one
 
 
 @dataclass(frozen=True)
-class Parcel:
+class Bundle:
     """A model's code as it is now, its parameters, and the rows that experiments see."""
 
     package: str
@@ -37,76 +37,72 @@ class Parcel:
     params: Params
     files: dict[str, bytes]
     rows: "pd.DataFrame"
-    identity: str
+    digest: str
 
 
 @dataclass(frozen=True)
-class Outcome:
-    """What came of a trial: the metrics of each fold, or the reason why there are none."""
+class TrialResult:
+    """The metrics of each fold; or the reason why the trial failed."""
 
     scores: Scores = field(default_factory=list)
     reason: str = ""
     seconds: float = 0.0
 
+    @classmethod
+    def failed(cls, error: object, seconds: float = 0.0) -> "TrialResult":
+        """The result of a trial that ended with an error."""
+        kind = "" if isinstance(error, DslpError | str) else f"{type(error).__name__}: "
+        return cls(reason=error_line(f"{kind}{error}"), seconds=seconds)
 
-def pack_trials(experiment: Experiment) -> Parcel:
-    """What a worker needs for trials of the experiment's model."""
-    model = experiment.model
-    source = model.project.source
+
+def bundle_model(experiment: Experiment) -> Bundle:
+    """All that a worker needs for trials of the experiment's model."""
+    model, source = experiment.model, experiment.model.project.source
     files = {
         path.relative_to(source).as_posix(): path.read_bytes()
         for path in sorted(source.rglob("*"))
         if path.is_file() and "__pycache__" not in path.parts
     }
-    total = hashlib.sha256(f"{experiment.data.digest}{model.params}".encode())
+    digest = hashlib.sha256(f"{experiment.data.digest}{model.params}".encode())
     for name, content in files.items():
-        total.update(f"{name}\0{len(content)}\0".encode() + content)
-    return Parcel(
-        model.project.package,
-        model.name,
-        model.params,
-        files,
-        experiment.data.development,
-        total.hexdigest(),
-    )
+        digest.update(f"{name}\0{len(content)}\0".encode() + content)
+    rows = experiment.data.development
+    return Bundle(model.project.package, model.name, model.params, files, rows, digest.hexdigest())
 
 
-def run_trial(given: Parcel, candidate: str, settings: Mapping[str, Any]) -> Outcome:
-    """Cross-validate the candidate with these settings; a failure is an outcome, not an error."""
+def run_trial(bundle: Bundle, candidate: str, settings: Mapping[str, Any]) -> TrialResult:
+    """Cross-validate the candidate with these settings; an error becomes a failed result."""
     from threadpoolctl import threadpool_limits
 
     started = time.monotonic()
     try:
-        model = _unpacked(given)
-        with threadpool_limits(1):  # a worker is there for each core
-            scores = cross_validate(model, given.rows, candidate, settings)
-    except DslpError as error:
-        return Outcome(reason=str(error), seconds=time.monotonic() - started)
-    except Exception as error:
-        reason = f"{type(error).__name__}: {error_line(error)}"
-        return Outcome(reason=reason, seconds=time.monotonic() - started)
-    return Outcome(scores, seconds=time.monotonic() - started)
+        model = _unpack(bundle)
+        with threadpool_limits(1):  # there is a worker for each core
+            scores = cross_validate(model, bundle.rows, candidate, settings)
+    except Exception as error:  # the model's own code raises anything
+        return TrialResult.failed(error, time.monotonic() - started)
+    return TrialResult(scores, seconds=time.monotonic() - started)
 
 
-def _unpacked(given: Parcel) -> Model:
-    """The model in a folder of this process; what was imported of another parcel is forgotten."""
+def _unpack(bundle: Bundle) -> Model:
+    """The model in a folder of this process; modules of an earlier bundle are removed."""
     with _LOCK:
-        if given.identity not in _UNPACKED:
+        if bundle.digest not in _UNPACKED:
             for old in _UNPACKED.values():
                 source = str(Path(old.name) / "src")
                 sys.path[:] = [path for path in sys.path if path != source]
                 old.cleanup()
             _UNPACKED.clear()
-            for name in [name for name in sys.modules if name.split(".")[0] == given.package]:
+            for name in [name for name in sys.modules if name.split(".")[0] == bundle.package]:
                 del sys.modules[name]
             folder = tempfile.TemporaryDirectory(prefix="dslp-sweep-")
-            for file, content in given.files.items():
-                path = Path(folder.name) / "src" / given.package / file
+            for file, content in bundle.files.items():
+                path = Path(folder.name) / "src" / bundle.package / file
                 path.parent.mkdir(parents=True, exist_ok=True)
                 path.write_bytes(content)
-            _UNPACKED[given.identity] = folder
-        root = Path(_UNPACKED[given.identity].name)
-        project = Project(root=root, package=given.package, data=root / "data")
-        model = Model(project, given.name, given.params)
+            _UNPACKED[bundle.digest] = folder
+        root = Path(_UNPACKED[bundle.digest].name)
+        project = Project(root=root, package=bundle.package, data=root / "data")
+        model = Model(project, bundle.name, bundle.params)
         model.function("train"), model.function("evaluate")  # imported before threads may race
         return model

@@ -169,16 +169,16 @@ def rules(
     from dslp.github import rules as texts
     from rich.markdown import Markdown
 
-    known = texts.rules()
+    texts_by_id = texts.rules()
     ids = [name.upper() for name in names or ()]
     for name in ids:
-        if name not in known:
-            raise DslpError(f"there is no rule {name!a:.20}{nearest(name, known)}")
+        if name not in texts_by_id:
+            raise DslpError(f"there is no rule {name!a:.20}{nearest(name, texts_by_id)}")
     for name in ids:
-        out.print(Markdown(f"**{name}: {known[name].title}**\n\n{known[name].text}"))
+        out.print(Markdown(f"**{name}: {texts_by_id[name].title}**\n\n{texts_by_id[name].text}"))
         say(f"{texts.address(name)}\n", style="dim")
     if not ids:
-        for rule in known.values():
+        for rule in texts_by_id.values():
             say(f"{rule.name:<4} {rule.title}")
 
 

@@ -92,9 +92,9 @@ def propose_retraining(repository: Repository, collaboration: str, file: Path) -
     model = PARAMS.fullmatch(facts["params"])
     if model is None or model[1] != facts["model"]:
         raise DslpError(f"{file} names no model of this project: {facts['params']!a:.80}")
-    name, dataset, stated = facts["model"], facts["dataset"], facts["stated"]
+    name, dataset, current = facts["model"], facts["dataset"], facts["stated"]
     mark = f"<!-- dslp: retrain {name} -->"
-    newer = parse_version(facts["newest"]) > parse_version(stated)
+    newer = parse_version(facts["newest"]) > parse_version(current)
     issues = repository.pages("/issues", state="open", labels="Model")
     ours = (one for one in issues if "pull_request" not in one and is_from_team(one, mark))
     number = next((one["number"] for one in ours), None)
@@ -109,7 +109,7 @@ def propose_retraining(repository: Repository, collaboration: str, file: Path) -
             yield f"{name}: pull request #{pull.number} is open already"
             return
     if not newer:
-        yield f"{name}: there is no version of {dataset} after {stated}"
+        yield f"{name}: there is no version of {dataset} after {current}"
         return
     branch = f"model/{number}{ending}"
     repository.make_branch(branch, collaboration)
@@ -125,11 +125,11 @@ def _open_issue(repository: Repository, mark: str, facts: Mapping[str, Any], new
         experiments = linked_numbers(issue, repository.name, "Experiment")
         if issue is not None and issue.kind == "Experiment":
             experiments = [issue.number]
-    model, dataset, stated = facts["model"], facts["dataset"], facts["stated"]
-    change = f"Its pull request raises {dataset} from {stated} to {facts['newest']}."
+    model, dataset, current = facts["model"], facts["dataset"], facts["stated"]
+    change = f"Its pull request raises {dataset} from {current} to {facts['newest']}."
     if not newer:
         change = (
-            f"There is no version of {dataset} after {stated}: first open a Data issue for one."
+            f"There is no version of {dataset} after {current}: first open a Data issue for one."
         )
     sections = {
         "Ask": f"#{facts['ask']}",

@@ -136,7 +136,7 @@ def history(name: Name = None) -> None:
 
     project, found = _found(name)
     registry = Registry.read(project, found)
-    trail = registry.whole()
+    trail = registry.full_history()
     if not trail:
         say(f"{found} was never registered")
         return
@@ -254,7 +254,7 @@ def measure(
         registry = Registry.read(model.project, model.name)
         release = _release(registry, version)
         found = measure(model, fetch_model(model.project, release))
-        registry.tag(release.version, performance_tags(found))
+        registry.set_tags(release.version, performance_tags(found))
     if as_json:
         typer.echo(json.dumps(found))
         return
@@ -392,7 +392,7 @@ def current(name: str, roles: list[str]) -> None:
 def _release(registry: "Registry", version: str | None) -> "Release":
     if version:
         return registry.release(version)
-    release = registry.holder("champion") or registry.holder("challenger")
+    release = registry.in_role("champion") or registry.in_role("challenger")
     if release is None:
         raise DslpError(f"{registry.name} has no version in use; first: uv run dslp model register")
     return release

@@ -100,7 +100,7 @@ def release(model: Model, folder: Path, issue: int | None = None) -> str:
         made, _, _ = register(model, why="merged", issue=issue, run=trained.run)
         registry = Registry.read(project, model.name)
         costs = measure(model, fetch_model(project, made))
-        registry.tag(made.version, performance_tags(costs))
+        registry.set_tags(made.version, performance_tags(costs))
         said = f"{model.name} {made.label} is registered, as the challenger"
     gain = format_metric(trained.improvement, model.params.criterion.by)
     gain = f"{gain} against the baseline in {model.params.metric.name}"
@@ -149,8 +149,8 @@ def _chosen(model: Model, issue: int | None) -> str:
         return best_candidate(model, tracking, digest)
     except DslpError:
         experiment = Experiment.prepare(model, issue)
-        for candidate in experiment.candidates():
-            experiment.attempt(candidate)
+        for candidate in model.params.candidates:
+            experiment.run(candidate)
         return best_candidate(model, tracking, digest)
 
 
@@ -162,8 +162,8 @@ def _asked(project: Project, issue: int) -> str:
     known: dict[str, int | None] = {}
     for name in model_names(project):
         registry = Registry.read(project, name)
-        number = registry.standing.challenger
-        for entry in registry.trail:
+        number = registry.roles.challenger
+        for entry in registry.history:
             if entry.version == number and entry.action == "register":
                 known[name] = entry.issue
     found = [name for name, number in known.items() if number == issue]

@@ -96,7 +96,7 @@ class _Judge:
         Raises:
             DslpError: there is no such metric, or nobody says.
         """
-        known = self.model.better
+        known = self.model.directions
         if metric not in self.metrics or metric not in known:
             raise DslpError(
                 f"{self.model.folder / 'gates.yml'}: {where}: {metric} is no metric of evaluate.py "
@@ -217,7 +217,7 @@ class _Judge:
     def _latency(self, gate: Latency) -> GateResult:
         from dslp.models.performance import measure_latency
 
-        inputs = self.model.asked(self.data.holdout)
+        inputs = self.model.request_frame(self.data.holdout)
         value, limit = measure_latency(self.subject.estimator, inputs)["p95_ms"], gate.p95_ms
         return GateResult("latency (p95)", f"{value:.3g} ms", f"{limit:g} ms", value <= limit)
 

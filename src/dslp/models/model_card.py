@@ -33,7 +33,7 @@ def write_card(project: Project, name: str, version: str | None = None) -> Path:
     registry = Registry.read(project, name)
     if not registry.releases:
         raise DslpError(f"{name} was never registered; first: uv run dslp model register {name}")
-    newest = registry.holder("champion") or registry.releases[0]
+    newest = registry.in_role("champion") or registry.releases[0]
     release = registry.release(version) if version else newest
     path = project.root / "docs" / "models" / f"{name}.md"
     recorded = training_record.read_record(registry, release)

@@ -55,7 +55,7 @@ def fetch_model(project: Project, release: "Release") -> Path:
     try:
         place.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=place, prefix=".") as aside:
-            came = Path(mlflow.artifacts.download_artifacts(release.address, dst_path=aside))
+            came = Path(mlflow.artifacts.download_artifacts(release.uri, dst_path=aside))
             file = next(came.rglob("MLmodel"), None)
             if file is None:
                 raise DslpError("there is no MLmodel in it")

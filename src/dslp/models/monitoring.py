@@ -123,7 +123,7 @@ def monitor_model(
     """
     watch = read_checked(MonitorSettings, model.folder / "monitor.yml")
     registry = Registry.read(model.project, model.name)
-    champion = registry.holder("champion")
+    champion = registry.in_role("champion")
     if champion is None:
         raise DslpError(f"{model.name} has no champion to watch; first: uv run dslp model promote")
     then = training_record.read_record(registry, champion)
@@ -257,7 +257,7 @@ def _sides(
     model: Model, registry: Registry, watch: MonitorSettings, arrived: RecentData
 ) -> Iterator[Side]:
     """Champion and challenger, where both have answered; the metric where enough was observed."""
-    roles = {role: registry.holder(role) for role in ("champion", "challenger")}
+    roles = {role: registry.in_role(role) for role in ("champion", "challenger")}
     counts = arrived.versions.value_counts()
     if not all(one and one.version in counts for one in roles.values()):
         return

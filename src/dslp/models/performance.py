@@ -63,7 +63,7 @@ def measure(model: "Model", folder: Path) -> dict[str, float]:
     Raises:
         DslpError: the data is not built, or the model cannot be loaded or cannot predict.
     """
-    rows = model.asked(read_frame(model.dataset).head(BATCH))
+    rows = model.request_frame(read_frame(model.dataset).head(BATCH))
     if rows.empty:
         raise DslpError(f"{model.dataset.built} has no rows to measure {model.name} with")
     with tempfile.TemporaryDirectory() as aside:

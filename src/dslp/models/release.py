@@ -61,7 +61,7 @@ def register(
     trained = training_run(model, tracking, run)
     number = str(trained.info.run_id)
     registry = Registry.read(model.project, model.name, tracking)
-    registry.settle()
+    registry.write_roles()
     for release in registry.releases:
         if release.run == number:
             if version not in (None, release.semantic):
@@ -85,7 +85,9 @@ def register(
     proposal = propose_version(last.semantic, last.tags, tags) if last else None
     semantic = choose_version(version, last.semantic if last else None, proposal)
     tags |= {name: f"{value:.6g}" for name, value in trained.data.metrics.items()}
-    entry = registry.entry("register", "0", why, issue)  # on the version itself, whose number it is
+    entry = registry.new_entry(
+        "register", "0", why, issue
+    )  # on the version itself, whose number it is
     tags |= {SEMANTIC: semantic, ROLE: "challenger", FILES: files_digest(folder), **entry.tag()}
     del tags["dslp.kind"]
     try:
@@ -93,7 +95,7 @@ def register(
     except Exception as error:  # whatever the registry's own plugin raises
         reason = error_line(error)
         raise DslpError(f"{model.name} cannot be registered: {reason}") from error
-    registry.settle()
+    registry.write_roles()
     return _alone(registry, str(made.version)), proposal, True
 
 
@@ -101,12 +103,12 @@ def _alone(registry: Registry, number: str) -> Release:
     """The new version, under a later semantic one where another got the same at the same time."""
     while True:
         release, *before = [
-            one for one in registry.again().releases if int(one.version) <= int(number)
+            one for one in registry.reload().releases if int(one.version) <= int(number)
         ]
         if release.semantic not in [one.semantic for one in before]:
             return release
         later = next_version(parts(release.semantic), "patch")
-        registry.tag(number, {SEMANTIC: ".".join(map(str, later))})
+        registry.set_tags(number, {SEMANTIC: ".".join(map(str, later))})
 
 
 @mlflow_errors()
@@ -120,7 +122,7 @@ def run_gates(model: Model, version: str | None, run: str | None) -> tuple[str, 
         DslpError: there is no such version, or nothing was trained.
     """
     registry = Registry.read(model.project, model.name)
-    champion = registry.holder("champion")
+    champion = registry.in_role("champion")
     if version is not None:
         subject = TrainedModel.of(model.project, registry.release(version))
     else:
@@ -151,8 +153,8 @@ def promote(
         DslpError: there is no challenger.
     """
     registry = Registry.read(model.project, model.name)
-    registry.settle()
-    challenger, champion = registry.holder("challenger"), registry.holder("champion")
+    registry.write_roles()
+    challenger, champion = registry.in_role("challenger"), registry.in_role("champion")
     if challenger is None:
         state = f"; {champion.label} is the champion" if champion else ""
         raise DslpError(f"{model.name} has no challenger{state}; first: uv run dslp model register")
@@ -163,12 +165,12 @@ def promote(
     )
     if failed_gates(found):
         raise GatesFailed(f"{model.name} {challenger.label} stays the challenger", found)
-    now = registry.again()
-    if now.standing != registry.standing:
+    now = registry.reload()
+    if now.roles != registry.roles:
         raise Refused(
             f"{model.name} was registered or promoted by somebody else meanwhile; nothing was "
             "changed; look at it: uv run dslp model history"
         )
-    now.tag(challenger.version, gates_tag(found))
-    now.append(now.entry("promote", challenger.version, why, issue))
-    return now.again().release(challenger.version), found
+    now.set_tags(challenger.version, gates_tag(found))
+    now.append(now.new_entry("promote", challenger.version, why, issue))
+    return now.reload().release(challenger.version), found

@@ -66,7 +66,7 @@ def write_observation(seen: Observation, report: Path | None, proposal: Path | N
 
 
 def _watched(model: Model, folder: Path) -> str:
-    champion = Registry.read(model.project, model.name).holder("champion")
+    champion = Registry.read(model.project, model.name).in_role("champion")
     if champion is None:
         return f"{model.name} has no champion yet"
     where = recent_data.predictions_address(model)

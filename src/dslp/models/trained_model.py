@@ -41,7 +41,7 @@ class TrainedModel:
     def of(cls, project: Project, release: "Release") -> "TrainedModel":
         """A version of the registry."""
         candidate = release.tags.get("dslp.candidate", "")
-        return cls(release.label, release.address, candidate, project, release)
+        return cls(release.label, release.uri, candidate, project, release)
 
     @cached_property
     def origin(self) -> tuple[dict[str, str], str]:

@@ -46,26 +46,24 @@ def train(model: Model, candidate: str | None = None, issue: int | None = None) 
         DslpError: there is no such candidate, no experiment to choose from, or the data does
             not have the types that `schema.py` states.
     """
-    params, data = model.params, read_model_data(model)
+    data = read_model_data(model)
     tracking = Tracking.open(model.project)
     candidate = candidate or best_candidate(model, tracking, data.digest)
-    if candidate not in params.candidates:
-        known = ", ".join(params.candidates)
-        raise DslpError(f"no candidate {candidate!r} in params.yml; there are: {known}")
+    model.check_candidate(candidate)
     form = model_signature(model)
     check_fit(model, data.rows)
     tags = {"dslp.kind": "training", **part_tags(model, candidate)}
     with record_run(tracking, model, data, candidate, tags, issue=issue) as record:
         estimator, figures = score_on_holdout(model, data, candidate)
-        record.metrics(figures)
+        record.log_metrics(figures)
         with tempfile.TemporaryDirectory() as folder:
             stated = {API: {name: field_types(model, name) for name in SIDES}}
             save_model(estimator, Path(folder) / ARTIFACT, form, model.project, stated)
-            tracking.client.log_artifacts(record.identifier, str(Path(folder) / ARTIFACT), ARTIFACT)
-        tracking.client.log_dict(record.identifier, describe_training(model, data, estimator), FILE)
+            tracking.client.log_artifacts(record.run_id, str(Path(folder) / ARTIFACT), ARTIFACT)
+        tracking.client.log_dict(record.run_id, describe_training(model, data, estimator), FILE)
     named = "holdout_"
     metrics = {n.removeprefix(named): v for n, v in figures.items() if n.startswith(named)}
-    return Trained(record.identifier, candidate, metrics, figures["improvement"])
+    return Trained(record.run_id, candidate, metrics, figures["improvement"])
 
 
 def best_candidate(model: Model, tracking: Tracking, digest: str) -> str:
@@ -79,11 +77,11 @@ def best_candidate(model: Model, tracking: Tracking, digest: str) -> str:
     """
     metric = model.params.metric
     runs = tracking.client.search_runs(
-        [tracking.experiment(model.name)],
+        [tracking.experiment_id(model.name)],
         filter_string=(
             "tags.`dslp.kind` = 'experiment' and attributes.status = 'FINISHED' "
             f"and tags.`dslp.dataset_digest` = '{digest}' "
-            f"and tags.`dslp.code` = '{model.code}'"
+            f"and tags.`dslp.code` = '{model.code_digest}'"
         ),
         order_by=["attributes.start_time DESC"],
     )
@@ -114,7 +112,7 @@ def training_run(model: Model, tracking: Tracking, run: str | None = None) -> "R
     if run:
         return tracking.client.get_run(run)
     runs = tracking.client.search_runs(
-        [tracking.experiment(model.name)],
+        [tracking.experiment_id(model.name)],
         filter_string="tags.`dslp.kind` = 'training' and attributes.status = 'FINISHED'",
         order_by=["attributes.start_time DESC"],
         max_results=1,

@@ -20,70 +20,74 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
 
 DIGEST_LENGTH = 36  # characters that MLflow keeps of a dataset's digest; the whole one is a tag
+LOCAL = "sqlite:///"  # begins the address of a database file
+MLFLOW_DEFAULTS = {
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",  # MLflow's own default waits for minutes
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": "30",
+    "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
+    "MLFLOW_LOGGING_LEVEL": "ERROR",
+}
 
 
 @dataclass(frozen=True)
-class RecordedRun:
+class ActiveRun:
     """A run that is being recorded."""
 
     client: "MlflowClient"
-    identifier: str
+    run_id: str
 
-    def metrics(self, values: Mapping[str, float], step: int = 0) -> None:
-        """Add figures to the run."""
-        for name, value in values.items():
-            self.client.log_metric(self.identifier, name, value, step=step)
+    def log_metrics(self, metrics: Mapping[str, float], step: int = 0) -> None:
+        """Add metrics to the run."""
+        for name, value in metrics.items():
+            self.client.log_metric(self.run_id, name, value, step=step)
 
-    def tags(self, values: Mapping[str, str]) -> None:
-        """Add facts to the run."""
-        for name, value in values.items():
-            self.client.set_tag(self.identifier, name, value)
+    def set_tags(self, tags: Mapping[str, str]) -> None:
+        """Add tags to the run."""
+        for name, value in tags.items():
+            self.client.set_tag(self.run_id, name, value)
 
     def end(self, status: str) -> None:
-        """Close the run: FINISHED, FAILED or KILLED."""
-        self.client.set_terminated(self.identifier, status)
+        """End the run as FINISHED, FAILED or KILLED."""
+        self.client.set_terminated(self.run_id, status)
 
 
 @dataclass(frozen=True)
 class Tracking:
-    """The tracking server of a project, with MLflow's own client for all that is not here."""
+    """The tracking server of a project, and MLflow's client for it."""
 
     project: Project
     client: "MlflowClient"
 
     @classmethod
     def open(cls, project: Project) -> "Tracking":
-        """Reach the tracking server, quietly, and without minutes of retries.
+        """Connect to the tracking server, without MLflow's messages and minutes of retries.
 
         Raises:
-            DslpError: its address is not known, or it does not answer.
+            DslpError: the address is not set, or the server does not answer.
         """
         address = tracking_uri(project)
-        _plugged(address)
-        os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
-        os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "30")
-        os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
-        os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "ERROR")
+        _require_plugin(address)
+        for name, value in MLFLOW_DEFAULTS.items():
+            os.environ.setdefault(name, value)
         import mlflow
         from mlflow.utils.logging_utils import disable_logging
 
-        disable_logging()  # how MLflow makes its tables is no news; errors are raised all the same
-        for chatty in ("alembic", "mlflow.utils.environment"):  # uv's environments have no pip
-            logging.getLogger(chatty).setLevel(logging.ERROR)
-        local = address.startswith("sqlite:///")
-        registry = registry_uri(address)
+        disable_logging()  # messages only; errors are raised all the same
+        for name in ("alembic", "mlflow.utils.environment"):  # uv's environments have no pip
+            logging.getLogger(name).setLevel(logging.ERROR)
+        local, registry = address.startswith(LOCAL), registry_uri(address)
         mlflow.set_tracking_uri(address)
         mlflow.set_registry_uri(registry)
-        for left in (2, 1, 0):
+        for retries_left in (2, 1, 0):
             try:
                 if local:
                     (project.root / "mlruns").mkdir(exist_ok=True)
-                _asked(address)
+                _connect_to_database(address)
                 client = mlflow.MlflowClient(address, registry)
                 client.search_experiments(max_results=1)
                 break
             except Exception as error:  # the client passes on whatever its transport raises
-                if local and left:  # two that begin at once may both be making the tables
+                if local and retries_left:  # two commands may create the tables at the same time
                     time.sleep(1)
                     continue
                 reason = error_line(error, 2_000)
@@ -93,50 +97,49 @@ class Tracking:
                 ) from error
         return cls(project, client)
 
-    def named(self, name: str) -> str:
-        """The name that the experiment `name` has in MLflow.
+    def experiment_name(self, name: str) -> str:
+        """The name in MLflow of an experiment of this project.
 
-        What stands before it is `DSLP_EXPERIMENT_PREFIX`. Databricks takes only the path of a
-        place in its workspace, which is `/Shared/` and the project's package by default.
+        DSLP_EXPERIMENT_PREFIX is put before it. Databricks takes only paths in its workspace:
+        without a prefix it is `/Shared/`, the project's package and a hyphen.
         """
         prefix = os.environ.get("DSLP_EXPERIMENT_PREFIX", "")
         if not prefix and tracking_uri(self.project).startswith("databricks"):
             prefix = f"/Shared/{self.project.package}-"
         return prefix + name
 
-    def experiment(self, name: str) -> str:
-        """Identifier of the MLflow experiment that is `named` so, made if there is none."""
+    def experiment_id(self, name: str) -> str:
+        """The identifier of an experiment of this project, which is created if it is missing."""
         from mlflow.exceptions import MlflowException
 
-        name = self.named(name)
-        found = self.client.get_experiment_by_name(name)
-        if found is not None:
-            return str(found.experiment_id)
-        folder = None
-        if tracking_uri(self.project).startswith("sqlite:///"):
-            folder = (self.project.root / "mlruns" / "artifacts" / name).as_uri()
-        try:
-            return str(self.client.create_experiment(name, artifact_location=folder))
-        except MlflowException:  # somebody else made it a moment ago, or it is an error
-            found = self.client.get_experiment_by_name(name)
-            if found is None:
-                raise
-            return str(found.experiment_id)
+        name = self.experiment_name(name)
+        experiment = self.client.get_experiment_by_name(name)
+        if experiment is None:
+            folder = None
+            if local_database(self.project):
+                folder = (self.project.root / "mlruns" / "artifacts" / name).as_uri()
+            try:
+                return str(self.client.create_experiment(name, artifact_location=folder))
+            except MlflowException:  # another command may have created it a moment ago
+                experiment = self.client.get_experiment_by_name(name)
+                if experiment is None:
+                    raise
+        return str(experiment.experiment_id)
 
 
 @contextmanager
-def ended_on_error(record: RecordedRun) -> Iterator[None]:
-    """End the run as failed or killed when the block does not come to its end."""
+def ended_on_error(run: ActiveRun) -> Iterator[None]:
+    """End the run as FAILED or KILLED when the block raises."""
     try:
         yield
     except BaseException as error:
-        record.end("KILLED" if isinstance(error, KeyboardInterrupt) else "FAILED")
+        run.end("KILLED" if isinstance(error, KeyboardInterrupt) else "FAILED")
         raise
 
 
 @contextmanager
 def mlflow_errors() -> Iterator[None]:
-    """Turn what MLflow refuses, or a server that went away, into one line.
+    """Turn an error of MLflow or its server into one line.
 
     Raises:
         DslpError: in place of MLflow's own error.
@@ -146,21 +149,19 @@ def mlflow_errors() -> Iterator[None]:
     try:
         yield
     except MlflowException as error:
-        reason = error_line(error)
-        raise DslpError(f"the tracking server says no: {reason}") from error
+        raise DslpError(f"the tracking server says no: {error_line(error)}") from error
 
 
 def tracking_uri(project: Project) -> str:
-    """Address of the tracking server: `MLFLOW_TRACKING_URI`, or what the project answered.
+    """Address of the tracking server: MLFLOW_TRACKING_URI, or what the project's setting means.
 
     Raises:
-        DslpError: the project's answer needs the address, and it is not set.
+        DslpError: the setting needs an address, and MLFLOW_TRACKING_URI is not set.
     """
-    stated = os.environ.get("MLFLOW_TRACKING_URI")
-    if stated:
-        return stated
+    if address := os.environ.get("MLFLOW_TRACKING_URI"):
+        return address
     if project.tracking == "local":
-        return f"sqlite:///{project.root / 'mlruns' / 'mlflow.db'}"
+        return f"{LOCAL}{project.root / 'mlruns' / 'mlflow.db'}"
     if project.tracking == "databricks":
         return "databricks"
     raise DslpError(
@@ -169,17 +170,32 @@ def tracking_uri(project: Project) -> str:
 
 
 def tracking_address(project: Project) -> str:
-    """Address of the tracking, or nothing where there is none, or none is known here."""
-    if not find_spec("mlflow"):
-        return ""
+    """Address of the tracking server; empty where MLflow is not installed, or no address is set."""
     try:
-        return tracking_uri(project)
+        return tracking_uri(project) if find_spec("mlflow") else ""
     except DslpError:
         return ""
 
 
+def local_database(project: Project) -> Path | None:
+    """The database file of local tracking, whether it exists or not; None with a server."""
+    address = tracking_uri(project)
+    return Path(address.removeprefix(LOCAL)) if address.startswith(LOCAL) else None
+
+
+def require_records(project: Project, first: str) -> None:
+    """Check that something may have been recorded, before MLflow is imported and makes a database.
+
+    Raises:
+        DslpError: tracking is local, and its database is missing; `first` is the command to run.
+    """
+    database = local_database(project)
+    if database and not database.exists():
+        raise DslpError(f"no run is recorded: {database} is missing; first: {first}")
+
+
 def unshared_reason(project: Project) -> str:
-    """Why nothing that is registered here would be seen elsewhere, if so."""
+    """Why nobody else would see what is registered on this machine; empty where they would."""
     if not find_spec("mlflow"):
         return "this project has no tracking; answer components with experiments as well"
     local = re.match(r"(sqlite|file):|(?!databricks)[^:]+$", tracking_address(project))
@@ -193,9 +209,8 @@ def unshared_reason(project: Project) -> str:
 
 def registry_uri(address: str) -> str:
     """Where models are registered: beside the runs; with Databricks, in its Unity Catalog."""
-    stated = os.environ.get("MLFLOW_REGISTRY_URI")
-    if stated:
-        return stated
+    if registry := os.environ.get("MLFLOW_REGISTRY_URI"):
+        return registry
     if address == "databricks" or address.startswith("databricks://"):
         return address.replace("databricks", "databricks-uc", 1)
     return address
@@ -204,11 +219,11 @@ def registry_uri(address: str) -> str:
 def registered_name(project: Project, name: str) -> str:
     """The name that a model has in the registry.
 
-    Unity Catalog wants three parts: `DSLP_REGISTRY_PREFIX`, which is a catalog and a
-    schema such as `main.pricing`, and the model's own name.
+    Unity Catalog needs three parts: DSLP_REGISTRY_PREFIX, which is a catalog and a schema such as
+    `main.pricing`, and the model's own name.
 
     Raises:
-        DslpError: the prefix is not set, and the registry needs it.
+        DslpError: the registry needs the prefix, and it is not set.
     """
     prefix = os.environ.get("DSLP_REGISTRY_PREFIX", "")
     if registry_uri(tracking_uri(project)).startswith("databricks-uc") and prefix.count(".") != 1:
@@ -219,12 +234,18 @@ def registered_name(project: Project, name: str) -> str:
     return f"{prefix}.{name}" if prefix and not name.startswith(f"{prefix}.") else name
 
 
-def _plugged(address: str) -> None:
-    """Say which package brings the scheme of an address to MLflow, if it is not there.
+def viewing_command(project: Project) -> str:
+    """The command, or the address, that shows the runs to a person."""
+    file = local_database(project)
+    if file is None:
+        return redact(tracking_uri(project))
+    if file.is_relative_to(project.root):
+        file = file.relative_to(project.root)
+    return f"uv run mlflow ui --backend-store-uri {LOCAL}{file.as_posix()}"
 
-    Raises:
-        DslpError: it is AzureML's, and its package is not installed.
-    """
+
+def _require_plugin(address: str) -> None:
+    """Name the package that MLflow needs for AzureML's addresses, where it is not installed."""
     if address.startswith("azureml:") and not entry_points(
         group="mlflow.tracking_store", name="azureml"
     ):
@@ -234,20 +255,9 @@ def _plugged(address: str) -> None:
         )
 
 
-def _asked(address: str) -> None:
-    """Connect to a database once, and raise what it says: MLflow asks for a minute and a half."""
+def _connect_to_database(address: str) -> None:
+    """Connect once and raise the database's own error; MLflow would retry for 90 seconds."""
     if address.startswith(("postgresql", "mysql")):
         from sqlalchemy import create_engine
 
         create_engine(address, connect_args={"connect_timeout": 5}).connect().close()
-
-
-def viewing_command(project: Project) -> str:
-    """The command or the address that shows the runs to a person."""
-    address = tracking_uri(project)
-    if address.startswith("sqlite:///"):
-        file = Path(address.removeprefix("sqlite:///"))
-        if file.is_relative_to(project.root):
-            file = file.relative_to(project.root)
-        return f"uv run mlflow ui --backend-store-uri sqlite:///{file.as_posix()}"
-    return redact(address)

@@ -1,11 +1,9 @@
-"""The environment's own version (V2), counted from the locks that runs were made with.
+"""The environment's own version (V2), which follows from the locks that runs were made with.
 
 Major: a package was added, removed, or has another major version. Minor: any other change of a
 version. Each lock is recorded once, as a run of the MLflow experiment `environments`.
 """
 
-import json
-import tempfile
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
@@ -20,11 +18,11 @@ if TYPE_CHECKING:
 
 EXPERIMENT, FILE, FIRST = "environments", "packages.json", "1.0"
 
-Packages = Mapping[str, list[str]]  # by name; a lock may hold several versions, one a platform
+Packages = Mapping[str, list[str]]  # versions by name; a lock may hold one for each platform
 
 
 def environment_version(tracking: "Tracking") -> str:
-    """The version of the present lock, recorded if it is new; or that nothing is locked.
+    """The version of the present lock, which is recorded if it is new; or `not locked`.
 
     Raises:
         DslpError: the lock cannot be read.
@@ -32,79 +30,63 @@ def environment_version(tracking: "Tracking") -> str:
     digest = lock_digest(tracking.project)
     if digest == "not locked":
         return digest
-    client, experiment = tracking.client, tracking.experiment(EXPERIMENT)
-    kept = "attributes.status = 'FINISHED' and tags.`dslp.environment_version` != ''"
-    same = client.search_runs(
-        [experiment],
-        filter_string=f"{kept} and tags.`dslp.environment` = '{digest}'",
-        order_by=["attributes.start_time ASC"],
-        max_results=1,
-    )
-    if same:
-        return str(same[0].data.tags["dslp.environment_version"])
-    present = locked_packages(tracking.project.root / "uv.lock")
-    newest = client.search_runs(
-        [experiment], kept, order_by=["attributes.start_time DESC"], max_results=1
-    )
-    number = FIRST
-    if newest:
-        before = str(newest[0].data.tags["dslp.environment_version"])
-        number = next_environment_version(
-            before, _recorded(tracking, newest[0].info.run_id), present
+    client, experiment = tracking.client, tracking.experiment_id(EXPERIMENT)
+    recorded = "attributes.status = 'FINISHED' and tags.`dslp.environment_version` != ''"
+    same = f"{recorded} and tags.`dslp.environment` = '{digest}'"
+    order = "attributes.start_time"
+    if runs := client.search_runs([experiment], same, order_by=[f"{order} ASC"], max_results=1):
+        return str(runs[0].data.tags["dslp.environment_version"])
+    packages, version = locked_packages(tracking.project.root / "uv.lock"), FIRST
+    if runs := client.search_runs(
+        [experiment], recorded, order_by=[f"{order} DESC"], max_results=1
+    ):
+        from mlflow.artifacts import load_dict
+
+        newest = runs[0]
+        previous = load_dict(f"{newest.info.artifact_uri}/{FILE}")
+        version = next_environment_version(
+            newest.data.tags["dslp.environment_version"], previous, packages
         )
     tags = {
         "dslp.kind": "environment",
         "dslp.environment": digest,
-        "dslp.environment_version": number,
+        "dslp.environment_version": version,
     }
-    run = client.create_run(experiment, run_name=f"environment {number}", tags=tags)
-    with tempfile.TemporaryDirectory() as folder:
-        (Path(folder) / FILE).write_text(json.dumps(present, indent=1), encoding="utf-8")
-        client.log_artifact(run.info.run_id, str(Path(folder) / FILE))
-    client.set_terminated(run.info.run_id)
-    return number
+    run_id = client.create_run(experiment, run_name=f"environment {version}", tags=tags).info.run_id
+    client.log_dict(run_id, packages, FILE)
+    client.set_terminated(run_id)
+    return version
 
 
 def locked_packages(lock: Path) -> dict[str, list[str]]:
-    """Versions of each package of a `uv.lock`, but for those that the repository holds itself.
+    """Versions of each package in a `uv.lock`, except those that the repository itself holds.
 
     Raises:
-        DslpError: it is no lock.
+        DslpError: the file is missing, or is not a lock of uv.
     """
+    versions: dict[str, set[str]] = {}
     try:
-        stated = tomllib.loads(lock.read_text(encoding="utf-8")).get("package", [])
-        found: dict[str, set[str]] = {}
-        for package in stated:
+        for package in tomllib.loads(lock.read_text(encoding="utf-8")).get("package", []):
             if not {"editable", "virtual", "directory"} & set(package.get("source", {})):
-                found.setdefault(package["name"], set()).add(package.get("version", ""))
+                versions.setdefault(package["name"], set()).add(package.get("version", ""))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise DslpError(f"{lock} cannot be read: {error_line(error)}") from None
     except (AttributeError, KeyError, TypeError):
-        raise DslpError(f"{lock} is no lock of uv; make it again: uv lock") from None
-    return {name: sorted(versions) for name, versions in sorted(found.items())}
+        raise DslpError(f"{lock} is not a lock of uv; make it again: uv lock") from None
+    return {name: sorted(numbers) for name, numbers in sorted(versions.items())}
 
 
-def next_environment_version(number: str, old: Packages, new: Packages) -> str:
-    """The version after `number` once the environment was `old` and is `new` (V2).
+def next_environment_version(version: str, old: Packages, new: Packages) -> str:
+    """The version after `version`, when the environment changes from `old` to `new` (V2).
 
-    A major version that falls counts as one that rises: code breaks on either.
+    A lower major version counts like a higher one: code breaks on either.
     """
-    major, minor = map(int, number.split("."))
-    if {name: _majors(versions) for name, versions in old.items()} != {
-        name: _majors(versions) for name, versions in new.items()
-    }:
+    major, minor = map(int, version.split("."))
+    if _major_versions(old) != _major_versions(new):
         return f"{major + 1}.0"
-    return number if old == new else f"{major}.{minor + 1}"
+    return version if old == new else f"{major}.{minor + 1}"
 
 
-def _majors(versions: list[str]) -> set[str]:
-    """The major versions: what stands before the first dot, epoch included."""
-    return {version.split(".")[0] for version in versions}
-
-
-def _recorded(tracking: "Tracking", run: str) -> dict[str, list[str]]:
-    """The packages of an environment that was recorded."""
-    with tempfile.TemporaryDirectory() as folder:
-        file = tracking.client.download_artifacts(run, FILE, folder)
-        packages: dict[str, list[str]] = json.loads(Path(file).read_text(encoding="utf-8"))
-    return packages
+def _major_versions(packages: Packages) -> dict[str, set[str]]:
+    """What stands before the first dot of each version, with the epoch."""
+    return {name: {one.split(".")[0] for one in versions} for name, versions in packages.items()}

@@ -1,11 +1,11 @@
-"""What was done with a model's versions, entry by entry; every role follows from these (M7).
+"""The audit trail of a model's versions: one entry for each change; roles follow from it (M7).
 
-An entry is one tag of a version, written in one step and never changed. So a promotion that was
-interrupted has happened or has not, and of two at once the later one holds.
+An entry is one tag of a version, written in one step and never changed. So an interrupted promotion
+has happened or has not, and of two promotions at once the later one holds.
 """
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Literal, get_args
@@ -18,14 +18,14 @@ TIME = "%Y%m%dT%H%M%S.%f"  # in names of tags, so that their order is the order 
 
 @dataclass(frozen=True, order=True)
 class Entry:
-    """One thing that was done.
+    """One change.
 
     Attributes:
-        at: when, in UTC, to the microsecond, as it stands in the tag's name.
-        version: MLflow's number of the version that it was done with.
-        action: what it was.
-        who: as git or the system knows them.
-        why: the reason that was given.
+        at: when, in UTC, to the microsecond, as in the tag's name.
+        version: MLflow's number of the version that was changed.
+        action: what was done.
+        who: the person, as GitHub, git or the system names them.
+        why: the reason that the person wrote.
         issue: number of the issue that it was done for.
     """
 
@@ -49,12 +49,12 @@ class Entry:
 
 @dataclass(frozen=True)
 class Roles:
-    """Where a model's versions stand.
+    """The roles of a model's versions.
 
     Attributes:
-        champions: the champion last, and before it those that a rollback goes back to.
-        challenger: what was registered last and not promoted since.
-        taken_back: were champion, until a rollback went back behind them.
+        champions: the present champion last; before it, those that a rollback returns to.
+        challenger: the version that was registered last and not promoted since.
+        taken_back: former champions that a rollback went behind.
     """
 
     champions: tuple[str, ...] = ()
@@ -63,16 +63,16 @@ class Roles:
 
     @property
     def champion(self) -> str | None:
-        """The version that is in use."""
+        """The version in use."""
         return self.champions[-1] if self.champions else None
 
     @property
     def former(self) -> str | None:
-        """The version that a rollback goes back to."""
+        """The version that a rollback returns to."""
         return self.champions[-2] if len(self.champions) > 1 else None
 
     def role(self, version: str) -> str:
-        """The role of a version that was registered."""
+        """The role of a registered version."""
         if version == self.champion:
             return "champion"
         if version == self.challenger:
@@ -83,44 +83,42 @@ class Roles:
 
 
 def read_entries(tags: Iterable[tuple[str, Mapping[str, str]]]) -> list[Entry]:
-    """The entries among the tags of versions, oldest first; what is no entry is passed over."""
-    found = []
+    """The entries among the tags of versions, oldest first; other tags are ignored."""
+    entries = []
     for version, values in tags:
         for name, text in values.items():
             if name.startswith(PREFIX):
                 try:
-                    content = json.loads(text)
-                    entry = Entry(**content)
+                    entry = Entry(**json.loads(text))
                     datetime.strptime(entry.at, TIME)
-                    if entry.action not in ACTIONS:
-                        raise ValueError(entry.action)
-                except (TypeError, ValueError):
+                except (TypeError, ValueError):  # a tag that somebody else wrote
                     continue
-                found.append(replace(entry, version=version))
-    return sorted(found, key=lambda entry: (entry.at, int(entry.version)))
+                if entry.action in ACTIONS:
+                    entries.append(replace(entry, version=version))
+    return sorted(entries, key=lambda entry: (entry.at, int(entry.version)))
 
 
-def roles_after(trail: Iterable[Entry]) -> Roles:
-    """Where the versions stand after these entries, oldest first."""
-    now = Roles()
-    for entry in trail:
-        version, champions = entry.version, now.champions
+def roles_after(entries: Iterable[Entry]) -> Roles:
+    """The roles of the versions after these entries, which are ordered oldest first."""
+    roles = Roles()
+    for entry in entries:
+        version, champions = entry.version, roles.champions
         if entry.action == "register":
-            now = replace(now, challenger=version)
+            roles = replace(roles, challenger=version)
             continue
-        if version in champions:  # back to it; what came after it is taken back
+        if version in champions:  # a rollback to it; the champions after it are taken back
             champions = champions[: champions.index(version) + 1]
         else:
             champions = (*champions, version)
-        behind = (now.taken_back | set(now.champions)) - set(champions)
-        challenger = None if version == now.challenger else now.challenger
-        now = Roles(champions, challenger, frozenset(behind))
-    return now
+        taken_back = (roles.taken_back | set(roles.champions)) - set(champions)
+        challenger = None if version == roles.challenger else roles.challenger
+        roles = Roles(champions, challenger, frozenset(taken_back))
+    return roles
 
 
-def next_time(trail: list[Entry]) -> str:
-    """Now, or just after the last entry where another machine's clock is ahead of this one's."""
-    now = datetime.now(UTC).replace(tzinfo=None)
-    if trail:
-        now = max(now, datetime.strptime(trail[-1].at, TIME) + timedelta(microseconds=1))
-    return now.strftime(TIME)
+def next_time(entries: Sequence[Entry]) -> str:
+    """The present time; just after the last entry where that machine's clock was ahead."""
+    time = datetime.now(UTC).replace(tzinfo=None)
+    if entries:
+        time = max(time, datetime.strptime(entries[-1].at, TIME) + timedelta(microseconds=1))
+    return time.strftime(TIME)

@@ -1,4 +1,4 @@
-"""What every run records of how it was made: issue, code, data, environment (E1, B10, V1)."""
+"""What every run records of its origin: issue, code, data, environment (E1, B10, V1)."""
 
 import ast
 import hashlib
@@ -12,16 +12,16 @@ from dslp.core.git import git_output
 from dslp.core.settings import Project
 from dslp.core.text import redact
 
-ROOM = 4000  # characters that every tracking server takes in a tag
+MOST = 4000  # characters that every tracking server takes in a tag
 
 
 def settings_tag(settings: Mapping[str, Any]) -> dict[str, str]:
-    """The settings as a tag, as a parameter is text to MLflow, and 1 is not "1".
+    """The settings as a tag in JSON, since MLflow keeps each parameter as text, and 1 is not "1".
 
-    There is none where they are too long, or would come back as others, such as a date as text.
+    No tag where they are too long, or JSON would change them, such as a date into text.
     """
     text = json.dumps(settings, default=str)
-    if len(text) > ROOM or json.loads(text) != settings:
+    if len(text) > MOST or json.loads(text) != settings:
         return {}
     return {"dslp.settings": text}
 
@@ -29,7 +29,7 @@ def settings_tag(settings: Mapping[str, Any]) -> dict[str, str]:
 def code_tags(project: Project) -> dict[str, str]:
     """Tags of the code: commit, branch, clean or not (B10), environment.
 
-    A folder without git, or a repository without a commit, is said to be that.
+    Commit and branch are `none` in a folder without git, and in a repository without a commit.
     """
     commit = git_output(project, "rev-parse", "HEAD")
     changes = git_output(project, "status", "--porcelain", "--untracked-files=normal")
@@ -43,13 +43,13 @@ def code_tags(project: Project) -> dict[str, str]:
 
 
 def lock_digest(project: Project) -> str:
-    """SHA-256 of the project's `uv.lock`, or that there is none."""
+    """SHA-256 of the project's `uv.lock`, or `not locked` where the file is missing."""
     lock = project.root / "uv.lock"
     return hashlib.sha256(lock.read_bytes()).hexdigest() if lock.is_file() else "not locked"
 
 
 def flatten(values: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
-    """Nested parameters as MLflow keeps them: one text a name, levels joined by dots."""
+    """Nested parameters as MLflow keeps them: text by name, with levels joined by dots."""
     flat: dict[str, str] = {}
     for name, value in values.items():
         if isinstance(value, Mapping):
@@ -60,15 +60,15 @@ def flatten(values: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
 
 
 def issue_note(project: Project, issue: int) -> dict[str, str]:
-    """The description that MLflow shows on the run's page: the way to the issue (E2)."""
+    """The description on the run's page in MLflow: a link to the issue (E2)."""
     remote = redact(git_output(project, "remote", "get-url", "origin") or "")
-    place = re.fullmatch(r"(?:https?://|ssh://|git@)([^/:]+)[/:](.+?)(?:\.git)?/?", remote)
-    where = f"https://{place[1]}/{place[2]}/issues/{issue}" if place else ""
-    return {"mlflow.note.content": f"Issue [#{issue}]({where})" if where else f"Issue #{issue}"}
+    match = re.fullmatch(r"(?:https?://|ssh://|git@)([^/:]+)[/:](.+?)(?:\.git)?/?", remote)
+    link = f"[#{issue}](https://{match[1]}/{match[2]}/issues/{issue})" if match else f"#{issue}"
+    return {"mlflow.note.content": f"Issue {link}"}
 
 
 def code_digest(source: str) -> str:
-    """SHA-256 of what Python code does: without comments, docstrings and its layout."""
+    """SHA-256 of Python code without its comments, docstrings and layout."""
     try:
         tree = ast.parse(source)
     except (SyntaxError, ValueError):

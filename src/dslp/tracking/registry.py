@@ -1,7 +1,7 @@
 """The registry: versions of a model, one of them the champion and one its challenger (M5, M7).
 
-The audit trail is the truth. Roles are written as tags, and as aliases where the server has them,
-for people and other tools; every command that writes puts them right.
+The audit trail is the truth. Roles are also written as tags, and as aliases where the server has
+them, for people and other tools; every command that writes corrects them.
 """
 
 import getpass
@@ -26,15 +26,15 @@ CURRENT = ("champion", "challenger")
 
 @dataclass(frozen=True)
 class Release:
-    """A version of a model.
+    """A registered version of a model.
 
     Attributes:
         name: of the model.
         version: MLflow's number.
         semantic: the semantic version.
-        role: what it is at present.
+        role: the present role.
         run: the run that it was trained in.
-        tags: what else the registry says about it.
+        tags: all tags of the version.
     """
 
     name: str
@@ -50,57 +50,57 @@ class Release:
         return f"{self.semantic} (version {self.version})" if self.semantic else self.version
 
     @property
-    def address(self) -> str:
-        """Where MLflow finds it."""
+    def uri(self) -> str:
+        """Its address in MLflow."""
         return f"models:/{self.name}/{self.version}"
 
 
 @dataclass(frozen=True)
 class Registry:
-    """What the registry holds of one model when it was read.
+    """One model in the registry, as it was when it was read.
 
     Attributes:
         tracking: the server.
         name: of the model.
-        trail: what was done, oldest first.
-        standing: what follows from it.
+        history: the entries of the audit trail, oldest first.
+        roles: the roles that follow from it.
         releases: the versions, newest first.
     """
 
     tracking: Tracking
     name: str
-    trail: list[Entry]
-    standing: Roles
+    history: list[Entry]
+    roles: Roles
     releases: list[Release]
 
     @classmethod
     def read(cls, project: Project, name: str, tracking: Tracking | None = None) -> "Registry":
-        """Ask the server; a model that was never registered has no versions."""
+        """Read the server; a model that was never registered has no versions."""
         tracking = tracking or Tracking.open(project)
         name, client = registered_name(project, name), tracking.client
         with mlflow_errors():
-            found: list[ModelVersion] = [
+            versions: list[ModelVersion] = [
                 # Unity Catalog's search gives no tags, but a method that raises.
                 one if isinstance(one.tags, dict) else client.get_model_version(name, one.version)
                 for one in client.search_model_versions(f"name = '{name}'")
             ]
-        found.sort(key=lambda version: int(version.version), reverse=True)
-        trail = read_entries((str(version.version), version.tags) for version in found)
-        now, known = roles_after(trail), {entry.version for entry in trail}
+        versions.sort(key=lambda version: int(version.version), reverse=True)
+        history = read_entries((str(version.version), version.tags) for version in versions)
+        roles, in_history = roles_after(history), {entry.version for entry in history}
         releases = []
-        for version in found:
+        for version in versions:
             number, tags = str(version.version), dict(version.tags)
-            role = now.role(number) if number in known else ""
-            stated, run = tags.get(SEMANTIC, ""), version.run_id or ""
-            releases.append(Release(name, number, stated, role, run, tags))
-        return cls(tracking, name, trail, now, releases)
+            role = roles.role(number) if number in in_history else ""
+            semantic, run = tags.get(SEMANTIC, ""), version.run_id or ""
+            releases.append(Release(name, number, semantic, role, run, tags))
+        return cls(tracking, name, history, roles, releases)
 
-    def again(self) -> "Registry":
-        """What the registry holds by now."""
+    def reload(self) -> "Registry":
+        """The same model, read anew."""
         return Registry.read(self.tracking.project, self.name, self.tracking)
 
     def release(self, version: str) -> Release:
-        """The version of this number or semantic version.
+        """The version with this number or semantic version.
 
         Raises:
             DslpError: there is none.
@@ -108,71 +108,69 @@ class Registry:
         for release in self.releases:
             if version in (release.version, release.semantic):
                 return release
-        known = ", ".join(release.label for release in self.releases[:9]) or "none"
-        raise DslpError(f"{self.name} has no version {version}; there are: {known}")
+        labels = ", ".join(release.label for release in self.releases[:9]) or "none"
+        raise DslpError(f"{self.name} has no version {version}; there are: {labels}")
 
-    def holder(self, role: Literal["champion", "challenger"]) -> Release | None:
+    def in_role(self, role: Literal["champion", "challenger"]) -> Release | None:
         """The version that has the role, if one has."""
-        number = getattr(self.standing, role)
+        number = getattr(self.roles, role)
         return self.release(number) if number else None
 
-    def entry(self, action: Action, version: str, why: str, issue: int | None) -> Entry:
-        """A new entry of the trail."""
-        who = _who(self.tracking.project)
-        return Entry(next_time(self.trail), version, action, who, why, issue)
+    def new_entry(self, action: Action, version: str, why: str, issue: int | None) -> Entry:
+        """A new entry of the audit trail, not yet written."""
+        who = _user_name(self.tracking.project)
+        return Entry(next_time(self.history), version, action, who, why, issue)
 
     def append(self, entry: Entry) -> None:
-        """Write an entry, and what follows from it."""
-        self.tag(entry.version, entry.tag())
-        self.settle()
+        """Write an entry, and the roles that follow from it."""
+        self.set_tags(entry.version, entry.tag())
+        self.write_roles()
 
-    def settle(self) -> None:
-        """Make tags and aliases say what the trail says, whoever else writes at the same time."""
+    def write_roles(self) -> None:
+        """Make tags and aliases agree with the audit trail, also while others write."""
         for _ in range(9):
-            now = self.again()
-            wrong = {r.version: r.role for r in now.releases if r.role != r.tags.get(ROLE, "")}
-            stated = self._stated(now.trail) if now.releases else {}
-            moved = {role: getattr(now.standing, role) for role in CURRENT}
-            moved = {
-                role: version for role, version in moved.items() if version != stated.get(role)
-            }
-            if not wrong and not any(self._alias(*pair) for pair in moved.items()):
+            read = self.reload()
+            wrong = {r.version: r.role for r in read.releases if r.role != r.tags.get(ROLE, "")}
+            aliases = self._copy_history(read.history) if read.releases else {}
+            moved = {role: getattr(read.roles, role) for role in CURRENT}
+            moved = {role: number for role, number in moved.items() if number != aliases.get(role)}
+            if not wrong and not any(self._set_alias(*pair) for pair in moved.items()):
                 return
             for version in sorted(wrong, key=lambda version: wrong[version] == "champion"):
-                self.tag(version, {ROLE: wrong[version]})
+                self.set_tags(version, {ROLE: wrong[version]})
 
-    def tag(self, version: str, values: dict[str, str]) -> None:
-        """Write facts to a version."""
+    def set_tags(self, version: str, tags: dict[str, str]) -> None:
+        """Write tags of a version."""
         with mlflow_errors():
-            for name, value in values.items():
+            for name, value in tags.items():
                 self.tracking.client.set_model_version_tag(self.name, version, name, value)
 
-    def whole(self) -> list[Entry]:
-        """The trail with what was done with versions that were deleted since."""
+    def full_history(self) -> list[Entry]:
+        """The audit trail with the entries of versions that were deleted since."""
         from mlflow.exceptions import MlflowException
 
         try:
             tags = self.tracking.client.get_registered_model(self.name).tags
         except MlflowException:  # nothing was registered
-            return self.trail
-        kept = read_entries((key.rpartition(".")[2], {key: text}) for key, text in tags.items())
-        return sorted({*self.trail, *kept}, key=lambda entry: entry.at)
+            return self.history
+        copies = read_entries((key.rpartition(".")[2], {key: text}) for key, text in tags.items())
+        return sorted({*self.history, *copies}, key=lambda entry: entry.at)
 
-    def _stated(self, trail: list[Entry]) -> dict[str, str]:
-        """The aliases; and keep a copy of the trail with the model, since a version may go."""
+    def _copy_history(self, history: list[Entry]) -> dict[str, str]:
+        """Copy the audit trail to the model, since versions can be deleted; return the aliases."""
         from mlflow.exceptions import MlflowException
 
         with mlflow_errors():
-            found = self.tracking.client.get_registered_model(self.name)
-        for entry in trail:
+            model = self.tracking.client.get_registered_model(self.name)
+        for entry in history:
             ((key, text),) = entry.tag().items()
-            if (key := f"{key}.{entry.version}") not in found.tags:
-                with suppress(MlflowException):  # a server may have room for so many tags only
+            if (key := f"{key}.{entry.version}") not in model.tags:
+                with suppress(MlflowException):  # a server may limit the number of tags
                     self.tracking.client.set_registered_model_tag(self.name, key, text)
-        return {role: str(version) for role, version in (found.aliases or {}).items()}
+        return {role: str(version) for role, version in (model.aliases or {}).items()}
 
-    def _alias(self, role: str, version: str | None) -> bool:
-        """Point the role's alias to a version, or nowhere; whether the server has aliases."""
+    def _set_alias(self, role: str, version: str | None) -> bool:
+        """Set or delete the role's alias; False where the server has no aliases."""
         from mlflow.exceptions import MlflowException
 
         try:
@@ -188,55 +186,54 @@ class Registry:
 def versions_in_use(name: str, project: Project) -> dict[str, Release | None]:
     """The versions of a model that are in use: by `champion` and `challenger`."""
     registry = Registry.read(project, name)
-    return {role: registry.holder(role) for role in ("champion", "challenger")}
+    return {role: registry.in_role(role) for role in ("champion", "challenger")}
 
 
 def rollback(
     name: str, project: Project, to: str | None = None, why: str = "", issue: int | None = None
 ) -> tuple[Release, Release]:
-    """Make a former champion the champion again; nothing is loaded, so nothing need be loadable.
+    """Make a former champion the champion again. No model is loaded, so none needs to load.
 
     Args:
         name: of the model.
         project: whose registry it is in.
-        to: the version to go back to; by default the champion before the present one.
-        why: the reason, kept in the trail.
+        to: the version to return to; by default the champion before the present one.
+        why: the reason, kept in the audit trail.
         issue: number of the issue that it is done for.
 
     Returns:
-        The champion from now on, and the one before.
+        The new champion, and the one before.
 
     Raises:
-        Refused: the version was never the champion, or is it already.
+        Refused: the version was never the champion, or is the champion already.
         DslpError: there is no champion, none before it, or no such version.
     """
     registry = Registry.read(project, name)
-    registry.settle()
-    champion = registry.holder("champion")
+    registry.write_roles()
+    champion, roles = registry.in_role("champion"), registry.roles
     if champion is None:
         raise DslpError(f"{name} has no champion, so there is nothing to roll back")
-    now = registry.standing
-    if to is None and now.former is None:
+    if to is None and roles.former is None:
         raise DslpError(
             f"{name} has no former champion to go back to; {champion.label} stays the champion"
         )
-    target = registry.release(to or str(now.former))
+    target = registry.release(to or str(roles.former))
     if target == champion:
         raise Refused(f"{name} {target.label} is the champion already")
-    if target.version not in (*now.champions, *now.taken_back):
+    if target.version not in (*roles.champions, *roles.taken_back):
         raise Refused(
             f"{name} {target.label} was never the champion; a version becomes it past its gates: "
             "uv run dslp model promote"
         )
-    registry.append(registry.entry("rollback", target.version, why, issue))
+    registry.append(registry.new_entry("rollback", target.version, why, issue))
     return target, champion
 
 
-def _who(project: Project) -> str:
-    """Who does it, as GitHub knows them in a workflow, else git, else the system."""
-    asked = os.environ.get("GITHUB_ACTOR") or git_output(project, "config", "user.name")
-    if asked:
-        return asked
+def _user_name(project: Project) -> str:
+    """The person: in a workflow by GitHub's name, else by git's, else by the system's."""
+    name = os.environ.get("GITHUB_ACTOR") or git_output(project, "config", "user.name")
+    if name:
+        return name
     try:
         return getpass.getuser()
     except (OSError, KeyError):  # in a container, a user may have no name

@@ -31,11 +31,11 @@ def test_candidates_are_compared_baseline_first_with_the_criterion(experimented:
 @pytest.mark.rule("E3")
 def test_the_gain_is_that_of_the_folds_and_its_interval_covers_the_truth() -> None:
     better = gain([2.0, 4.0], [1.5, 2.5], LOWER, 1.0)
-    assert better.share == pytest.approx(1 / 3)
+    assert better.estimate == pytest.approx(1 / 3)
     # 0.5 and 1.5 less a third of 2 and 4: -1/6, 1/6; s² = 1/18, times 1/2 + 1; t(0.975, 1) = 12.706
-    assert better.high - better.share == pytest.approx(12.706 * np.sqrt(1.5 / 18) / 3, rel=1e-3)
-    assert better.share - better.low == pytest.approx(better.high - better.share)
-    assert gain([2.0, 4.0], [1.5, 2.5], HIGHER, 1.0).share == pytest.approx(-1 / 3)
+    assert better.high - better.estimate == pytest.approx(12.706 * np.sqrt(1.5 / 18) / 3, rel=1e-3)
+    assert better.estimate - better.low == pytest.approx(better.high - better.estimate)
+    assert gain([2.0, 4.0], [1.5, 2.5], HIGHER, 1.0).estimate == pytest.approx(-1 / 3)
     draw, covered = np.random.default_rng(0), 0
     for _ in range(400):  # independent folds: the interval is then wider than it has to be
         baseline = draw.normal(10, 0.1, 5)
@@ -63,9 +63,9 @@ def test_the_sentence_says_how_sure_it_is(folds: list[float], words: str) -> Non
 def test_a_baseline_at_0_is_compared_by_difference() -> None:
     infinite = gain([0.0, 0.0], [0.5, 0.6], HIGHER, 1.0)
     assert verdict("it", infinite, 0.05).endswith("met, but the interval reaches below it")
-    assert gain([0.0, 0.0], [-0.5, -0.6], HIGHER, 1.0).share == -np.inf
+    assert gain([0.0, 0.0], [-0.5, -0.6], HIGHER, 1.0).estimate == -np.inf
     by_difference = gain([-0.1, 0.1, 0.0], [0.4, 0.6, 0.51], HIGHER, 0.5, "difference")
-    assert by_difference.share == pytest.approx(0.50333, rel=1e-3)
+    assert by_difference.estimate == pytest.approx(0.50333, rel=1e-3)
     sentence = verdict("it", by_difference, 0.2)
     assert "better than the baseline by 0.503 (95 % interval 0.4" in sentence
 
@@ -82,13 +82,13 @@ def test_runs_of_other_data_or_evaluation_are_counted_apart(experimented: Toy) -
     evaluate = experimented.model_folder / "evaluate.py"
     experimented.edit(evaluate, ".abs().mean()", ".abs().median()")
     assert (
-        "2 not compared: judged by another evaluate.py"
+        "2 not compared: evaluated by another evaluate.py"
         in experimented.run("experiment", "compare").error
     )
     experimented.done("experiment", "run")
     experimented.done("experiment", "run")
     out = experimented.done("experiment", "compare").out
-    assert "2 not compared: judged by another evaluate.py" in out
+    assert "2 not compared: evaluated by another evaluate.py" in out
     *_, newest = runs(experimented)
     (line,) = [line for line in out.splitlines() if line.startswith("linear  ")]
     assert newest.info.run_id[:8] in line

@@ -1,5 +1,6 @@
 """A run comes out again from its record alone, whatever the working tree looks like by then."""
 
+import os
 import shutil
 
 import pytest
@@ -68,11 +69,11 @@ def test_data_and_environment_that_are_gone_are_named(tracked: Toy) -> None:
 
 def test_a_run_without_a_commit_is_refused(experimented: Toy) -> None:
     shutil.rmtree(experimented.root / ".git")
-    above = {"GIT_CEILING_DIRECTORIES": str(experimented.root.parent)}
-    outcome = experimented.run("experiment", "reproduce", newest(experimented), **above)
+    os.environ["GIT_CEILING_DIRECTORIES"] = str(experimented.root.parent)
+    outcome = experimented.run("experiment", "reproduce", newest(experimented))
     assert outcome.code == 2
     assert "is not in this repository; fetch it: git fetch origin" in outcome.error
-    experimented.done("experiment", "run", "--candidate", "baseline", **above)
-    outcome = experimented.run("experiment", "reproduce", newest(experimented), **above)
+    experimented.done("experiment", "run", "--candidate", "baseline")
+    outcome = experimented.run("experiment", "reproduce", newest(experimented))
     assert outcome.code == 1
     assert "it was made from no commit" in outcome.error

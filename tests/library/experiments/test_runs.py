@@ -93,8 +93,10 @@ def test_a_run_of_uncommitted_work_for_another_issue_says_so(experimented: Toy) 
 def test_without_git_the_record_says_so(tracked: Toy) -> None:
     (tracked.root / ".git").rename(tracked.root.parent / "git")
     (tracked.root / "uv.lock").unlink()
-    above = {"GIT_CEILING_DIRECTORIES": str(tracked.root.parent)}
-    outcome = tracked.done("experiment", "run", "--candidate", "baseline", **above)
+    above = str(tracked.root.parent)
+    outcome = tracked.done(
+        "experiment", "run", "--candidate", "baseline", GIT_CEILING_DIRECTORIES=above
+    )
     assert "fatal" not in outcome.err
     (run,) = runs(tracked)
     names = ("commit", "clean", "environment", "environment_version")

@@ -35,6 +35,10 @@ def rows() -> pd.DataFrame:
     return pd.DataFrame(columns).sample(frac=1, random_state=0, ignore_index=True)
 
 
+def divide(rows: pd.DataFrame, policy: Split, key: list[str]) -> tuple[Any, list[Any]]:
+    return holdout(rows, policy, key), list(folds(rows, policy, key))
+
+
 def held(rows: pd.DataFrame, policy: Split) -> set[int]:
     return set(rows["id"][holdout(rows, policy, KEY)])
 
@@ -107,8 +111,7 @@ def test_a_split_that_cannot_be_made_is_refused(
 ) -> None:
     gaps = rows.assign(gaps=rows["person"].where(rows["id"] % 7 > 0))
     with pytest.raises(DslpError, match=problem):
-        holdout(gaps, policy, key)
-        list(folds(gaps, policy, key))
+        divide(gaps, policy, key)
 
 
 def check_leaks(rows: pd.DataFrame, *inputs: str, policy: str = "group") -> list[str]:

@@ -243,13 +243,6 @@ def test_the_branch_is_named_for_the_issue_and_its_first_files_are_offered(
     assert toy.git("status", "--porcelain") == ""
 
 
-class Terminal(io.StringIO):
-    """Somebody who types."""
-
-    def isatty(self) -> bool:
-        return True
-
-
 @pytest.mark.parametrize(
     ("kind", "typed", "file"),
     [
@@ -261,7 +254,9 @@ class Terminal(io.StringIO):
 def test_at_a_terminal_the_user_is_asked(
     begin: Begin, toy: Toy, monkeypatch: pytest.MonkeyPatch, kind: str, typed: str, file: str
 ) -> None:
-    monkeypatch.setattr("sys.stdin", Terminal(typed))
+    terminal = io.StringIO(typed)
+    monkeypatch.setattr(terminal, "isatty", lambda: True)
+    monkeypatch.setattr("sys.stdin", terminal)
     begin(issue(12, "Orders 2", kind))
     changes = toy.git("status", "--porcelain", "--untracked-files=all")
     assert (file in changes) == (bool(changes) == bool(file))

@@ -186,7 +186,7 @@ def test_what_tags_and_aliases_say_is_put_right(champion: Toy) -> None:
     assert current["champion"]
     assert current["challenger"]
     assert (current["champion"].version, current["champion"].semantic) == ("1", "1.0.0")
-    assert current["challenger"].address == "models:/frequency/2"
+    assert current["challenger"].uri == "models:/frequency/2"
     champion.run("model", "rollback")
     assert champion.roles() == {"1": "champion", "2": "challenger"}
 

@@ -81,14 +81,14 @@ def test_what_models_share_is_code_and_what_others_own_is_not(toy: Toy) -> None:
 
     for place in ("features/lines.py", "models/frequency/parts/more.py"):
         put(place, "ONE = 1")
-        before = toy.model.code
+        before = toy.model.code_digest
         level, reasons = proposed(toy, lambda place=place: put(place, "ONE = 2"))  # type: ignore[misc]
-        assert (level, toy.model.code != before) == ("minor", True)
+        assert (level, toy.model.code_digest != before) == ("minor", True)
         assert place.removeprefix("models/frequency/") in reasons
-    before = toy.model.code
+    before = toy.model.code_digest
     for place in ("models/other/deep/train.py", "datasets/visits/pipeline.py"):
         assert proposed(toy, lambda place=place: put(place, "ONE = 3"))[0] == "patch"  # type: ignore[misc]
-    assert toy.model.code == before
+    assert toy.model.code_digest == before
 
 
 def test_another_candidate_is_minor_and_another_figure_patch(toy: Toy) -> None:

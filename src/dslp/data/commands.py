@@ -170,8 +170,11 @@ def version(
         chosen = [name for name in chosen if name in changed]
         if not chosen:
             notice(f"no dataset has changed since {since}")
-    try_each(chosen, compare)
-    if json:
+    if not json:
+        try_each(chosen, compare)
+    else:
+        for name in chosen:
+            compare(name)
         typer.echo(as_json(reports))
         raise typer.Exit(0 if all(report.ok for report in reports) else 1)
 

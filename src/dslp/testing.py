@@ -58,9 +58,7 @@ def check_dataset(name: str) -> None:
     except DslpError as error:
         pytest.fail(str(error), pytrace=False)
     if report.skipped:
-        add_summary_line(
-            f"{name}: not judged on the sample that is here: {'; '.join(report.skipped)}"
-        )
+        add_summary_line(f"{name}: not checked on the sample: {'; '.join(report.skipped)}")
     if not report.ok:
         pytest.fail(str(report), pytrace=False)
 

@@ -19,8 +19,8 @@ NUMBERS = itertools.count(1)
 def unchanged_process() -> Iterator[None]:
     """Environment variables and import paths are after a test what they were before."""
     before, path = dict(os.environ), list(sys.path)
-    for name in NEUTRAL:
-        os.environ.pop(name, None)
+    for name in filter(NEUTRAL.fullmatch, before):
+        del os.environ[name]
     yield
     restore(before)
     sys.path[:] = path

@@ -40,7 +40,7 @@ def test_one_command_sets_it_up_and_a_second_time_does_no_harm(
     assert heavy <= names or (name == "process-only" and not heavy & names)
 
 
-@pytest.mark.only("process-only", "sql")  # the others run these commands after their work
+@pytest.mark.only("process-only", "no-example", "sql")  # `defaults` after its work
 def test_its_own_checks_pass(project: Project) -> None:
     run_checks(project)
 

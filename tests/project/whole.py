@@ -13,8 +13,8 @@ from tests.template_copy import ROOT, Answers, Template
 
 WHOLE: dict[str, Answers] = {
     "defaults": {"licence": "MIT", "owner": "octo-org"},
-    "no-example": {"example": False},
     "process-only": {"components": ["process"], "collaboration_branch": "development"},
+    "no-example": {"example": False},
     "sql": {"engine": "sql"},
 }
 

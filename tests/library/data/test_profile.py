@@ -163,8 +163,8 @@ def test_estimates_are_called_so_and_are_the_same_each_time(
     for name in ("profile.DISTINCT", "profile.QUANTILES", "profile_page.QUANTILES"):
         monkeypatch.setattr(f"dslp.data.{name}", 1_000)
     draw = np.random.default_rng(1)
-    columns = {f"c{number}": draw.normal(size=150_000) for number in range(21)}
-    text = profiled(built, columns | {"b": draw.integers(0, 90_000, 150_000)})
+    columns = {f"c{number}": draw.normal(size=125_000) for number in range(21)}
+    text = profiled(built, columns | {"b": draw.integers(0, 90_000, 125_000)})
     assert "Numbers of distinct values are estimates." in text
     assert "Medians and other quantiles are estimates." in text
     assert "The first 20 such columns are shown." in text

@@ -31,7 +31,7 @@ REFUSED = {
     "experiment sweep frequency": "has no sweep; write, for example, sweep: {candidate: linear",
     "experiment reproduce nosuch": "'nosuch' is no identifier of a run",
     "experiment reproduce ffffffff": "no run is recorded",
-    "experiment run severity": "severity/params.yml: dataset.name: no dataset 'visit'",
+    "experiment run severity": "severity/params.yml: dataset.name: ",
 }
 
 

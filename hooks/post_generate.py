@@ -20,7 +20,7 @@ ROOT, AGAIN = Path(__file__).resolve().parent.parent, "python3 hooks/post_genera
 UNWANTED = "PYTHONDONTWRITEBYTECODE|VIRTUAL_ENV|UV_(PROJECT|WORKING_DIR)|GITHUB_REPOSITORY"
 UNWANTED += "|GIT_(DIR|WORK_TREE|INDEX_FILE|COMMON_DIR|OBJECT_DIRECTORY|PREFIX)"
 VARIABLES = {name: os.environ[name] for name in os.environ if not re.fullmatch(UNWANTED, name)}
-ROOTED: Dict[str, Any] = {"cwd": str(ROOT), "env": VARIABLES, "errors": "replace"}
+CALL: Dict[str, Any] = {"cwd": str(ROOT), "env": VARIABLES, "errors": "replace"}
 
 
 def repository(branch: str) -> Tuple[str, str, str]:
@@ -51,11 +51,10 @@ def environment(branch: str) -> Tuple[str, str, str]:
     whole = "UV_PROJECT_ENVIRONMENT" in os.environ or (folder / "pyvenv.cfg").is_file()
     if not whole and folder.is_dir() and any(folder.iterdir()):  # uv might empty its Python
         return "could not", ".venv is left half made (no pyvenv.cfg): remove that folder", AGAIN
-    check = ["uv", "sync", "--locked", "--check"]
-    if whole and not run(check, stderr=DEVNULL, **ROOTED).returncode:
+    if whole and not run(["uv", "sync", "--locked", "--check"], stderr=DEVNULL, **CALL).returncode:
         return "skipped", "already as uv.lock says", ""
     errors = ""
-    with Popen(["uv", "sync"], stderr=PIPE, **ROOTED) as process:
+    with Popen(["uv", "sync"], stderr=PIPE, **CALL) as process:
         for line in process.stderr or ():
             errors += line
             if not re.match(" +(Downloaded|Built|[-+~]) ", line):  # the list of packages is long
@@ -70,7 +69,7 @@ def environment(branch: str) -> Tuple[str, str, str]:
 
 def git(*arguments: str) -> "CompletedProcess[str]":
     """Ask git, for words that can be recognised, and without a change to its index."""
-    options = dict(ROOTED, env=dict(VARIABLES, LC_ALL="C", GIT_OPTIONAL_LOCKS="0"))
+    options = dict(CALL, env=dict(VARIABLES, LC_ALL="C", GIT_OPTIONAL_LOCKS="0"))
     return run(["git", *arguments], capture_output=True, **options)
 
 
@@ -99,7 +98,7 @@ def main() -> int:
     if left:
         print(f"\nLeft to do: {', '.join(left)}. After that, go on with:\n  {AGAIN}")
         return 1
-    process = Popen(["uv", "run", "--no-sync", "dslp", "setup"], **ROOTED)
+    process = Popen(["uv", "run", "--no-sync", "dslp", "setup"], **CALL)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # it says itself that it was stopped
     if process.wait() < 0:  # but not before it began
         raise KeyboardInterrupt

@@ -144,16 +144,6 @@ def test_conflicts_that_an_update_left_are_not_ready(finished: Place) -> None:
     assert "Ready" not in run.text
 
 
-@pytest.mark.rule("B8")
-def test_main_begins_where_development_does(place: Place) -> None:
-    place.write("pyproject.toml", SETTINGS.format("development"))
-    place.git("symbolic-ref", "HEAD", "refs/heads/development")
-    assert place.set_up().code == 0
-    assert place.git("rev-parse", "main") == place.git("rev-parse", "development")
-    place.git("branch", "--delete", "main")  # as if the run had been stopped before that
-    assert "main points at it too" in place.set_up().reason("first commit")
-
-
 def test_where_there_is_no_repository_it_says_so_in_one_line(place: Place) -> None:
     (place.project / ".git").rename(place.project.parent / "away")
     no_git, no_repository = place.set_up(**place.only("sh")), place.set_up()

@@ -3,12 +3,14 @@
 Rows stream through DuckDB, or are scored where Spark has them; they are never all in memory.
 """
 
+import operator
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Literal, get_args, get_origin
 
+from annotated_types import Ge, Gt, Le, Lt
 from dslp.core.errors import DslpError, Refused, nearest
 from dslp.core.files import remove_path
 from dslp.core.settings import Project
@@ -21,8 +23,10 @@ from dslp.models.persistence import load_model
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
 if TYPE_CHECKING:
+    import numpy as np
     import pandas as pd
     import pyarrow as pa
+    from numpy.typing import NDArray
 
     # Scores a source into an output and a place for rejected rows: rows, rejected rows, examples.
     Write = Callable[["Scorer", str, Path, Path], tuple[int, int, list[str]]]
@@ -31,6 +35,14 @@ AT_ONCE = 100_000  # rows in memory
 EXAMPLES = 3  # rejected rows that an error shows
 OF_SPARK = ("part-", ".part-", "_", "._")  # how the names begin that it writes into a folder
 PROBLEM = "problem"  # the column of rejected rows that says what is wrong
+# Bounds of pydantic's fields: the comparison, and the attribute that holds the bound.
+BOUNDS: dict[type, tuple[Callable[[Any, Any], Any], str]] = {
+    Ge: (operator.ge, "ge"),
+    Gt: (operator.gt, "gt"),
+    Le: (operator.le, "le"),
+    Lt: (operator.lt, "lt"),
+}
+HARMLESS = {"allow_inf_nan", "extra", "frozen", "json_schema_extra", "title"}  # of a model's config
 PREFIX, VERSION = "predicted_", "model_version"
 ARROW = {"double": "float64", "long": "int64", "boolean": "bool", "string": "string"}
 
@@ -174,9 +186,19 @@ def fitting_rows(
         api: of the model.
         rows: a table with at least the schema's columns.
     """
-    adapter, side = TypeAdapter(kind), "inputs" if kind is api.request else "outputs"
+    import numpy as np
+
+    table = rows.select(list(kind.model_fields))
+    frame = table.to_pandas()
+    allowed = np.full(len(frame), _has_plain_rules(kind))
+    for name, field in kind.model_fields.items() if allowed.any() else ():
+        frame[name], fits = _check_column(field, frame[name])
+        allowed &= fits
+    if allowed.all():
+        return frame, {}
+    places, adapter = np.flatnonzero(~allowed), TypeAdapter(kind)
     records, problems = [], {}
-    for place, values in enumerate(rows.select(list(kind.model_fields)).to_pylist()):
+    for place, values in zip(places.tolist(), table.take(places).to_pylist(), strict=True):
         try:
             record = adapter.validate_python(values)
         except ValidationError as error:
@@ -186,7 +208,45 @@ def fitting_rows(
             problems[place] = f"{', '.join(large)}: the number is too large"
         else:
             records.append(record)
-    return api.frame(records, side), problems
+    if len(places) == len(frame):  # pydantic may have changed their types
+        return api.frame(records, "inputs" if kind is api.request else "outputs"), problems
+    allowed[[place for place in places.tolist() if place not in problems]] = True
+    return frame[allowed], problems
+
+
+def _has_plain_rules(kind: type[BaseModel]) -> bool:
+    """Whether only the types and bounds of its fields decide what the schema allows."""
+    rules = kind.__pydantic_decorators__
+    own = rules.validators or rules.field_validators or rules.root_validators
+    return not (own or rules.model_validators or set(kind.model_config) - HARMLESS)
+
+
+def _check_column(
+    field: Any, column: "pd.Series[Any]"
+) -> "tuple[pd.Series[Any], NDArray[np.bool_]]":
+    """The column in the field's type, and which of its values the field allows for certain.
+
+    Whole columns are checked many times faster than rows. What is not certain, pydantic decides.
+    """
+    import numpy as np
+
+    kind, values, dtype = field.annotation, column.to_numpy(), column.dtype.kind
+    unsure = np.zeros(len(column), dtype=bool)
+    if str(column.dtype) in ("str", "string") and not field.metadata:
+        if get_origin(kind) is Literal:
+            return column, column.isin(get_args(kind)).to_numpy(dtype=bool)
+        return column, column.notna().to_numpy(dtype=bool) if kind is str else unsure
+    if kind is bool and dtype == "b" and not field.metadata:
+        return column, ~unsure
+    if not ((kind is float and dtype in "fiu") or (kind is int and dtype == "i")):
+        return column, unsure
+    allowed = np.isfinite(values)
+    for rule in field.metadata:
+        if type(rule) not in BOUNDS:
+            return column, unsure
+        compare, name = BOUNDS[type(rule)]
+        allowed &= compare(values, getattr(rule, name))
+    return column.astype("float64" if kind is float else "int64"), allowed
 
 
 def _move(path: Path, target: Path) -> None:

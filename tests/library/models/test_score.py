@@ -79,6 +79,28 @@ RULE = """    visits: float
 
 
 @pytest.mark.rule("M2")
+def test_pydantic_has_the_last_word(champion: Toy, rows: pd.DataFrame, tmp_path: Path) -> None:
+    schema = champion.model_folder / "schema.py"
+    before, limit = schema.read_text(), rows["amount"].median()
+    validator = f"""
+    @field_validator("amount")
+    @classmethod
+    def _small(cls, value: float) -> float:
+        if value > {limit}:
+            raise ValueError("too much")
+        return value
+
+
+class Response"""
+    champion.edit(schema, "\n\nclass Response", validator)
+    champion.edit(schema, "import BaseModel", "import BaseModel, field_validator")
+    rejects = tmp_path / "rejects.parquet"
+    output = scored(champion, "visits", tmp_path / "out.parquet", "--rejects", str(rejects))
+    schema.write_text(before)
+    assert len(output) == (rows["amount"] <= limit).sum()
+    assert "too much" in pd.read_parquet(rejects)["problem"][0]
+
+
 def test_what_response_does_to_a_prediction_is_done_to_all(champion: Toy, tmp_path: Path) -> None:
     output, schema = tmp_path / "out.parquet", champion.model_folder / "schema.py"
     before, plain = scored(champion, "visits", output), schema.read_text()

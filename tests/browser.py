@@ -1,14 +1,11 @@
 """Pages as a browser shows them: Chromium, driven over its own protocol."""
 
-import functools
-import http.server
 import itertools
 import json
 import re
 import shutil
 import subprocess
-import threading
-from base64 import b64decode
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -31,7 +28,6 @@ class Browser:
     session: str = ""
 
     def ask(self, method: str, **params: Any) -> dict[str, Any]:
-        """What the browser answers."""
         number = next(self.numbers)
         message = {"id": number, "method": method, "params": params}
         self.socket.send(
@@ -56,16 +52,10 @@ class Browser:
         self.run("new Promise(done => setTimeout(done, 300))")  # what the page starts by itself
 
     def run(self, script: str) -> Any:
-        """The value of a script."""
         answer = self.ask(
             "Runtime.evaluate", expression=script, awaitPromise=True, returnByValue=True
         )
         return answer["result"].get("value")
-
-    def picture(self, path: Path) -> None:
-        """The whole page as a PNG file."""
-        taken = self.ask("Page.captureScreenshot", captureBeyondViewport=True)
-        path.write_bytes(b64decode(taken["data"]))
 
     def _go(self, address: str) -> None:
         self.ask("Page.navigate", url=address)
@@ -97,33 +87,29 @@ def browser(folder: Path) -> Iterator[Browser]:
     ]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
         assert process.stderr is not None
-        try:
-            lines = iter(process.stderr.readline, "")
-            (address,) = re.findall(r"(ws://\S+)", next(line for line in lines if "ws://" in line))
-            with connect(address, max_size=None) as socket:
-                found = Browser(socket)
-                target = found.ask("Target.createTarget", url="about:blank")["targetId"]
-                attached = found.ask("Target.attachToTarget", targetId=target, flatten=True)
-                found.session = attached["sessionId"]
-                for domain in ("Page", "Network", "Runtime", "Log"):
-                    found.ask(f"{domain}.enable")
-                forget = "localStorage.clear()"  # a page keeps the scheme that it was seen in first
-                found.ask("Page.addScriptToEvaluateOnNewDocument", source=forget)
-                yield found
-        finally:
-            process.terminate()
+        address = next(
+            re.findall(r"ws://\S+", line)[0] for line in process.stderr if "ws://" in line
+        )
+        with connect(address, max_size=None) as socket:
+            tab = Browser(socket)
+            target = tab.ask("Target.createTarget", url="about:blank")["targetId"]
+            session = tab.ask("Target.attachToTarget", targetId=target, flatten=True)
+            tab.session = session["sessionId"]
+            for domain in ("Page", "Network", "Runtime", "Log"):
+                tab.ask(f"{domain}.enable")
+            forget = "localStorage.clear()"  # a page keeps the scheme that it was seen in first
+            tab.ask("Page.addScriptToEvaluateOnNewDocument", source=forget)
+            try:
+                yield tab
+            finally:
+                process.terminate()
 
 
 @contextmanager
 def served(folder: Path) -> Iterator[str]:
     """The address of a server of this folder's files."""
-
-    class Quiet(http.server.SimpleHTTPRequestHandler):
-        def log_message(self, format: str, *args: object) -> None:
-            pass
-
-    handler = functools.partial(Quiet, directory=str(folder))
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        yield f"http://127.0.0.1:{server.server_address[1]}"
-        server.shutdown()
+    port = services.free_port()
+    command = [sys.executable, "-m", "http.server", str(port), "--bind", "127.0.0.1"]
+    address = f"http://127.0.0.1:{port}"
+    with services.process(*command, folder=folder, is_ready=lambda: services.read(address)):
+        yield address

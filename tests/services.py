@@ -1,9 +1,10 @@
 """Servers that tests start for themselves, each in a folder of its own, and stop."""
 
 import base64
+import hashlib
 import itertools
-import json
 import os
+import re
 import shutil
 import signal
 import socket
@@ -12,14 +13,12 @@ import sys
 import tempfile
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import NoReturn
 
 import pytest
-
-from tests import node
 
 NOBODY = "nobody"  # PostgreSQL refuses to run as root
 WORKER = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")) % 12
@@ -40,9 +39,61 @@ def free_port() -> int:
     """
     while True:
         port = next(PORTS)
-        with socket.socket() as asked, suppress(OSError):
-            asked.bind(("127.0.0.1", port))
+        with socket.socket() as trial, suppress(OSError):
+            trial.bind(("127.0.0.1", port))
             return port
+
+
+def read(address: str) -> bytes:
+    """The page at an address; nothing while nobody answers with one."""
+    with suppress(OSError), urllib.request.urlopen(address, timeout=1) as answer:
+        return bytes(answer.read())
+    return b""
+
+
+@contextmanager
+def process(
+    *command: str | Path, folder: Path, is_ready: Callable[[], object], **environment: str
+) -> Iterator[None]:
+    """A server's process, from the moment that it is ready; it writes `log` into its folder."""
+    with (
+        (folder / "log").open("a") as log,
+        subprocess.Popen(
+            command,
+            cwd=folder,
+            env=os.environ | environment,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+        ) as running,
+    ):
+        try:
+            deadline = time.monotonic() + 60
+            while not is_ready():
+                late = time.monotonic() > deadline or running.poll() is not None
+                assert not late, (folder / "log").read_text()
+                time.sleep(0.1)
+            yield
+        finally:
+            os.killpg(running.pid, signal.SIGTERM)
+
+
+def node_modules(package: Path, cache: Path) -> Path:
+    """The `node_modules` that a package's lock pins, installed into a folder of `cache` once."""
+    final = cache / hashlib.sha256((package / "package-lock.json").read_bytes()).hexdigest()[:12]
+    if not final.exists():
+        if not shutil.which("npm"):
+            missing("there is no npm on PATH (apt-get install npm)")
+        fresh = Path(tempfile.mkdtemp(dir=cache))
+        for name in ("package.json", "package-lock.json"):
+            shutil.copy(package / name, fresh)
+        command = ["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"]
+        done = subprocess.run(command, cwd=fresh, capture_output=True, text=True, timeout=300)
+        if done.returncode:
+            missing(f"npm could not install {package.name}: {done.stderr}")
+        with suppress(OSError):  # another worker was faster
+            fresh.rename(final)
+    return final / "node_modules"
 
 
 @contextmanager
@@ -82,31 +133,15 @@ def postgres() -> Iterator[str]:
 @contextmanager
 def mlflow(folder: Path, store: str) -> Iterator[str]:
     """The address of an MLflow server, with the database `store`, and artifacts in `folder`."""
-    host, port = "127.0.0.1", str(free_port())
-    address = f"{host}:{port}"
+    address = f"http://127.0.0.1:{(port := free_port())}"
     command = [
-        *(sys.executable, "-m", "mlflow", "server", "--host", host, "--port", port),
+        *(sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port)),
         *("--workers", "1", "--backend-store-uri", store),
         *("--artifacts-destination", str(folder / "artifacts")),
     ]
-    environment = os.environ | {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
-    with (
-        (folder / "log").open("w") as log,
-        subprocess.Popen(
-            command, cwd=folder, env=environment, stdout=log, stderr=log, start_new_session=True
-        ) as running,
-    ):
-        try:
-            for _ in range(300):
-                try:
-                    urllib.request.urlopen(f"http://{address}/health", timeout=1).close()
-                    break
-                except OSError:
-                    assert running.poll() is None, (folder / "log").read_text()
-                    time.sleep(0.2)
-            yield f"http://{address}"
-        finally:
-            os.killpg(running.pid, signal.SIGTERM)
+    jobs = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
+    with process(*command, folder=folder, is_ready=lambda: read(f"{address}/health"), **jobs):
+        yield address
 
 
 @contextmanager
@@ -119,41 +154,25 @@ def spark(folder: Path, memory: str = "1g") -> Iterator[str]:
 
     if shutil.which("java") is None and "JAVA_HOME" not in os.environ:
         missing("no Java on PATH or in JAVA_HOME (apt-get install openjdk-17-jre-headless)")
-    ports = [str(free_port()) for _ in range(2)]
-    home = Path(pyspark.__file__).parent
-    address = f"spark://127.0.0.1:{ports[0]}"
-    environment = os.environ | {"SPARK_LOCAL_IP": "127.0.0.1", "SPARK_DAEMON_MEMORY": "256m"}
-    deploy = "org.apache.spark.deploy"
-    here = ("--host", "127.0.0.1", "--webui-port")
-    worker = [f"{deploy}.worker.Worker", address, *here, "0", "--cores", "1", "--memory", memory]
-    with ExitStack() as running, (folder / "log").open("w") as log:
+    program = Path(pyspark.__file__).parent / "bin" / "spark-class"
+    port, pages = free_port(), free_port()
+    address, page = f"spark://127.0.0.1:{port}", f"http://127.0.0.1:{pages}/json/"
+    environment = {"SPARK_LOCAL_IP": "127.0.0.1", "SPARK_DAEMON_MEMORY": "256m"}
 
-        def start(*command: str) -> None:
-            process = subprocess.Popen(
-                [home / "bin" / "spark-class", *command],
-                cwd=folder,
-                env=environment,
-                stdout=log,
-                stderr=log,
-                start_new_session=True,
-            )
-            running.callback(process.wait)
-            running.callback(os.killpg, process.pid, signal.SIGTERM)
+    def start(kind: str, *options: str, workers: int) -> None:
+        command = [program, f"org.apache.spark.deploy.{kind}", *options, "--host", "127.0.0.1"]
+        alive = re.compile(rb'"aliveworkers" *: *%d' % workers)
+        ready = process(
+            *command, folder=folder, is_ready=lambda: alive.search(read(page)), **environment
+        )
+        running.enter_context(ready)
 
-        start(f"{deploy}.master.Master", "--port", ports[0], *here, ports[1])
-        for number in range(2):
-            start(*worker, "--work-dir", str(folder / f"worker-{number}"))
-        for _ in range(300):
-            try:
-                page = f"http://127.0.0.1:{ports[1]}/json/"
-                with urllib.request.urlopen(page, timeout=1) as answer:
-                    if json.load(answer)["aliveworkers"] == 2:
-                        break
-            except OSError:
-                pass
-            time.sleep(0.2)
-        else:
-            pytest.fail((folder / "log").read_text())
+    with ExitStack() as running:
+        start("master.Master", "--port", str(port), "--webui-port", str(pages), workers=0)
+        for number in (1, 2):
+            size = ("--cores", "1", "--memory", memory, "--webui-port", "0")
+            work = ("--work-dir", str(folder / f"worker-{number}"))
+            start("worker.Worker", address, *size, *work, workers=number)
         yield address
 
 
@@ -165,35 +184,24 @@ def azure(cache: Path) -> Iterator[dict[str, str]]:
     """
     from azure.storage.blob import BlobServiceClient
 
-    try:
-        modules = node.install(Path(__file__).parent / "azurite", cache)
-        program = modules / "azurite" / "dist" / "src" / "blob" / "main.js"
-        command = [*node.node(), str(program), "--inMemoryPersistence", "--disableTelemetry"]
-    except node.Missing as reason:
-        missing(f"no emulator of Azure's storage: {reason}")
-    port = free_port()
+    modules = node_modules(Path(__file__).parent / "azurite", cache)
+    program = modules / "azurite" / "dist" / "src" / "blob" / "main.js"
+    port, key = free_port(), base64.b64encode(b"of the tests").decode()
+    command = ["node", program, "--inMemoryPersistence", "--disableTelemetry"]
     command += ["--skipApiVersionCheck", "--silent", "--blobPort", str(port)]
-    key = base64.b64encode(b"of the tests").decode()
+
+    def is_ready() -> bool:
+        with socket.socket() as client:
+            return client.connect_ex(("127.0.0.1", port)) == 0
+
     account = {"AZURITE_ACCOUNTS": f"team:{key}"}
-    with subprocess.Popen(command, env=os.environ | account, stdout=subprocess.DEVNULL) as running:
-        try:
-            for _ in range(300):
-                with socket.socket() as asked:
-                    if asked.connect_ex(("127.0.0.1", port)) == 0:
-                        break
-                assert running.poll() is None, "the emulator ended"
-                time.sleep(0.1)
-            parts = {
-                "DefaultEndpointsProtocol": "http",
-                "AccountName": "team",
-                "AccountKey": key,
-                "BlobEndpoint": f"http://127.0.0.1:{port}/team",
-            }
-            stated = ";".join(f"{name}={value}" for name, value in parts.items())
-            BlobServiceClient.from_connection_string(stated).create_container("team")
-            yield {"AZURE_STORAGE_CONNECTION_STRING": stated}
-        finally:
-            running.terminate()
+    with process(*command, folder=cache, is_ready=is_ready, **account):
+        connection = (
+            f"DefaultEndpointsProtocol=http;AccountName=team;AccountKey={key};"
+            f"BlobEndpoint=http://127.0.0.1:{port}/team"
+        )
+        BlobServiceClient.from_connection_string(connection).create_container("team")
+        yield {"AZURE_STORAGE_CONNECTION_STRING": connection}
 
 
 @contextmanager

@@ -1,6 +1,5 @@
 """A project as people set it up: with a home of its own, and tools that can be missing or slow."""
 
-import contextlib
 import os
 import re
 import shutil
@@ -30,14 +29,13 @@ class Run:
     @property
     def outcomes(self) -> dict[str, str]:
         """The status of each step, in the order in which they were reported."""
-        found = re.findall(r"^(done|skipped|could not) +([a-z ]+):", self.text, re.MULTILINE)
-        return {step: status for status, step in found}
+        lines = re.findall(r"^(done|skipped|could not) +([a-z ]+):", self.text, re.MULTILINE)
+        return {step: status for status, step in lines}
 
     def reason(self, step: str) -> str:
         """What was said of a step, its command for later included."""
-        said = re.search(rf"^[a-z ]+ {step}: (.*(?:\n {{11}}.*)*)", self.text, re.MULTILINE)
-        assert said, self.text
-        return " ".join(said[1].split())
+        pattern = rf"^[a-z ]+ {step}: (.*(?:\n {{11}}.*)*)"
+        return " ".join(" ".join(re.findall(pattern, self.text, re.MULTILINE)).split())
 
 
 class Place:
@@ -89,18 +87,18 @@ class Place:
         text, _ = running.communicate(timeout=30)
         assert (running.returncode, text.count("safe to run this again")) == (130, 1), text
         assert "Traceback" not in text
-        while living(running.pid):
+        command = ["ps", "-o", "stat=", "-g", str(running.pid)]
+        while re.search(
+            "^[^Z]", subprocess.run(command, stdout=subprocess.PIPE, text=True).stdout, re.M
+        ):
             assert time.monotonic() < deadline, "a child process is still running"
         return text
 
     def git(self, *options: str, cwd: Path | None = None) -> str:
-        """What git answers in the project."""
         command, where = ["git", *options], cwd or self.project
-        done = subprocess.run(command, cwd=where, env=self.env, capture_output=True, check=True)
-        return done.stdout.decode().strip()
+        return subprocess.check_output(command, cwd=where, env=self.env, text=True).strip()
 
     def write(self, name: str, text: str) -> Path:
-        """Write a file of the project."""
         file = self.project / name
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(text, encoding="utf-8")
@@ -127,15 +125,4 @@ class Place:
 
 
 def contents(folder: Path) -> dict[str, bytes]:
-    """Every file below a folder."""
     return {str(f.relative_to(folder)): f.read_bytes() for f in folder.rglob("*") if f.is_file()}
-
-
-def living(group: int) -> bool:
-    """Whether a process of the group runs; one that ended and nobody has asked after does not."""
-    for file in Path("/proc").glob("[0-9]*/stat"):
-        with contextlib.suppress(OSError):
-            state, _, member = file.read_text().rpartition(")")[2].split()[:3]
-            if int(member) == group and state != "Z":
-                return True
-    return False

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from copier import run_copy, run_recopy, run_update
-from packaging.version import InvalidVersion, Version
+from copier import run_copy, run_update
+from packaging.version import Version
 
 ROOT = Path(__file__).parent.parent
 
@@ -41,11 +41,6 @@ class Template:
         run_update(project, answers, vcs_ref=release, defaults=True, overwrite=True, quiet=True)
         return project
 
-    def recopy(self, project: Path) -> Path:
-        """`copier recopy --defaults` in a project: the template's text wins everywhere."""
-        run_recopy(project, defaults=True, overwrite=True, quiet=True)
-        return project
-
     def release(self, changes: dict[str, str]) -> "Template":
         """The next release, in which these files (by path) have this text."""
         for name, text in changes.items():
@@ -60,7 +55,7 @@ def publish(path: Path) -> Template:
     Until there is a release, the first template that a library belongs to stands for it.
     """
     git("clone", "--quiet", str(ROOT), str(path))
-    releases = sorted(filter(is_release, git("tag", "--list", cwd=path).split()), key=Version)
+    releases = sorted(git("tag", "--list", "v*", cwd=path).split(), key=Version)
     if not releases:
         first = git("log", "--format=%H", "--", "includes/dslp.jinja", cwd=path).split()[-1:]
         releases = ["v0.1.0"] if first else []
@@ -69,10 +64,9 @@ def publish(path: Path) -> Template:
     for file in path.iterdir():
         if file.name != ".git":
             shutil.rmtree(file) if file.is_dir() else file.unlink()
-    for name in git("ls-files", "-z", "--cached", "--others", "--exclude-standard", cwd=ROOT).split(
-        "\0"
-    ):
-        if name and (ROOT / name).is_file():
+    held = git("ls-files", "-z", "--cached", "--others", "--exclude-standard", cwd=ROOT)
+    for name in filter(None, held.split("\0")):
+        if (ROOT / name).is_file():
             (path / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(ROOT / name, path / name)
     return Template(path, (*releases, tag_next(path, releases)))
@@ -88,16 +82,7 @@ def tag_next(path: Path, releases: Sequence[str]) -> str:
     return tag
 
 
-def is_release(tag: str) -> bool:
-    """Whether copier would take the tag for a release."""
-    try:
-        return not Version(tag).is_prerelease
-    except InvalidVersion:
-        return False
-
-
 def git(*arguments: str, cwd: Path | None = None) -> str:
-    """What git prints."""
     done = subprocess.run(["git", *arguments], cwd=cwd, check=True, capture_output=True, text=True)
     return done.stdout
 
@@ -116,6 +101,5 @@ def tree(project: Path) -> dict[str, bytes]:
 def reserved(words: str) -> set[str]:
     """The names that no project or package can have: one of the lists that the questions know."""
     text = (ROOT / "includes" / "names.jinja").read_text(encoding="utf-8")
-    found = re.search(rf"set {words} = '(.*?)'", text, re.S)
-    assert found, words
-    return set(found[1].split())
+    (names,) = re.findall(rf"set {words} = '(.*?)'", text, re.S)
+    return set(names.split())

@@ -12,7 +12,6 @@ from tests.github.evaluator import HERE, Evaluator
 from tests.github.standin.server import Standin
 from tests.github.standin.web import serve
 from tests.github.workflows import Runner
-from tests.node import Missing, install
 from tests.template_copy import Template
 
 UV = f"""\
@@ -41,10 +40,7 @@ def github() -> Iterator[Standin]:
 def evaluator(request: pytest.FixtureRequest) -> Iterator[Evaluator]:
     """GitHub's own workflow parser and expression evaluator; skips where npm cannot have it."""
     cache: Path = request.config.cache.mkdir("node")
-    try:
-        evaluator = Evaluator(install(HERE, cache))
-    except Missing as missing:
-        services.missing(f"workflows cannot be run: {missing}")
+    evaluator = Evaluator(services.node_modules(HERE, cache))
     with evaluator.process:
         yield evaluator
 

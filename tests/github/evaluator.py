@@ -5,44 +5,37 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
-from tests.node import Missing, node
-
 HERE = Path(__file__).parent
-
-
-class ExpressionError(Exception):
-    """GitHub's evaluator refuses an expression."""
 
 
 class Evaluator:
     """Asks the Node process, one line at a time."""
 
     def __init__(self, modules: Path) -> None:
-        command = [*node(), str(HERE / "evaluate.mjs"), str(modules)]
+        command = ["node", str(HERE / "evaluate.mjs"), str(modules)]
         self.process = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, encoding="utf-8"
         )
 
     def ask(self, **question: Any) -> dict[str, Any]:
-        """The answer to one question."""
         assert self.process.stdin
         assert self.process.stdout
         self.process.stdin.write(json.dumps(question) + "\n")
         self.process.stdin.flush()
-        line = self.process.stdout.readline()
-        if not line:
-            raise Missing(f"the Node process ended with status {self.process.wait()}")
-        answer: dict[str, Any] = json.loads(line)
-        if "error" in answer:
-            raise ExpressionError(f"{answer['error']} (in {str(question)[:200]})")
+        answer: dict[str, Any] = json.loads(self.process.stdout.readline())
+        assert "error" not in answer, f"{answer} (in {str(question)[:200]})"
         return answer
 
-    def parse(self, name: str, text: str, called: dict[str, str]) -> dict[str, Any]:
-        """A workflow file: `errors`, and without any its `template` and its `source`.
+    def parse(
+        self, name: str, text: str, called: dict[str, str]
+    ) -> tuple[dict[str, Any], dict[str, Any]]:
+        """A workflow file as GitHub understands it, and as it is written.
 
         Those that it may call are given by their path in the repository.
         """
-        return self.ask(parse=text, name=name, called=called)
+        answer = self.ask(parse=text, name=name, called=called)
+        assert not answer["errors"], f"{name}: {answer['errors']}"
+        return answer["template"], answer["source"]
 
     def is_true(self, condition: Any, contexts: dict[str, Any], status: str) -> bool:
         """Whether an `if` of a workflow file holds."""

@@ -9,12 +9,10 @@ Payload = dict[str, Any]
 
 
 def payload(repository: Repository, sender: str, **facts: Any) -> Payload:
-    """Facts about a repository, from somebody."""
     return {"repository": views.repository(repository), "sender": views.user(sender), **facts}
 
 
 def pull_request(repository: Repository, issue: Issue, action: str = "opened") -> Payload:
-    """The event of a pull request."""
     facts = {"number": issue.number, "pull_request": views.pull(repository, issue)}
     return payload(repository, issue.user, action=action, **facts)
 
@@ -22,7 +20,6 @@ def pull_request(repository: Repository, issue: Issue, action: str = "opened") -
 def issues(
     repository: Repository, issue: Issue, action: str = "opened", label: Label | None = None
 ) -> Payload:
-    """The event of an issue."""
     facts = {"issue": views.issue(repository, issue), "label": label and views.label(label)}
     return payload(repository, issue.user, action=action, **facts)
 

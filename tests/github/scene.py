@@ -85,14 +85,12 @@ class Scene:
         return ended, self.status(pull)
 
     def protect(self) -> None:
-        """Let the owner protect the repository."""
         token, self.token = self.token, self.github.add_token()
         assert self.run("protect").code == 0
         self.token = token
         self.github.forget()
 
     def status(self, pull: Issue) -> Status | None:
-        """The status of the pull request's commit."""
         statuses = self.repository.statuses.get(self.repository.head_sha(pull), [])
         return statuses[0] if statuses else None
 

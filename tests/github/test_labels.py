@@ -69,17 +69,15 @@ def test_only_what_differs_is_changed_and_case_does_not_make_another_label(scene
 
 
 @pytest.mark.rule("L4")
-@pytest.mark.parametrize("old", ["Question of the business", "question"])
-def test_issues_keep_their_label_under_its_new_name(scene: Scene, old: str) -> None:
-    scene.repository.add_issue("Old", None, [old])
-    scene.repository.add_issue("Closed", None, [old], state="closed")
-    if old == "question":  # then both names exist
-        scene.repository.add_issue("Both", None, ["question", "ask"])
-    write(scene, f"- {{name: Ask, color: 'c9ecff', description: x, aliases: [{old.upper()}]}}\n")
+def test_issues_keep_their_label_under_its_new_name(scene: Scene) -> None:
+    write(scene, "- {name: Ask, color: 'c9ecff', description: x, aliases: [OLD, question]}\n")
+    scene.repository.add_issue("Old", None, ["old"])
+    scene.repository.add_issue("Closed", None, ["Question"], state="closed")
+    scene.repository.add_issue("Both", None, ["question", "ask"])
     assert scene.run("labels", "register").code == 0
     names = {label.name for issue in scene.repository.issues.values() for label in issue.labels}
     assert names == {"Ask"}
-    assert old not in labels(scene)
+    assert not {"old", "question"} & labels(scene).keys()
 
 
 @pytest.mark.rule("L4")
@@ -87,14 +85,12 @@ def test_labels_of_the_team_are_deleted_only_when_that_is_asked_for(scene: Scene
     before = labels(scene)
     ended = scene.run("labels", "register", "--dry-run", "--prune")
     assert labels(scene) == before
-    for words in ("create", "delete", "wontfix", "to change"):
-        assert words in ended.out
-    assert max(map(len, ended.out.splitlines())) <= 80
+    assert all(words in ended.out for words in ("create", "delete", "wontfix", "to change"))
     scene.run("labels", "register", "--prune")
     assert sorted(labels(scene)) == sorted(NAMES)
 
 
-@pytest.mark.slow
+@pytest.mark.campaign
 @pytest.mark.rule("L4")
 def test_killed_after_any_change_the_next_run_ends_in_the_same_state(
     scene: Scene, github: Standin, tmp_path: Path
@@ -126,18 +122,13 @@ def test_killed_after_any_change_the_next_run_ends_in_the_same_state(
             assert [label.name for label in issue.labels] == ["newer"], number
 
 
-def test_two_writers_at_once_end_in_the_same_state(scene: Scene) -> None:
-    scene.github.at(2, lambda: scene.repository.add_label(NAMES[0], "ffffff", "other"))
-    assert scene.run("labels", "register").code == 0
-    assert [name for name in labels(scene) if name.lower() == NAMES[0].lower()] == [NAMES[0]]
-    assert labels(scene)[NAMES[0]][0] != "ffffff"
-
-
-@pytest.mark.parametrize("action", [faults.secondary_limit(1), faults.status(502, "Bad Gateway")])
-def test_a_short_failure_is_waited_for(scene: Scene, action: faults.Action) -> None:
-    scene.github.at(1, action)
+def test_a_short_failure_is_waited_for_and_a_second_writer_is_no_harm(scene: Scene) -> None:
+    scene.github.at(1, faults.secondary_limit(1))
+    scene.github.at(2, faults.status(502, "Bad Gateway"))
+    scene.github.at(4, lambda: scene.repository.add_label(NAMES[0], "ffffff", "other"))
     assert scene.run("labels", "register").code == 0
     assert set(NAMES) < set(labels(scene))
+    assert labels(scene)[NAMES[0]][0] != "ffffff"
 
 
 REFUSALS = {
@@ -156,7 +147,7 @@ MISSING = {
 @pytest.mark.parametrize("words", [*REFUSALS, *MISSING])
 def test_what_github_refuses_or_is_missing_is_one_line(scene: Scene, words: str) -> None:
     if words in REFUSALS:
-        scene.github.on("*", "*", REFUSALS[words], times=None)
+        scene.github.on("*", REFUSALS[words])
     ended = scene.run("labels", "register", **MISSING.get(words, {}))
     assert (ended.code, words in ended.err, ended.err.count("\n")) == (2, True, 1), ended
 
@@ -165,14 +156,11 @@ def test_what_github_refuses_or_is_missing_is_one_line(scene: Scene, words: str)
     ("text", "problem"),
     [
         ("- {name: Ask, color: #c9ecff}", "is not valid YAML"),
-        ("- {name: Ask, color: '#c9ecff'}", "six lower-case hexadecimal digits"),
         ("- {name: Ask, color: 123456}", "six lower-case hexadecimal digits"),
         ("- {name: Ask, color: 'c9ecff', colour: x}", "colour is not a field of a label"),
-        ("- {name: '', color: 'c9ecff'}", "name must have"),
         (f"- {{name: A, color: 'c9ecff', description: {'x' * 101}}}", "at most 100"),
         ("- {name: A, color: 'c9ecff'}\n- {name: a, color: 'c9ecff'}", "a occurs twice"),
         ("- {name: A, color: 'c9ecff', aliases: ['b, c']}", "without a comma"),
-        ("labels: []", "must hold a list"),
     ],
 )
 def test_a_file_that_github_would_refuse_is_refused_before(

@@ -4,7 +4,6 @@ A server of git's files over TLS on loopback stands for GitHub; uv and git are t
 """
 
 import base64
-import functools
 import http.server
 import os
 import shutil
@@ -12,8 +11,8 @@ import ssl
 import subprocess
 import threading
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -51,28 +50,28 @@ dslp = {{ git = "{address}" }}
 """
 
 
-@dataclass
-class Host:
+class Host(http.server.ThreadingHTTPServer):
     """A host of git repositories, who may read them, and for which it was shown credentials."""
 
-    repositories: Path
-    address: str = ""
-    private: bool = True
-    shown: list[str] = field(default_factory=list)
+    folder: Path
+    private = False
+    shown: list[str]
 
 
 class Repositories(http.server.SimpleHTTPRequestHandler):
     """The files of bare repositories, behind basic authentication."""
 
-    host: Host
+    server: Host
+
+    def __init__(self, request: Any, address: Any, host: Host) -> None:
+        super().__init__(request, address, host, directory=str(host.folder))
 
     def do_GET(self) -> None:
-        """Answer those who may read."""
         credentials = self.headers.get("authorization", "")
         if credentials:
-            self.host.shown.append(self.path)
+            self.server.shown.append(self.path)
         right = base64.b64encode(f"x-access-token:{TOKEN}".encode()).decode()
-        if not self.host.private or credentials == f"Basic {right}":
+        if not self.server.private or credentials == f"Basic {right}":
             return super().do_GET()
         self.send_response(401)
         self.send_header("www-authenticate", 'Basic realm="git"')
@@ -85,35 +84,31 @@ class Repositories(http.server.SimpleHTTPRequestHandler):
 @pytest.fixture
 def host(tmp_path: Path) -> Iterator[Host]:
     """A host with the template, which has a library of one command, and with another repository."""
-    host = Host(tmp_path / "repositories")
-    for name in ("template", "other"):
-        folder = tmp_path / name
-        (folder / "src" / "dslp").mkdir(parents=True)
-        (folder / "pyproject.toml").write_text(LIBRARY)
-        code = 'def main() -> None:\n    print("it runs")\n'
-        (folder / "src" / "dslp" / "__init__.py").write_text(code)
-        git("init", "--quiet", cwd=folder)
-        git("add", "--all", cwd=folder)
-        git("commit", "--quiet", "--message", "a library", cwd=folder)
-        bare = host.repositories / f"{name}.git"
-        git("clone", "--quiet", "--bare", str(folder), str(bare))
-        git("update-server-info", cwd=bare)
-    handler = type("Handler", (Repositories,), {"host": host})
-    files = functools.partial(handler, directory=str(host.repositories))
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), files) as serving:
+    library = tmp_path / "library"
+    (library / "src" / "dslp").mkdir(parents=True)
+    (library / "pyproject.toml").write_text(LIBRARY)
+    code = 'def main() -> None:\n    print("it runs")\n'
+    (library / "src" / "dslp" / "__init__.py").write_text(code)
+    for command in ("init --quiet", "add --all", "commit --quiet --message library"):
+        git(*command.split(), cwd=library)
+    with Host(("127.0.0.1", 0), Repositories) as host:
+        host.folder, host.shown = tmp_path / "repositories", []
+        for name in ("template", "other"):
+            bare = host.folder / f"{name}.git"
+            git("clone", "--quiet", "--bare", str(library), str(bare))
+            git("update-server-info", cwd=bare)
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(self_signed(tmp_path / "certificate.pem"))
-        serving.socket = context.wrap_socket(serving.socket, server_side=True)
-        threading.Thread(target=serving.serve_forever, daemon=True).start()
-        host.address = f"https://127.0.0.1:{serving.server_port}"
+        host.socket = context.wrap_socket(host.socket, server_side=True)
+        threading.Thread(target=host.serve_forever, daemon=True).start()
         yield host
-        serving.shutdown()
+        host.shutdown()
 
 
 @pytest.fixture
 def project(host: Host, files: Template, runner: Runner, tmp_path: Path) -> Path:
     """A project of that template, whose labels workflow installs what its lock pins."""
-    address = f"{host.address}/template.git"
+    address = f"https://127.0.0.1:{host.server_port}/template.git"
     rendered = files.copy(tmp_path / "rendered", {"library": f"git+{address}"})
     shutil.copytree(rendered / ".github", runner.folder / ".github")
     runner.workflows = runner.folder / ".github" / "workflows"
@@ -123,7 +118,6 @@ def project(host: Host, files: Template, runner: Runner, tmp_path: Path) -> Path
         "UV_CACHE_DIR": str(tmp_path / "cache"),
         "GIT_TRACE": str(tmp_path / "trace"),
     }
-    host.private = False
     locking = os.environ | runner.env
     subprocess.run(["uv", "lock"], cwd=runner.folder, env=locking, check=True, capture_output=True)
     shutil.rmtree(tmp_path / "cache")

@@ -48,17 +48,16 @@ def test_who_cannot_have_it_is_told_why(
 
 
 @pytest.mark.rule("B1")
-@pytest.mark.parametrize(
-    ("name", "allowed"),
-    [
-        ("data/12-claims", True),
-        ("12-docs", True),
-        ("main", True),
-        ("revert-12-model/3-x", True),
-        ("revert-12-docs", True),
-        ("wip", False),
-        ("my/branch", False),
-    ],
-)
-def test_branches_of_other_names_cannot_be_made(name: str, allowed: bool) -> None:
-    assert any(re.fullmatch(glob(pattern), name) for pattern in BRANCHES) is allowed
+def test_branches_of_other_names_cannot_be_made() -> None:
+    names = [
+        "data/12-claims",
+        "12-docs",
+        "main",
+        "revert-12-model/3-x",
+        "revert-12-docs",
+        "wip",
+        "my/branch",
+    ]
+    patterns = re.compile("|".join(map(glob, BRANCHES)))
+    names = [*good, "wip", "my/branch"]
+    assert [name for name in names if patterns.fullmatch(name)] == good

@@ -24,8 +24,8 @@ def scene(tmp_path: Path, github: Standin) -> Scene:
 
 
 def commit(scene: Scene) -> None:
-    git("add", "--all", cwd=scene.folder)
-    git("commit", "--quiet", "--message", "Work", cwd=scene.folder)
+    for command in ("add --all", "commit --quiet --message Work"):
+        git(*command.split(), cwd=scene.folder)
 
 
 def branch(scene: Scene) -> str:
@@ -43,13 +43,6 @@ def test_a_branch_begins_from_its_issue_and_shows_what_was_tried(scene: Scene) -
     assert branch(scene) == "experiment/3-gradient-boosting-of-claims"
     assert "#2" in ended.out
     assert "failed" in ended.out
-
-
-@pytest.mark.rule("I1")
-def test_work_begins_on_an_open_issue_alone(scene: Scene) -> None:
-    scene.issue("Task", state="closed")
-    assert [scene.run("start", number).code for number in ("1", "77")] == [1, 2]
-    assert branch(scene) == "main"
 
 
 def test_a_branch_is_judged_before_there_is_a_pull_request_and_by_it_after(scene: Scene) -> None:

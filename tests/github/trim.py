@@ -13,12 +13,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from tests.github.standin import issues, pulls, repositories
-from tests.github.standin.routing import ROUTES
+from tests.github.standin.server import ROUTES
 
-HANDLERS = (issues, pulls, repositories)  # importing them fills ROUTES
-# What GitHub answers although the path's own description does not mention it.
-ERRORS = ["basic-error", "validation-error", "validation-error-simple"]
 # The `discriminator` of contents names a property of a list, which no validator can read.
 FOR_PEOPLE = {"discriminator", "summary", "description", "example", "examples", "externalDocs"}
 FOR_PEOPLE |= {"tags", "title"}
@@ -40,25 +36,20 @@ def strip(node: Any, names: bool = False) -> Any:
     }
 
 
-def references(node: Any) -> list[str]:
-    """The components that `node` points to, as pointers."""
-    return re.findall(r'"#/components/([^"]+)"', json.dumps(node))
-
-
 def trim(whole: dict[str, Any]) -> dict[str, Any]:
     """The operations that the stand-in has, with all components that they use."""
     paths: dict[str, Any] = {}
-    for route in sorted(ROUTES, key=lambda one: (one.template, one.method)):
+    for route in ROUTES:
         method = route.method.lower()
         operation = strip(whole["paths"][route.template][method])
         paths.setdefault(route.template, {})[method] = operation
     components: dict[str, dict[str, Any]] = {}
-    todo = [*references(paths), *(f"schemas/{name}" for name in ERRORS)]
+    todo = [json.dumps(paths)]
     while todo:
-        kind, name = todo.pop().split("/", 1)
-        if name not in components.setdefault(kind, {}):
-            components[kind][name] = strip(whole["components"][kind][name])
-            todo += references(components[kind][name])
+        for kind, name in re.findall(r'"#/components/(\w+)/([^"]+)"', todo.pop()):
+            if name not in components.setdefault(kind, {}):
+                components[kind][name] = strip(whole["components"][kind][name])
+                todo.append(json.dumps(components[kind][name]))
     info = {"title": "GitHub REST API, trimmed", "version": whole["info"]["version"]}
     parts = {"paths": paths, "components": components}
     return {"openapi": whole["openapi"], "info": info, "servers": whole["servers"], **parts}

@@ -1,7 +1,7 @@
 """Runs a workflow file here: triggers, conditions, steps and rights as GitHub would have them.
 
-Not done: matrices of several jobs, containers and services (refused with an error), concurrency
-and environments (ignored).
+It knows what the template's workflows use: no matrices of several jobs, containers or services;
+concurrency and environments are ignored.
 """
 
 from collections.abc import Mapping
@@ -16,10 +16,6 @@ from tests.github.standin.server import Standin
 from tests.github.steps import Step, Stub, Workspace, texts
 
 LEVELS = ("none", "read", "write")
-
-
-class Invalid(Exception):
-    """GitHub would not accept the workflow file, or this runner does not know what it asks for."""
 
 
 @dataclass
@@ -40,7 +36,6 @@ class Job:
 
     @property
     def log(self) -> str:
-        """Everything that the steps printed."""
         return "".join(step.log for step in self.steps)
 
 
@@ -53,12 +48,10 @@ class Outcome:
 
     @property
     def conclusions(self) -> dict[str, str]:
-        """The checks by name."""
         return {job.name: job.conclusion for job in self.jobs.values()}
 
     def __str__(self) -> str:
-        jobs = self.jobs.values()
-        return "\n".join(f"{job.name}: {job.conclusion}\n{job.log}" for job in jobs)
+        return "\n".join(f"{one.name}: {one.conclusion}\n{one.log}" for one in self.jobs.values())
 
 
 @dataclass(frozen=True)
@@ -88,7 +81,6 @@ class Runner:
     env: dict[str, str] = field(default_factory=dict)
     secrets: dict[str, str] = field(default_factory=dict)
     variables: dict[str, str] = field(default_factory=dict)
-    timeout: float = 300
 
     def run(self, name: str, event: str, payload: dict[str, Any]) -> Outcome:
         """What the workflow of that file does with the event."""
@@ -107,10 +99,7 @@ class Runner:
         """A workflow file as GitHub understands it, and as it is written."""
         files = self.workflows.glob("*.yml")
         sources = {f".github/workflows/{file.name}": file.read_text("utf-8") for file in files}
-        parsed = self.evaluator.parse(path, sources[path], sources)
-        if parsed["errors"]:
-            raise Invalid(f"{path}: {'; '.join(parsed['errors'])}")
-        return parsed["template"], parsed["source"]
+        return self.evaluator.parse(path, sources[path], sources)
 
     def jobs(
         self, template: dict[str, Any], source: dict[str, Any], start: Start
@@ -127,28 +116,25 @@ class Runner:
     def job(
         self, template: dict[str, Any], source: dict[str, Any], start: Start, ended: dict[str, Job]
     ) -> Job:
-        """Run one job, if its condition holds."""
         raw = source["jobs"][template["id"]]
-        matrix = raw.get("strategy", {}).get("matrix", {})
-        several = [name for name, values in matrix.items() if len(values) != 1]
-        if unknown := [key for key in ("container", "services") if key in raw] + several:
-            raise Invalid(f"job {template['id']}: this runner does not know {', '.join(unknown)}")
-        wanted = raw.get("permissions", source.get("permissions", {"contents": "read"}))
-        rights = granted(wanted, is_from_fork(start.github), start.most)
-        token = self.github.add_workflow_token(start.repository, rights)
-        needs = {name: ended[name] for name in template.get("needs", [])}
+        wanted = raw.get("permissions", source["permissions"])
+        job = Job(template["id"], granted(wanted, is_from_fork(start.github), start.most))
+        token = self.github.add_workflow_token(start.repository, job.rights)
         contexts: dict[str, Any] = {
-            "github": {**start.github, "job": template["id"], "token": token},
+            "github": {**start.github, "job": job.name, "token": token},
             "needs": {
-                name: {"result": one.conclusion, "outputs": one.outputs}
-                for name, one in needs.items()
+                name: {"result": ended[name].conclusion, "outputs": ended[name].outputs}
+                for name in template.get("needs", [])
             },
             "vars": self.variables,
             "inputs": start.inputs,
-            "matrix": {name: values[0] for name, values in matrix.items()},
+            "matrix": {
+                name: values[0]
+                for name, values in raw.get("strategy", {}).get("matrix", {}).items()
+            },
         }
-        status = status_of({ended[name].conclusion for name in ancestors(raw, source["jobs"])})
-        job = Job(template["id"], rights)
+        before = {ended[name].conclusion for name in ancestors(raw, source["jobs"])}
+        status = next((bad for bad in ("failure", "skipped") if bad in before), "success")
         if not self.evaluator.is_true(template["if"], contexts, status):
             job.conclusion = "skipped"
             return job
@@ -157,28 +143,23 @@ class Runner:
             return self.call(job, raw, start, contexts)
         contexts |= {
             "secrets": {**start.secrets, "GITHUB_TOKEN": token},
-            "runner": {"os": "Linux", "arch": "X64", "name": "here", "temp": str(self.folder)},
-            "env": {},
+            "runner": {"temp": str(self.folder)},
             "steps": {},
+            "env": texts(self.evaluator.resolve(template.get("env") or {}, contexts)),
         }
-        resolve = self.evaluator.resolve
-        contexts["env"] = texts(resolve(template.get("env") or {}, contexts))
-        root = self.workflows.parents[1]
         workspace = Workspace(
-            self.evaluator, root, self.folder, self.stubs, self.env, contexts, self.timeout
+            self.evaluator, self.workflows.parents[1], self.folder, self.stubs, self.env, contexts
         )
         for step, written in zip(template["steps"], raw["steps"], strict=True):
             job.steps.append(workspace.step(step, written))
         job.conclusion, job.summary = workspace.status, workspace.summary
-        job.outputs = texts(resolve(template.get("outputs") or {}, contexts))
+        job.outputs = texts(self.evaluator.resolve(template.get("outputs") or {}, contexts))
         return job
 
     def call(self, job: Job, raw: dict[str, Any], start: Start, contexts: dict[str, Any]) -> Job:
-        """Run the workflow that a job calls; the job is then all that is done there."""
+        """Run the workflow that a job calls, with its secrets; the job is all that it does."""
         template, source = self.read(raw["uses"].removeprefix("$/"))
-        inputs = self.evaluator.resolve(raw.get("with") or {}, contexts)
-        assert raw["secrets"] == "inherit", "this runner knows no other way to pass secrets"
-        assert not source["on"]["workflow_call"].get("outputs"), "nor outputs of what is called"
+        inputs = self.evaluator.resolve(raw["with"], contexts)
         inner = Start(start.github, start.repository, inputs, start.secrets, job.rights)
         for each in self.jobs(template, source, inner).values():
             job.steps += each.steps
@@ -195,24 +176,14 @@ def ancestors(raw: dict[str, Any], jobs: dict[str, Any]) -> set[str]:
     return direct.union(*(ancestors(jobs[name], jobs) for name in direct))
 
 
-def status_of(conclusions: set[str]) -> str:
-    """What success() and failure() look at, for a job that waits for jobs that ended like this."""
-    return next((bad for bad in ("failure", "skipped") if bad in conclusions), "success")
-
-
 def granted(
-    wanted: Mapping[str, str], read_only: bool, most: Mapping[str, str] | None = None
+    wanted: Mapping[str, str], read_only: bool, most: Mapping[str, str] | None
 ) -> dict[str, str]:
-    """The rights of a job's token; a fork's is read-only whatever it asks for.
-
-    Raises:
-        Invalid: a job of a called workflow asks for more than `most`, which its caller has.
-    """
+    """The rights of a job's token: a fork's is read-only, a called job's at most its caller's."""
     rights = {key.replace("-", "_"): "read" if read_only else one for key, one in wanted.items()}
-    for key, one in rights.items():
-        if most is not None and LEVELS.index(one) > LEVELS.index(most.get(key, "none")):
-            raise Invalid(f"a called job asks for {key}: {one}, which its caller does not have")
-    return rights | {"metadata": "read"}
+    for key, one in rights.items() if most is not None else ():
+        assert LEVELS.index(one) <= LEVELS.index(most.get(key, "none")), f"caller has no {key}"
+    return rights
 
 
 def is_from_fork(github: Mapping[str, Any]) -> bool:

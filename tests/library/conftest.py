@@ -4,7 +4,7 @@ import itertools
 import os
 import shutil
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -131,13 +131,3 @@ def server(tmp_path_factory: pytest.TempPathFactory, postgres: str) -> Iterator[
     store = f"{postgres.rpartition('/')[0]}/mlflow"
     with services.mlflow(tmp_path_factory.mktemp("server"), store) as address:
         yield address
-
-
-@pytest.fixture(scope="session")
-def write_suite() -> Callable[[Toy, str], None]:
-    """Put other expectations, written as YAML list items, in place of the toy's."""
-
-    def write(toy: Toy, items: str) -> None:
-        (toy.dataset / "suite.yml").write_text(f"name: visits\nexpectations:\n{items}")
-
-    return write

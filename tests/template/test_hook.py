@@ -18,6 +18,8 @@ from tests.template_copy import Template
 
 SCRIPT = Path(__file__).parents[2] / "hooks" / "post_generate.py"
 COMMAND = (sys.executable, "hooks/post_generate.py")
+PYENV = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv"))
+OLD = sorted(PYENV.glob("versions/3.[6-9].*/bin/python"))
 STEPS = ["repository", "environment", "commit hooks", "first commit", "labels"]
 
 
@@ -53,14 +55,6 @@ def demand(place: Place, python: str, *packages: str) -> Place:
     return place
 
 
-def old_pythons() -> list[str]:
-    """Interpreters from 3.6 to 3.10 that are installed here."""
-    names = [f"python3.{minor}" for minor in range(6, 11)]
-    pyenv = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv")) / "versions"
-    pythons = [str(f) for name in names for f in sorted(pyenv.glob(f"*/bin/{name}"))]
-    return pythons + [p for name in names if (p := shutil.which(name)) and "shims" not in p]
-
-
 def test_the_source_is_unchanged_by_the_include_and_an_old_python_can_parse_it() -> None:
     source = SCRIPT.read_text(encoding="utf-8")
     loader = jinja2.DictLoader({"s": source})
@@ -69,17 +63,14 @@ def test_the_source_is_unchanged_by_the_include_and_an_old_python_can_parse_it()
     ast.parse(source, feature_version=(3, 6))
 
 
-@pytest.mark.skipif(not old_pythons(), reason="there is no Python older than 3.11 here")
+@pytest.mark.skipif(not OLD, reason="there is no Python older than 3.10 here")
 def test_an_older_python_gets_a_sentence(bare: Place) -> None:
-    for python in old_pythons():
-        bare.command = (python, COMMAND[1])
-        run = bare.set_up()
-        assert run.code == 2
-        assert re.match(
-            r"Cannot run: this needs Python 3\.11 or newer, and is run by 3\.\d", run.text
-        )
-        assert "uv run --no-project --python '>=3.11' hooks/post_generate.py" in run.text
-        assert not (bare.project / ".git").exists()
+    bare.command = (str(OLD[0]), COMMAND[1])
+    run = bare.set_up()
+    assert run.code == 2
+    assert run.text.startswith("Cannot run: this needs Python 3.11 or newer, and is run by 3.")
+    assert "uv run --no-project --python '>=3.11' hooks/post_generate.py" in run.text
+    assert not (bare.project / ".git").exists()
 
 
 @pytest.mark.rule("V1")
@@ -127,7 +118,7 @@ def test_variables_and_folders_lead_nowhere_else(place: Place, tmp_path: Path) -
     assert "PYTHONDONTWRITEBYTECODE" not in (tmp_path / "seen").read_text(encoding="utf-8")
 
 
-@pytest.mark.parametrize("missing", ["git", "uv"])
+@pytest.mark.parametrize("missing", [pytest.param("git", marks=pytest.mark.campaign), "uv"])
 def test_without_a_tool_the_rest_is_done_and_the_next_run_finishes(
     place: Place, missing: str
 ) -> None:
@@ -158,17 +149,13 @@ def test_what_a_failing_tool_says_is_shown(bare: Place, tmp_path: Path) -> None:
     assert bare.git("ls-files") == "pyproject.toml"
 
 
-@pytest.mark.parametrize("where", ["requires-python", ".python-version"])
-def test_a_python_that_is_not_there_is_named_with_what_to_do(bare: Place, where: str) -> None:
-    if where == ".python-version":
-        bare.write(where, "3.99\n")
-    else:
-        demand(bare, ">=3.99")
+def test_a_python_that_is_not_there_is_named_with_what_to_do(bare: Place) -> None:
+    bare.write(".python-version", "3.99\n")
     del bare.env["UV_PYTHON"]
     run = bare.set_up()
-    assert (run.code, "3.99" in run.text, "Ready" in run.text) == (1, True, False)
-    assert where in run.reason("environment")
-    assert run.reason("environment").endswith("later: uv python install")
+    assert (run.code, "Ready" in run.text) == (1, False)
+    for words in ("3.99", ".python-version", "later: uv python install"):
+        assert words in run.reason("environment")
 
 
 @pytest.mark.parametrize(
@@ -176,9 +163,8 @@ def test_a_python_that_is_not_there_is_named_with_what_to_do(bare: Place, where:
     [
         ("<<<<<<< before updating\na = 1\n=======\n>>>>>>> after updating\n", "conflict markers"),
         ("[project\n", "pyproject.toml is not valid: "),
-        ("", "pyproject.toml is not valid: KeyError('project')"),
     ],
-    ids=["in conflict", "no TOML", "empty"],
+    ids=["in conflict", "no TOML"],
 )
 def test_a_wrong_pyproject_gets_a_sentence(bare: Place, text: str, words: str) -> None:
     bare.write("pyproject.toml", text)

@@ -38,18 +38,13 @@ TEXTS: list[Answers] = [
         "description": "Ein Modell für Schäden: 'wie viele?', \"warum?\" & <wieso> # 100 %",
     },
     {
-        **{"project_name": "ab", "package_name": "a1", "licence": "BSD-3-Clause"},
-        **{"description": "预测投保人一年内的就诊次数", "python_versions": ["3.11"]},
-    },
-    {
         **{"project_name": "a" * 50, "package_name": "claim_pricing_for_outpatient_visits_2026"},
-        **{"description": "d" * 200, "licence": "Apache-2.0", "python_versions": ["3.14"]},
+        **{"description": "预测投保人一年内的就诊次数" * 15, "licence": "Apache-2.0"},
     },
-    {"description": 'Ends in a "quote"', "python_versions": ["3.12", "3.13", "3.14"]},
-    {"description": "Ends in a backslash \\", "owner": "octo-org", "package_name": "zz_claims"},
     {
-        "description": "[brackets], *stars*, `ticks`, - dashes: colons | pipes $HOME ${HOME}",
-        "library": "git+https://git.example.org/mirrors/template.git",
+        "description": "[brackets], *stars*, `ticks`, - dashes: | pipes $HOME ${HOME} \\",
+        **{"library": "git+https://git.example.org/mirrors/template.git", "package_name": "a1"},
+        **{"python_versions": ["3.11", "3.14"], "licence": "BSD-3-Clause"},
     },
 ]
 
@@ -68,12 +63,15 @@ def test_clean(files: Template, tmp_path: Path, answers: Answers) -> None:
     assert not faults, "\n".join(faults)
 
 
+IN_EACH_RUN = {" ".join(ALL), "process", "data experiments"}
+
+
 def rows() -> Iterator[Any]:
-    """The projects; those in which each choice of components came before are for the campaign."""
-    chosen = set()
+    """The projects; one with each of three choices of components is in each run."""
+    chosen: set[str] = set()
     for answers in pairwise():
         components = " ".join(answers["components"])
-        marks = [pytest.mark.campaign] if components in chosen else []
+        marks = [] if components in IN_EACH_RUN - chosen else [pytest.mark.campaign]
         chosen.add(components)
         name = " ".join(str(value) for value in answers.values())
         yield pytest.param(answers, id=name, marks=[pytest.mark.slow, *marks])

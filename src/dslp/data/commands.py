@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from dslp.data.dataset import Dataset
     from dslp.data.versioning import Comparison
 
-app = typer.Typer(help="Build datasets and validate them.", no_args_is_help=True)
+app = typer.Typer(help="Build datasets, validate them, share their versions.", no_args_is_help=True)
 
 Names = Annotated[list[str] | None, typer.Argument(help="Datasets; all when none is named.")]
 Name = Annotated[str, typer.Argument(help="The dataset.")]
@@ -94,8 +94,9 @@ def schema(
     from dslp.data.dataset import Dataset, dataset_names, find_dataset
 
     project = Project.find(data=data)
-    known = name in dataset_names(project)
-    dataset = Dataset(project, name) if known else find_dataset(project, name)
+    # It may lack schema.yml, which `find_dataset` refuses.
+    exists = name in dataset_names(project)
+    dataset = Dataset(project, name) if exists else find_dataset(project, name)
     path = dataset.folder / "schema.yml"
     if write:
         say(f"{'written' if schema_file.write_schema(dataset) else 'unchanged'}: {path}")
@@ -169,8 +170,11 @@ def version(
         chosen = [name for name in chosen if name in changed]
         if not chosen:
             notice(f"no dataset has changed since {since}")
-    try_each(chosen, compare)
-    if json:
+    if not json:
+        try_each(chosen, compare)
+    else:
+        for name in chosen:
+            compare(name)
         typer.echo(as_json(reports))
         raise typer.Exit(0 if all(report.ok for report in reports) else 1)
 

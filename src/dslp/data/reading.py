@@ -101,7 +101,7 @@ def reading_errors(dataset: Dataset) -> Iterator[None]:
     except (duckdb.Error, pa.ArrowException, OSError) as error:
         # DuckDB adds the statement, which is not the user's, and the options of its CSV reader.
         message = re.split(r"\s+LINE 1: |\nPossible ", str(error))[0]
-        reason = visible(" ".join(message.split()), 240)
+        reason = visible(error_line(message, 240), 240)
         personal, columns = True, None
         with suppress(DslpError):  # an unreadable datasheet says nothing of personal data
             personal = dataset.sheet.personal_data

@@ -76,14 +76,14 @@ def _edit(
     personal: bool,
 ) -> str:
     """The text with each column that differs changed, removed or added."""
-    stated = parse_schema(parse_yaml(text, path), str(path)).columns
+    described = parse_schema(parse_yaml(text, path), str(path)).columns
     root: Any = yaml.compose(text)
     (columns,) = (value for key, value in root.value if key.value == "columns")
     if columns.flow_style:
         raise DslpError(f"{path}: put each column on a line of its own, below columns:")
     newline = "\r\n" if "\r\n" in text else "\n"
     text += "" if text.endswith("\n") else newline
-    present = {name: column for name, column in stated.items() if name in actual}
+    present = {name: column for name, column in described.items() if name in actual}
     null = count_nulls(connection, [name for name, one in present.items() if not one.nullable])
     same = {name: column for name, column in present.items() if column.type == actual[name]}
     new = {} if personal else unknown_categories(connection, same, most=MOST + 1)

@@ -75,8 +75,8 @@ def sweep(
     model, metric = experiment.model, experiment.model.params.metric
     plan = sweep_plan(model)
     base, tags = model.params.candidates[plan.candidate], experiment.tags("sweep")
-    drawn = draws(plan, trials or plan.trials)
-    settings = {number: merged(base, values) for number, values in enumerate(drawn, start=1)}
+    samples = enumerate(draws(plan, trials or plan.trials), start=1)
+    settings = {number: merged(base, values) for number, values in samples}
     finished, failed = dict[int, CandidateRun](), dict[int, str]()
     results = compute_trials(address, bundle_model(experiment), plan.candidate, settings)
     more: dict[str, Any] = {"issue": experiment.issue, "name": f"sweep of {plan.candidate}"}

@@ -5,7 +5,6 @@ import shlex
 import subprocess
 import sys
 from collections.abc import Iterable, Sequence
-from importlib import import_module
 from importlib.util import find_spec
 from typing import Annotated, Protocol
 
@@ -181,7 +180,7 @@ def _offer_scaffold(issue: Issue) -> None:
     if sys.stdin.isatty() and typer.confirm("Write them now?"):
         if target:
             more = ["--target", typer.prompt("Column to predict")]
-        import_module("dslp.scaffold.commands").app([*command, *more], standalone_mode=False)
+        subprocess.run([sys.executable, "-m", "dslp", "new", *command, *more], check=False)
 
 
 def _dataset_name(issue: Issue) -> str | None:

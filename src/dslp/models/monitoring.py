@@ -168,9 +168,10 @@ def _signals(
     source = recent.source
     for finding in recent.findings:
         rows = "does not hold" if finding.count is None else f"{finding.count:,} rows"
+        limit = "holds" if finding.count is None else "0 rows"
         measure = finding.rule.removeprefix("expect_").replace("_", " ")
         note = "" if reference["personal_data"] else finding.problem
-        yield Signal(source, finding.subject, measure, rows, "holds", True, note)
+        yield Signal(source, finding.subject, measure, rows, limit, True, note)
     if recent.checks and not recent.findings:
         yield Signal(source, "table", "suite and schema", f"{recent.checks} hold", "all", False)
     for name, bins in reference["features"].items():

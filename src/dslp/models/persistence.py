@@ -72,11 +72,11 @@ def load_model(folder: Path) -> Any:
     try:
         flavors = yaml.safe_load((folder / "MLmodel").read_text(encoding="utf-8"))["flavors"]
         for flavor, options in flavors.items():
-            if options.get("serialization_format") == "skops":
+            file = folder / (options.get("pickled_model") or options.get("data") or "")
+            if file.suffix == ".skops" or options.get("serialization_format") == "skops":
                 import skops.io
 
-                trusted = options.get("skops_trusted_types") or []
-                return skops.io.load(folder / options["pickled_model"], trusted=trusted)
+                return skops.io.load(file, trusted=options.get("skops_trusted_types") or [])
             if flavor in OF_MLFLOW:
                 return importlib.import_module(f"mlflow.{flavor}").load_model(str(folder))
         import mlflow.pyfunc

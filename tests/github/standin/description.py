@@ -1,7 +1,7 @@
 """GitHub's own description of its API: what is wrong with a request or a response.
 
-Bodies that the stand-in makes are also completed from it: what GitHub requires and no test is about
-(dozens of addresses, counters and flags) gets the emptiest value that the schema allows.
+GitHub answers with dozens of addresses, counters and flags that no test is about. The stand-in
+leaves them out, so `required` counts in what it receives, not in what it sends.
 """
 
 import json
@@ -20,7 +20,6 @@ from werkzeug.datastructures import Headers, ImmutableMultiDict
 FILE = Path(__file__).parents[1] / "api.github.com.json"
 HOST = "https://api.github.com"
 Schema = dict[str, Any]
-TYPES = {dict: "object", list: "array", str: "string", bool: "boolean", int: "integer"}
 
 
 @dataclass(frozen=True)
@@ -28,13 +27,13 @@ class Operation:
     """A method of a path of the description, and what it says about a request or a response."""
 
     content: Schema
-    openapi: OpenAPI
+    requests: OpenAPI
+    responses: OpenAPI
     method: str
     template: str
 
     @property
     def schema(self) -> Schema:
-        """What the description says of it."""
         return dict(self.content["paths"][self.template][self.method])
 
     def request(self, names: Mapping[str, str], query: Mapping[str, list[str]], body: bytes) -> Any:
@@ -54,7 +53,7 @@ class Operation:
 
     def faults_of_request(self, request: Any) -> Iterator[str]:
         """What is wrong with a request; a name that GitHub would silently ignore is, too."""
-        yield from map(words, self.openapi.iter_request_errors(request))
+        yield from map(words, self.requests.iter_request_errors(request))
         parameters = self.schema.get("parameters", [])
         names = {resolve(self.content, one)["name"] for one in parameters}
         yield from (
@@ -68,25 +67,18 @@ class Operation:
             properties = {name for one in shapes for name in one.get("properties", {})}
             yield from (f"no such property of the body: {one}" for one in body.keys() - properties)
 
-    def faults_of_response(self, request: Any, status: int, data: bytes) -> Iterator[str]:
+    def faults_of_response(self, request: Any, status: int, data: bytes) -> list[str]:
         """What is wrong with a response; a refusal need not be mentioned by its path."""
         response = SimpleNamespace(
             status_code=status, data=data, content_type="application/json", headers=Headers()
         )
-        if str(status) in self.schema["responses"]:
-            if status != 204:
-                faults = map(words, self.openapi.iter_response_errors(request, response))
-                # GitHub lists shapes of refusals that a plain one fits equally well.
-                several = "is valid under each of" if status >= 400 else "\0"
-                yield from (one for one in faults if several not in one)
-        elif status < 400:
-            yield f"no such status: {status}"
-
-    def complete(self, status: int, value: Any) -> Any:
-        """The body of a response with all that GitHub requires of it."""
-        response = resolve(self.content, self.schema["responses"].get(str(status), {}))
-        content = response.get("content", {}).get("application/json")
-        return complete(self.content, content["schema"], value) if content else value
+        if str(status) not in self.schema["responses"]:
+            return [f"no such status: {status}"] if status < 400 else []
+        if status == 204:
+            return []
+        faults = map(words, self.responses.iter_response_errors(request, response))
+        # Of shapes that differ in what they require, several fit.
+        return [one for one in faults if "is valid under each of" not in one]
 
 
 def words(error: Any) -> str:
@@ -109,66 +101,28 @@ def resolve(root: Schema, schema: Schema) -> Schema:
     return schema
 
 
-def complete(root: Schema, schema: Schema, value: Any) -> Any:
-    """`value` with the required properties it lacks."""
-    schema = resolve(root, schema)
-    if value is None:
-        return None
-    for part in schema.get("allOf", []):
-        value = complete(root, part, value)
-    choices = [*schema.get("oneOf", []), *schema.get("anyOf", [])]
-    if choices:
-        value = complete(root, max(choices, key=lambda one: likeness(root, one, value)), value)
-    if isinstance(value, list) and "items" in schema:
-        return [complete(root, schema["items"], item) for item in value]
-    if not isinstance(value, dict):
-        return value
-    properties = schema.get("properties", {})
-    whole = {key: complete(root, properties.get(key, {}), item) for key, item in value.items()}
-    missing = [key for key in schema.get("required", []) if key not in whole]
-    return whole | {key: emptiest(root, properties.get(key, {})) for key in missing}
-
-
-def likeness(root: Schema, schema: Schema, value: Any) -> tuple[int, int]:
-    """How well one of several shapes fits: the more shared names, then the fewer missing ones."""
-    schema = resolve(root, schema)
-    if "allOf" in schema:
-        return max(likeness(root, part, value) for part in schema["allOf"])
-    if not isinstance(value, dict):
-        return int(TYPES.get(type(value)) == schema.get("type")), 0
-    properties = schema.get("properties", {})
-    for key, item in value.items():
-        allowed = resolve(root, properties.get(key, {})).get("enum")
-        if allowed and isinstance(item, str) and item not in allowed:
-            return -1, 0
-    return len(properties.keys() & value.keys()), -len(set(schema.get("required", [])) - set(value))
-
-
-def emptiest(root: Schema, schema: Schema) -> Any:
-    """The value that says least and still fits."""
-    schema = resolve(root, schema)
-    if schema.get("nullable"):
-        return None
-    if "enum" in schema:
-        return schema["enum"][0]
-    for choice in ("allOf", "oneOf", "anyOf"):
-        if choice in schema:
-            return emptiest(root, schema[choice][0])
-    if schema.get("type") == "object":
-        return complete(root, schema, {})
-    texts = {"uri": f"{HOST}/", "date-time": "2026-01-05T09:00:00Z"}
-    text, number = texts.get(schema.get("format", ""), ""), schema.get("minimum", 0)
-    values = {"array": [], "boolean": False, "integer": number, "number": number, "string": text}
-    return values.get(schema.get("type", ""))
+def without_required(node: Any) -> Any:
+    """A schema in which everything may be left out."""
+    if isinstance(node, list):
+        return [without_required(one) for one in node]
+    if not isinstance(node, dict):
+        return node
+    return {
+        key: without_required(value)
+        for key, value in node.items()
+        if key != "required" or isinstance(value, dict)
+    }
 
 
 @cache
-def read() -> tuple[Schema, OpenAPI]:
-    """The description in this folder; reading it takes a moment, so once."""
-    content = json.loads(FILE.read_text(encoding="utf-8"))
-    return content, OpenAPI.from_dict(content, config=Config(spec_validator_cls=None))
+def read() -> tuple[Schema, OpenAPI, OpenAPI]:
+    """The description in this folder, for requests and for responses; reading takes a moment."""
+    content, config = json.loads(FILE.read_bytes()), Config(spec_validator_cls=None)
+    requests, responses = (
+        OpenAPI.from_dict(one, config=config) for one in (content, without_required(content))
+    )
+    return content, requests, responses
 
 
 def operation(method: str, template: str) -> Operation:
-    """One operation of the description."""
     return Operation(*read(), method.lower(), template)

@@ -1,12 +1,9 @@
-"""What can go wrong on the way, scripted.
+"""What can go wrong on the way, as actions for `Standin.at` and `Standin.on`."""
 
-`github.at(3, cut, after=True)`, `github.on("POST", "*/labels", status(502), times=2)`.
-"""
-
-import fnmatch
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from fnmatch import fnmatch
 
 from tests.github.standin.routing import Refused
 
@@ -19,47 +16,37 @@ class Cut(Exception):
 
 @dataclass
 class Fault:
-    """Something that happens before a request is carried out, or after it, and to which."""
+    """An action before the requests `first` to `last` that match `pattern`, or after them."""
 
     action: Action
-    number: int | None = None
-    method: str = "*"
-    path: str = "*"
-    times: int | None = 1
-    since: int = 0
+    first: float = 1
+    last: float = float("inf")
+    pattern: str = "*"
     after: bool = False
 
-    def befalls(self, number: int, method: str, path: str) -> bool:
-        """Whether it is this request's turn; counts it."""
-        if self.times == 0 or self.number not in (None, number) or number < self.since:
-            return False
-        if not (fnmatch.fnmatch(method, self.method) and fnmatch.fnmatch(path, self.path)):
-            return False
-        self.times = None if self.times is None else self.times - 1
-        return True
+    def applies(self, number: int, request: object, after: bool) -> bool:
+        turn = self.first <= number <= self.last and after == self.after
+        return turn and fnmatch(str(request), self.pattern)
 
 
 def cut() -> None:
-    """End the connection."""
     raise Cut
 
 
-def status(code: int, message: str = "", **headers: str) -> Action:
+def status(code: int, message: str, **headers: str) -> Action:
     """A plain answer of GitHub's in place of the right one: 403, 404, 422, 500, 502…"""
 
     def refuse() -> None:
-        raise Refused(code, message or f"Status {code}", **headers)
+        raise Refused(code, message, **headers)
 
     return refuse
 
 
-def primary_limit(reset_in: float = 1) -> Action:
-    """The hour's requests are used up."""
-    headers = {"x-ratelimit-remaining": "0", "x-ratelimit-reset": str(int(time.time() + reset_in))}
+def primary_limit(seconds: float) -> Action:
+    headers = {"x-ratelimit-remaining": "0", "x-ratelimit-reset": str(int(time.time() + seconds))}
     return status(403, "API rate limit exceeded for user ID 1.", **headers)
 
 
-def secondary_limit(retry_after: int = 1) -> Action:
-    """Too many requests in too little time."""
+def secondary_limit(retry_after: int) -> Action:
     words = "You have exceeded a secondary rate limit. Please wait a few minutes."
     return status(403, words, **{"retry-after": str(retry_after)})

@@ -1,11 +1,8 @@
 """Commits and files: which commits a branch has, which files differ, what a merge does."""
 
 import hashlib
-import re
 
 from tests.github.standin.model import Commit, Issue, Repository
-
-CLOSES = re.compile(r"\b(?:close[sd]?|fix(?:e[sd])?|resolve[sd]?):?\s+#(\d+)", re.IGNORECASE)
 
 
 def ancestors(repository: Repository, sha: str) -> list[str]:
@@ -16,7 +13,7 @@ def ancestors(repository: Repository, sha: str) -> list[str]:
         parents = commits[todo.pop()].parents
         todo += [parent for parent in parents if parent not in reached]
         reached.update(parents)
-    return sorted(reached, key=lambda one: commits[one].date, reverse=True)
+    return sorted(reached, key=lambda one: commits[one].number, reverse=True)
 
 
 def between(repository: Repository, base: str, head: str) -> list[Commit]:
@@ -32,7 +29,7 @@ def ends(repository: Repository, issue: Issue) -> tuple[str, str]:
     return issue.pull.base_sha or repository.branches.get(issue.pull.base, head), head
 
 
-def changes(repository: Repository, issue: Issue) -> dict[str, tuple[str, str]]:
+def changes(repository: Repository, issue: Issue) -> dict[str, str]:
     """The files that a pull request changes, since its branch left the base."""
     base, head = ends(repository, issue)
     old = set(ancestors(repository, base))
@@ -40,41 +37,24 @@ def changes(repository: Repository, issue: Issue) -> dict[str, tuple[str, str]]:
     return difference(repository, common, head)
 
 
-def difference(repository: Repository, base: str, head: str) -> dict[str, tuple[str, str]]:
-    """Each file that differs between two commits: how (`added`, …), and its name before a rename.
-
-    A file that moved unchanged is a rename.
-    """
+def difference(repository: Repository, base: str, head: str) -> dict[str, str]:
+    """Each file that differs between two commits, and how: `added`, `modified` or `removed`."""
     old, new = repository.commits[base].files, repository.commits[head].files
-    removed = {path: text for path, text in old.items() if path not in new}
-    files = {}
-    for path, text in new.items():
-        source = next((one for one, other in removed.items() if other == text and text), "")
-        if path in old and old[path] != text:
-            files[path] = "modified", ""
-        elif path not in old:
-            files[path] = ("renamed", source) if source else ("added", "")
-            removed.pop(source, None)
-    return dict(sorted((files | dict.fromkeys(removed, ("removed", ""))).items()))
+    changed = {path for path in old.keys() | new.keys() if old.get(path) != new.get(path)}
+    return {
+        path: "added" if path not in old else "modified" if path in new else "removed"
+        for path in sorted(changed)
+    }
 
 
 def merge(repository: Repository, issue: Issue, login: str) -> str:
-    """Merge a pull request, which closes the issues that its body says it closes."""
     assert issue.pull
     pull, head = issue.pull, repository.head_sha(issue)
     pull.base_sha = repository.branches[pull.base]
-    changed = changes(repository, issue)
-    files = {path: repository.commits[head].files.get(path) for path in changed}
-    files |= {source: None for _, source in changed.values() if source}
-    commit = repository.commit(pull.base, files, f"Merge #{issue.number}", login, merge=head)
-    pull.merge_commit_sha, pull.merged_by = commit.sha, login
-    issue.touch(repository.clock, "closed")
-    pull.merged_at = issue.closed_at
-    if pull.base == repository.default_branch:
-        for number in CLOSES.findall(issue.body or ""):
-            if closed := repository.issues.get(int(number)):
-                closed.touch(repository.clock, "closed")
-    return commit.sha
+    files = {p: repository.commits[head].files.get(p) for p in changes(repository, issue)}
+    pull.merge_commit_sha = repository.commit(pull.base, files, login, merge=head).sha
+    issue.state, pull.merged_at = "closed", repository.clock.now()
+    return pull.merge_commit_sha
 
 
 def blob(text: str) -> str:

@@ -13,13 +13,13 @@ def list_pulls(call: Call) -> Answer:
     state, head, base = call.get("state", "open"), call.get("head"), call.get("base")
     matches = [
         one
-        for one in call.repository.issues.values()
+        for one in call.newest_issues()
         if one.pull
         and state in (one.state, "all")
         and head in ("", f"{one.pull.source.owner}:{one.pull.head_ref}")
         and base in ("", one.pull.base)
     ]
-    return [views.pull(call.repository, one, whole=False) for one in call.newest(matches)]
+    return [views.pull(call.repository, one, whole=False) for one in call.page(matches)]
 
 
 @route("POST", "/pulls", "pull_requests", "anyone")
@@ -38,9 +38,8 @@ def create_pull(call: Call) -> Answer:
             reason = f"A pull request already exists for {repository.owner}:{head}."
     if reason:
         raise invalid("PullRequest", "head", "custom", reason)
-    opened = repository.add_pull(
-        head, base, body.get("title", head), body.get("body"), user=call.token.login
-    )
+    user = call.token.login
+    opened = repository.add_pull(head, base, body["title"], body.get("body"), user=user)
     return 201, views.pull(repository, opened)
 
 
@@ -51,29 +50,21 @@ def get_pull(call: Call) -> Answer:
 
 @route("PATCH", PULL, "pull_requests")
 def update_pull(call: Call) -> Answer:
-    issue, body = call.issue("pull_number"), call.body or {}
+    issue = call.issue("pull_number")
     assert issue.pull
-    if body.get("base", issue.pull.base) not in call.repository.branches:
+    if call.body["base"] not in call.repository.branches:
         raise invalid("PullRequest", "base", "invalid")
-    if body.get("state") == "open" and issue.pull.merged_at:
-        raise invalid("PullRequest", "state", "custom", "state cannot be changed. It is merged.")
-    issue.title, issue.body = body.get("title", issue.title), body.get("body", issue.body)
-    issue.pull.base = body.get("base", issue.pull.base)
-    call.repository.head_sha(issue)  # a closed pull request keeps the head it had
-    issue.touch(call.clock, body.get("state"))
+    issue.pull.base = call.body["base"]
     return views.pull(call.repository, issue)
 
 
 @route("GET", f"{PULL}/files", "pull_requests")
 def list_files(call: Call) -> Answer:
-    issue, repository = call.issue("pull_number"), call.repository
-    sha = repository.head_sha(issue)
-    files = list(history.changes(repository, issue).items())[:3000]  # GitHub shows no more
-    return [views.changed_file(repository, sha, path, change) for path, change in call.page(files)]
+    files = history.changes(call.repository, call.issue("pull_number"))
+    return [{"filename": path, "status": how} for path, how in call.page(files.items())]
 
 
 def named_commit(call: Call, name: str) -> str:
-    """The commit that the path names."""
     sha = call.names[name]
     if sha not in call.repository.commits:
         raise Refused(422, f"No commit found for SHA: {sha}")
@@ -95,15 +86,13 @@ def list_pulls_of_commit(call: Call) -> Answer:
 @route("POST", "/statuses/{sha}", "statuses")
 def create_status(call: Call) -> Answer:
     sha, body = named_commit(call, "sha"), call.body
-    check_length("Status", "description", body.get("description"), 140)
+    check_length("Status", "description", body["description"], 140)
     status = Status(
         next(call.clock.ids),
         body["state"],
-        body.get("context", "default"),
-        body.get("description"),
-        body.get("target_url"),
-        call.token.login,
-        call.clock.now(),
+        body["context"],
+        body["description"],
+        body["target_url"],
     )
     call.repository.statuses.setdefault(sha, []).insert(0, status)
     return 201, views.status(status)

@@ -45,7 +45,6 @@ def create_ref(call: Call) -> Answer:
 
 
 def branch_files(call: Call, branch: str) -> dict[str, str]:
-    """The files of a branch."""
     if branch not in call.repository.branches:
         raise Refused(404, f"No commit found for the ref {branch}")
     return dict(call.repository.commits[call.repository.branches[branch]].files)
@@ -66,11 +65,9 @@ def put_contents(call: Call) -> Answer:
     old = branch_files(call, branch).get(path)
     if old is not None and call.body.get("sha") != history.blob(old):
         raise Refused(409, f"{path} does not match {call.body.get('sha')}")
-    text, message = base64.b64decode(call.body["content"]).decode(), call.body["message"]
-    commit = call.repository.commit(branch, {path: text}, message, call.token.login)
-    content = views.file(path, text)
-    answer = {"content": content, "commit": views.commit(commit)}
-    return (201 if old is None else 200), answer
+    text = base64.b64decode(call.body["content"]).decode()
+    call.repository.commit(branch, {path: text}, call.token.login)
+    return (201 if old is None else 200), {"content": views.file(path, text)}
 
 
 def view(repository: Repository, ruleset: Ruleset, whole: bool = True) -> Ruleset:
@@ -82,12 +79,11 @@ def view(repository: Repository, ruleset: Ruleset, whole: bool = True) -> Rulese
 
 def check_plan(call: Call) -> None:
     """Private repositories have rulesets in paid plans only."""
-    if call.repository.private and not call.repository.paid:
+    if call.repository.private:
         raise Refused(403, NO_PLAN)
 
 
 def numbered_ruleset(call: Call) -> Ruleset:
-    """The ruleset that the path names."""
     check_plan(call)
     for ruleset in call.repository.rulesets:
         if ruleset["id"] == int(call.names["ruleset_id"]):
@@ -137,17 +133,16 @@ def list_rules(call: Call) -> Answer:
 
 
 def applies(repository: Repository, ruleset: Ruleset, branch: str) -> bool:
-    """Whether a ruleset is about a branch."""
     named = {"~ALL": branch, "~DEFAULT_BRANCH": repository.default_branch}
-
-    def among(patterns: list[str]) -> bool:
-        return any(
-            named.get(pattern) == branch or re.fullmatch(glob(pattern), f"refs/heads/{branch}")
-            for pattern in patterns
-        )
-
     names = ruleset["conditions"]["ref_name"]
-    return among(names["include"]) and not among(names["exclude"])
+    include, exclude = (
+        any(
+            named.get(pattern) == branch or re.fullmatch(glob(pattern), f"refs/heads/{branch}")
+            for pattern in names[side]
+        )
+        for side in ("include", "exclude")
+    )
+    return include and not exclude
 
 
 def glob(pattern: str) -> str:

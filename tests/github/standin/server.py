@@ -14,19 +14,15 @@ from tests.github.standin.routing import NOT_FOUND, ROUTES, Call, Refused, Route
 
 HANDLERS = (issues, pulls, repositories)  # importing them fills ROUTES
 ROUTES.sort(key=lambda one: -one.template.count("/"))  # the most particular first
-ANONYMOUS = Token("anonymous")
 
 
 @dataclass
 class Request:
-    """A request as it was received, and the status that answered it (0: the connection was cut)."""
-
     method: str
     path: str
     query: dict[str, list[str]]
-    body: Any
-    headers: dict[str, str]
-    status: int = 0
+    raw: bytes
+    token: str
 
     def __str__(self) -> str:
         return f"{self.method} {self.path}"
@@ -46,75 +42,63 @@ class Standin:
     lock: threading.RLock = field(default_factory=threading.RLock)
 
     def add_repository(self, name: str = "ada/claims", **values: Any) -> Repository:
-        """A new repository; `private`, `paid`, `default_branch` as keywords."""
+        """A new repository; `private` as a keyword."""
         owner, _, short = name.partition("/")
         repository = Repository(owner, short, self.clock, **values)
         return self.repositories.setdefault(name.lower(), repository)
 
-    def add_fork(self, parent: Repository, owner: str) -> Repository:
-        """The repository at another owner."""
-        return self.repositories.setdefault(f"{owner}/{parent.name}".lower(), parent.fork(owner))
-
-    def add_token(
-        self,
-        login: str = "ada",
-        rights: Mapping[str, str] | None = None,
-        repository: str | None = None,
-    ) -> str:
-        """A token; without `rights` it may do whatever its person may."""
-        secret = f"ghp_{login.strip('[]')}{len(self.tokens)}"
-        self.tokens[secret] = Token(login, rights, repository)
-        return secret
+    def add_token(self, login: str = "ada") -> str:
+        """A person's token, which may do whatever the person may."""
+        return self._add(Token(login))
 
     def add_workflow_token(self, repository: Repository, rights: Mapping[str, str]) -> str:
-        """What a workflow gets as GITHUB_TOKEN."""
-        return self.add_token("github-actions[bot]", rights, repository.full_name)
+        return self._add(Token("github-actions[bot]", rights, repository.full_name))
 
-    def at(self, number: int, action: Action, after: bool = False) -> None:
+    def _add(self, token: Token) -> str:
+        secret = f"ghp_{len(self.tokens)}"
+        self.tokens[secret] = token
+        return secret
+
+    def at(self, number: int, action: Action) -> None:
         """Let something happen at the n-th request (from 1, counted since `forget`)."""
-        self.faults.append(Fault(action, number, after=after))
+        self.faults.append(Fault(action, number, number))
 
-    def on(self, method: str, path: str, action: Action, times: int | None = 1) -> None:
-        """Let something happen at requests of a method to a path (both may hold `*`)."""
-        self.faults.append(Fault(action, None, method, path, times))
+    def on(self, pattern: str, action: Action) -> None:
+        """Let something happen at all requests that match, such as `POST */labels`."""
+        self.faults.append(Fault(action, pattern=pattern))
 
-    def kill_at(self, number: int, effective: bool = True) -> None:
-        """What a client sees of its own end: the n-th request (`effective` or not) is its last."""
-        self.at(number, cut, after=effective)
-        self.faults.append(Fault(cut, times=None, since=number + 1))
+    def kill_at(self, number: int) -> None:
+        """What a client sees of its own end: the n-th request has its effect and is its last."""
+        self.faults += [Fault(cut, number, number, after=True), Fault(cut, number + 1)]
 
     def forget(self) -> None:
-        """Start the log anew, without faults."""
         self.requests.clear()
         self.faults.clear()
 
     @property
     def writes(self) -> list[Request]:
-        """The requests that asked for a change."""
         return [one for one in self.requests if one.method != "GET"]
 
-    def handle(self, request: Request, raw: bytes) -> tuple[int, Any, dict[str, str]]:
-        """The answer to a request, faults included."""
+    def handle(self, request: Request) -> tuple[int, Any, Mapping[str, str]]:
+        """The answer to a request, faults included: its status, body and headers."""
         with self.lock:
             self.requests.append(request)
-            number, method, path = len(self.requests), request.method, request.path
-            faults = [one for one in self.faults if one.befalls(number, method, path)]
-        try:
-            for fault in faults:
-                if not fault.after:
-                    fault.action()
-            with self.lock:
-                answer = self.answer(request, raw)
-            for fault in faults:
-                if fault.after:
-                    fault.action()
-        except Refused as refused:
-            answer = refused.status, refused.body, refused.headers
-        request.status = answer[0]
-        return answer
+            number = len(self.requests)
+            try:
+                self.fail(number, request, after=False)
+                answer = self.answer(request)
+                self.fail(number, request, after=True)
+            except Refused as refused:
+                return refused.status, refused.body, refused.headers
+            return *answer, {}
 
-    def answer(self, request: Request, raw: bytes) -> tuple[int, Any, dict[str, str]]:
-        """What GitHub would answer."""
+    def fail(self, number: int, request: Request, after: bool) -> None:
+        """Let happen what was scripted for this moment."""
+        for fault in self.faults:
+            if fault.applies(number, request, after):
+                fault.action()
+
+    def answer(self, request: Request) -> tuple[int, Any]:
         routes = ((one, one.match(request.method, request.path)) for one in ROUTES)
         route, quoted = next(((one, names) for one, names in routes if names), (None, None))
         if route is None or quoted is None:
@@ -122,32 +106,28 @@ class Standin:
             raise Refused(404, NOT_FOUND)
         names = {key: unquote(value) for key, value in quoted.items()}
         operation = description.operation(request.method, route.template)
-        sent = operation.request(names, request.query, raw)
+        sent = operation.request(names, request.query, request.raw)
         faults = list(operation.faults_of_request(sent))
         try:
-            call = self.admit(request, route, names)
-            if faults:
-                raise Refused(422, f"Invalid request.\n\n{faults[0]}")
-            result = route.handler(call)
+            result = route.handler(self.admit(request, route, names))
             status, body = result if isinstance(result, tuple) else (200, result)
-            body = operation.complete(status, body)
         except Refused as refused:
             status, body = refused.status, refused.body
         data = b"" if body is None else json.dumps(body).encode()
         faults += operation.faults_of_response(sent, status, data)
         self.violations += [f"{request} → {status}: {one}" for one in faults]
-        return status, body, {}
+        return status, body
 
     def admit(self, request: Request, route: Route, names: dict[str, str]) -> Call:
         """What a handler sees of the request; refuses who may not ask this."""
-        secret = request.headers.get("authorization", "").rpartition(" ")[2]
-        if secret and secret not in self.tokens:
+        token = self.tokens.get(request.token)
+        if token is None:
             raise Refused(401, "Bad credentials")
-        token = self.tokens.get(secret, ANONYMOUS)
         repository = self.repositories.get(f"{names['owner']}/{names['repo']}".lower())
-        if repository is None or not token.may(repository, ["metadata", *route.needs], "read"):
+        if repository is None or not token.may(repository, route.needs, "read"):
             raise Refused(404, NOT_FOUND)
-        if not token.may(repository, route.needs, "read" if request.method == "GET" else "write"):
+        if request.method != "GET" and not token.may(repository, route.needs, "write"):
             kind = "integration" if token.repository else "personal access token"
             raise Refused(403, f"Resource not accessible by {kind}")
-        return Call(repository, token, names, request.query, request.body)
+        body = json.loads(request.raw) if request.raw else None
+        return Call(repository, token, names, request.query, body)

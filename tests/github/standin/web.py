@@ -10,8 +10,6 @@ from tests.github.standin.server import Request, Standin
 
 
 class Handler(BaseHTTPRequestHandler):
-    """HTTP, and nothing else."""
-
     protocol_version = "HTTP/1.1"
     wbufsize = -1  # an answer in one piece, or the client waits 40 ms for the second
     standin: Standin
@@ -19,23 +17,19 @@ class Handler(BaseHTTPRequestHandler):
     def respond(self) -> None:
         split = urlsplit(self.path)
         raw = self.rfile.read(int(self.headers.get("content-length", 0)))
-        headers = {key.lower(): value for key, value in self.headers.items()}
         query = parse_qs(split.query, keep_blank_values=True)
-        body = json.loads(raw) if raw else None
-        request = Request(self.command, split.path, query, body, headers)
+        token = self.headers.get("authorization", "").rpartition(" ")[2]
         try:
-            status, body, extra = self.standin.handle(request, raw)
+            status, body, headers = self.standin.handle(
+                Request(self.command, split.path, query, raw, token)
+            )
         except Cut:
             self.close_connection = True
             return
-        except Exception as error:  # the stand-in broke, whatever it is: the test must hear of it
-            self.standin.violations.append(f"{request}: the stand-in broke: {error!r}")
-            status, body, extra = 500, {"message": "Server Error"}, {}
         data = b"" if body is None else json.dumps(body).encode()
         self.send_response(status)
-        self.send_header("Content-Type", "application/json; charset=utf-8")
-        self.send_header("Content-Length", str(len(data)))
-        for key, value in extra.items():
+        headers = {"Content-Type": "application/json; charset=utf-8", **headers}
+        for key, value in {**headers, "Content-Length": str(len(data))}.items():
             self.send_header(key, value)
         self.end_headers()
         self.wfile.write(data)

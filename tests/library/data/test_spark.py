@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from dslp.data.spark import spark_session
 
 from tests import services
 from tests.library.data import suites
@@ -53,9 +54,9 @@ def jobs() -> int:
 @pytest.mark.rule("G3")
 @pytest.mark.parametrize("master", ["local[2]"], indirect=True)
 def test_spark_finds_what_other_engines_find_in_a_few_jobs(built: Toy, master: str) -> None:
-    sample = (suites.EVERYTHING.splitlines()[i] for i in (1, 2, 6))
+    sample = (suites.EVERYTHING.splitlines()[i] for i in (2, 7))
     expected = write_suite(built, *sample)
-    assert found(built, "spark") == []
+    spark_session()
     before = jobs()
     assert built.validated("spark").ok
     assert jobs() - before <= 3

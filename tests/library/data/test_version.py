@@ -6,10 +6,8 @@ from typing import Any
 
 import pytest
 import yaml
-from dslp.core.semver import LEVELS, parse_version
+from dslp.core.semver import parse_version
 from dslp.data.versioning import Proposal, Snapshot, propose_version
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from tests.library.toy import Toy
 
@@ -60,7 +58,6 @@ def expect(number: int, **values: Any) -> Edit:
     return lambda held: held["suite"][number]["kwargs"].update(values)
 
 
-# Each edit touches a place of its own, so any of them can be made together.
 CHANGES: list[tuple[str, Edit, str]] = [
     ("major", lambda c: c["columns"].pop("person"), "incompatible schema: column person is gone"),
     ("major", change("kind", nullable=True), "incompatible schema: column kind may be null now"),
@@ -99,20 +96,6 @@ def test_a_change_has_its_level_and_its_reason(level: str, edit: Edit, reason: s
     lower = {"major": "minor", "minor": "patch" if "calcula" in reason else "minor"}
     assert before.level == lower.get(level, level), "before 1.0.0"
     assert parse_version(before.proposed) < (1, 0, 0)
-
-
-@pytest.mark.rule("D8")
-@settings(max_examples=60, deadline=None)
-@given(st.sets(st.integers(0, len(CHANGES) - 1)))
-def test_changes_together_ask_for_what_the_largest_of_them_asks(chosen: set[int]) -> None:
-    new = content()
-    for each in sorted(chosen):
-        CHANGES[each][1](new)
-    proposal = propose_version(snapshot(content()), snapshot(new))
-    levels = [LEVELS.index(reason.level) for reason in proposal.reasons]
-    assert levels == sorted(levels, reverse=True), "what decides comes first"
-    largest = max((LEVELS.index(CHANGES[each][0]) for each in chosen), default=0)
-    assert LEVELS.index(proposal.level) == largest
 
 
 @pytest.mark.rule("D8")

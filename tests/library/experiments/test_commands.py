@@ -22,7 +22,7 @@ for arguments in json.loads(sys.argv.pop()):
 print(*sorted(set(sys.modules) & set({HEAVY})))
 """
 REFUSED = {
-    "experiment run nosuch": "no model 'nosuch' in",
+    "experiment run nosuch": "has no model 'nosuch'; known are frequency, severity",
     "experiment run frequenzy": "do you mean frequency? Known are frequency, severity",
     "experiment run frequency --candidate linaer": "mean linear? Known are baseline, linear",
     "experiment compare": "say which model: frequency, severity",

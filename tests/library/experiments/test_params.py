@@ -48,7 +48,7 @@ def test_a_model_is_complete_or_says_what_it_lacks(toy: Toy) -> None:
     assert f"{toy.model_folder} has no train.py, gates.yml" in outcome.error
     shutil.rmtree(toy.model_folder)
     outcome = toy.run("experiment", "run")
-    assert "params.yml, features.py, train.py, evaluate.py, schema.py, gates.yml" in outcome.error
+    assert "models has no model; make one: uv run dslp new model NAME" in outcome.error
 
 
 RETURN = "    return Pipeline"

@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import os
 import platform
 
 import pytest
@@ -77,18 +76,6 @@ def test_a_run_of_uncommitted_work_for_another_issue_says_so(experimented: Toy) 
     assert (tags["dslp.clean"], tags["dslp.issue"]) == ("false", "15")
     note = "Issue [#15](https://github.com/octo/claims/issues/15)"
     assert tags["mlflow.note.content"] == note
-
-
-def test_without_git_the_record_says_so(tracked: Toy) -> None:
-    (tracked.root / ".git").rename(tracked.root.parent / "git")
-    (tracked.root / "uv.lock").unlink()
-    os.environ["GIT_CEILING_DIRECTORIES"] = str(tracked.root.parent)
-    outcome = tracked.done("experiment", "run", "--candidate", "baseline")
-    assert "fatal" not in outcome.err
-    (run,) = runs(tracked)
-    names = ("commit", "clean", "environment", "environment_version")
-    values = [run.data.tags[f"dslp.{name}"] for name in names]
-    assert values == ["none", "false", "not locked", "not locked"]
 
 
 @pytest.mark.parametrize(

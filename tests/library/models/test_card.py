@@ -44,7 +44,7 @@ def test_the_card_is_made_from_the_record_alone(trained: Toy) -> None:
         "Ask  &#35;7 ",
         "question  How many visits?",
         "visits 1.2.0",
-        "against the baseline (lower is better); the Ask requires +10.0%",
+        "absolute_error (lower is better) improves on the baseline by",
         "success criterion",
         "one row, median, ms",
         "1.0.1  2  challenger  linear",

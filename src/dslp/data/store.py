@@ -33,7 +33,7 @@ LONGEST_MANIFEST = 16 * 1024**2  # bytes
 DRIVERS = dict.fromkeys(("s3", "s3a"), "s3fs") | dict.fromkeys(("gs", "gcs"), "gcsfs")
 DRIVERS |= dict.fromkeys(("abfs", "abfss", "az", "adl"), "adlfs")
 SECOND = 10**9  # nanoseconds
-MANIFEST = "_manifest.json"
+MANIFEST, PLAN = "_manifest.json", "_sending.json"
 
 Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 # A path below the version: each part begins as a name does, so no `..`, no drive and no root.
@@ -83,9 +83,12 @@ def push(dataset: Dataset, url: str | None = None) -> str:
                 f"{title} is in the store with other content (commit {existing.commit[:12]}); a "
                 f"change is a new version (I6): uv run dslp data version {dataset.name}"
             )
-        for path in store.find(base):  # of an interrupted push
-            if path.endswith((".parquet", ".csv")) and path[len(base) + 1 :] not in manifest.files:
-                store.rm_file(path)
+        interrupted = _read_manifest(store, f"{base}/{PLAN}", dataset, manifest.version)
+        for name in interrupted.files.keys() - manifest.files.keys() if interrupted else ():
+            if _size(store, f"{base}/{name}") is not None:
+                store.rm_file(f"{base}/{name}")
+        text = manifest.model_dump_json(indent=2)
+        _write_text(store, f"{base}/{PLAN}", text)
         for name, file in manifest.files.items():
             target = f"{base}/{name}"
             if not _is_complete(store, target, file):
@@ -93,7 +96,10 @@ def push(dataset: Dataset, url: str | None = None) -> str:
                     store.put_file(str(paths[name]), target)
             if _size(store, target) != file.size:
                 raise DslpError(f"{paths[name]} changed while it was sent; push it again")
-        _write_text(store, f"{base}/{MANIFEST}", manifest.model_dump_json(indent=2))
+        if _read_manifest(store, f"{base}/{PLAN}", dataset, manifest.version) != manifest:
+            raise DslpError(f"{title} was sent by somebody else at the same time; try again")
+        _write_text(store, f"{base}/{MANIFEST}", text)
+        store.rm_file(f"{base}/{PLAN}")
     return f"{title} is in the store: {manifest.rows:,} rows, {len(paths)} files"
 
 

@@ -15,6 +15,7 @@ import pandas as pd
 import pytest
 from dslp.data.dataset import Dataset
 from dslp.data.fingerprint import digest
+from fsspec.implementations.local import LocalFileSystem
 from fsspec.registry import _registry
 
 from tests import services
@@ -206,13 +207,29 @@ def test_an_interrupted_push_is_no_version_and_goes_on_where_it_was(
     )
     folder = shared / "visits" / "1.2.0"
     assert "the store has no visits 1.2.0" in colleague.run(*PULL, str(shared)).error
-    for name in ("old.parquet", "precious.txt"):  # of an interrupted push of other content
-        (folder / name).write_text(name)
+    (folder / "precious.txt").write_text("not of this push")
     assert transferred(built.done(*PUSH, str(shared))) == ["part-0.parquet"]
     files = {path.name for path in folder.rglob("*") if path.is_file()}
     assert files == {"part-0.parquet", "part=1.parquet", "_manifest.json", "precious.txt"}
     colleague.done(*PULL, str(shared))
     assert content(colleague) == content(built)
+
+
+def test_of_two_pushes_at_once_one_gives_way(
+    built: Toy, shared: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put = LocalFileSystem.put_file
+
+    def interfere(self: Any, source: str, target: str, **kwargs: Any) -> None:
+        put(self, source, target, **kwargs)
+        plan = Path(target).with_name("_sending.json")
+        plan.write_text(plan.read_text().replace('"rows": 300', '"rows": 299'))
+
+    monkeypatch.setattr(LocalFileSystem, "put_file", interfere)
+    outcome = built.run(*PUSH, str(shared))
+    assert outcome.code == 2
+    assert "was sent by somebody else at the same time" in outcome.error
+    assert not (shared / "visits" / "1.2.0" / "_manifest.json").exists()
 
 
 def test_what_an_interrupted_pull_has_fetched_is_verified(

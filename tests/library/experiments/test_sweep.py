@@ -15,7 +15,7 @@ from dslp.experiments.recording import start_run
 from dslp.experiments.sweep import draws, merged
 from dslp.tracking.connection import ActiveRun
 from dslp.tracking.provenance import settings_tag
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from mlflow.entities import Run
 from mlflow.exceptions import MlflowException
@@ -193,8 +193,8 @@ def test_a_sweep_that_is_stopped_leaves_no_run_running(
 
 
 def test_settings_that_a_tag_would_change_are_not_recorded_as_such() -> None:
-    settings = {"a": 1, "b": [1.5, None]}
-    assert settings_tag(settings) == {"dslp.settings": '{"a": 1, "b": [1.5, null]}'}
+    tag = settings_tag({"a": 1, "b": [1.5, None]})
+    assert tag == {"dslp.settings": '{"a": 1, "b": [1.5, null]}'}
     assert settings_tag({"day": date(2024, 1, 1)}) == settings_tag({"a": "x" * 5000}) == {}
 
 
@@ -224,6 +224,7 @@ RANGES: dict[str, dict[str, Any]] = {
 }
 
 
+@settings(max_examples=25, deadline=None)
 @given(st.integers(0, 2**32 - 1))
 def test_what_is_drawn_lies_where_it_may_and_is_the_same_each_time(seed: int) -> None:
     content = {"candidate": "x", "trials": 5, "seed": seed, "parameters": RANGES}

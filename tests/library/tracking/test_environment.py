@@ -8,7 +8,7 @@ from dslp.tracking.environment import (
     locked_packages,
     next_environment_version,
 )
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.library.toy import Toy
@@ -22,6 +22,7 @@ environments = st.dictionaries(
 )
 
 
+@settings(deadline=None)
 @given(st.integers(1, 99), st.integers(0, 99), environments, environments, st.integers(2, 40))
 def test_the_next_version_says_how_much_has_changed(
     major: int, minor: int, old: dict[str, list[str]], new: dict[str, list[str]], other: int

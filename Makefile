@@ -18,7 +18,7 @@ help: ## Show this list
 test: lint ## Everything that must be green: lint, and all tests but the campaign's
 	$(RUN) pytest -n $(WORKERS)
 
-quick: lint ## The same without the slow tests: under three minutes
+quick: lint ## The same without the slow tests
 	$(RUN) pytest -n $(WORKERS) -m "not slow"
 
 campaign: $(OWN_UV) ## What is long: every address and extra, clusters, vendors' stores

@@ -20,22 +20,22 @@ ROOT, AGAIN = Path(__file__).resolve().parent.parent, "python3 hooks/post_genera
 UNWANTED = "PYTHONDONTWRITEBYTECODE|VIRTUAL_ENV|UV_(PROJECT|WORKING_DIR)|GITHUB_REPOSITORY"
 UNWANTED += "|GIT_(DIR|WORK_TREE|INDEX_FILE|COMMON_DIR|OBJECT_DIRECTORY|PREFIX)"
 VARIABLES = {name: os.environ[name] for name in os.environ if not re.fullmatch(UNWANTED, name)}
-HERE: Dict[str, Any] = {"cwd": str(ROOT), "env": VARIABLES, "errors": "replace"}
+CALL: Dict[str, Any] = {"cwd": str(ROOT), "env": VARIABLES, "errors": "replace"}
 
 
 def repository(branch: str) -> Tuple[str, str, str]:
     """Make the folder a repository whose first commit will be on the collaboration branch."""
     place = git("rev-parse", "--show-toplevel", "--show-prefix")
-    found, (top, _, inside) = place.returncode == 0, place.stdout.strip().partition("\n")
+    exists, (top, _, inside) = place.returncode == 0, place.stdout.strip().partition("\n")
     # A folder that the repository around it ignores, such as build/, is no part of it.
     if inside and (git("check-ignore", "--quiet", ".").returncode or git("ls-files").stdout):
         why = "hooks, labels and workflows work at its top only; move this folder out of it"
         return "could not", f"this folder is part of the repository {top}: {why}", AGAIN
     # `git init` completes a .git folder that was left half made; a .git file points elsewhere.
-    if not found and ("not a git repository" not in place.stderr or (ROOT / ".git").is_file()):
+    if not exists and ("not a git repository" not in place.stderr or (ROOT / ".git").is_file()):
         trust = re.search(r"git config --global --add safe\.directory .*", place.stderr)
         return "could not", " ".join(place.stderr.split()), trust.group() if trust else "git status"
-    place = git("init", "--quiet") if inside or not found else place
+    place = git("init", "--quiet") if inside or not exists else place
     if not place.returncode and git("rev-list", "--all", "--max-count=1").stdout:
         return "skipped", "already one, with commits", ""
     # Nothing is lost without commits; `git init --initial-branch` needs git 2.28.
@@ -51,17 +51,17 @@ def environment(branch: str) -> Tuple[str, str, str]:
     whole = "UV_PROJECT_ENVIRONMENT" in os.environ or (folder / "pyvenv.cfg").is_file()
     if not whole and folder.is_dir() and any(folder.iterdir()):  # uv might empty its Python
         return "could not", ".venv is left half made (no pyvenv.cfg): remove that folder", AGAIN
-    if whole and not run(["uv", "sync", "--locked", "--check"], stderr=DEVNULL, **HERE).returncode:
+    if whole and not run(["uv", "sync", "--locked", "--check"], stderr=DEVNULL, **CALL).returncode:
         return "skipped", "already as uv.lock says", ""
-    said = ""
-    with Popen(["uv", "sync"], stderr=PIPE, **HERE) as process:
+    errors = ""
+    with Popen(["uv", "sync"], stderr=PIPE, **CALL) as process:
         for line in process.stderr or ():
-            said += line
+            errors += line
             if not re.match(" +(Downloaded|Built|[-+~]) ", line):  # the list of packages is long
                 print(line, end="", flush=True)
     if process.returncode == 0:
         return "done", f"locked in uv.lock, installed in {folder.name}", ""
-    if re.search("interpreter|/cpython-", said[said.rfind("error:") :]):
+    if re.search("interpreter|/cpython-", errors[errors.rfind("error:") :]):
         why = "uv has no Python as requires-python in pyproject.toml, or .python-version, asks for"
         return "could not", why + " (see above)", "uv python install"
     return "could not", f"uv stopped with exit code {process.returncode} (see above)", "uv sync"
@@ -69,8 +69,8 @@ def environment(branch: str) -> Tuple[str, str, str]:
 
 def git(*arguments: str) -> "CompletedProcess[str]":
     """Ask git, for words that can be recognised, and without a change to its index."""
-    here = dict(HERE, env=dict(VARIABLES, LC_ALL="C", GIT_OPTIONAL_LOCKS="0"))
-    return run(["git", *arguments], capture_output=True, **here)
+    options = dict(CALL, env=dict(VARIABLES, LC_ALL="C", GIT_OPTIONAL_LOCKS="0"))
+    return run(["git", *arguments], capture_output=True, **options)
 
 
 def main() -> int:
@@ -98,7 +98,7 @@ def main() -> int:
     if left:
         print(f"\nLeft to do: {', '.join(left)}. After that, go on with:\n  {AGAIN}")
         return 1
-    process = Popen(["uv", "run", "--no-sync", "dslp", "setup"], **HERE)
+    process = Popen(["uv", "run", "--no-sync", "dslp", "setup"], **CALL)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # it says itself that it was stopped
     if process.wait() < 0:  # but not before it began
         raise KeyboardInterrupt

@@ -13,7 +13,7 @@ from dslp.core.actions import add_summary_line
 from dslp.core.errors import DslpError
 from dslp.core.settings import Project
 from dslp.data.build import RawMissing, build_stand_in, is_sample
-from dslp.data.dataset import Dataset, dataset_names, find_datasets
+from dslp.data.dataset import Dataset, dataset_names, find_dataset
 from dslp.data.reading import read_frame
 from dslp.data.suite import validate
 
@@ -36,9 +36,9 @@ def built_dataset(name: str) -> Dataset:
     skipped). A pipeline that fails is a failure, never a skip.
     """
     try:
-        (dataset,) = find_datasets(Project.find(), [name])
+        dataset = find_dataset(Project.find(), name)
         if not dataset.is_built or dataset.stale:
-            (dataset,) = find_datasets(Project.find(data=_folder("built")), [name])
+            dataset = find_dataset(Project.find(data=_folder("built")), name)
             if not dataset.is_built:
                 build_stand_in(dataset)
     except RawMissing as error:
@@ -58,9 +58,7 @@ def check_dataset(name: str) -> None:
     except DslpError as error:
         pytest.fail(str(error), pytrace=False)
     if report.skipped:
-        add_summary_line(
-            f"{name}: not judged on the sample that is here: {'; '.join(report.skipped)}"
-        )
+        add_summary_line(f"{name}: not checked on the sample: {'; '.join(report.skipped)}")
     if not report.ok:
         pytest.fail(str(report), pytrace=False)
 
@@ -73,7 +71,7 @@ def dataset_rows(name: str) -> "pd.DataFrame":
 def validate_rows(name: str, rows: "pd.DataFrame") -> "Report":
     """What schema and suite of a dataset say of other rows, such as ones with planted faults."""
     dataset = built_dataset(name)
-    (other,) = find_datasets(replace(dataset.project, data=_folder("rows"), usual=False), [name])
+    other = find_dataset(replace(dataset.project, data=_folder("rows"), usual=False), name)
     other.processed.parent.mkdir(exist_ok=True)
     rows.to_parquet(other.processed, index=False)
     return validate(other, "embedded")  # the engine of files, where these rows are

@@ -188,7 +188,7 @@ def test_with_a_file_for_tracking_nothing_is_watched_and_that_is_said(
     assert succeeded(outcome) == {"look", "propose"}, outcome
     assert [path.name for path in artifact.iterdir()] == ["watched.md"]
     (note,) = outcome.jobs["look"].annotations
-    assert note.startswith("nothing is watched: tracking is a file of this machine")
+    assert note.startswith("nothing is monitored: tracking is a file of this machine")
     assert outcome.jobs["look"].rights == READS
 
 

@@ -4,7 +4,7 @@ import itertools
 import os
 import shutil
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -19,8 +19,8 @@ NUMBERS = itertools.count(1)
 def unchanged_process() -> Iterator[None]:
     """Environment variables and import paths are after a test what they were before."""
     before, path = dict(os.environ), list(sys.path)
-    for name in NEUTRAL:
-        os.environ.pop(name, None)
+    for name in filter(NEUTRAL.fullmatch, before):
+        del os.environ[name]
     yield
     restore(before)
     sys.path[:] = path
@@ -131,13 +131,3 @@ def server(tmp_path_factory: pytest.TempPathFactory, postgres: str) -> Iterator[
     store = f"{postgres.rpartition('/')[0]}/mlflow"
     with services.mlflow(tmp_path_factory.mktemp("server"), store) as address:
         yield address
-
-
-@pytest.fixture(scope="session")
-def write_suite() -> Callable[[Toy, str], None]:
-    """Put other expectations, written as YAML list items, in place of the toy's."""
-
-    def write(toy: Toy, items: str) -> None:
-        (toy.dataset / "suite.yml").write_text(f"name: visits\nexpectations:\n{items}")
-
-    return write

@@ -95,8 +95,9 @@ def test_a_traceback_is_shown_when_asked_for_and_changes_no_exit_code(toy: Toy) 
 
 def test_mlflow_sends_no_telemetry_unless_somebody_wants_it() -> None:
     code = "import dslp.tracking.connection, os; print(os.environ['MLFLOW_DISABLE_TELEMETRY'])"
-    os.environ.pop("MLFLOW_DISABLE_TELEMETRY", None)
     for setting, expected in (({}, "true"), ({"MLFLOW_DISABLE_TELEMETRY": "false"}, "false")):
-        command, environment = [sys.executable, "-c", code], os.environ | setting
+        command, environment = [sys.executable, "-c", code], dict(os.environ)
+        environment.pop("MLFLOW_DISABLE_TELEMETRY", None)
+        environment |= setting
         done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
         assert done.stdout.strip() == expected

@@ -40,6 +40,6 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "project" in metafunc.fixturenames:
         marks = metafunc.definition.iter_markers("only")
         names = [name for mark in marks for name in mark.args] or list(WHOLE)
-        long = {"sql": [pytest.mark.campaign]}
+        long = {name: [pytest.mark.campaign] for name in ("no-example", "sql")}
         projects = [pytest.param(name, id=name, marks=long.get(name, [])) for name in names]
         metafunc.parametrize("project", projects, indirect=True, scope="session")

@@ -1,15 +1,42 @@
-"""The worked example by the commands of AGENTS.md: from data to a champion, once."""
+"""A project lives by the commands of its pages: the example, then a CSV file of one's own."""
 
 import json
 import re
+import shlex
+import signal
+import subprocess
+from pathlib import Path
 from typing import Any
 
+import numpy as np
+import pandas as pd
 import pytest
 
+from tests.github.standin.server import Standin
+from tests.github.standin.web import serve
 from tests.project.test_whole_projects import run_checks
-from tests.project.whole import Project, commands
+from tests.project.whole import WHOLE, Done, Project, commands
+from tests.template_copy import ROOT, Template
 
 pytestmark = [pytest.mark.slow, pytest.mark.only("defaults")]
+
+HEADING = "From your CSV to a served model"
+NEXT = "=== next line ==="
+# Each line is run as it stands, but in one process: what takes its time is importing.
+IN_ONE_PROCESS = f"""
+import importlib, sys
+from dslp.cli import main
+for line in sys.argv[1:]:
+    print("{NEXT}", flush=True)
+    sys.argv = line.removeprefix("uv run ").split()
+    importlib.invalidate_caches()
+    try:
+        main()
+    except SystemExit as end:
+        if end.code:
+            raise
+"""
+PLACEHOLDER = re.compile(r"\b(NAME|COLUMN|NUMBER|PACKAGE)\b")
 
 RECORDED = """
 import json, mlflow
@@ -49,9 +76,6 @@ def test_idea_to_value(walk: dict[str, str], project: Project) -> None:
     registered = "claim_frequency 1.0.0 (version 1) is registered, as the challenger"
     assert registered in walk["dslp model register"]
     assert "claim_frequency 1.0.0 (version 1) is the champion" in walk["dslp model promote"]
-    second = project.run("uv run dslp model promote")
-    assert second.code == 2, second.text
-    assert "no challenger" in second.text
 
 
 @pytest.mark.rule("E1", "V1", "M5")
@@ -77,16 +101,113 @@ def test_a_version_carries_what_it_was_made_from(walk: dict[str, str], project: 
     )
 
 
+def write_rides(file: Path) -> None:
+    """Rides of bicycles by day and station, with gaps, a date, and names that no code can use."""
+    draw, rows = np.random.default_rng(3), 400
+    frame = pd.DataFrame({"Rental ID": range(1, rows + 1)})
+    frame["Day"] = pd.date_range("2024-01-01", periods=rows).strftime("%Y-%m-%d")
+    frame["station"] = draw.choice(["north", "süd"], rows)
+    frame["temperature"] = draw.normal(15, 8, rows).round(1)
+    frame["rides"] = (60 + 2 * frame["temperature"] + 20 * (frame["station"] == "süd")).astype(int)
+    frame.loc[::9, "temperature"] = None
+    file.parent.mkdir(parents=True, exist_ok=True)
+    frame.to_csv(file, index=False)
+
+
+@pytest.fixture(scope="session")
+def hour(walk: dict[str, str], project: Project) -> Project:
+    """The project in which each line of the docs was run, but for the two about the server."""
+    assert walk, "the commands for the only model come first"
+    write_rides(project.path / "data" / "raw" / "rides.csv")
+    lines = commands(ROOT / "docs" / "start.md", HEADING)[:9]
+    printed = project.succeed("uv run python -W ignore -c", IN_ONE_PROCESS, *lines)
+    for line, text in zip(lines, printed.split(NEXT)[1:], strict=True):
+        project.done[line] = Done(0, text)
+    return project
+
+
+def test_the_lines_of_the_docs_go_from_a_csv_file_to_a_champion(hour: Project) -> None:
+    lines = commands(ROOT / "docs" / "start.md", HEADING)
+    assert lines[:10] == commands(ROOT / "README.md", HEADING)
+    printed = [hour.done[line].text for line in lines[:9]]
+    assert "rides.csv; for personal data" in printed[0]
+    assert "rides holds: 2 checks, 0 findings" in printed[3]
+    assert "inputs: station, temperature" in printed[4]
+    assert re.search(r"better .*\bmet", printed[5]), printed[5]
+    assert "demand 1.0.0 (version 1) is the champion" in printed[8]
+    schema = next(hour.path.glob("src/*/datasets/rides/schema.yml")).read_text(encoding="utf-8")
+    assert "key: [rental_id]" in schema
+    assert "categories: [north, süd]" in schema
+
+
+def test_the_champion_answers_the_line_with_curl(hour: Project) -> None:
+    start, ask = commands(ROOT / "docs" / "start.md", HEADING)[9:]
+    with subprocess.Popen(
+        [*shlex.split(start), "--port", "0"], cwd=hour.path, env=hour.environment, text=True,
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+    ) as server:  # fmt: skip
+        try:
+            addresses = (
+                re.search(r"at (http://127\.0\.0\.1:\d+)", line) for line in server.stdout or ()
+            )
+            address = next(match[1] for match in addresses if match)
+            request = shlex.split(ask.replace("http://127.0.0.1:8000", address))
+            answer = subprocess.run(
+                [*request, "--silent", "--retry", "9", "--retry-connrefused"],
+                env=hour.environment, capture_output=True, text=True, check=True,
+            )  # fmt: skip
+        finally:
+            server.send_signal(signal.SIGINT)
+    assert re.fullmatch(r'\{"rides":\s?\d+(\.\d+)?\}', answer.stdout), answer.stdout
+
+
 @pytest.mark.rule("D3")
-def test_checks_pass_after_the_walk_and_the_suite_is_one_of_them(
-    walk: dict[str, str], project: Project
-) -> None:
-    assert walk
-    run_checks(project)
-    (pipeline,) = project.path.glob("src/*/datasets/claims/pipeline.py")
+def test_the_projects_own_checks_pass_and_the_suite_is_one_of_them(hour: Project) -> None:
+    hour.commit("Rides and their demand")
+    run_checks(hour)
+    (pipeline,) = hour.path.glob("src/*/datasets/claims/pipeline.py")
     text = pipeline.read_text(encoding="utf-8")
     pipeline.write_text(text.replace('raw["mdvis"]', '-raw["mdvis"]'), encoding="utf-8")
-    done = project.run("uv run pytest tests/data/test_suites.py")
+    done = hour.run("uv run pytest tests/data/test_suites.py")
     pipeline.write_text(text, encoding="utf-8")
     assert done.code == 1, done.text
     assert "visits: expect_column_values_to_be_between" in done.text
+
+
+def test_agents_md_names_no_command_that_was_not_run(hour: Project) -> None:
+    """Those in blocks are run as they stand; of those in a line, the placeholders are filled in."""
+    standin = Standin()
+    web = serve(standin)
+    github = standin.add_repository("ada/claims")
+    github.commit("main", {"README.md": ""})
+    github.add_issue("Data: better rides", "", ["Data"])
+    hour.succeed("git remote add origin https://github.com/ada/claims.git")
+    reached = {"GITHUB_API_URL": standin.url, "GH_TOKEN": standin.add_token()}
+    hour.succeed("uv run dslp --help")
+    hour.succeed("uv run dslp start 1", **reached)
+    hour.run("uv run dslp check", **reached)
+    hour.succeed("uv run dslp data version rides --write")
+    hour.succeed("uv add numpy")
+    hour.succeed("uv add --dev mypy")
+    web.shutdown()
+    web.server_close()
+    hour.succeed("git reset --quiet --hard")
+    hour.succeed("git switch --quiet main")
+    page = hour.path / "AGENTS.md"
+    blocks = commands(page)
+    named = re.findall(r"`(uv (?:run|add) [^`]+)`", page.read_text(encoding="utf-8"))
+    assert len(named) >= 8
+    for command in named:
+        pattern = PLACEHOLDER.sub(r"\\S+", command)
+        assert command in blocks or any(re.fullmatch(pattern, done) for done in hour.done), command
+    assert hour.done["uv run dslp check"].code in (0, 1), hour.done["uv run dslp check"].text
+
+
+def test_agents_md_is_short_whatever_the_answers(files: Template, tmp_path: Path) -> None:
+    for name, answers in WHOLE.items():
+        project = files.copy(tmp_path / name, answers)
+        text = (project / "AGENTS.md").read_text(encoding="utf-8")
+        assert len(text.splitlines()) <= 60
+        assert ("dslp start" in text) == (project / ".github" / "ISSUE_TEMPLATE").is_dir()
+        assert ("dslp model train" in text) == (project / "tests" / "model").is_dir()
+        assert (project / "CLAUDE.md").read_text(encoding="utf-8") == "@AGENTS.md\n"

@@ -2,13 +2,14 @@
 
 import re
 import tomllib
+from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
-from tests.project.whole import WHOLE, Project, commands
-from tests.template_copy import reserved
+from tests.project.whole import OTHER_PYTHONS, WHOLE, Project, commands, find_python, generate
+from tests.template_copy import Template, reserved
 
 pytestmark = pytest.mark.slow
 
@@ -26,6 +27,7 @@ def test_one_command_sets_it_up_and_a_second_time_does_no_harm(
     name = request.node.callspec.params["project"]
     branch = WHOLE[name].get("collaboration_branch", "main")
     assert project.succeed("git branch --show-current").strip() == branch
+    project.succeed("git rev-parse --verify main")  # development merges to it
     settings = tomllib.loads((project.path / "pyproject.toml").read_text(encoding="utf-8"))
     assert settings["tool"]["dslp"]["branch"] == branch
     assert branch in workflow(project)[True]["push"]["branches"]  # YAML reads `on` as true
@@ -40,9 +42,23 @@ def test_one_command_sets_it_up_and_a_second_time_does_no_harm(
     assert heavy <= names or (name == "process-only" and not heavy & names)
 
 
-@pytest.mark.only("process-only", "sql")  # the others run these commands after their work
+@pytest.mark.only("process-only", "no-example", "sql")  # `defaults` after its work
 def test_its_own_checks_pass(project: Project) -> None:
     run_checks(project)
+
+
+@pytest.mark.campaign
+@pytest.mark.parametrize("version", OTHER_PYTHONS)
+def test_its_own_tests_pass_on_every_python_that_is_promised(
+    version: str, template: Template, machine: dict[str, str], tmp_path: Path
+) -> None:
+    python = find_python(version, machine)
+    if python is None:
+        pytest.skip(f"Python {version} is promised and not installed")
+    chosen = machine | {"UV_PYTHON": python}
+    project = generate(template, tmp_path / "default", WHOLE["defaults"], chosen)
+    assert project.succeed("uv run python --version").startswith(f"Python {version}.")
+    assert re.search(r"\d+ passed", project.succeed("uv run pytest"))
 
 
 def run_checks(project: Project) -> None:

@@ -13,8 +13,8 @@ from tests.template_copy import ROOT, Answers, Template
 
 WHOLE: dict[str, Answers] = {
     "defaults": {"licence": "MIT", "owner": "octo-org"},
-    "no-example": {"example": False},
     "process-only": {"components": ["process"], "collaboration_branch": "development"},
+    "no-example": {"example": False},
     "sql": {"engine": "sql"},
 }
 
@@ -23,10 +23,9 @@ RUNNING = "{}.{}".format(*sys.version_info)
 OTHER_PYTHONS = [v for v in QUESTIONS["python_versions"]["default"] if v != RUNNING]
 
 # Nothing is reached: uv takes what it has, and every other request meets a closed door.
-CLOSED = "http://127.0.0.1:9"
-OFFLINE = {"UV_OFFLINE": "1", "NO_PROXY": "127.0.0.1", "no_proxy": "127.0.0.1"} | dict.fromkeys(
-    ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "https_proxy", "all_proxy"), CLOSED
-)
+OFFLINE = {"UV_OFFLINE": "1", "NO_PROXY": "127.0.0.1", "no_proxy": "127.0.0.1"}
+for _name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"):
+    OFFLINE |= {_name: "http://127.0.0.1:9", _name.lower(): "http://127.0.0.1:9"}
 
 
 @dataclass(frozen=True)

@@ -57,6 +57,11 @@ def say(text: str, style: str = "") -> None:
     out.print(Text(text), style=style or None, soft_wrap=True)
 
 
+def notice(text: str) -> None:
+    """Print a remark to standard error, apart from the results."""
+    err.print(Text(text), style="yellow", soft_wrap=True)
+
+
 def try_each(items: Iterable[T], act: Callable[[T], object]) -> None:
     """Do something with each item, and go on with the others where it fails for one.
 

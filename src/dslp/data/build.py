@@ -7,26 +7,26 @@ from dataclasses import dataclass
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 from types import ModuleType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from dslp.core.errors import DslpError
 from dslp.core.files import written_aside
 from dslp.core.text import error_line
-from dslp.data.dataset import Dataset, find_datasets
+from dslp.data.dataset import Dataset, find_dataset
 from dslp.data.fingerprint import digest
-from dslp.data.reading import read_frame
+from dslp.data.reading import read_frame, read_header
 
 if TYPE_CHECKING:
     import pandas as pd
 
 
 class RawMissing(DslpError):
-    """The raw data is not there, and the pipeline has no `extract()` to fetch it."""
+    """The raw data is missing, and the pipeline has no `extract()` to fetch it."""
 
 
 @dataclass(frozen=True)
 class Built:
-    """What a build made: the size of the data frame, and the digest of its content."""
+    """The result of a build: size of the data frame, and digest of the content."""
 
     rows: int
     columns: int
@@ -34,29 +34,25 @@ class Built:
 
 
 def build(dataset: Dataset, refresh: bool = False) -> Built:
-    """Extract the raw data if it is not there (or `refresh`), and build the processed data from it.
+    """Extract the raw data if it is missing (or `refresh`), and build the processed data from it.
 
     A pipeline has `build(raw)`, or `build` with the names of other datasets as its parameters,
     and `extract()` where the raw data can be fetched; both return data frames (D2, D7).
 
     Raises:
-        DslpError: an input is missing, the pipeline fails, or the disk does.
+        DslpError: an input is missing, the pipeline fails, or a file cannot be written.
     """
     project, pipeline = dataset.project, _pipeline(dataset)
-    where = f"{dataset.folder / 'pipeline.py'}"
-    inputs: dict[str, pd.DataFrame] = {}
-    for name in _inputs(pipeline):
-        inputs[name] = (
-            _raw(dataset, pipeline, refresh) if name == "raw" else _parent(dataset, name, where)
-        )
-    with project.running(f"{dataset.name}: build"):
-        frame = pipeline.build(**inputs)
-    frame = _frame(frame, f"{where}: build")
+    inputs = {
+        name: _read_raw(dataset, pipeline, refresh) if name == "raw" else _parent(dataset, name)
+        for name in _parameters(pipeline)
+    }
+    frame = _run(dataset, pipeline, "build", **inputs)
     _write(frame, dataset.processed, "us")  # Spark reads no nanoseconds
     for stage in ("raw", "interim"):  # beside processed: the three folders of D1
         (project.data / stage).mkdir(exist_ok=True)
     newest = max(dataset.changed, dataset.processed.stat().st_mtime_ns)
-    os.utime(dataset.processed, ns=(newest, newest))  # whatever clock the pipeline was saved by
+    os.utime(dataset.processed, ns=(newest, newest))  # clocks of file systems differ
     if project.engine == "sql":
         from dslp.data.sql_tables import load_table
 
@@ -65,69 +61,92 @@ def build(dataset: Dataset, refresh: bool = False) -> Built:
 
 
 def ensure_built(dataset: Dataset) -> None:
-    """Build a dataset that is not built or stale, and those that it is built from before it.
+    """Build a dataset that is missing or stale, and its parents before it.
 
     Raises:
-        RawMissing: raw data is not there and cannot be fetched.
-        DslpError: whatever else keeps it from being built.
+        RawMissing: raw data is missing and cannot be fetched.
+        DslpError: it cannot be built for another reason.
     """
-    for name in _inputs(_pipeline(dataset)):
-        if name != "raw":
-            (parent,) = find_datasets(dataset.project, [name])
-            ensure_built(parent)
+    for parent in _parents(dataset):
+        ensure_built(parent)
     if not dataset.is_built or dataset.stale:
         build(dataset)
 
 
-def build_stand_in(dataset: Dataset) -> None:
-    """Build a dataset as its datasheet says that it comes to where its data is not (`ci`).
-
-    With `ci: sample`, the raw data is `tests/data/samples/NAME.parquet` (or .csv), or what
-    `sample()` in its pipeline returns; the pipeline makes of it what it makes of the whole.
+def ensure_data(dataset: Dataset) -> None:
+    """Fetch a dataset from the team's store where DSLP_DATA_STORE names one, else build it.
 
     Raises:
-        RawMissing: it does not come, or its raw data cannot be fetched.
-        DslpError: there is no sample, or whatever else keeps it from being built.
+        DslpError: CI does not build it (`ci` in its datasheet), or fetching or building fails.
+    """
+    if os.environ.get("DSLP_DATA_STORE"):
+        from dslp.data.store import pull
+
+        pull(dataset)
+    elif os.environ.get("CI") and (reason := unbuildable_reason(dataset, "build")):
+        raise DslpError(reason)
+    else:
+        ensure_built(dataset)
+
+
+def unbuildable_reason(dataset: Dataset, command: str) -> str:
+    """Why CI cannot build the whole dataset, and where `command` can run; empty where it can."""
+    pending, names = [dataset], [dataset.name]
+    for each in pending:
+        if each.sheet.ci != "build":
+            whose = "its" if each == dataset else f"{each.name}'s"
+            return (
+                f"{dataset.name}: ci is {each.sheet.ci} in {whose} datasheet; do this where the "
+                f"data is: uv run dslp data {command} {dataset.name}"
+            )
+        new = [name for name in each.inputs or () if name not in ("raw", *names)]
+        pending += [find_dataset(dataset.project, name) for name in new]
+        names += new
+    return ""
+
+
+def build_stand_in(dataset: Dataset) -> None:
+    """Build a dataset from what its datasheet names in place of the data in CI (`ci`).
+
+    With `ci: sample`, the raw data is `tests/data/samples/NAME.parquet` (or .csv), or the result of
+    `sample()` in its pipeline.
+
+    Raises:
+        RawMissing: `ci` is none, or raw data cannot be fetched.
+        DslpError: there is no sample, or it cannot be built for another reason.
     """
     ci = dataset.sheet.ci
     if ci == "none":
         raise RawMissing(f"ci is none in {dataset.folder / 'datasheet.md'}")
     pipeline = _pipeline(dataset)
-    for name in _inputs(pipeline):
-        if name != "raw":
-            (parent,) = find_datasets(dataset.project, [name])
-            build_stand_in(parent)
-        elif ci == "sample":
-            _write(_sample(dataset, pipeline), dataset.raw)
+    for parent in _parents(dataset):
+        build_stand_in(parent)
+    if ci == "sample" and "raw" in _parameters(pipeline):
+        _write(_read_sample(dataset, pipeline), dataset.raw)
     build(dataset)
 
 
 def is_sample(dataset: Dataset) -> bool:
-    """Whether what `stand_in` makes is a part of the dataset, because a sample is in it."""
-    inputs = _inputs(_pipeline(dataset))
-    parents = find_datasets(
-        dataset.project, [each for each in inputs if each != "raw"] or [dataset.name]
-    )
-    return ("raw" in inputs and dataset.sheet.ci == "sample") or any(
-        is_sample(parent) for parent in parents if parent != dataset
-    )
+    """Whether `build_stand_in` builds a part of the dataset, from a sample of its raw data."""
+    own = dataset.sheet.ci == "sample" and "raw" in _parameters(_pipeline(dataset))
+    return own or any(map(is_sample, _parents(dataset)))
 
 
-def build_order(chosen: list[Dataset]) -> list[Dataset]:
-    """The datasets with each after those that it is built from.
+def build_order(datasets: list[Dataset]) -> list[Dataset]:
+    """The datasets in an order in which each follows its parents.
 
     Raises:
-        DslpError: a dataset is built from itself, if by way of others.
+        DslpError: a dataset is its own parent, directly or through others.
     """
-    by_name = {dataset.name: dataset for dataset in chosen}
-    parents = {}
+    by_name = {dataset.name: dataset for dataset in datasets}
+    graph = {}
     for name, dataset in by_name.items():
-        takes = dataset.takes
-        if takes is None:  # `build` is somebody else's, so it must be imported to be seen
-            takes = _inputs(_pipeline(dataset))
-        parents[name] = set(takes) & by_name.keys()
+        inputs = dataset.inputs
+        if inputs is None:  # `build` is imported from elsewhere: run the pipeline's imports too
+            inputs = _parameters(_pipeline(dataset))
+        graph[name] = set(inputs) & by_name.keys()
     try:
-        return [by_name[name] for name in TopologicalSorter(parents).static_order()]
+        return [by_name[name] for name in TopologicalSorter(graph).static_order()]
     except CycleError as error:
         raise DslpError(f"datasets are built from each other: {', '.join(error.args[1])}") from None
 
@@ -139,61 +158,95 @@ def _pipeline(dataset: Dataset) -> ModuleType:
     return pipeline
 
 
-def _inputs(pipeline: ModuleType) -> list[str]:
+def _parameters(pipeline: ModuleType) -> list[str]:
     """Parameters of `build` without a default: one with a default is a setting, not an input."""
     parameters = inspect.signature(pipeline.build).parameters.values()
     return [each.name for each in parameters if each.default is inspect.Parameter.empty]
 
 
-def _raw(dataset: Dataset, pipeline: object, refresh: bool) -> "pd.DataFrame":
+def _parents(dataset: Dataset) -> list[Dataset]:
+    names = _parameters(_pipeline(dataset))
+    return [find_dataset(dataset.project, name) for name in names if name != "raw"]
+
+
+def _parent(dataset: Dataset, name: str) -> "pd.DataFrame":
+    try:
+        parent = find_dataset(dataset.project, name)
+    except DslpError as error:
+        raise DslpError(
+            f"{dataset.folder / 'pipeline.py'}: build takes {name!r}, which is neither raw nor a "
+            f"dataset ({error})"
+        ) from None
+    return read_frame(parent)
+
+
+def _run(dataset: Dataset, pipeline: ModuleType, function: str, **inputs: Any) -> "pd.DataFrame":
+    """The data frame that a function of the pipeline returns.
+
+    Raises:
+        DslpError: it fails, or returns something else.
+    """
     import pandas as pd
 
-    extract = getattr(pipeline, "extract", None)
-    by_hand = dataset.raw.with_suffix(".csv")
-    if extract is None and by_hand.is_file():
-        return _csv(by_hand)
-    if not dataset.raw.is_file() or (refresh and extract):
-        if extract is None:
-            raise RawMissing(
-                f"{dataset.raw} is missing, and {dataset.folder / 'pipeline.py'} has no extract() "
-                "to fetch it; put the file there (or a .csv file of that name)"
-            )
-        with dataset.project.running(f"{dataset.name}: extract"):
-            raw = extract()
-        _write(_frame(raw, f"{dataset.folder / 'pipeline.py'}: extract"), dataset.raw)
+    with dataset.project.running(f"{dataset.name}: {function}"):
+        frame = getattr(pipeline, function)(**inputs)
+    name = f"{dataset.folder / 'pipeline.py'}: {function}"
+    if hasattr(frame, "__arrow_c_stream__") and not isinstance(frame, pd.DataFrame):
+        import pyarrow as pa  # Polars, DuckDB and Arrow have this interface
+
+        converted: pd.DataFrame = pa.table(frame).to_pandas()
+        return converted
+    if not isinstance(frame, pd.DataFrame):
+        raise DslpError(f"{name} returned {type(frame).__name__}, not a data frame")
+    named = [str(level) for level in frame.index.names if level is not None]
+    if named or (len(frame) and frame.index.dtype.kind not in "iu"):  # files have no index
+        held = ", ".join(named) or "values"
+        raise DslpError(f"{name} returned a data frame with {held} in its index; use reset_index()")
+    return frame
+
+
+def _read_raw(dataset: Dataset, pipeline: ModuleType, refresh: bool) -> "pd.DataFrame":
+    import pandas as pd
+
+    extract = hasattr(pipeline, "extract")
+    csv = dataset.raw.with_suffix(".csv")
+    if not extract and csv.is_file():
+        return _read_csv(csv)
+    if extract and (refresh or not dataset.raw.is_file()):
+        _write(_run(dataset, pipeline, "extract"), dataset.raw)
+    if not dataset.raw.is_file():
+        raise RawMissing(
+            f"{dataset.raw} is missing, and {dataset.folder / 'pipeline.py'} has no extract() "
+            "to fetch it; put the file there (or a .csv file of that name)"
+        )
     try:
         return pd.read_parquet(dataset.raw)
     except (OSError, ValueError) as error:
-        reason = error_line(error)
-        again = f"uv run dslp data build {dataset.name} --refresh"
-        todo = f"fetch it again: {again}" if extract else "put a whole file there"
-        raise DslpError(f"{dataset.raw} cannot be read ({reason}); {todo}") from None
+        command = f"uv run dslp data build {dataset.name} --refresh"
+        todo = f"fetch it again: {command}" if extract else "put a whole file there"
+        raise DslpError(f"{dataset.raw} cannot be read ({error_line(error)}); {todo}") from None
 
 
-def _sample(dataset: Dataset, pipeline: ModuleType) -> "pd.DataFrame":
-    """The raw rows that stand for all where the data is not."""
+def _read_sample(dataset: Dataset, pipeline: ModuleType) -> "pd.DataFrame":
+    """Raw rows for CI, from the committed sample or from `sample()`."""
     import pandas as pd
 
-    committed = dataset.project.root / "tests" / "data" / "samples" / f"{dataset.name}.parquet"
-    if committed.is_file():
-        return pd.read_parquet(committed)
-    if committed.with_suffix(".csv").is_file():
-        return _csv(committed.with_suffix(".csv"))
-    where = dataset.folder / "pipeline.py"
+    file = dataset.project.root / "tests" / "data" / "samples" / f"{dataset.name}.parquet"
+    if file.is_file():
+        return pd.read_parquet(file)
+    if file.with_suffix(".csv").is_file():
+        return _read_csv(file.with_suffix(".csv"))
     if not callable(getattr(pipeline, "sample", None)):
         raise DslpError(
-            f"{dataset.name}: ci is sample in its datasheet, and there is neither {committed} "
-            f"(or .csv) nor a function sample() in {where}"
+            f"{dataset.name}: ci is sample in its datasheet, and there is neither {file} "
+            f"(or .csv) nor a function sample() in {dataset.folder / 'pipeline.py'}"
         )
-    with dataset.project.running(f"{dataset.name}: sample"):
-        raw = pipeline.sample()
-    return _frame(raw, f"{where}: sample")
+    return _run(dataset, pipeline, "sample")
 
 
-def _csv(path: Path) -> "pd.DataFrame":
-    """Raw data that somebody put there as CSV; a pipeline says what its columns mean."""
+def _read_csv(path: Path) -> "pd.DataFrame":
+    """Raw data in CSV, with pandas' types."""
     import pandas as pd
-    from dslp.data.reading import read_header
 
     delimiter, names = read_header(path)
     try:
@@ -203,7 +256,7 @@ def _csv(path: Path) -> "pd.DataFrame":
     except (OSError, ValueError, pd.errors.ParserWarning) as error:
         reason = error_line(error)
         raise DslpError(f"{path} cannot be read ({reason}); put a whole file there") from None
-    if len(raw.columns) != len(names) or list(raw.columns) != names:
+    if list(raw.columns) != names:
         raise DslpError(
             f"{path}: the first line does not name the columns, each once; it begins with "
             f"{', '.join(names[:3])!r:.60}"
@@ -211,42 +264,15 @@ def _csv(path: Path) -> "pd.DataFrame":
     return raw
 
 
-def _parent(dataset: Dataset, name: str, where: str) -> "pd.DataFrame":
-    try:
-        (parent,) = find_datasets(dataset.project, [name])
-    except DslpError as error:
-        raise DslpError(
-            f"{where}: build takes {name!r}, which is neither raw nor a dataset ({error})"
-        ) from None
-    return read_frame(parent)
-
-
-def _frame(value: object, what: str) -> "pd.DataFrame":
-    import pandas as pd
-
-    if hasattr(value, "__arrow_c_stream__") and not isinstance(value, pd.DataFrame):
-        import pyarrow as pa  # Polars, DuckDB, Arrow: whatever speaks Arrow is a data frame too
-
-        frame: pd.DataFrame = pa.table(value).to_pandas()
-        return frame
-    if not isinstance(value, pd.DataFrame):
-        raise DslpError(f"{what} returned {type(value).__name__}, not a data frame")
-    named = [str(name) for name in value.index.names if name is not None]
-    if named or (len(value) and value.index.dtype.kind not in "iu"):  # files have no index
-        held = ", ".join(named) or "values"
-        raise DslpError(f"{what} returned a data frame with {held} in its index; use reset_index()")
-    return value
-
-
 def _write(frame: "pd.DataFrame", path: Path, unit: str | None = None) -> None:
-    """Write a file with its times in that unit, or as they are where it would lose some of them."""
+    """Write a Parquet file with its times in that unit, or as they are where that loses digits."""
     import pyarrow as pa
 
-    with written_aside(path) as made:
+    with written_aside(path) as part:
         try:
             try:
-                frame.to_parquet(made, index=False, coerce_timestamps=unit)
+                frame.to_parquet(part, index=False, coerce_timestamps=unit)
             except pa.ArrowInvalid:
-                frame.to_parquet(made, index=False)
+                frame.to_parquet(part, index=False)
         except (ValueError, pa.ArrowException) as error:
             raise OSError(error_line(error)) from None

@@ -1,19 +1,23 @@
-"""`dslp data`: build datasets and validate them."""
+"""`dslp data`: build datasets, validate them, and share their versions."""
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from dslp.core.console import say, step, table, try_each
-from dslp.core.errors import DslpError
-from dslp.core.settings import Project
+from dslp.core.console import notice, say, step, table, try_each
+from dslp.core.errors import DslpError, Refused
+from dslp.core.report import Finding, Report, as_json
+from dslp.core.settings import CHOICES, Project
 
 if TYPE_CHECKING:
     from dslp.data.dataset import Dataset
+    from dslp.data.versioning import Comparison
 
-app = typer.Typer(help="Build datasets and validate them.", no_args_is_help=True)
+app = typer.Typer(help="Build datasets, validate them, share their versions.", no_args_is_help=True)
 
 Names = Annotated[list[str] | None, typer.Argument(help="Datasets; all when none is named.")]
+Name = Annotated[str, typer.Argument(help="The dataset.")]
 Data = Annotated[
     Path | None,
     typer.Option(
@@ -21,29 +25,29 @@ Data = Annotated[
         show_default="DSLP_DATA_DIR, else data",
     ),
 ]
-
-STORE = "DSLP_DATA_STORE"
+Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON (docs/library.md).")]
+STORE = {"help": "Folder or address, such as s3://bucket/data.", "show_default": "DSLP_DATA_STORE"}
 
 
 @app.command()
 def build(
     names: Names = None,
     refresh: Annotated[
-        bool, typer.Option("--refresh", help="Fetch the raw data again, though it is there.")
+        bool, typer.Option("--refresh", help="Fetch the raw data again, even if it exists.")
     ] = False,
     data: Data = None,
 ) -> None:
-    """Extract the raw data where it is not there yet, and build the processed data from it."""
+    """Extract the raw data where it is missing, and build the processed data from it."""
     from dslp.data.build import build as build_dataset
     from dslp.data.build import build_order
 
-    made = {}
+    results = {}
     for dataset in build_order(_datasets(names, data)):
         with step(f"building {dataset.name}"):
-            made[dataset] = build_dataset(dataset, refresh)
-    rows = [[d.name, f"{b.rows:,}", str(b.columns), b.digest[:12]] for d, b in made.items()]
+            results[dataset] = build_dataset(dataset, refresh)
+    rows = [[d.name, f"{r.rows:,}", str(r.columns), r.digest[:12]] for d, r in results.items()]
     table(["dataset", "rows", "columns", "digest"], rows)
-    for dataset in made:
+    for dataset in results:
         say(f"written: {dataset.processed}")
 
 
@@ -53,39 +57,33 @@ def validate(
     engine: Annotated[
         str | None,
         typer.Option(
-            help="What to run on: embedded, sql or spark.",
+            help=f"What the suite runs on: {', '.join(CHOICES['engine'])}.",
             show_default="DSLP_ENGINE, else the project's",
         ),
     ] = None,
-    sample: Annotated[
-        int | None,
-        typer.Option(
-            help="Run on so many rows, the same each time, and leave out what they cannot say.",
-            min=1,
-        ),
-    ] = None,
+    json: Json = False,
     data: Data = None,
 ) -> None:
-    """Run the suites: exit code 1, and what does not hold in words, if a dataset fails."""
+    """Run the suites: exit code 1 if a dataset fails, and a line for each finding."""
     from dslp.data.suite import validate as validate_dataset
 
-    failed = False
+    reports = []
     for dataset in _datasets(names, data):
         with step(f"validating {dataset.name}"):
-            report = validate_dataset(dataset, engine, sample)
+            report = validate_dataset(dataset, engine)
         if dataset.is_built and dataset.stale:
-            say(
-                f"{dataset.name}: older than its pipeline.py, or what that takes; build it again",
-                "yellow",
-            )
-        say(str(report), style="green" if report.ok else "red")
-        failed = failed or not report.ok
-    raise typer.Exit(1 if failed else 0)
+            notice(f"{dataset.name} is older than its pipeline.py or inputs; build it again")
+        if not json:
+            say(str(report), style="green" if report.ok else "red")
+        reports.append(report)
+    if json:
+        typer.echo(as_json(reports))
+    raise typer.Exit(0 if all(report.ok for report in reports) else 1)
 
 
 @app.command()
 def schema(
-    name: Annotated[str, typer.Argument(help="The dataset.")],
+    name: Name,
     write: Annotated[
         bool, typer.Option("--write", help="Bring schema.yml in line with the data.")
     ] = False,
@@ -93,25 +91,25 @@ def schema(
 ) -> None:
     """Compare schema.yml with the processed data: exit code 1, and what differs, if anything."""
     from dslp.data import schema, schema_file
-    from dslp.data.dataset import Dataset, dataset_names
+    from dslp.data.dataset import Dataset, dataset_names, find_dataset
 
     project = Project.find(data=data)
-    dataset = Dataset(project, name)
-    if name not in dataset_names(project):
-        (dataset,) = _datasets([name], data)  # says which there are
+    # It may lack schema.yml, which `find_dataset` refuses.
+    exists = name in dataset_names(project)
+    dataset = Dataset(project, name) if exists else find_dataset(project, name)
     path = dataset.folder / "schema.yml"
     if write:
         say(f"{'written' if schema_file.write_schema(dataset) else 'unchanged'}: {path}")
     elif not path.is_file():
         raise DslpError(f"{path} is missing; write it: uv run dslp data schema {name} --write")
-    found = schema.differences(dataset)
-    for line in found:
+    lines = schema.differences(dataset)
+    for line in lines:
         say(line, "red")
-    if waiting := schema.unwritten_parts(dataset):
-        say(f"descriptions to be written: {', '.join(map(schema.show_column, waiting))}", "yellow")
-    if not found and not write:
+    if unwritten := schema.unwritten_columns(dataset):
+        say(f"descriptions to be written: {', '.join(map(schema.show_column, unwritten))}")
+    if not lines and not write:
         say(f"{name} is as schema.yml states")
-    raise typer.Exit(1 if found else 0)
+    raise typer.Exit(1 if lines else 0)
 
 
 @app.command()
@@ -130,38 +128,55 @@ def version(
     change: Annotated[
         str | None, typer.Option(help="What changed, in words.", show_default="the reasons")
     ] = None,
+    json: Json = False,
     data: Data = None,
 ) -> None:
     """Propose the next version by what changed.
 
-    Exit code 1 if a datasheet's is smaller, or its history has no line for it.
+    Exit code 1 if the datasheet's version is smaller, or its history has no line for it.
     """
     from dslp.data import dataset, versioning
 
-    def judge(name: str) -> None:
-        (dataset,) = _datasets([name], data)
-        found = versioning.compare_versions(dataset)
-        if len(chosen) > 1 or not names:
-            say(name, "bold")
-        if found.proposal.reasons:
-            table(["what changed", "level"], [[c.text, c.level] for c in found.proposal.reasons])
-        say(f"last version: {found.last or 'none, this is the first'} ({found.origin})")
-        say(f"proposed: {found.proposal.version} ({found.proposal.level})")
-        say(f"stated in datasheet.md: {found.stated}")
-        if write:
-            made = versioning.write_version(dataset, found, issue, change)
-            say(f"written: {made}" if made else "nothing to write: it stands there already")
-        else:
-            versioning.check_version(dataset, found)
+    reports: list[Report] = []
+
+    def compare(name: str) -> None:
+        each = dataset.find_dataset(project, name)
+        result = versioning.compare_versions(each)
+        if not json:
+            if len(chosen) > 1 or not names:
+                say(name, "bold")
+            _show_version(result)
+        findings, stated = [], result.stated
+        try:
+            if write:
+                written = versioning.write_version(each, result, issue, change)
+                text = f"written: {written}" if written else "nothing to write: it is there already"
+                (notice if json else say)(text)
+                stated = written or stated
+            else:
+                versioning.check_version(each, result)
+        except Refused as error:
+            if not json:
+                raise
+            findings = [Finding("D8", str(error), subject="datasheet.md")]
+        reports.append(Report(name, 1, findings, details=asdict(result) | {"stated": stated}))
 
     project = Project.find(data=data)
+    for name in names or ():
+        dataset.find_dataset(project, name)
     chosen = names or dataset.dataset_names(project)
     if since is not None:
-        differ = versioning.changed_datasets(project, since)
-        chosen = [name for name in chosen if name in differ]
+        changed = versioning.changed_datasets(project, since)
+        chosen = [name for name in chosen if name in changed]
         if not chosen:
-            say(f"no dataset has changed since {since}")
-    try_each(chosen, judge)
+            notice(f"no dataset has changed since {since}")
+    if not json:
+        try_each(chosen, compare)
+    else:
+        for name in chosen:
+            compare(name)
+        typer.echo(as_json(reports))
+        raise typer.Exit(0 if all(report.ok for report in reports) else 1)
 
 
 @app.command()
@@ -172,8 +187,8 @@ def profile(names: Names = None, data: Data = None) -> None:
 
     for dataset in _datasets(names, data):
         with step(f"profiling {dataset.name}"):
-            written = write_profile(dataset, profile_dataset(dataset))
-        for path in written:
+            paths = write_profile(dataset, profile_dataset(dataset))
+        for path in paths:
             say(f"written: {path}")
 
 
@@ -191,65 +206,60 @@ def register(
     ] = False,
     data: Data = None,
 ) -> None:
-    """Record the version that the datasheet states, with its content, where runs are recorded."""
+    """Register the version in the datasheet, with its content, on the tracking server."""
     from dslp.core.actions import add_summary_line
-    from dslp.data.build import build_order, ensure_built
-    from dslp.data.ci import unbuildable_reason
+    from dslp.data.build import build_order, ensure_built, unbuildable_reason
     from dslp.data.registration import register as register_dataset
 
     def act(dataset: "Dataset") -> None:
-        said = unbuildable_reason(dataset, "register") if build else ""
+        result = unbuildable_reason(dataset, "register") if build else ""
         try:
-            if build and not said:
+            if build and not result:
                 with step(f"building {dataset.name}"):
                     ensure_built(dataset)
-            if not said:
+            if not result:
                 with step(f"registering {dataset.name}"):
-                    said = register_dataset(dataset, record)
+                    result = register_dataset(dataset, record)
         except DslpError as error:
             add_summary_line(str(error))
             raise
-        say(said)
-        add_summary_line(said)
+        say(result)
+        add_summary_line(result)
 
     try_each(build_order(_datasets(names, data)), act)
 
 
 @app.command()
 def push(
-    name: Annotated[str, typer.Argument(help="The dataset.")],
-    to: Annotated[
-        str | None,
-        typer.Option(help="Folder or address, such as s3://bucket/data.", show_default=STORE),
-    ] = None,
-    data: Data = None,
+    name: Name, to: Annotated[str | None, typer.Option(**STORE)] = None, data: Data = None
 ) -> None:
-    """Send the version that is built here to the store that a team shares."""
+    """Send the built version to the store that a team shares."""
     from dslp.data.store import push as push_dataset
 
-    (dataset,) = _datasets([name], data)
-    say(push_dataset(dataset, to))
+    say(push_dataset(_datasets([name], data)[0], to))
 
 
 @app.command()
 def pull(
-    name: Annotated[str, typer.Argument(help="The dataset.")],
+    name: Name,
     version: Annotated[
         str | None, typer.Option(help="Such as 1.2.0.", show_default="the datasheet's")
     ] = None,
-    origin: Annotated[
-        str | None,
-        typer.Option(
-            "--from", help="Folder or address, such as s3://bucket/data.", show_default=STORE
-        ),
-    ] = None,
+    origin: Annotated[str | None, typer.Option("--from", **STORE)] = None,
     data: Data = None,
 ) -> None:
-    """Fetch a version from the store that a team shares, and see that it is the very one."""
+    """Fetch a version from the store that a team shares, and verify it byte for byte."""
     from dslp.data.store import pull as pull_dataset
 
-    (dataset,) = _datasets([name], data)
-    say(f"fetched: {pull_dataset(dataset, version, origin)}")
+    say(f"fetched: {pull_dataset(_datasets([name], data)[0], version, origin)}")
+
+
+def _show_version(result: "Comparison") -> None:
+    if result.reasons:
+        table(["what changed", "level"], [[each.text, each.level] for each in result.reasons])
+    say(f"last version: {result.last or 'none, this is the first'} ({result.origin})")
+    say(f"proposed: {result.proposed} ({result.level})")
+    say(f"stated in datasheet.md: {result.stated}")
 
 
 def _datasets(names: list[str] | None, data: Path | None) -> "list[Dataset]":

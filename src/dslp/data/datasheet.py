@@ -1,14 +1,14 @@
-"""`datasheet.md`: what one has to know before using a dataset, for people and for machines.
+"""`datasheet.md`: what one has to know before using a dataset.
 
-The front matter is checked. The prose is people's, but for a block that is written by machine
-(`replace_block`) and the history, to which each version adds a line (D8).
+The front matter is checked. People write the prose; commands write one block in it
+(`replace_block`) and a line of the history for each version (D8).
 """
 
 import re
 from pathlib import Path
 from typing import Annotated, Literal
 
-from dslp.core.errors import DslpError
+from dslp.core.errors import DslpError, nearest
 from dslp.core.files import parse_yaml, read_text
 from dslp.core.semver import VERSION
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
@@ -25,7 +25,7 @@ Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
 
 
 class Datasheet(BaseModel):
-    """The front matter; each description is what to write there."""
+    """The front matter; each description says what to write."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
@@ -60,7 +60,7 @@ def parse_datasheet(text: str, where: str) -> Datasheet:
     """The front matter of a datasheet's text; `where` is what an error calls it.
 
     Raises:
-        DslpError: one line for all fields that are not what they should be.
+        DslpError: one line for all invalid fields.
     """
     try:
         return Datasheet.model_validate(front_matter(text, where))
@@ -70,10 +70,10 @@ def parse_datasheet(text: str, where: str) -> Datasheet:
 
 
 def front_matter(text: str, where: str) -> dict[str, object]:
-    """The front matter as it was written, whatever its fields are.
+    """The front matter, with any fields.
 
     Raises:
-        DslpError: there is none.
+        DslpError: it is missing.
     """
     match = FRONT_MATTER.match(text)
     front = parse_yaml(match[1], where) if match else None
@@ -91,7 +91,7 @@ def history(text: str) -> list[tuple[str, str, str]]:
         DslpError: a line has other cells than these.
     """
     table = TABLE.search(text)
-    found = []
+    rows = []
     for line in table[0].splitlines()[2:] if table else ():
         cells = [cell.strip() for cell in re.split(r"(?<!\\)\|", line.strip())]
         if len(cells) != 5:
@@ -99,26 +99,26 @@ def history(text: str) -> list[tuple[str, str, str]]:
                 f"datasheet.md: its history has the line {line!r:.60}; write | version | issue | "
                 "change |, and \\| for a bar in a text"
             )
-        found.append((cells[1], cells[2], cells[3]))
-    return found
+        rows.append((cells[1], cells[2], cells[3]))
+    return rows
 
 
 def with_version(text: str, version: str, issue: int | None, change: str) -> str:
     """The datasheet's text with another version, its issue, and a line of history for it.
 
-    All else stays as it was written, and so does a line that the history has of the version.
-    Without a table, one is begun at the end. `change` is plain text; it becomes one line.
+    Everything else stays as it was written, also a line of the history for this version. Without
+    a table, one is begun at the end. `change` is plain text; it becomes one line.
 
     Raises:
-        DslpError: the front matter is not one, or is written in a way that cannot be edited.
+        DslpError: the front matter is invalid, or written in a way that cannot be edited.
     """
     parse_datasheet(text, "datasheet.md")
     match = FRONT_MATTER.match(text)
     assert match is not None  # or it could not have been parsed
     front = _put(_put(match[1], "version", version), "issue", issue)
     edited = text[: match.start(1)] + front + text[match.end(1) :]
-    made = parse_datasheet(edited, "datasheet.md")
-    if (made.version, made.issue) != (version, issue):
+    sheet = parse_datasheet(edited, "datasheet.md")
+    if (sheet.version, sheet.issue) != (version, issue):
         raise DslpError(f"datasheet.md: write the line version: {version} by hand")
     if version in [row[0] for row in history(edited)]:
         return edited
@@ -151,7 +151,7 @@ def replace_block(text: str, block: str) -> str:
 
 
 def _put(front: str, field: str, value: object) -> str:
-    """Front matter with the field's value changed, its line added under the version, or gone."""
+    """Front matter with the field changed, added below the version, or removed (None)."""
     if value is None:
         return re.sub(rf"^{field}[ \t]*:.*\n", "", front, flags=re.MULTILINE)
     line = re.compile(rf"^{field}[ \t]*:.*?(?=[ \t]+#|\r?$)", re.MULTILINE)
@@ -161,15 +161,15 @@ def _put(front: str, field: str, value: object) -> str:
 
 
 def _cell(text: str) -> str:
-    """Text as it can stand in one cell of a Markdown table."""
-    shown = "".join(letter if letter.isprintable() else " " for letter in text)
-    return " ".join(shown.split()).replace("<", "&lt;").replace("|", "\\|")
+    """Text for one cell of a Markdown table."""
+    printable = "".join(letter if letter.isprintable() else " " for letter in text)
+    return " ".join(printable.split()).replace("<", "&lt;").replace("|", "\\|")
 
 
 def _problem(error: ErrorDetails) -> str:
     name = str(error["loc"][0])
     field = Datasheet.model_fields.get(name)
     if field is None:
-        return f"{name} is no field of a datasheet; there are {', '.join(Datasheet.model_fields)}"
-    found = "missing" if error["type"] == "missing" else f"{error['input']!r:.60}"
-    return f"{name} is {found}; write {field.description}"
+        return f"{name} is no field of a datasheet{nearest(name, Datasheet.model_fields)}"
+    value = "missing" if error["type"] == "missing" else f"{error['input']!r:.60}"
+    return f"{name} is {value}; write {field.description}"

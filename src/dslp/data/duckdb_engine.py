@@ -18,11 +18,11 @@ from sqlalchemy.types import NullType
 def source(context: Any, name: str, database: str) -> Any:
     """A data source of Great Expectations on this database."""
     registry.register("duckdb", __name__, "Dialect")
-    found = context.data_sources.add_sql(
+    data_source = context.data_sources.add_sql(
         name, connection_string=f"duckdb:///{database}", create_temp_table=False
     )
-    use_sql_engine(found).dialect_module = postgresql
-    return found
+    use_sql_engine(data_source).dialect_module = postgresql
+    return data_source
 
 
 class Connection:
@@ -110,8 +110,8 @@ class Dialect(PGDialect):
         return table_name in self.get_table_names(connection)
 
     def get_table_names(self, connection: Any, schema: Any = None, **_: Any) -> list[str]:  # noqa: D102
-        found = connection.exec_driver_sql("SELECT table_name FROM information_schema.tables")
-        return [name for (name,) in found]
+        query = "SELECT table_name FROM information_schema.tables"
+        return [name for (name,) in connection.exec_driver_sql(query)]
 
     def get_view_names(self, connection: Any, schema: Any = None, **_: Any) -> list[str]:  # noqa: D102
         return []

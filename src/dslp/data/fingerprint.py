@@ -1,4 +1,4 @@
-"""The content of a dataset as one number, whatever the way in which its rows are stored (D6)."""
+"""The digest of a dataset's content, which does not depend on how the rows are stored (D6)."""
 
 import hashlib
 import json
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     Words = NDArray[np.uint64]
 
 BATCH = 100_000  # rows that are in memory at once
-SEED, NULL = 0x243F6A8885A308D3, 0x13198A2E03707344  # digits of pi: nothing up the sleeve
+SEED, NULL = 0x243F6A8885A308D3, 0x13198A2E03707344  # digits of pi
 MIXER = (0x9E3779B97F4A7C15, 0xBF58476D1CE4E5B9, 0x94D049BB133111EB)
 INTEGERS = ("TINYINT", "SMALLINT", "INTEGER", "BIGINT", "UTINYINT", "USMALLINT", "UINTEGER")
 NESTED = ("STRUCT(", "MAP(", "UNION(")
@@ -23,25 +23,25 @@ INSTANTS = re.compile(r"TIMESTAMP(_S|_MS|_NS)?")
 
 
 def digest(dataset: Dataset) -> str:
-    """The dataset's `content` without the number of rows."""
+    """The digest of `digest_and_rows`."""
     return digest_and_rows(dataset)[0]
 
 
 def digest_and_rows(dataset: Dataset) -> tuple[str, int]:
-    """A digest of what a dataset holds, and its number of rows.
+    """A digest of the content of a dataset, and its number of rows.
 
     The digest is the SHA-256, in hex, of the columns' names and types and of the multiset of rows,
     not of the order of rows, row groups or part files, nor of encodings or the unit of timestamps.
     0.0 and -0.0 are one value, and so are all NaN; null is another. Each row is mixed to 64 bits,
-    and rows are added up, so memory does not grow with them. That finds every accident, and no
-    forger: the bytes of shared files have a SHA-256 of their own (`store`).
+    and the rows are summed, so memory does not grow with them. This detects accidents, and not
+    forgeries: the bytes of shared files have their own SHA-256 (`store`).
 
     Raises:
         DslpError: the data is not built, or cannot be read.
     """
     with open_rows(dataset) as connection, reading_errors(dataset):
         connection.execute("SET TimeZone = 'UTC'")
-        connection.execute("SET preserve_insertion_order = false")  # or it keeps rows to order them
+        connection.execute("SET preserve_insertion_order = false")  # which would cost memory
         described = [row[:2] for row in connection.execute(f"DESCRIBE {ROWS}").fetchall()]
         selected = [
             part for name, kind in described for part in _canonical(quote_identifier(name), kind)
@@ -54,8 +54,8 @@ def digest_and_rows(dataset: Dataset) -> tuple[str, int]:
             total += int(words.sum(dtype="uint64"))
             squares += int((words * words).sum(dtype="uint64"))
     columns = [(name, _kind(kind)) for name, kind in described]
-    held = [columns, rows, total % 2**64, squares % 2**64]
-    return hashlib.sha256(json.dumps(held).encode()).hexdigest(), rows
+    content = json.dumps([columns, rows, total % 2**64, squares % 2**64])
+    return hashlib.sha256(content.encode()).hexdigest(), rows
 
 
 def _kind(kind: str) -> str:
@@ -70,9 +70,9 @@ def _canonical(column: str, kind: str) -> list[str]:
         return [f"{column}::BIGINT"]
     if kind in ("FLOAT", "DOUBLE"):
         return [f"{column}::DOUBLE"]
-    if kind == "TIMESTAMP_NS":  # whole microseconds, and what is left
-        left = f"(epoch_ns({column}) % 1000 + 1000) % 1000"
-        return [f"(epoch_ns({column}) - {left}) // 1000", left]
+    if kind == "TIMESTAMP_NS":  # whole microseconds, and the rest
+        rest = f"(epoch_ns({column}) % 1000 + 1000) % 1000"
+        return [f"(epoch_ns({column}) - {rest}) // 1000", rest]
     if INSTANTS.fullmatch(kind):
         return [f"epoch_us({column}::TIMESTAMP)", f"if({column} IS NULL, NULL, 0)"]
     if kind == "TIMESTAMP WITH TIME ZONE":
@@ -90,7 +90,7 @@ def _rows(batch: Any) -> "Words":
 
     total = np.full(batch.num_rows, SEED, dtype="uint64")
     for column in batch.columns:
-        total = _mixed(total ^ _values(column))
+        total = _mix(total ^ _values(column))
     return total
 
 
@@ -100,22 +100,22 @@ def _values(column: Any) -> "Words":
     import pyarrow as pa
     from pandas.util import hash_array
 
-    known = np.asarray(column.is_valid()) if column.null_count else None
+    valid = np.asarray(column.is_valid()) if column.null_count else None
     if pa.types.is_integer(column.type):
-        words = _mixed(np.asarray(column.fill_null(0)).astype("int64").view("uint64"))
+        words = _mix(np.asarray(column.fill_null(0)).astype("int64").view("uint64"))
     elif pa.types.is_floating(column.type):
         plain = np.asarray(column.fill_null(0.0)) + 0.0  # of -0.0 as well
-        words = _mixed(np.where(np.isnan(plain), np.nan, plain).view("uint64"))
-    else:  # SipHash, once for each value that differs
+        words = _mix(np.where(np.isnan(plain), np.nan, plain).view("uint64"))
+    else:  # SipHash, once for each different value
         encoded = column.dictionary_encode()
         values = np.array(encoded.dictionary.to_pylist() or [""], dtype=object)
         places = np.asarray(encoded.indices.fill_null(0))
         words = hash_array(values, categorize=False)[places]
-    return words if known is None else np.where(known, words, np.uint64(NULL))
+    return words if valid is None else np.where(valid, words, np.uint64(NULL))
 
 
-def _mixed(words: "Words") -> "Words":
-    """SplitMix64: each bit of a word depends on each of what it was (Steele and others, 2014)."""
+def _mix(words: "Words") -> "Words":
+    """SplitMix64: each bit of the result depends on each bit of the word (Steele et al., 2014)."""
     import numpy as np
 
     step, first, second = np.array(MIXER, dtype="uint64")

@@ -1,15 +1,14 @@
-"""Versions of a dataset, kept as `NAME-VERSION` beside what is built today."""
+"""`dslp.load`: a dataset, or one of its versions, as a data frame."""
 
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dslp.core.errors import DslpError
-from dslp.core.files import copy_path
+from dslp.core.semver import parse_version
 from dslp.core.settings import Project
-from dslp.data.dataset import Dataset, find_datasets
+from dslp.data.dataset import Dataset, find_dataset
 from dslp.data.reading import read_frame
 
 if TYPE_CHECKING:
@@ -18,7 +17,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class StoredVersion(Dataset):
-    """A dataset as one of its versions was; `of` is that version."""
+    """A version of a dataset, whose data is kept as `NAME-VERSION` beside the processed data."""
 
     of: str = ""
 
@@ -34,47 +33,35 @@ def load(
     """A dataset as a data frame, from anywhere in the project, such as a notebook.
 
     Args:
-        name: the dataset's.
-        version: the one to load, such as 1.2.0; without it, what is built here now.
-        columns: the ones to read; all without it.
+        name: of the dataset.
+        version: such as 1.2.0; without it, the present processed data.
+        columns: names of the columns to read; all without it.
 
     Raises:
-        DslpError: it is not here (and this is how to get it), or cannot be read.
+        DslpError: it is missing (with the command that gets it), or cannot be read.
     """
-    from dslp.core.semver import parse_version
+    dataset = find_dataset(Project.find(), name)
+    if version is not None:
+        dataset = _find_version(dataset, version)
+    return read_frame(dataset, columns)
+
+
+def _find_version(dataset: Dataset, version: str) -> Dataset:
+    """The kept data of a version, or the processed data where it is that version."""
     from dslp.data.fingerprint import digest
-    from dslp.data.registered_versions import DIGEST, registrations_of
+    from dslp.data.registered_versions import is_registered
     from dslp.tracking.connection import tracking_address
 
-    (dataset,) = find_datasets(Project.find(), [name])
-    if version is None:
-        return read_frame(dataset, columns)
     parse_version(version)
-    kept = StoredVersion(dataset.project, name, version)
-    if kept.is_built:
-        return read_frame(kept, columns)
-    registered = []
-    with suppress(DslpError):  # such as for lack of a network
-        registered = registrations_of(dataset, version)
-    digests = [run.data.tags[DIGEST] for run in registered]
-    if digests and dataset.is_built and digest(dataset) in digests:
-        return read_frame(dataset, columns)
-    tracked = bool(tracking_address(dataset.project))
-    if not tracked and version == dataset.version and dataset.is_built and not dataset.stale:
-        return read_frame(dataset, columns)  # nothing else can tell
-    commits = {run.data.tags.get("dslp.commit", "none") for run in registered} - {"none"}
-    how = "".join(f", or build it from commit {commit[:12]}" for commit in commits)
-    if tracked and not registered and version == dataset.version:
-        how = f", or register what is built here: uv run dslp data register {name}"
+    stored, hint = StoredVersion(dataset.project, dataset.name, version), ""
+    if stored.is_built:
+        return stored
+    if version == dataset.version and dataset.is_built and not dataset.stale:
+        registered = is_registered(dataset, version, digest(dataset))
+        if registered or not tracking_address(dataset.project):
+            return dataset
+        hint = f", or register the processed data: uv run dslp data register {dataset.name}"
     raise DslpError(
-        f"{name} {version} is not here; fetch it: uv run dslp data pull {name} "
-        f"--version {version}{how}"
+        f"{dataset.name} {version} is missing; fetch it: uv run dslp data pull {dataset.name} "
+        f"--version {version}{hint}"
     )
-
-
-def store_version(dataset: Dataset) -> Path:
-    """Keep the built data as the version that its datasheet states."""
-    built = dataset.built
-    target = built.with_name(f"{dataset.name}-{dataset.version}{built.suffix}")
-    copy_path(built, target)
-    return target

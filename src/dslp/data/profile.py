@@ -1,9 +1,8 @@
 """The profile of a dataset: figures of its columns, for the page in docs/data/ (D5).
 
-DuckDB reads Parquet column by column, so each column is asked on its own: its figures with its
-quantiles, then its most common values, then the bars of its histogram, whose bounds come from the
-quantiles. What is exact is the same whenever it is asked; what would take too long or too much
-memory exactly is approximated in a way that is the same as well, and said on the page.
+DuckDB reads Parquet column by column, so each column has its own queries: figures and quantiles,
+then the most common values, then the histogram, whose bounds come from the quantiles. Figures that
+would take too long or too much memory are estimates; the page says so, and they are reproducible.
 """
 
 import math
@@ -15,23 +14,24 @@ from dataclasses import dataclass, field, replace
 from itertools import combinations
 from typing import TYPE_CHECKING, Any, Literal
 
-from dslp.data import reading, schema
 from dslp.data.dataset import Dataset
+from dslp.data.reading import open_rows, quote_identifier, quote_literal, reading_errors
+from dslp.data.schema import key_columns
 
 if TYPE_CHECKING:
     import duckdb
 
 Kind = Literal["number", "date", "flag", "text", "other"]
 
-MEMORY = "1GB"  # for DuckDB; what needs more goes to disk
-SMALL = 20_000_000  # cells; to open files again for each of many columns takes longer than a copy
-DISTINCT = 1_000_000  # rows; in more, different values are counted approximately
-QUANTILES = 20_000_000  # rows; in more, quantiles are approximate, as exact ones hold a column
-OWN = 0.9  # of the rows having a value of their own: then no value is common
-VALUES = 10  # so many are shown; a column with no more of them needs no histogram
+MEMORY = "1GB"  # for DuckDB, which uses the disk beyond it
+SMALL = 20_000_000  # cells, up to which one copy is faster than opening the files for each column
+DISTINCT = 1_000_000  # rows, up to which distinct values are counted exactly
+QUANTILES = 20_000_000  # rows, up to which quantiles are exact, which needs a column in memory
+OWN = 0.9  # share of distinct values from which on no value is common
+VALUES = 10  # most common values, at most; a column with no more values needs no histogram
 BARS = 30  # at most, in a histogram
-CROWD = 1_000  # values of people, in fewer of which a quantile of 1 % could be one person's
-FEW = 10  # values of people, in fewer of which a mean tells about one of them
+CROWD = 1_000  # values; of fewer, a quantile of 1 % could be one person's
+FEW = 10  # values; of fewer, a mean says too much about one person
 FINITE = 1e150  # beyond it the square, and with it the deviation, is infinite
 CORRELATED = 20  # columns, at most, whose correlations are shown
 DAY = 86_400  # seconds
@@ -39,13 +39,13 @@ DAY = 86_400  # seconds
 
 @dataclass(frozen=True)
 class Column:
-    """Figures of one column; dates are seconds since 1970 (UTC), and None is what there is not.
+    """Figures of one column; dates are seconds since 1970 (UTC), and None is missing.
 
     Attributes:
         type: DuckDB's name of it.
         count: values, without the missing (null) ones.
-        odd: of these, not a number, infinite, or too large to count with.
-        low, high: quantiles of 1 % and 99 %; of personal data, minimum and maximum are not kept.
+        odd: of these, NaN, infinite, or too large to compute with.
+        low, high: quantiles of 1 % and 99 %; personal data has no minimum and maximum.
         values: the most common values, and how many rows have each.
         start, step, bars: left end of the histogram, width of a bar, and values in each.
     """
@@ -70,7 +70,7 @@ class Column:
 
     @property
     def grain(self) -> int:
-        """The least that two values can differ by; 0 where there is no such."""
+        """The smallest possible difference of two values; 0 where there is none."""
         return 1 if "INT" in self.type else DAY if self.type == "DATE" else 0
 
 
@@ -81,11 +81,11 @@ class Profile:
     rows: int
     columns: list[Column]
     correlations: dict[tuple[int, int], float] = field(default_factory=dict)
-    cut: bool = False  # whether more columns could have been correlated
+    cut: bool = False  # whether there are more columns of numbers
 
     @property
     def exact(self) -> bool:
-        """Whether different values are counted exactly."""
+        """Whether distinct values are counted exactly."""
         return self.rows <= DISTINCT
 
 
@@ -96,54 +96,48 @@ def profile(dataset: Dataset) -> Profile:
         DslpError: it is not, or it cannot be read.
     """
     personal = dataset.sheet.personal_data
-    with _opened(dataset) as connection:
-        types = connection.execute(f"DESCRIBE {reading.ROWS}").fetchall()
-        rows = connection.execute(f"SELECT count(*) FROM {reading.ROWS}").fetchone()[0]
-        if rows > QUANTILES:  # two threads would not merge the approximate ones alike each time
+    with _open_rows(dataset) as (connection, types, rows):
+        if rows > QUANTILES:  # estimates of several threads differ from run to run
             connection.execute("SET threads = 1")
-        columns = [_column(connection, name, kind, rows, personal) for name, kind, *_ in types]
-        keys = schema.key_columns(dataset)
+        columns = [_column(connection, name, kind, rows, personal) for name, kind in types.items()]
+        keys = key_columns(dataset)
         related = [
             number
             for number, column in enumerate(columns)
             if column.kind == "number" and column.deviation and column.name not in keys
         ]
         shown = related[:CORRELATED]
-        found = _correlations(connection, columns, shown, rows) if len(shown) > 1 else {}
-        return Profile(rows, columns, found, shown != related)
+        correlations = _correlations(connection, columns, shown, rows) if len(shown) > 1 else {}
+        return Profile(rows, columns, correlations, shown != related)
 
 
 @contextmanager
-def _opened(dataset: Dataset) -> "Iterator[duckdb.DuckDBPyConnection]":
-    """The rows in little memory: as they lie, or copied once where that is what is fast."""
+def _open_rows(
+    dataset: Dataset,
+) -> "Iterator[tuple[duckdb.DuckDBPyConnection, dict[str, str], int]]":
+    """The rows, copied once where that is faster; the types of the columns, and their number."""
     with (
-        tempfile.TemporaryDirectory(prefix="dslp-") as aside,
-        reading.open_rows(dataset) as connection,
-        reading.reading_errors(dataset),
+        tempfile.TemporaryDirectory(prefix="dslp-") as folder,
+        open_rows(dataset) as connection,
+        reading_errors(dataset),
     ):
         connection.execute(f"SET memory_limit = '{MEMORY}'; SET TimeZone = 'UTC'")
-        connection.execute(f"SET temp_directory = {reading.quote_literal(aside)}")
-        if dataset.built.suffix == ".csv" or _cells(connection) < SMALL:
-            connection.execute(f"CREATE TABLE copy AS FROM {reading.ROWS}")
+        connection.execute(f"SET temp_directory = {quote_literal(folder)}")
+        types = {name: kind for name, kind, *_ in connection.execute("DESCRIBE rows").fetchall()}
+        (rows,) = connection.execute("SELECT count(*) FROM rows").fetchone()
+        if dataset.built.suffix == ".csv" or len(types) * rows < SMALL:
             connection.execute(
-                f"DROP VIEW {reading.ROWS}; ALTER TABLE copy RENAME TO {reading.ROWS}"
+                "CREATE TABLE copy AS FROM rows; DROP VIEW rows; ALTER TABLE copy RENAME TO rows"
             )
-        yield connection
-
-
-def _cells(connection: "duckdb.DuckDBPyConnection") -> int:
-    columns = connection.execute(f"DESCRIBE {reading.ROWS}").fetchall()
-    return len(columns) * int(
-        connection.execute(f"SELECT count(*) FROM {reading.ROWS}").fetchone()[0]
-    )
+        yield connection, types, rows
 
 
 def _column(
     connection: "duckdb.DuckDBPyConnection", name: str, type: str, rows: int, personal: bool
 ) -> Column:
-    kind, raw = _kind(type), reading.quote_identifier(name)
+    kind, raw = _kind(type), quote_identifier(name)
     if kind == "other":
-        count = connection.execute(f"SELECT count({raw}) FROM {reading.ROWS}").fetchone()[0]
+        count = connection.execute(f"SELECT count({raw}) FROM rows").fetchone()[0]
         return Column(name, type, kind, count)
     different = "count(DISTINCT raw)" if rows <= DISTINCT else "approx_count_distinct(raw)"
     quantile = "quantile_cont" if rows <= QUANTILES else "approx_quantile"
@@ -151,7 +145,7 @@ def _column(
     count, finite, distinct, least, most, mean, deviation, quantiles = connection.execute(
         f"SELECT count(raw), count(v), {different}, min(v), max(v), avg(v::DOUBLE), "
         f"stddev_samp(v::DOUBLE), {quantile}(v::DOUBLE, [0.01, 0.5, 0.99]) "
-        f"FROM (SELECT {raw} AS raw, {value} AS v FROM {reading.ROWS})"
+        f"FROM (SELECT {raw} AS raw, {value} AS v FROM rows)"
     ).fetchone()
     low, median, high = quantiles or (None, None, None)
     odd = count - finite if kind in ("number", "date") else 0
@@ -160,7 +154,7 @@ def _column(
     if common and (kind == "flag" or not personal):
         shown = {"date": f"epoch({raw})", "text": f"left({raw}::VARCHAR, 100)"}.get(kind, raw)
         values = connection.execute(
-            f"SELECT {shown}, count(*) AS n FROM {reading.ROWS} WHERE {raw} IS NOT NULL "
+            f"SELECT {shown}, count(*) AS n FROM rows WHERE {raw} IS NOT NULL "
             f"GROUP BY {raw} ORDER BY n DESC, {raw} LIMIT {VALUES}"
         ).fetchall()
     if personal:
@@ -190,7 +184,7 @@ def _kind(type: str) -> Kind:
 
 
 def _value(raw: str, type: str) -> str:
-    """SQL for what can be counted with: a number, or null."""
+    """SQL for the value as a number; null where it is none or not finite."""
     if type in ("FLOAT", "DOUBLE"):
         return f"CASE WHEN isfinite({raw}) AND abs({raw}) < {FINITE} THEN {raw}::DOUBLE END"
     if _kind(type) == "date":
@@ -199,7 +193,7 @@ def _value(raw: str, type: str) -> str:
 
 
 def _with_histogram(connection: "duckdb.DuckDBPyConnection", column: Column, value: str) -> Column:
-    """The column with bars of a round width, between its ends unless a few values are far out."""
+    """The column with bars of a round width, without a few values that are far away."""
     low, high = float(column.low or 0), float(column.high or 0)
     if column.minimum is not None and column.maximum is not None:
         least, most = float(column.minimum), float(column.maximum)
@@ -219,7 +213,7 @@ def _with_histogram(connection: "duckdb.DuckDBPyConnection", column: Column, val
     bars = [0] * max(1, math.ceil((high - start) / step) + (step == column.grain))
     for number, count in connection.execute(
         f"SELECT floor((v - {start!r}) / {step!r})::BIGINT, count(*) "
-        f"FROM (SELECT ({value})::DOUBLE AS v FROM {reading.ROWS}) "
+        f"FROM (SELECT ({value})::DOUBLE AS v FROM rows) "
         f"WHERE v BETWEEN {low!r} AND {high!r} GROUP BY 1"
     ).fetchall():
         bars[max(0, min(number, len(bars) - 1))] += count
@@ -229,24 +223,21 @@ def _with_histogram(connection: "duckdb.DuckDBPyConnection", column: Column, val
 def _correlations(
     connection: "duckdb.DuckDBPyConnection", columns: list[Column], numbers: list[int], rows: int
 ) -> dict[tuple[int, int], float]:
-    """Pearson's, over the rows that have both; centred products where none is missing are fast."""
+    """Pearson's, of the rows that have both values; centred products are faster if none misses."""
     pairs = list(combinations(numbers, 2))
     whole = {n for n in numbers if columns[n].count - columns[n].odd == rows}
-    asked = [
+    coefficients = [
         f"avg(c{a} * c{b}) * {rows} / {rows - 1}" if {a, b} <= whole else f"corr(c{a}, c{b})"
         for a, b in pairs
     ]
     values = [
-        f"(({_usable(found)})::DOUBLE - {found.mean!r}) / {found.deviation!r} AS c{number}"
-        for number, found in ((number, columns[number]) for number in numbers)
+        f"(({_value(quote_identifier(column.name), column.type)})::DOUBLE - {column.mean!r}) "
+        f"/ {column.deviation!r} AS c{number}"
+        for number, column in ((number, columns[number]) for number in numbers)
     ]
-    found = connection.execute(
-        f"SELECT {', '.join(asked)} FROM (SELECT {', '.join(values)} FROM {reading.ROWS})"
+    row = connection.execute(
+        f"SELECT {', '.join(coefficients)} FROM (SELECT {', '.join(values)} FROM rows)"
     ).fetchone()
     return {
-        pair: r for pair, r in zip(pairs, found, strict=True) if r is not None and math.isfinite(r)
+        pair: r for pair, r in zip(pairs, row, strict=True) if r is not None and math.isfinite(r)
     }
-
-
-def _usable(column: Column) -> str:
-    return _value(reading.quote_identifier(column.name), column.type)

@@ -1,25 +1,24 @@
 """Reading a dataset's rows with DuckDB, out of core: a Parquet file, a folder of parts, or CSV."""
 
+import csv
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dslp.core.errors import DslpError
-from dslp.core.text import error_line
+from dslp.core.text import error_line, visible
 from dslp.data.dataset import Dataset
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     import duckdb
     import pandas as pd
 
-HEADER = 1_000_000  # bytes of a CSV file's first line; more than this is no header
-WIDTH = 10_000  # columns; more than this is a wrong delimiter or a matrix, and no table
-ROWS = "rows"
-# What the types of schema.yml are in DuckDB: CSV does not say what its columns are.
+HEADER = 1_000_000  # bytes of a CSV file's first line, at most
+WIDTH = 10_000  # columns, at most: more are a wrong delimiter, or no table
+ROWS = "rows"  # the view that is the dataset
+# DuckDB's names of the types in schema.yml: CSV does not say what its columns are.
 TYPES = {
     "bool": "BOOLEAN",
     "date32[day]": "DATE",
@@ -32,11 +31,10 @@ TYPES = {
     "string": "VARCHAR",
     "timestamp[us]": "TIMESTAMP",
 }
+INTEGERS = ("TINYINT", "SMALLINT", "INTEGER", "BIGINT")
 
-WHOLE = ("TINYINT", "SMALLINT", "INTEGER", "BIGINT")
 
-
-def read_frame(dataset: Dataset, columns: "Sequence[str] | None" = None) -> "pd.DataFrame":
+def read_frame(dataset: Dataset, columns: Sequence[str] | None = None) -> "pd.DataFrame":
     """The processed data as a data frame: all columns, or these.
 
     Raises:
@@ -50,14 +48,15 @@ def read_frame(dataset: Dataset, columns: "Sequence[str] | None" = None) -> "pd.
     path = dataset.built
     if columns is not None or path.suffix == ".csv":
         with open_rows(dataset) as connection, reading_errors(dataset):
-            here = connection.sql("FROM rows").columns
-        if gone := [name for name in columns or () if name not in here]:
-            raise DslpError(f"{path} has no column {', '.join(gone)}; it has {', '.join(here)}")
-    if path.suffix == ".csv":
-        chosen = ", ".join(map(quote_identifier, columns)) if columns is not None else "*"
-        with open_rows(dataset) as connection, reading_errors(dataset):
-            frame: pd.DataFrame = connection.execute(f"SELECT {chosen} FROM rows").df()
-            return frame
+            existing = connection.sql(f"FROM {ROWS}").columns
+            if missing := [name for name in columns or () if name not in existing]:
+                raise DslpError(
+                    f"{path} has no column {', '.join(missing)}; it has {', '.join(existing)}"
+                )
+            if path.suffix == ".csv":
+                names = ", ".join(map(quote_identifier, existing if columns is None else columns))
+                frame: pd.DataFrame = connection.execute(f"SELECT {names} FROM {ROWS}").df()
+                return frame
     try:
         return pd.read_parquet(
             path,
@@ -72,56 +71,52 @@ def read_frame(dataset: Dataset, columns: "Sequence[str] | None" = None) -> "pd.
 
 
 @contextmanager
-def open_rows(
-    dataset: Dataset, database: str = ":memory:"
-) -> "Iterator[duckdb.DuckDBPyConnection]":
-    """A connection in which the view `rows` is the dataset; a name shares it: `:memory:name`.
+def open_rows(dataset: Dataset) -> "Iterator[duckdb.DuckDBPyConnection]":
+    """A connection in which the view `rows` is the dataset.
 
     Raises:
         DslpError: the data is not built, or cannot be read.
     """
     import duckdb
 
-    with duckdb.connect(database) as connection:
+    with duckdb.connect() as connection:
         with reading_errors(dataset):
-            connection.execute(
-                f"CREATE OR REPLACE VIEW {ROWS} AS SELECT * FROM {table_expression(dataset)}"
-            )
+            source = table_expression(dataset)
+            connection.execute(f"CREATE OR REPLACE VIEW {ROWS} AS SELECT * FROM {source}")
         yield connection
 
 
 @contextmanager
 def reading_errors(dataset: Dataset) -> Iterator[None]:
-    """Turn what DuckDB says of a file that it cannot read into one line.
+    """Turn an error of DuckDB or Arrow about the data into one line.
 
     Raises:
-        DslpError: in place of DuckDB's own error.
+        DslpError: in place of that error; of personal data, it shows no value.
     """
     import duckdb
     import pyarrow as pa
-    from dslp.core.text import visible
 
     try:
         yield
     except (duckdb.Error, pa.ArrowException, OSError) as error:
-        # DuckDB adds the statement, which is ours, and after a file's line how its reader was set.
-        said = re.split(r"\s+LINE 1: |\nPossible ", str(error))[0]
-        reason = visible(" ".join(said.split()), 240)
+        # DuckDB adds the statement, which is not the user's, and the options of its CSV reader.
+        message = re.split(r"\s+LINE 1: |\nPossible ", str(error))[0]
+        reason = visible(error_line(message, 240), 240)
         personal, columns = True, None
-        with suppress(DslpError):  # where nothing is stated, no value is shown either
+        with suppress(DslpError):  # an unreadable datasheet says nothing of personal data
             personal = dataset.sheet.personal_data
             columns = dataset.yaml("schema.yml").get("columns")
         if personal:
             named = [
                 f"column {name}"
                 for name in (columns if isinstance(columns, dict) else ())
-                if re.search(rf'[Cc]olumn "?{re.escape(str(name))}"?[ .]', said)
+                if re.search(rf'[Cc]olumn "?{re.escape(str(name))}"?[ .]', message)
             ]
             reason = " in ".join([type(error).__name__, *named[:1]])
         path = dataset.built
         todo = f"build it again: uv run dslp data build {dataset.name}"
         if path.suffix == ".csv":
-            todo = "mend the file: UTF-8, one delimiter, and in each column what schema.yml states"
+            todo = "correct the file: UTF-8, one delimiter, and the column types of schema.yml"
         raise DslpError(f"{path} cannot be read ({reason}); {todo}") from None
 
 
@@ -129,30 +124,28 @@ def table_expression(dataset: Dataset) -> str:
     """The dataset as a table expression of DuckDB's SQL.
 
     Raises:
-        DslpError: the data is not built, or is no table, or its parts are of several.
+        DslpError: the data is not built, is no table, or its files have different columns.
     """
     path, files = dataset.built, dataset.files
     if path.suffix == ".csv":
-        stated = dataset.yaml("schema.yml").get("columns")
-        stated = stated if isinstance(stated, dict) else {}
+        columns = dataset.yaml("schema.yml").get("columns")
         types = {
-            name: TYPES[str(column.get("type"))]
-            for name, column in stated.items()
+            str(name): TYPES[str(column.get("type"))]
+            for name, column in (columns.items() if isinstance(columns, dict) else ())
             if isinstance(column, dict) and column.get("type") in TYPES
         }
-        return _csv(path, types)
-    _alike(files, dataset)
-    listed = f"[{', '.join(map(_literally, files))}]"
+        return _csv_expression(path, types)
+    _check_same_columns(files, dataset)
     within = partition_columns(dataset)
-    above = [quote_identifier(name) for name in _hive(path) if name not in within]
-    chosen = f"* EXCLUDE ({', '.join(above)})" if within and above else "*"
-    hive = str(bool(within)).lower()
-    return f"(SELECT {chosen} FROM read_parquet({listed}, hive_partitioning = {hive}))"
+    outside = [quote_identifier(name) for name in _hive_keys(path) if name not in within]
+    chosen = f"* EXCLUDE ({', '.join(outside)})" if within and outside else "*"
+    source = f"[{', '.join(map(_quote_path, files))}], hive_partitioning = {bool(within)}"
+    return f"(SELECT {chosen} FROM read_parquet({source}))"
 
 
 def partition_columns(dataset: Dataset) -> set[str]:
     """Columns whose values are in the names of the dataset's folders, as in `year=2024/`."""
-    return {name for file in dataset.files for name in _hive(file.relative_to(dataset.built))}
+    return {name for file in dataset.files for name in _hive_keys(file.relative_to(dataset.built))}
 
 
 def quote_literal(text: str) -> str:
@@ -166,92 +159,29 @@ def quote_identifier(name: str) -> str:
 
 
 def arrow_types(schema: Any, where: object) -> dict[str, str]:
-    """Names and types of an Arrow schema's columns, whatever way text and categories are stored.
+    """Names and types of an Arrow schema's columns; every encoding of text is `string`.
 
     Raises:
-        DslpError: two have one name.
+        DslpError: two columns have the same name, upper and lower case alike.
     """
-    found = {field.name: _type(field.type) for field in schema}
-    if len({name.casefold() for name in found}) < len(schema):  # SQL cannot tell them apart
-        raise DslpError(f"{where} has two columns of one name, upper and lower case alike")
-    return found
-
-
-def _type(kind: Any) -> str:
     import pyarrow as pa
 
-    if pa.types.is_dictionary(kind):
-        return _type(kind.value_type)
-    if pa.types.is_large_string(kind) or pa.types.is_string_view(kind):
-        return "string"
-    return str(kind)
-
-
-def _alike(files: list[Path], dataset: Dataset) -> None:
-    """See that part files have the same columns, which DuckDB takes by place or casts in silence.
-
-    Raises:
-        DslpError: they have not.
-    """
-    from pyarrow.parquet import read_schema
-
-    parts = (
-        (file, arrow_types(read_schema(file), file)) for file in (files if len(files) > 1 else ())
-    )
-    first = next(parts, (None, {}))[1]
-    for file, own in parts:
-        if own != first:
-            raise DslpError(
-                f"{file} does not have the columns and types of the other parts; build it again: "
-                f"uv run dslp data build {dataset.name}"
-            )
-
-
-def _literally(path: Path) -> str:
-    """A path as a literal of SQL, in which no character stands for others."""
-    return quote_literal(re.sub(r"([*?\[])", r"[\1]", str(path)))
-
-
-def _hive(path: Path) -> list[str]:
-    return [part.split("=")[0] for part in path.parts[:-1] if "=" in part]
-
-
-def _csv(path: Path, types: dict[str, str]) -> str:
-    delimiter, names = read_header(path)
-    if len(names) == 1 < len(types):
-        raise DslpError(
-            f"{path} has the one column {names[0]!r:.60}, and schema.yml {len(types)}; "
-            "the delimiter must be a comma, semicolon, tab or |"
-        )
-    options = f"header = true, strict_mode = true, delim = {quote_literal(delimiter)}"
-    read = {name: "VARCHAR" if types[name] in WHOLE else types[name] for name in types}
-    stated = [
-        f"{quote_literal(name)}: {quote_literal(read[name])}" for name in names if name in read
-    ]
-    kinds = f", types = {{{', '.join(stated)}}}" if stated else ""
-    whole = [_whole(name, types[name]) for name in names if types.get(name) in WHOLE]
-    chosen = f"* REPLACE ({', '.join(whole)})" if whole else "*"
-    return f"(SELECT {chosen} FROM read_csv({_literally(path)}, {options}{kinds}))"
-
-
-def _whole(name: str, kind: str) -> str:
-    """A column of text as whole numbers, without rounding what is none, as a cast would."""
-    column, problem = quote_identifier(name), quote_literal(f"column {name} has ")
-    return (
-        f"CASE WHEN {column} IS NULL OR regexp_full_match({column}, '[+-]?\\d+(\\.0*)?') "
-        f"THEN {column}::{kind} "
-        f"ELSE error({problem} || {column} || ', which is no whole number')::{kind} END AS {column}"
-    )
+    types = {}
+    for field in schema:
+        kind = field.type.value_type if pa.types.is_dictionary(field.type) else field.type
+        text = pa.types.is_large_string(kind) or pa.types.is_string_view(kind)
+        types[field.name] = "string" if text else str(kind)
+    if len({name.casefold() for name in types}) < len(schema):  # SQL ignores the case
+        raise DslpError(f"{where} has two columns of one name, upper and lower case alike")
+    return types
 
 
 def read_header(path: Path) -> tuple[str, list[str]]:
-    """What separates the columns of a CSV file, and the names in its first line.
+    """The delimiter of a CSV file, and the names in its first line.
 
     Raises:
-        DslpError: it has none, is no text, or is no table of a reasonable width.
+        DslpError: the file is no text, or its first line is no header.
     """
-    import csv
-
     try:
         with path.open("rb") as file:
             line = file.readline(HEADER + 1)
@@ -274,3 +204,60 @@ def read_header(path: Path) -> tuple[str, list[str]]:
             f"{path} has no header in its first line ({error}); name the columns there, and end "
             "each line as Windows or Unix does"
         ) from None
+
+
+def _check_same_columns(files: list[Path], dataset: Dataset) -> None:
+    """Check that part files have the same columns: DuckDB takes them by place or casts them.
+
+    Raises:
+        DslpError: they have not.
+    """
+    from pyarrow.parquet import read_schema
+
+    if len(files) > 1:
+        first = arrow_types(read_schema(files[0]), files[0])
+        for file in files[1:]:
+            if arrow_types(read_schema(file), file) != first:
+                raise DslpError(
+                    f"{file} does not have the columns and types of the other parts; build it "
+                    f"again: uv run dslp data build {dataset.name}"
+                )
+
+
+def _quote_path(path: Path) -> str:
+    """A path as a literal of SQL, with the characters of a pattern escaped."""
+    return quote_literal(re.sub(r"([*?\[])", r"[\1]", str(path)))
+
+
+def _hive_keys(path: Path) -> list[str]:
+    return [part.split("=")[0] for part in path.parts[:-1] if "=" in part]
+
+
+def _csv_expression(path: Path, types: dict[str, str]) -> str:
+    """A CSV file as a table expression; integers are read as text and checked."""
+    delimiter, names = read_header(path)
+    if len(names) == 1 < len(types):
+        raise DslpError(
+            f"{path} has the one column {names[0]!r:.60}, and schema.yml {len(types)}; "
+            "the delimiter must be a comma, semicolon, tab or |"
+        )
+    options = f"header = true, strict_mode = true, delim = {quote_literal(delimiter)}"
+    read_as = ", ".join(
+        f"{quote_literal(name)}: '{'VARCHAR' if types[name] in INTEGERS else types[name]}'"
+        for name in names
+        if name in types
+    )
+    options += f", types = {{{read_as}}}" if read_as else ""
+    integers = [_integer(name, types[name]) for name in names if types.get(name) in INTEGERS]
+    chosen = f"* REPLACE ({', '.join(integers)})" if integers else "*"
+    return f"(SELECT {chosen} FROM read_csv({_quote_path(path)}, {options}))"
+
+
+def _integer(name: str, kind: str) -> str:
+    """A column of text as integers; a cast alone would round 2.5."""
+    column, problem = quote_identifier(name), quote_literal(f"column {name} has ")
+    return (
+        f"CASE WHEN {column} IS NULL OR regexp_full_match({column}, '[+-]?\\d+(\\.0*)?') "
+        f"THEN {column}::{kind} "
+        f"ELSE error({problem} || {column} || ', which is no whole number')::{kind} END AS {column}"
+    )

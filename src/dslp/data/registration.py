@@ -1,16 +1,17 @@
-"""The record of a dataset version: what it held, which commit made it, whether it passed (D6)."""
+"""Registering a dataset version: its content, the commit that made it, its suite's result (D6)."""
 
 import json
 from pathlib import Path
 from typing import Any
 
 from dslp.core.errors import DslpError, Refused
-from dslp.core.files import write_text
+from dslp.core.files import copy_path, write_text
 from dslp.core.report import Report
 from dslp.data.dataset import FILES, Dataset, check_current
 from dslp.data.fingerprint import digest_and_rows
-from dslp.data.loading import store_version
-from dslp.data.registered_versions import EXPERIMENT, is_registered, registration_runs
+from dslp.data.loading import StoredVersion
+from dslp.data.registered_versions import EXPERIMENT, is_registered
+from dslp.data.schema import read_schema
 from dslp.data.suite import validate
 from dslp.data.versioning import check_version
 from dslp.tracking.connection import DIGEST_LENGTH, Tracking, mlflow_errors, unshared_reason
@@ -18,18 +19,18 @@ from dslp.tracking.provenance import code_tags
 
 
 def register(dataset: Dataset, folder: Path | None = None) -> str:
-    """Record the version that the datasheet states, and keep its data as `NAME-VERSION`.
+    """Register the version in the datasheet, and keep its data as `NAME-VERSION`.
 
     Args:
-        dataset: what to register: built by today's pipeline, and passing its suite.
-        folder: where to write the record as a file as well.
+        dataset: built by the present pipeline, and passing its suite.
+        folder: where to write the record as a file, too.
 
     Returns:
-        What became of it, in a sentence.
+        The result in a sentence.
 
     Raises:
-        Refused: the version is not one that may be registered, or holds something else already.
-        DslpError: the data or the tracking cannot be read.
+        Refused: the version may not be registered, or is registered with other content.
+        DslpError: the data cannot be read, or the tracking server does not answer.
     """
     name, version = dataset.name, dataset.version
     check_current(dataset)
@@ -40,77 +41,67 @@ def register(dataset: Dataset, folder: Path | None = None) -> str:
         if not report.ok:
             raise Refused(
                 f"{name} {version} is not registered: its suite does not hold; "
-                f"see what: uv run dslp data validate {name} --engine {each}"
+                f"see: uv run dslp data validate {name} --engine {each}"
             )
-    facts = registration_facts(dataset, report)
-    kept = ""
+    facts = _facts(dataset, report)
+    suffix = ""
     if folder is not None:
         path = folder / f"{name}-{version}.json"
         write_text(path, json.dumps(facts, indent=2, ensure_ascii=False) + "\n")
-        kept = f"; its record is {path}"
-    reason = unshared_reason(dataset.project)
-    if reason:
+        suffix = f"; its record is {path}"
+    if reason := unshared_reason(dataset.project):
         if folder is None:
             raise DslpError(f"{name} {version} is not registered: {reason}")
-        return f"{name} {version} is NOT registered: {reason}{kept}"
-    new = _registered(dataset, facts)
-    store_version(dataset)
-    return f"{name} {version} {'is registered' if new else 'was registered before, as it is'}{kept}"
+        return f"{name} {version} is NOT registered: {reason}{suffix}"
+    before = is_registered(dataset, version, facts["dataset_digest"])
+    if not before:
+        _record(dataset, facts)
+    built, copy = dataset.built, StoredVersion(dataset.project, name, version).processed
+    copy_path(built, copy.with_suffix(built.suffix))
+    result = "was registered before, with the same content" if before else "is registered"
+    return f"{name} {version} {result}{suffix}"
 
 
-def registration_facts(dataset: Dataset, report: Report) -> dict[str, Any]:
-    """What is to be known of a version: content, suite result, and what it was made from (B10)."""
+def _facts(dataset: Dataset, report: Report) -> dict[str, Any]:
+    """What is recorded of a version: content, suite result, and the code that made it (B10)."""
     digest, rows = digest_and_rows(dataset)
     warnings = f", {len(report.findings)} findings" if report.findings else ""
-    verdict = "holds" if report.ok else "does not hold"
     return {
         "dataset": dataset.name,
         "dataset_version": dataset.version,
         "dataset_digest": digest,
         "rows": rows,
-        "suite": f"{verdict}: {report.checks} checks{warnings}",
+        "suite": f"holds: {report.checks} checks{warnings}",
         **{key.removeprefix("dslp."): value for key, value in code_tags(dataset.project).items()},
     }
 
 
-def _registered(dataset: Dataset, facts: dict[str, Any]) -> bool:
-    """Record the version, unless the same is recorded; say whether it is new."""
-    tracking = Tracking.open(dataset.project)
-    name, version, digest = (facts[key] for key in ("dataset", "dataset_version", "dataset_digest"))
-    tags = {f"dslp.{key}": str(value) for key, value in facts.items()}
-    tags["dslp.kind"] = "dataset"
-    with mlflow_errors():
-        if is_registered(registration_runs(tracking, name), name, version, digest):
-            return False
-        experiment = tracking.experiment_id(EXPERIMENT)
-        own = tracking.client.create_run(experiment, run_name=f"{name} {version}", tags=tags)
-        status = "FAILED"
-        try:
-            _fill(tracking, dataset, facts, own.info.run_id)
-            status = "FINISHED"
-        finally:
-            tracking.client.set_terminated(own.info.run_id, status)
-    return True
-
-
-def _fill(tracking: Tracking, dataset: Dataset, facts: dict[str, Any], run: str) -> None:
-    """Give the run the dataset as MLflow shows it, and the files that say what it is."""
+def _record(dataset: Dataset, facts: dict[str, Any]) -> None:
+    """Record the version as a run, with the dataset as MLflow shows it, and its four files."""
     from mlflow.entities import Dataset as Entity
     from mlflow.entities import DatasetInput
 
-    columns = dataset.yaml("schema.yml").get("columns")
-    described = [
-        {"name": str(name), "type": str(column.get("type"))}
-        for name, column in (columns.items() if isinstance(columns, dict) else ())
-    ]
+    tracking = Tracking.open(dataset.project)
+    title = f"{dataset.name} {facts['dataset_version']}"
+    tags = {f"dslp.{key}": str(value) for key, value in facts.items()} | {"dslp.kind": "dataset"}
+    columns = read_schema(dataset).columns
+    specification = [{"name": name, "type": column.type} for name, column in columns.items()]
     entity = Entity(
         name=dataset.name,
         digest=facts["dataset_digest"][:DIGEST_LENGTH],
         source_type="local",
-        source=f"processed/{dataset.name}-{facts['dataset_version']}",
-        schema=json.dumps({"mlflow_colspec": described}),
+        source=f"processed/{title.replace(' ', '-')}",
+        schema=json.dumps({"mlflow_colspec": specification}),
         profile=json.dumps({"num_rows": facts["rows"]}),
     )
-    tracking.client.log_inputs(run, [DatasetInput(entity, [])])
-    for file in FILES:
-        tracking.client.log_artifact(run, str(dataset.folder / file))
+    with mlflow_errors():
+        experiment = tracking.experiment_id(EXPERIMENT)
+        run = tracking.client.create_run(experiment, run_name=title, tags=tags).info.run_id
+        status = "FAILED"
+        try:
+            tracking.client.log_inputs(run, [DatasetInput(entity, [])])
+            for file in FILES:
+                tracking.client.log_artifact(run, str(dataset.folder / file))
+            status = "FINISHED"
+        finally:
+            tracking.client.set_terminated(run, status)

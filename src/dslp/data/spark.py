@@ -5,39 +5,35 @@ import re
 import socket
 import sys
 import tempfile
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
 from dslp.core.errors import DslpError
+from dslp.core.text import error_line
 from dslp.data.dataset import Dataset
 from dslp.data.reading import ROWS, open_rows, partition_columns, read_header, reading_errors
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
-NAME = "dslp"  # of our sessions; one that was here before keeps its settings
+NAME = "dslp"  # of our sessions; a session that was started before keeps its settings
 PART = 8_000_000  # bytes of a file whose rows one task sorts by their keys
 ANSWER = 5  # seconds within which a master must answer
-WORKERS = 60  # seconds within which it must have given a worker
-SEED = 1  # of samples
-TYPES = {"VARCHAR": "STRING", "TIMESTAMP": "TIMESTAMP_NTZ"}  # what DuckDB's are called in Spark
-
+TYPES = {"VARCHAR": "STRING", "TIMESTAMP": "TIMESTAMP_NTZ"}  # Spark's names of DuckDB's types
 UNREADABLE = ("TIME", "TIMESTAMP_NS")
 
 
-def spark_batch(context: Any, dataset: Dataset, sample: int | None = None) -> Iterator[Any]:
+def spark_batch(context: Any, dataset: Dataset) -> Any:
     """The dataset as a batch of Great Expectations' on Spark, at SPARK_MASTER or in this process.
 
-    The session is shared by all suites of this process, and by whoever started one before. Nothing
-    is kept in memory but a `sample`: Parquet is read by columns, and all figures in one job.
+    All suites of this process share one session. Parquet is read by columns, and not kept in
+    memory; all figures are computed in one job.
 
     Args:
         context: Great Expectations' own.
         dataset: what to read; each worker must find the file at the same path.
-        sample: number of rows, the same ones each time; all where there are no more.
 
     Raises:
         DslpError: Spark is not installed or does not start, or cannot read the data.
@@ -47,13 +43,7 @@ def spark_batch(context: Any, dataset: Dataset, sample: int | None = None) -> It
         parts = max(session.sparkContext.defaultParallelism, _bytes(dataset.built) // PART)
         session.conf.set("spark.sql.shuffle.partitions", str(parts))
     with _reading(dataset):
-        frame = _rows(session, dataset)
-    if sample is not None:
-        from pyspark.sql import functions as sql
-
-        # By content, so that it depends on no worker and no order.
-        content = [sql.col(_quoted(name)) for name in frame.columns]
-        frame = frame.orderBy(sql.xxhash64(sql.lit(SEED), *content)).limit(sample).persist()
+        frame = _read(session, dataset)
     from dslp.data.spark_engine import Engine
 
     source = context.data_sources.add_spark(dataset.name, persist=False)
@@ -61,11 +51,7 @@ def spark_batch(context: Any, dataset: Dataset, sample: int | None = None) -> It
     source._execution_engine = Engine(session)
     asset = source.add_dataframe_asset(dataset.name)
     whole = asset.add_batch_definition_whole_dataframe("whole")
-    try:
-        yield whole.get_batch({"dataframe": frame})
-    finally:
-        if sample is not None:
-            frame.unpersist()
+    return whole.get_batch({"dataframe": frame})
 
 
 def spark_session() -> "SparkSession":
@@ -82,7 +68,7 @@ def spark_session() -> "SparkSession":
         raise DslpError(
             "the engine spark needs dslp[spark]: copier update --defaults -d engine=spark"
         ) from None
-    for kind in ("DataFrame", "SQL"):  # what it tells us by an exception, it also prints
+    for kind in ("DataFrame", "SQL"):  # they print what the exceptions say
         PySparkLogger.getLogger(f"{kind}QueryContextLogger").setLevel("CRITICAL")
     master = os.environ.get("SPARK_MASTER")
     session = SparkSession.getActiveSession()
@@ -94,26 +80,35 @@ def spark_session() -> "SparkSession":
             )
         return session
     master = master or "local[*]"
-    _answers(master)
-    with tempfile.TemporaryFile("w+", errors="replace") as log:
+    _check_answer(master)
+    with _java_log() as log:
         try:
-            session = _started(master, log)
+            return _start_session(master)
         except (PySparkException, OSError) as error:
             log.seek(0)
             raise DslpError(
                 f"Spark does not start ({_reason(log.read()) or _reason(str(error))}); "
                 "it needs Java 17 or newer on PATH or in JAVA_HOME"
             ) from None
-        except Exception as error:  # Java's own
+        except Exception as error:  # Java raises anything
             raise DslpError(f"no Spark session at {master}: {_reason(str(error))}") from None
-    _has_workers(session, master)
-    return session
 
 
-def _started(master: str, log: Any) -> "SparkSession":
-    """A new session; what Java says goes to `log`, since nobody needs to see that it starts."""
-    from pyspark import SparkConf, SparkContext
-    from pyspark.java_gateway import launch_gateway
+@contextmanager
+def _java_log() -> Iterator[IO[str]]:
+    """A file that receives what Java, once started here, prints to standard error."""
+    with tempfile.TemporaryFile("w+", errors="replace") as log:
+        terminal = os.dup(2)
+        os.dup2(log.fileno(), 2)
+        try:
+            yield log
+        finally:
+            os.dup2(terminal, 2)
+            os.close(terminal)
+
+
+def _start_session(master: str) -> "SparkSession":
+    from pyspark import SparkConf
     from pyspark.sql import SparkSession
 
     settings = {
@@ -127,13 +122,15 @@ def _started(master: str, log: Any) -> "SparkSession":
         os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
     conf = SparkConf(loadDefaults=False).setAppName(NAME).setMaster(master)
     conf.setAll(list(settings.items()))
-    if SparkContext._gateway is None:
-        gateway = launch_gateway(conf, popen_kwargs={"stderr": log})
-        SparkContext._ensure_initialized(gateway=gateway)
     return SparkSession.builder.config(conf=conf).getOrCreate()
 
 
-def _answers(master: str) -> None:
+def _check_answer(master: str) -> None:
+    """Check that a standalone master answers, for which Spark would wait for minutes.
+
+    Raises:
+        DslpError: it does not.
+    """
     if not master.startswith("spark://"):
         return
     for address in master.removeprefix("spark://").split(","):
@@ -148,21 +145,7 @@ def _answers(master: str) -> None:
     )
 
 
-def _has_workers(session: "SparkSession", master: str) -> None:
-    """Wait for a worker, without which Spark would wait for ever."""
-    status = session.sparkContext._jsc.sc().statusTracker()
-    until = time.monotonic() + WORKERS
-    while master.startswith("spark://") and len(status.getExecutorInfos()) < 2:  # the driver is one
-        if time.monotonic() > until:
-            session.stop()
-            raise DslpError(
-                f"{master} gave no worker within {WORKERS} s; see on its page whether it has any "
-                "with free cores and memory"
-            )
-        time.sleep(0.1)
-
-
-def _rows(session: "SparkSession", dataset: Dataset) -> "DataFrame":
+def _read(session: "SparkSession", dataset: Dataset) -> "DataFrame":
     from pyspark.sql.functions import lit, nanvl
 
     path = dataset.built
@@ -174,15 +157,15 @@ def _rows(session: "SparkSession", dataset: Dataset) -> "DataFrame":
                 f"Spark has no type for column {name} of {path} ({kind}); let the pipeline make "
                 "text or a timestamp of it, or choose another engine with --engine"
             )
-    # Without the scheme it may be looked for in HDFS, and without the escapes as a pattern.
+    # Without the scheme, Spark may look in HDFS; without the escapes, it reads a pattern.
     place = "file://" + re.sub(r"([\[\]{}*?\\])", r"\\\1", str(path))
     if path.suffix != ".csv":
-        deep = str(not partition_columns(dataset)).lower()  # which would lose what folders say
+        deep = str(not partition_columns(dataset)).lower()  # it ignores the names of folders
         frame = session.read.option("recursiveFileLookup", deep).parquet(place)
         numbers = [name for name, kind in frame.dtypes if kind in ("double", "float")]
         return frame.withColumns(
             {name: nanvl(frame[_quoted(name)], lit(None)) for name in numbers}
-        )  # not a number is no value, as it is to the other engines
+        )  # NaN is missing, as with the other engines
     types = [f"{_quoted(name)} {TYPES.get(kind, kind)}" for name, kind, *_ in columns]
     return session.read.csv(
         place,
@@ -219,7 +202,7 @@ def _reading(dataset: Dataset) -> Iterator[None]:
 
 
 def _reason(text: str) -> str:
-    """The line of a message in which the reason is, without the stack that follows it."""
-    lines = [line.strip() for line in text.splitlines() if line.strip()]
-    telling = [line for line in lines if re.search(r"\[[A-Z_.]+\]|JAVA_HOME|Error|Exception", line)]
-    return " ".join((telling or lines or [""])[0].split())[:160]
+    """The line of a message with the reason, without the stack that follows it."""
+    lines = [line for line in text.splitlines() if line.strip()]
+    errors = [line for line in lines if re.search(r"\[[A-Z_.]+\]|JAVA_HOME|Error|Exception", line)]
+    return error_line((errors or lines or [""])[0], 160)

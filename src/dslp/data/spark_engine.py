@@ -3,8 +3,7 @@
 Left to itself, it asks Spark once or more per expectation: by window functions for what is unique,
 and with every row multiplied for each column whose distinct values are counted. Here each figure is
 an aggregate over the rows, or over how often each key occurs, and all of them are one query. What
-is not known here, or fails, is left to Great Expectations. The day it does this itself, this module
-can go: nothing but `spark.py` knows it.
+is no such figure, or fails, is left to Great Expectations. Only `spark.py` imports this module.
 """
 
 from collections import defaultdict
@@ -55,14 +54,13 @@ class Engine(SparkDFExecutionEngine):  # type: ignore[misc]
         metrics: dict[Any, Any] | None = None,
         runtime_configuration: dict[str, Any] | None = None,
     ) -> dict[Any, Any]:
-        """Values of those metrics that can be resolved by now: the caller asks for the rest again.
+        """Values of the metrics that can be resolved; the caller repeats the call for the rest.
 
-        As long as there is something that needs no figure, the figures wait, so that they are
-        complete when they are computed.
+        Figures wait until all other metrics are resolved, so that one query computes all of them.
         """
-        known, figures, others = metrics or {}, {}, []
+        values, figures, others = metrics or {}, {}, []
         for metric in metrics_to_resolve:
-            figure = None if metric.id in self._left else self._figure(metric, known)
+            figure = None if metric.id in self._left else self._figure(metric, values)
             if figure is None:
                 others.append(metric)
             else:
@@ -74,8 +72,8 @@ class Engine(SparkDFExecutionEngine):  # type: ignore[misc]
         except Exception:  # it tells which one of them fails, and computes the others
             return dict(super().resolve_metrics(figures, metrics, runtime_configuration))
 
-    def _figure(self, metric: Any, known: dict[Any, Any]) -> Figure | None:
-        """How to compute a metric, if it is one that reads rows and is known here."""
+    def _figure(self, metric: Any, values: dict[Any, Any]) -> Figure | None:
+        """How to compute a metric that reads rows; None for any other."""
         name = metric.metric_name
         parts = metric.metric_dependencies or {}
         condition = parts.get("unexpected_condition")
@@ -84,10 +82,10 @@ class Engine(SparkDFExecutionEngine):  # type: ignore[misc]
             if name.startswith(DISTINCT):
                 figure = _distinct(name, metric.metric_domain_kwargs, metric.metric_value_kwargs)
             elif aggregate is not None:
-                column, rows, _ = known[aggregate.id]
+                column, rows, _ = values[aggregate.id]
                 figure = Figure(rows, (), column)
             elif condition is not None:
-                failing, rows, columns = known[condition.id]
+                failing, rows, columns = values[condition.id]
                 figure = _counted(name, failing, {**rows, **columns})
             else:
                 figure = _ranked(name, metric.metric_domain_kwargs, metric.metric_value_kwargs)
@@ -104,15 +102,16 @@ class Engine(SparkDFExecutionEngine):  # type: ignore[misc]
         for metric, figure in figures.items():
             together[IDDict(figure.rows).to_id(), *figure.keys, figure.apart].append(metric)
         tables = []
-        for asked in together.values():
-            columns = [figures[metric].aggregate.alias(names[metric]) for metric in asked]
-            tables.append(self._table(figures[asked[0]]).agg(*columns))
+        for group in together.values():
+            columns = [figures[metric].aggregate.alias(names[metric]) for metric in group]
+            tables.append(self._table(figures[group[0]]).agg(*columns))
         query = tables[0]
         for table in tables[1:]:
             query = query.unionByName(table, allowMissingColumns=True)
-        found = query.collect()
+        collected = query.collect()
         values = {
-            metric: figure.finish(_only(found, names[metric])) for metric, figure in figures.items()
+            metric: figure.finish(_only_value(collected, names[metric]))
+            for metric, figure in figures.items()
         }
         self._left |= {metric for metric, value in values.items() if value is NotImplemented}
         return {metric: value for metric, value in values.items() if metric not in self._left}
@@ -129,11 +128,11 @@ class Engine(SparkDFExecutionEngine):  # type: ignore[misc]
 
 
 def _counted(name: str, failing: Column, rows: dict[str, Any]) -> Figure | None:
-    """A number of rows: those that fail a condition, or those that it was asked of."""
+    """A number of rows: those that fail a condition, or all to which it applies."""
     if name in UNIQUE:
-        again = sql.sum(sql.when(sql.col(TIMES) > 1, sql.col(TIMES)))
+        repeated = sql.sum(sql.when(sql.col(TIMES) > 1, sql.col(TIMES)))
         keys = rows.get("column_list") or [rows["column"]]
-        return Figure(rows, keys, sql.coalesce(again, sql.lit(0)), apart=True)
+        return Figure(rows, keys, sql.coalesce(repeated, sql.lit(0)), apart=True)
     if name.endswith(".unexpected_count"):
         return Figure(rows, (), sql.count_if(failing))
     if name.endswith(".filtered_row_count"):
@@ -141,45 +140,50 @@ def _counted(name: str, failing: Column, rows: dict[str, Any]) -> Figure | None:
     return None
 
 
-def _distinct(name: str, rows: dict[str, Any], asked: dict[str, Any]) -> Figure | None:
+def _distinct(name: str, rows: dict[str, Any], arguments: dict[str, Any]) -> Figure | None:
     """Something about the distinct values of a column, which nulls are none of."""
     key, keys = sql.col(f"{KEY}0"), [rows["column"]]
     rows = {part: value for part, value in rows.items() if part != "column"}
-    stated = asked.get("value_set") or []
-    inside = key.isin(stated)
+    value_set = arguments.get("value_set") or []
+    inside = key.isin(value_set)
     if name == DISTINCT:
         return Figure(rows, keys, sql.collect_list(key), set)
     if name == f"{DISTINCT}.count":
         return Figure(rows, keys, sql.count(key))
     if name == f"{DISTINCT}.not_in_set.count":
-        return Figure(rows, keys, sql.count_if(~inside) if stated else sql.count(key))
-    there = sql.collect_list(sql.when(inside, key))
+        return Figure(rows, keys, sql.count_if(~inside) if value_set else sql.count(key))
+    matches = sql.collect_list(sql.when(inside, key))
     if name == f"{DISTINCT}.missing_from_column.count":
-        return Figure(rows, keys, sql.size(there), lambda number: len(stated) - number)
-    limit = asked.get("limit") or MAX_DISTINCT_VALUES
+        return Figure(rows, keys, sql.size(matches), lambda number: len(value_set) - number)
+    limit = arguments.get("limit") or MAX_DISTINCT_VALUES
     if name == f"{DISTINCT}.missing_from_column":
         return Figure(
-            rows, keys, there, lambda found: [each for each in stated if each not in found][:limit]
+            rows,
+            keys,
+            matches,
+            lambda some: [each for each in value_set if each not in some][:limit],
         )
-    if name == f"{DISTINCT}.not_in_set" and stated:  # there may be millions: only if there is none
+    if (
+        name == f"{DISTINCT}.not_in_set" and value_set
+    ):  # they may be millions: listed here only if none
         return Figure(
             rows, keys, sql.count_if(~inside), lambda number: NotImplemented if number else []
         )
     return None
 
 
-def _ranked(name: str, rows: dict[str, Any], asked: dict[str, Any]) -> Figure | None:
-    """Quantiles and the median, exact as they are elsewhere."""
+def _ranked(name: str, rows: dict[str, Any], arguments: dict[str, Any]) -> Figure | None:
+    """Quantiles and the median, exact as on the other engines."""
     if name == "column.median":
         return Figure(rows, (), sql.median(sql.col(rows["column"])), apart=True)
-    if name == "column.quantile_values" and not asked.get("allow_relative_error"):
+    if name == "column.quantile_values" and not arguments.get("allow_relative_error"):
         column = f"`{rows['column'].replace('`', '``')}`"
         exact = "percentile_disc({}) WITHIN GROUP (ORDER BY {})"
-        asked_for = [sql.expr(exact.format(float(each), column)) for each in asked["quantiles"]]
-        return Figure(rows, (), sql.array(*asked_for), apart=True)
+        quantiles = [sql.expr(exact.format(float(each), column)) for each in arguments["quantiles"]]
+        return Figure(rows, (), sql.array(*quantiles), apart=True)
     return None
 
 
-def _only(rows: list[Row], name: str) -> Any:
-    """The value in that column, which one row alone has."""
+def _only_value(rows: list[Row], name: str) -> Any:
+    """The value of that column, which only one row has."""
     return next((row[name] for row in rows if row[name] is not None), None)

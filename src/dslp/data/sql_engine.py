@@ -1,7 +1,7 @@
 """Great Expectations' SQL engine, but duplicates are counted by groups.
 
 That takes a third of the time of its windows, and finds duplicates of several columns of which one
-is null, which its join loses. Nothing but `duck.py` and `tables.py` knows this module.
+is null, which its join loses. Only `duckdb_engine` and `sql_tables` import this module.
 """
 
 from typing import Any

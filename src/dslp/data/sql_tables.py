@@ -2,8 +2,6 @@
 
 import os
 import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from dslp.core.errors import DslpError
@@ -14,18 +12,12 @@ from dslp.data.dataset import Dataset
 if TYPE_CHECKING:
     import pandas as pd
 
-# The rows of a sample, the same each time, in the SQL of each database that can say it.
-SAMPLES = {
-    "postgresql": "SELECT * FROM {table} AS t ORDER BY md5(CAST(t.* AS text)) LIMIT {rows}",
-    "sqlite": "SELECT * FROM {table} ORDER BY (rowid * 2654435761) % 4294967291 LIMIT {rows}",
-}
 
-
-def table_batch(context: Any, dataset: Dataset, sample: int | None = None) -> Iterator[Any]:
-    """The table, or so many of its rows, as a batch of Great Expectations.
+def table_batch(context: Any, dataset: Dataset) -> Any:
+    """The table as a batch of Great Expectations.
 
     Raises:
-        DslpError: the table cannot be reached, or no sample drawn from such a database.
+        DslpError: the table cannot be reached.
     """
     from dslp.data.sql_engine import use_sql_engine
     from great_expectations.exceptions import GreatExpectationsError
@@ -40,24 +32,12 @@ def table_batch(context: Any, dataset: Dataset, sample: int | None = None) -> It
                 dataset.name,
                 # What begins with $ is a variable to Great Expectations, in a password too.
                 connection_string=url if kind == "add_sqlite" else url.replace("$", "%24"),
-                create_temp_table=sample is not None,
+                create_temp_table=False,
             )
         use_sql_engine(source)
-        if sample is None:
-            found = whole_table(source, dataset.name)
-        else:
-            asset = source.add_query_asset(dataset.name, query=_sampled(dataset, sample))
-            found = asset.add_batch_definition_whole_table("whole").get_batch()
+        return whole_table(source, dataset.name)
     except (SQLAlchemyError, GreatExpectationsError, ConnectionError, ImportError) as error:
         raise _unreachable(dataset, url, error) from None
-    yield found
-
-
-def count_rows(dataset: Dataset) -> int:
-    """How many rows the table has."""
-    with _connected(dataset) as connection:
-        query = f"SELECT count(*) FROM {_quoted(connection, dataset.name)}"
-        return int(connection.exec_driver_sql(query).scalar_one())
 
 
 def table_columns(dataset: Dataset) -> dict[str, str]:
@@ -68,8 +48,15 @@ def table_columns(dataset: Dataset) -> dict[str, str]:
     """
     import sqlalchemy
 
-    with _connected(dataset) as connection:
-        columns = sqlalchemy.inspect(connection).get_columns(dataset.name)
+    url = database_url(dataset.project)
+    try:
+        engine = sqlalchemy.create_engine(url)
+        try:
+            columns = sqlalchemy.inspect(engine).get_columns(dataset.name)
+        finally:
+            engine.dispose()
+    except (sqlalchemy.exc.SQLAlchemyError, ImportError) as error:
+        raise _unreachable(dataset, url, error) from None
     return {str(column["name"]): str(column["type"]) for column in columns}
 
 
@@ -80,13 +67,13 @@ def whole_table(source: Any, name: str) -> Any:
 
 
 def database_url(project: Project) -> str:
-    """Where tables are: `DSLP_DATABASE_URL`, else a SQLite file among the processed data.
+    """The database of the tables: `DSLP_DATABASE_URL`, else a SQLite file in `processed/`.
 
-    A data folder that was named for once has its own file always, so that a trial or a test
+    Another data folder than the usual one always has its own file, so that a trial or a test
     never replaces a table that others read (D7).
     """
-    beside = f"sqlite:///{project.data / 'processed' / 'warehouse.db'}"
-    return (os.environ.get("DSLP_DATABASE_URL") or beside) if project.usual else beside
+    own = f"sqlite:///{project.data / 'processed' / 'warehouse.db'}"
+    return (os.environ.get("DSLP_DATABASE_URL") or own) if project.usual else own
 
 
 def load_table(frame: "pd.DataFrame", name: str, project: Project) -> None:
@@ -106,44 +93,12 @@ def load_table(frame: "pd.DataFrame", name: str, project: Project) -> None:
             frame.to_sql(name, connection, if_exists="replace", index=False, chunksize=10_000)
         engine.dispose()
     except (sqlalchemy.exc.SQLAlchemyError, OSError, ImportError) as error:
-        reason = error_line(error)
-        raise DslpError(f"{redact(url)} cannot be written: {reason}") from None
-
-
-def _sampled(dataset: Dataset, sample: int) -> str:
-    with _connected(dataset) as connection:
-        dialect = connection.dialect.name
-        if dialect not in SAMPLES:
-            raise DslpError(
-                f"no sample can be drawn from {dialect}, only from {', '.join(SAMPLES)}; "
-                "leave --sample out"
-            )
-        return SAMPLES[dialect].format(table=_quoted(connection, dataset.name), rows=sample)
-
-
-@contextmanager
-def _connected(dataset: Dataset) -> Iterator[Any]:
-    import sqlalchemy
-
-    url = database_url(dataset.project)
-    try:
-        engine = sqlalchemy.create_engine(url)
-        try:
-            with engine.connect() as connection:
-                yield connection
-        finally:
-            engine.dispose()
-    except (sqlalchemy.exc.SQLAlchemyError, ImportError) as error:
-        raise _unreachable(dataset, url, error) from None
+        raise DslpError(f"{redact(url)} cannot be written: {error_line(error)}") from None
 
 
 def _unreachable(dataset: Dataset, url: str, error: Exception) -> DslpError:
-    reason = error_line(error.__cause__ or error)
     return DslpError(
-        f"table {dataset.name} in {redact(url)} cannot be read: {reason}; "
+        f"table {dataset.name} in {redact(url)} cannot be read: "
+        f"{error_line(error.__cause__ or error)}; "
         f"load it: uv run dslp data build {dataset.name}"
     )
-
-
-def _quoted(connection: Any, name: str) -> str:
-    return str(connection.dialect.identifier_preparer.quote_identifier(name))

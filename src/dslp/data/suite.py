@@ -15,16 +15,17 @@ from dslp.core.settings import CHOICES
 from dslp.core.text import error_line
 from dslp.data import sql_tables
 from dslp.data.dataset import Dataset, dataset_names
-from dslp.data.engines import column_names, count_rows, open_batch, unsupported
+from dslp.data.engines import column_names, open_batch
 from dslp.data.schema import differences, key_columns
 
 EXAMPLES = 3
+HIDDEN = "not shown, as the data is personal"
 NAMED = 1_000  # at most so many failing rows are fetched with their keys
-# How engines call a table that is not there.
+# A missing table in the errors of the engines.
 MISSING = re.compile(r"""(?:[Tt]able with name|table or view|table:|relation) ["`]?(\w+)""")
 KIND = r"^[\w.]+(?:Error|Exception)\b"  # of an error, in a traceback
-# Rows that these expectations are not about, if nothing else is stated.
-MISSED = {
+# The default of `ignore_row_if` for these expectations.
+IGNORED = {
     "_pair_values_": "either_value_is_missing",
     "_multicolumn_sum_": "any_value_is_missing",
     "_unique_within_record": "any_value_is_missing",
@@ -34,55 +35,50 @@ MISSED = {
 def validate(
     dataset: Dataset,
     engine: str | None = None,
-    sample: int | None = None,
     suite: Path | None = None,
     part: bool = False,
 ) -> Report:
-    """Compare a built dataset with its schema and run its suite, or another `suite` file.
+    """Compare a built dataset with its schema and run its suite, or another `suite` file alone.
 
-    With `sample`, the suite is run on so many rows, the same each time, and what they cannot say
-    of the whole is left out; so it is where `part` says that what is built is itself a sample.
-    Failing expectations are asked again in more detail, so that the good case stays fast.
+    Where `part` says that the built data is a sample, expectations about the whole are skipped.
+    Failing expectations run twice, the second time in more detail: the good case stays fast.
 
     Raises:
-        DslpError: the suite is not one, or the engine cannot run it.
+        DslpError: the suite is not valid, or the engine cannot run it.
     """
     engine = engine or dataset.project.engine
     if engine not in CHOICES["engine"]:
         raise DslpError(f"engine {engine!r} is not one of {', '.join(CHOICES['engine'])}")
-    if sample is not None and sample < 1:
-        raise DslpError(f"a sample has at least one row, not {sample}")
-    found, compared = [], suite is None  # another suite is about values alone
-    if compared:
-        different = (
-            differences(dataset, sql_tables.table_columns(dataset)) if engine == "sql" else []
-        )
+    path = suite or dataset.folder / "suite.yml"
+    expectations, findings = _expectations(path), []
+    if suite is None:
+        lines = differences(dataset, sql_tables.table_columns(dataset)) if engine == "sql" else []
         if engine != "sql" or dataset.is_built:
-            different = sorted({*different, *differences(dataset)})
-        found = [Finding("schema", text, subject="table") for text in different]
-    suite = suite or dataset.folder / "suite.yml"
-    expectations = [_even(each) for each in _expectations(suite)]
+            lines = sorted({*lines, *differences(dataset)})
+        findings = [Finding("schema", line, subject="table") for line in lines]
     skipped: list[str] = []
-    if sample is not None and sample >= count_rows(dataset, engine):
-        sample = None
-    if sample is not None or part:
-        whole = [each for each in expectations if _of_the_whole(suite, each)]
-        skipped = [_named(each) for each in whole]
+    if part:
+        whole = [each for each in expectations if _is_about_the_whole(path, each)]
+        skipped = [f"{', '.join(_subject(each))}: {each['type']}" for each in whole]
         expectations = [each for each in expectations if each not in whole]
-    with open_batch(dataset, engine, sample) as data:
-        _check_able(suite, data, engine, expectations)
-        results = _run(suite, data, expectations, result_format="BOOLEAN_ONLY")
+    with open_batch(dataset, engine) as data:
+        results = _run(path, data, expectations, result_format="BOOLEAN_ONLY")
         failing = [
             expectation
             for expectation, result in zip(expectations, results, strict=True)
             if not result["success"]
         ]
-        for expectation, result in zip(failing, _details(suite, data, failing), strict=True):
-            found.append(_finding(expectation, result, dataset))
-    return Report(dataset.name, len(expectations) + compared, found, skipped)
+        for expectation, result in zip(failing, _details(path, data, failing), strict=True):
+            findings.append(_finding(expectation, result, dataset))
+    return Report(dataset.name, len(expectations) + (suite is None), findings, skipped)
 
 
 def _expectations(where: Path) -> list[dict[str, Any]]:
+    """The expectations of a suite file, `_normalized`.
+
+    Raises:
+        DslpError: it has none, or one of them is no mapping of type, kwargs and meta.
+    """
     expectations = read_yaml(where).get("expectations")
     if not isinstance(expectations, list) or not expectations:
         raise DslpError(f"{where} has no expectations; write a list of type and kwargs")
@@ -92,11 +88,11 @@ def _expectations(where: Path) -> list[dict[str, Any]]:
         for part in ("kwargs", "meta"):
             if not isinstance(expectation.get(part, {}), dict):
                 raise DslpError(f"{where}: {part} of expectation {number} is no mapping")
-    return expectations
+    return [_normalized(each) for each in expectations]
 
 
-def _of_the_whole(suite: Path, expectation: dict[str, Any]) -> bool:
-    """Whether it may be true of all rows and not of some of them, or the other way round."""
+def _is_about_the_whole(suite: Path, expectation: dict[str, Any]) -> bool:
+    """Whether all rows may pass where a part of them fails, or the other way round."""
     from great_expectations.expectations.expectation import ColumnAggregateExpectation
 
     kind = expectation["type"]
@@ -110,10 +106,10 @@ def _of_the_whole(suite: Path, expectation: dict[str, Any]) -> bool:
     )
 
 
-def _even(expectation: dict[str, Any]) -> dict[str, Any]:
-    """The same with what engines take differently said alike.
+def _normalized(expectation: dict[str, Any]) -> dict[str, Any]:
+    """The same expectation in the one form that all engines read alike.
 
-    Null is no value, in a set too; a date in quotes is a date, as Great Expectations reads it.
+    Null is no value of a set; a date in quotes is a date, as Great Expectations reads it.
     """
     kwargs = dict(expectation.get("kwargs") or {})
     for name in ("min_value", "max_value"):
@@ -122,24 +118,10 @@ def _even(expectation: dict[str, Any]) -> dict[str, Any]:
                 kwargs[name] = datetime.fromisoformat(kwargs[name])
     if isinstance(kwargs.get("value_set"), list):
         kwargs["value_set"] = [value for value in kwargs["value_set"] if value is not None]
-    for part, missing in MISSED.items():
+    for part, missing in IGNORED.items():
         if part in expectation["type"]:
             kwargs.setdefault("ignore_row_if", missing)
     return {**expectation, "kwargs": kwargs} if "kwargs" in expectation else expectation
-
-
-def _check_able(suite: Path, data: Any, engine: str, expectations: list[dict[str, Any]]) -> None:
-    """Say before the run what this engine cannot run, so that it neither fails nor passes.
-
-    Raises:
-        DslpError: there is such an expectation.
-    """
-    cannot = unsupported(data, [_read(suite, each) for each in expectations])
-    if cannot:
-        listed = "; ".join(
-            f"{kind} (on {', '.join(others) or 'no engine'})" for kind, others in cannot.items()
-        )
-        raise DslpError(f"{suite}: engine {engine} cannot run {listed}; choose with --engine")
 
 
 def _details(suite: Path, data: Any, failing: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -177,40 +159,42 @@ def _run(
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # such as of groups in a regular expression
             outcome = data.validate(suite, result_format=result_format)
-    except Exception as error:  # whatever the library raises is about the suite that it was given
-        reason = error_line(error)
-        raise DslpError(f"{where} cannot be run: {reason}") from error
+    except Exception as error:  # the library raises anything about a wrong suite
+        raise DslpError(f"{where} cannot be run: {error_line(error)}") from error
     results = sorted(
         (result.to_json_dict() for result in outcome.results),
         key=lambda result: int(result["expectation_config"]["meta"]["number"]),
     )
     for expectation, result in zip(expectations, results, strict=True):
-        if "NotImplementedError" in str(result["exception_info"]):
-            raise DslpError(f"{where}: {expectation['type']}: {_raised(result)}")
+        if re.search("NotImplementedError|No provider found", str(result["exception_info"])):
+            raise DslpError(
+                f"{where}: this engine cannot run {expectation['type']} ({_raised(result)}); "
+                "choose another with --engine"
+            )
         if expectation["type"] == "unexpected_rows_expectation" and result["result"]:
             result["result"]["unexpected_count"] = result["result"].pop("observed_value")
     return results
 
 
 def _read(where: Path, expectation: dict[str, Any], number: int = 0) -> Any:
-    """The expectation as an object: a suite keeps quiet about what it cannot read, and drops it."""
+    """The expectation as an object; a suite of the library would drop an invalid one in silence."""
     from great_expectations.expectations.expectation_configuration import ExpectationConfiguration
 
     meta = {**(expectation.get("meta") or {}), "number": number}
     try:
         return ExpectationConfiguration(**{**expectation, "meta": meta}).to_domain_obj()
-    except Exception as error:  # whatever the library raises is about this expectation
-        reason = error_line(error)
-        raise DslpError(f"{where}: {expectation['type']} cannot be read: {reason}") from error
+    except Exception as error:  # the library raises anything about a wrong expectation
+        line = error_line(error)
+        raise DslpError(f"{where}: {expectation['type']} cannot be read: {line}") from error
 
 
 def _finding(expectation: dict[str, Any], result: dict[str, Any], dataset: Dataset) -> Finding:
     names = _subject(expectation)
     detail = result["result"]
-    personal = dataset.sheet.personal_data  # then no value is shown but of keys
+    personal = dataset.sheet.personal_data  # then values of keys alone are shown
     observed = [f"{detail['observed_value']}"] if detail.get("observed_value") is not None else []
     if personal and observed and names != ["table"]:
-        observed = ["what personal data does not show"]
+        observed = [HIDDEN]
     observed += [text for text in (_mismatch(detail), _raised(result, dataset)) if text]
     return Finding(
         subject=", ".join(names),
@@ -232,22 +216,18 @@ def _subject(expectation: dict[str, Any]) -> list[str]:
     )
 
 
-def _named(expectation: dict[str, Any]) -> str:
-    return f"{', '.join(_subject(expectation))}: {expectation['type']}"
-
-
 def _examples(
     detail: dict[str, Any], names: Sequence[str], keys: Sequence[str], personal: bool
 ) -> list[str]:
-    """Failing values with the keys of their rows, or bare where the rows were too many to fetch.
+    """Failing values with the keys of their rows, or without where there are too many rows.
 
-    Of personal data, it is the keys alone.
+    Of personal data, the keys alone.
     """
     if personal:
-        own = (detail.get("details") or {}).get("unexpected_rows", [])[:1]
-        own = own or (detail.get("unexpected_index_list") or [])[:EXAMPLES]
-        found = [", ".join(f"{name} {row[name]}" for name in keys if name in row) for row in own]
-        return [text for text in found if text]
+        rows = (detail.get("details") or {}).get("unexpected_rows", [])[:1]
+        rows = rows or (detail.get("unexpected_index_list") or [])[:EXAMPLES]
+        texts = [", ".join(f"{name} {row[name]}" for name in keys if name in row) for row in rows]
+        return [text for text in texts if text]
     for row in (detail.get("details") or {}).get("unexpected_rows", [])[:1]:
         return [", ".join(f"{name} {value}" for name, value in row.items())]
     rows = detail.get("unexpected_index_list")
@@ -272,17 +252,18 @@ def _mismatch(detail: dict[str, Any]) -> str:
 
 
 def _raised(result: dict[str, Any], dataset: Dataset | None = None) -> str:
-    """What an engine says when it could not run the expectation at all."""
+    """The error of an engine that could not run the expectation; empty where it could."""
     information = result["exception_info"]
     for entry in (information, *information.values()):
         if isinstance(entry, dict) and entry.get("exception_message"):
-            said = str(entry["exception_message"]).split("[SQL: ")[0]  # that SQL is nobody's own
+            message = str(entry["exception_message"]).split("[SQL: ")[0]  # not the user's SQL
             existing = dataset_names(dataset.project) if dataset else []
-            missing = [name for name in MISSING.findall(said) if name in existing]
+            missing = [name for name in MISSING.findall(message) if name in existing]
             if missing:
-                said = f"{missing[0]} is not built; build it: uv run dslp data build {missing[0]}"
-            elif dataset and dataset.sheet.personal_data:  # of which no value is shown
-                raised = re.findall(KIND, str(entry.get("exception_traceback")), re.MULTILINE)
-                said = raised[-1] if raised else "what personal data does not show"
-            return "it could not be run: " + " ".join(said.split())[:160]
+                name = missing[0]
+                message = f"{name} is not built; build it: uv run dslp data build {name}"
+            elif dataset and dataset.sheet.personal_data:  # the message may hold a value
+                kinds = re.findall(KIND, str(entry.get("exception_traceback")), re.MULTILINE)
+                message = kinds[-1] if kinds else HIDDEN
+            return f"it could not be run: {error_line(message, 160)}"
     return ""

@@ -32,17 +32,12 @@ class AssumptionCheck:
         warnings = len(self.report.findings)
         return f"hold ({self.report.checks}" + (f", {warnings} in doubt)" if warnings else ")")
 
-    @property
-    def ok(self) -> bool:
-        """Whether no assumption fails."""
-        return self.report is None or self.report.ok
-
     def __str__(self) -> str:
         """The result for a person: each assumption that fails, and the values that break it."""
         if self.report is None:
             return "the model has no assumptions"
         findings = "".join(f"\n\n{finding}" for finding in self.report.findings)
-        if self.ok:
+        if self.report.ok:
             return f"assumptions {self.tag}{findings}"
         return f"ASSUMPTIONS {self.tag.upper()}, so the results may not hold either{findings}"
 

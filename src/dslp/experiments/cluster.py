@@ -8,7 +8,6 @@ import multiprocessing
 import os
 import signal
 import sys
-import time
 import warnings
 from collections.abc import Generator, Mapping
 from concurrent import futures
@@ -22,8 +21,7 @@ from dslp.core.errors import DslpError
 from dslp.core.text import error_line, redact
 from dslp.experiments.trial import Bundle, TrialResult, run_trial
 
-PATIENCE = 60.0  # seconds that a cluster may be without a single worker
-CONNECT = 10.0  # seconds
+CONNECT = 10.0  # seconds in which a scheduler must answer, and have a worker
 
 Trials = Mapping[int, Mapping[str, Any]]  # settings by number
 Results = Generator[tuple[int, TrialResult]]
@@ -79,6 +77,7 @@ def compute_trials(address: str | None, bundle: Bundle, candidate: str, trials: 
             from distributed import Client
 
             client = Client(address, timeout=CONNECT, set_as_default=False)
+            client.wait_for_workers(1, timeout=CONNECT)
             return _compute_on_dask(client, bundle, candidate, trials)
         from pyspark.sql import SparkSession
 
@@ -156,36 +155,23 @@ def _work(pipe: Connection, bundle: Bundle, candidate: str) -> None:
 
 def _compute_on_dask(client: Any, bundle: Bundle, candidate: str, trials: Trials) -> Results:
     """Compute on Dask, whose scheduler gives the trials of a dead worker to another one."""
-    from distributed import wait as wait_for
+    from distributed import as_completed
 
     with client:
-        with warnings.catch_warnings():  # the bundle is in the graph, where no worker can lose it
-            warnings.simplefilter("ignore")
+        with client.as_current(), warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # the bundle is in the graph: no worker can lose it
             shared = client.submit(_identity, bundle, pure=False)
             pending = {
                 client.submit(run_trial, shared, candidate, settings, pure=False): number
                 for number, settings in trials.items()
             }
-        seen = time.monotonic()
-        while pending:
-            done = set[Any]()
-            with suppress(TimeoutError), client.as_current():
-                done = wait_for(list(pending), timeout=2, return_when="FIRST_COMPLETED").done
-            for future in done:
-                number = pending.pop(future)
-                if future.status == "finished":
-                    yield number, future.result()
-                else:
-                    error = future.exception() if future.status == "error" else "cancelled"
-                    yield number, TrialResult.failed(error)
-            lost = client.status != "running"
-            if done or (not lost and client.scheduler_info(n_workers=-1)["workers"]):
-                seen = time.monotonic()
-            if lost or time.monotonic() - seen > PATIENCE:
-                reason = f"the cluster had no worker for {PATIENCE:.0f} s"
-                reason = "the scheduler of the cluster went away" if lost else reason
-                yield from [(number, TrialResult(reason=reason)) for number in pending.values()]
-                return
+            ended = as_completed(pending)
+        for future in ended:
+            if future.status == "finished":
+                yield pending[future], future.result()
+            else:
+                error = future.exception() if future.status == "error" else "its cluster went away"
+                yield pending[future], TrialResult.failed(error)
 
 
 def _identity(bundle: Bundle) -> Bundle:

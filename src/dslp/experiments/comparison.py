@@ -167,15 +167,13 @@ def compare_candidates(model: Model, issue: int) -> Comparison:
             f"{params.metric.name} of the baseline is around 0, and a share of it says little; "
             "write criterion: {improvement: X, by: difference} in params.yml"
         )
-    gains = dict[str, float]()
     compared = []
     for run in newest.values():
         if run not in baselines:
             folds = _fold_values(tracking, run, params.metric)
             better = gain(reference, folds, params.metric, ratio, by)
-            gains[run.info.run_id] = better.estimate
             compared.append(ComparedRun(_label(model, run), run.info.run_id, folds, better))
-    compared.sort(key=lambda one: -gains[one.run_id])
+    compared.sort(key=lambda one: one.gain.estimate if one.gain else 0.0, reverse=True)
     first = ComparedRun(_label(model, baselines[0]), baselines[0].info.run_id, reference)
     return Comparison(model, issue, [first, *compared], notes)
 
@@ -265,8 +263,7 @@ def _finished_runs(tracking: Tracking, model: Model, issue: int) -> list["Run"]:
         max_results=5000,
     )
     best = {run.data.tags.get("dslp.best") for run in runs}
-    kinds = {run.info.run_id: run.data.tags.get("dslp.kind") for run in runs}
-    return [r for r in runs if kinds[r.info.run_id] == "experiment" or r.info.run_id in best]
+    return [r for r in runs if r.data.tags["dslp.kind"] == "experiment" or r.info.run_id in best]
 
 
 def _why_not_comparable(model: Model, data: ModelData, run: "Run") -> str:

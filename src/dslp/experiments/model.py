@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, get_args
 from dslp.core.errors import DslpError, nearest
 from dslp.core.settings import Project
 from dslp.core.text import error_line
-from dslp.data.dataset import Dataset, find_datasets
+from dslp.data.dataset import Dataset, find_dataset
 from dslp.experiments.params import Direction, Params, read_checked
 from dslp.tracking.provenance import code_digest
 from pydantic import BaseModel
@@ -49,7 +49,7 @@ class Model:
         """
         where, wanted = self.folder / "params.yml", self.params.dataset
         try:
-            (dataset,) = find_datasets(self.project, [wanted.name])
+            dataset = find_dataset(self.project, wanted.name)
         except DslpError as error:
             raise DslpError(f"{where}: dataset.name: {error}") from None
         if dataset.version != wanted.version:
@@ -94,10 +94,8 @@ class Model:
             DslpError: it has none.
         """
         if name not in self.params.candidates:
-            where = self.folder / "params.yml"
-            raise DslpError(
-                f"no candidate {name!r} in {where}{nearest(name, self.params.candidates)}"
-            )
+            where, names = self.folder / "params.yml", self.params.candidates
+            raise DslpError(f"{where} has no candidate {name!r}{nearest(name, names)}")
 
     def module(self, file: str) -> ModuleType:
         """One of its Python files, imported."""
@@ -296,12 +294,12 @@ def find_model(project: Project, name: str | None = None) -> Model:
     """
     folder, names = project.source / "models", model_names(project)
     if not names:
-        raise DslpError(f"no model in {folder} yet; make a folder there with {', '.join(FILES)}")
+        raise DslpError(f"{folder} has no model; make one: uv run dslp new model NAME")
     if name is None and len(names) > 1:
         raise DslpError(f"say which model: {', '.join(names)}")
     name = name or names[0]
     if name not in names:
-        raise DslpError(f"no model {name!r} in {folder}{nearest(name, names)}")
+        raise DslpError(f"{folder} has no model {name!r}{nearest(name, names)}")
     if missing := [file for file in FILES if not (folder / name / file).is_file()]:
         raise DslpError(f"{folder / name} has no {', '.join(missing)}")
     return Model(project, name, read_checked(Params, folder / name / "params.yml"))

@@ -16,7 +16,7 @@ from typing import Any
 from dslp.core.errors import DslpError
 from dslp.core.settings import Project
 from dslp.data.build import RawMissing, ensure_built
-from dslp.data.dataset import Dataset, find_datasets
+from dslp.data.dataset import Dataset, find_dataset
 from dslp.data.fingerprint import digest
 from dslp.data.loading import StoredVersion
 from dslp.experiments.model import Model, find_model
@@ -29,27 +29,31 @@ def recompute(record: dict[str, Any]) -> dict[str, Any]:
     """The run's metrics, by the code of the working directory; and `doubts` about its origin.
 
     Args:
-        record: what `reproduce` read: `name`, `kind`, `candidate`, `settings`, `split`, `digest`,
-            `code`, and `data`, the project's data folder.
+        record: `tags` and `params` of the run, as MLflow keeps them, and `data`, the project's
+            data folder.
     """
-    doubts = []
+    doubts, tags = [], record["tags"]
     with tempfile.TemporaryDirectory() as aside:
         data = _data_folder(record, Path(aside))
-        model = find_model(Project.find(data=data), record["name"])
-        if not _has_digest(model.dataset, record["digest"]):
+        model = find_model(Project.find(data=data), tags["dslp.model"])
+        if not _has_digest(model.dataset, tags["dslp.dataset_digest"]):
             doubts.append(
                 f"the data is not that of the run: the pipeline of its commit makes other content "
                 f"of {model.dataset.name} {model.dataset.version}"
             )
-        if model.code_digest != record["code"]:
+        if model.code_digest != tags["dslp.code"]:
             doubts.append("the model's files are not those of the run: they were not committed")
-        candidate, settings = record["candidate"], record["settings"]
-        if settings is None:
+        candidate, params = tags["dslp.candidate"], record["params"].items()
+        if "dslp.settings" in tags:
+            settings = json.loads(tags["dslp.settings"])
+        else:
             model.check_candidate(candidate)
             settings = model.params.candidates[candidate]
-        split = Split.model_validate(record["split"])  # from text, as MLflow keeps it
-        model = replace(model, params=model.params.model_copy(update={"split": split}))
-        return {"doubts": doubts, "metrics": _metrics(model, record["kind"], candidate, settings)}
+        split = {n.removeprefix("split."): v for n, v in params if n.startswith("split.")}
+        update = {"split": Split.model_validate(split)}  # from text
+        model = replace(model, params=model.params.model_copy(update=update))
+        metrics = _metrics(model, tags["dslp.kind"], candidate, settings)
+        return {"doubts": doubts, "metrics": metrics}
 
 
 def _metrics(model: Model, kind: str, candidate: str, settings: dict[str, Any]) -> dict[str, float]:
@@ -68,13 +72,15 @@ def _data_folder(record: dict[str, Any], aside: Path) -> Path:
     Tried in turn: the project's, the version that was kept, a build from the project's raw data,
     and a build from newly extracted raw data. The last that could be built, if none agrees.
     """
-    project = Project.find(data=Path(record["data"]))
-    wanted = find_model(project, record["name"]).params.dataset
-    (dataset,) = find_datasets(project, [wanted.name])
-    if _has_digest(dataset, record["digest"]):
+    tags, project = record["tags"], Project.find(data=Path(record["data"]))
+    wanted, expected = (
+        find_model(project, tags["dslp.model"]).params.dataset,
+        tags["dslp.dataset_digest"],
+    )
+    if _has_digest(find_dataset(project, wanted.name), expected):
         return project.data
     kept = StoredVersion(project, wanted.name, wanted.version)
-    if _has_digest(kept, record["digest"]):
+    if _has_digest(kept, expected):
         _link(kept.built, aside / "processed" / f"{wanted.name}{kept.built.suffix}")
         return aside
     best = aside / "raw kept"
@@ -82,11 +88,11 @@ def _data_folder(record: dict[str, Any], aside: Path) -> Path:
         if folder == best and (project.data / "raw").is_dir():
             for path in (project.data / "raw").iterdir():  # one by one: nothing is written there
                 _link(path, folder / "raw" / path.name)
-        (dataset,) = find_datasets(Project.find(data=folder), [wanted.name])
+        dataset = find_dataset(Project.find(data=folder), wanted.name)
         with suppress(RawMissing):  # raw data that a person put there cannot be extracted
             ensure_built(dataset)
             best = folder
-        if _has_digest(dataset, record["digest"]):
+        if _has_digest(dataset, expected):
             return folder
     return best
 

@@ -22,31 +22,6 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
 
 
-def run_tags(model: Model, data: ModelData, candidate: str, issue: int | None) -> dict[str, str]:
-    """Tags that say what a run of the candidate is made from.
-
-    The issue is by default the one that the branch is named for; other branches give no issue.
-    """
-    params, code = model.params, code_tags(model.project)
-    tags = {
-        "dslp.model": model.name,
-        "dslp.candidate": candidate,
-        "dslp.ask": str(params.ask.issue),
-        "dslp.dataset": params.dataset.name,
-        "dslp.dataset_version": data.version,
-        "dslp.dataset_digest": data.digest,
-        "dslp.code": model.code_digest,
-        "dslp.evaluate": model.evaluate_digest,
-        "dslp.seed": str(params.split.seed),
-        **code,
-        **settings_tag(params.candidates[candidate]),
-    }
-    issue = issue or issue_of_branch(code["dslp.branch"])
-    if issue is not None:
-        tags |= {"dslp.issue": str(issue)} | issue_note(model.project, issue)
-    return tags
-
-
 def recorded_parameters(
     model: Model, candidate: str, settings: Mapping[str, Any] | None = None
 ) -> dict[str, str]:
@@ -91,17 +66,31 @@ def record_run(
         data: its data.
         candidate: the candidate of `params.yml`.
         tags: more tags, `dslp.kind` among them.
-        issue: number of the run's issue, if not the branch's.
+        issue: number of the run's issue, by default the one that the branch is named for.
         name: of the run, by default the candidate's.
     """
     with mlflow_errors():
         from mlflow.entities import Dataset, DatasetInput
 
+        params, code = model.params, code_tags(model.project)
         all_tags = {
-            **run_tags(model, data, candidate, issue),
+            "dslp.model": model.name,
+            "dslp.candidate": candidate,
+            "dslp.ask": str(params.ask.issue),
+            "dslp.dataset": params.dataset.name,
+            "dslp.dataset_version": data.version,
+            "dslp.dataset_digest": data.digest,
+            "dslp.code": model.code_digest,
+            "dslp.evaluate": model.evaluate_digest,
+            "dslp.seed": str(params.split.seed),
             "dslp.environment_version": environment_version(tracking),
+            **code,
+            **settings_tag(params.candidates[candidate]),
             **tags,
         }
+        issue = issue or issue_of_branch(code["dslp.branch"])
+        if issue is not None:
+            all_tags |= {"dslp.issue": str(issue)} | issue_note(model.project, issue)
         if "dslp.assumptions" not in all_tags:
             all_tags["dslp.assumptions"] = check_assumptions(model).tag
         client, experiment = tracking.client, tracking.experiment_id(model.name)
@@ -109,7 +98,7 @@ def record_run(
         run = start_run(client, experiment, name or candidate, all_tags, parameters)
         with ended_on_error(run):
             dataset = Dataset(
-                name=model.params.dataset.name,
+                name=params.dataset.name,
                 digest=data.digest[:DIGEST_LENGTH],
                 source_type="local",
                 source=str(model.dataset.processed),

@@ -20,7 +20,6 @@ from dslp.core.settings import Project
 from dslp.core.text import error_line
 from dslp.experiments.model import model_names
 from dslp.tracking.connection import Tracking, mlflow_errors, require_records, viewing_command
-from dslp.tracking.environment import locked_packages
 from dslp.tracking.provenance import lock_digest
 
 if TYPE_CHECKING:
@@ -83,12 +82,10 @@ def reproduce(project: Project, identifier: str) -> Reproduction:
         tracking = Tracking.open(project)
         run = _find_run(tracking, identifier)
         run_id, tags = str(run.info.run_id), run.data.tags
-        kind = tags.get("dslp.kind", "of no kind")
-        if kind not in KINDS or run.info.status != "FINISHED":
-            raise DslpError(
-                f"run {run_id} is {kind} and {run.info.status}; a finished run of "
-                f"{', '.join(KINDS)} can be made again"
-            )
+        kind, status = tags.get("dslp.kind", "of no kind"), run.info.status
+        if kind not in KINDS or status != "FINISHED":
+            kinds = f"a finished run of {', '.join(KINDS)} can be made again"
+            raise DslpError(f"run {run_id} is {kind} and {status}; {kinds}")
         commit = tags["dslp.commit"]
         if commit == "none":
             raise Refused(f"run {run_id} cannot be made again: it was made from no commit (B10)")
@@ -127,34 +124,17 @@ def _find_run(tracking: Tracking, identifier: str) -> "Run":
 
 def _record(project: Project, run: "Run") -> dict[str, Any]:
     """What `recompute` needs to know of the run."""
-    tags, params = run.data.tags, run.data.params
-    settings = tags.get("dslp.settings")
-    if settings is None and tags["dslp.kind"] == "trial":
+    if "dslp.settings" not in run.data.tags and run.data.tags["dslp.kind"] == "trial":
         raise Refused(
             f"run {run.info.run_id} cannot be made again: its settings are too long, or of kinds "
             "that a tag does not hold; run the sweep again, its seed draws the same"
         )
-    return {
-        "name": tags["dslp.model"],
-        "kind": tags["dslp.kind"],
-        "candidate": tags["dslp.candidate"],
-        "settings": json.loads(settings) if settings else None,
-        "split": {n.removeprefix("split."): v for n, v in params.items() if n.startswith("split.")},
-        "digest": tags["dslp.dataset_digest"],
-        "code": tags["dslp.code"],
-        "data": str(project.data),
-    }
+    return {"tags": run.data.tags, "params": run.data.params, "data": str(project.data)}
 
 
 def _recorded_metrics(tracking: Tracking, run: "Run") -> dict[str, float]:
-    """The results of the run; the metric of a fold is named with its number, as `NAME.2`.
-
-    Raises:
-        DslpError: there are none.
-    """
+    """The results of the run; the metric of a fold is named with its number, as `NAME.2`."""
     metrics = {n: value for n, value in run.data.metrics.items() if not n.startswith(NOT_RESULTS)}
-    if not metrics:
-        raise DslpError(f"run {run.info.run_id} recorded no metrics, so nothing can be compared")
     for name in [name for name in metrics if name.startswith("fold_")]:
         del metrics[name]
         for one in tracking.client.get_metric_history(run.info.run_id, name):
@@ -165,16 +145,14 @@ def _recorded_metrics(tracking: Tracking, run: "Run") -> dict[str, float]:
 @contextmanager
 def _worktree(project: Project, commit: str) -> Iterator[Path]:
     """The project as it was at a commit, in a temporary folder."""
-    if git_output(project, "cat-file", "-e", f"{commit}^{{commit}}") is None:
-        raise DslpError(
-            f"commit {commit} is not in this repository; fetch it: git fetch origin {commit}"
-        )
     subfolder = git_output(project, "rev-parse", "--show-prefix") or ""
     with tempfile.TemporaryDirectory(prefix="dslp-") as aside:
         place = str(Path(aside) / "worktree")
         no_hooks = ("-c", "core.hooksPath=/dev/null")
         if git_output(project, *no_hooks, "worktree", "add", "--detach", place, commit) is None:
-            raise DslpError(f"git cannot check out {commit} in {place}; see: git worktree list")
+            raise DslpError(
+                f"commit {commit} is not in this repository; fetch it: git fetch origin {commit}"
+            )
         try:
             yield Path(place) / subfolder
         finally:
@@ -191,41 +169,21 @@ def _recompute(
     environment = {name: value for name, value in os.environ.items() if name != "VIRTUAL_ENV"}
 
     def start(*python: str) -> str:
-        done = subprocess.run(
-            [*python, *module],
-            cwd=folder,
-            env=environment,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.PIPE,
-            text=True,
-            check=False,
-        )
+        options: dict[str, Any] = {"cwd": folder, "env": environment, "capture_output": True}
+        done = subprocess.run([*python, *module], **options, text=True, check=False)
         return error_line(done.stderr[-2_000:])[-160:] if done.returncode else ""
 
     failure, uv = "", shutil.which("uv")
     if lock != lock_digest(project):
         if uv and lock == lock_digest(replace(project, root=folder)):
             failure = start(uv, "run", "--quiet", "--frozen", "python")
-            if answer.is_file():
-                return dict(json.loads(answer.read_text(encoding="utf-8")))
-        why = f" (uv cannot make its environment: {failure})" if failure else ""
-        changes = _changed_packages(project.root / "uv.lock", folder / "uv.lock")
-        doubts.append(f"this environment is not that of the run: {changes}{why}")
-    failure = start(sys.executable)
+        if not answer.is_file():
+            why = f" (uv cannot make it: {failure})" if failure else ""
+            commit = record["tags"]["dslp.commit"]
+            doubts.append(
+                f"this environment is not that of the run{why}; see what differs: "
+                f"git diff {commit} -- uv.lock"
+            )
     if not answer.is_file():
-        return {"error": failure}
-    return dict(json.loads(answer.read_text(encoding="utf-8")))
-
-
-def _changed_packages(present_lock: Path, recorded_lock: Path) -> str:
-    """In which packages the present lock differs from the one of the run's commit."""
-    if not (present_lock.is_file() and recorded_lock.is_file()):
-        return "there is no uv.lock to compare with"
-    present, recorded = locked_packages(present_lock), locked_packages(recorded_lock)
-    names = [n for n in sorted({*present, *recorded}) if present.get(n) != recorded.get(n)]
-    changes = [
-        f"{n} {'|'.join(recorded.get(n, ['none']))} is {'|'.join(present.get(n, ['gone']))}"
-        for n in names[:5]
-    ]
-    more = f" and {len(names) - 5} more" if len(names) > 5 else ""
-    return ", ".join(changes) + more if names else "the locks differ, but in no version"
+        failure = start(sys.executable)
+    return json.loads(answer.read_text("utf-8")) if answer.is_file() else {"error": failure}

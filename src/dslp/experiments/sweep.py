@@ -5,7 +5,7 @@ with its result.
 """
 
 import copy
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, suppress
 from dataclasses import dataclass
 from typing import Any
@@ -75,22 +75,16 @@ def sweep(
     model, metric = experiment.model, experiment.model.params.metric
     plan = sweep_plan(model)
     base, tags = model.params.candidates[plan.candidate], experiment.tags("sweep")
-    drawn = draws(plan, trials or plan.trials)
-    settings = {number: merged(base, values) for number, values in enumerate(drawn, start=1)}
+    samples = enumerate(draws(plan, trials or plan.trials), start=1)
+    settings = {number: merged(base, values) for number, values in samples}
     finished, failed = dict[int, CandidateRun](), dict[int, str]()
     results = compute_trials(address, bundle_model(experiment), plan.candidate, settings)
-    with record_run(
-        experiment.tracking,
-        model,
-        experiment.data,
-        plan.candidate,
-        tags,
-        issue=experiment.issue,
-        name=f"sweep of {plan.candidate}",
-    ) as parent:
+    more: dict[str, Any] = {"issue": experiment.issue, "name": f"sweep of {plan.candidate}"}
+    tracking, data = experiment.tracking, experiment.data
+    with record_run(tracking, model, data, plan.candidate, tags, **more) as parent:
         active: dict[int, ActiveRun] = {}
         try:
-            start_trials(model, parent, settings, active)
+            active.update(start_trials(model, parent, settings))
             with closing(results):
                 for number, result in results:
                     run = active[number]
@@ -124,25 +118,18 @@ def sweep(
 
 
 def start_trials(
-    model: Model,
-    parent: ActiveRun,
-    settings: Mapping[int, dict[str, Any]],
-    active: dict[int, ActiveRun],
-) -> None:
-    """Start a run for each trial, with the tags of the sweep's run, and add it to `active`."""
+    model: Model, parent: ActiveRun, settings: Mapping[int, dict[str, Any]]
+) -> Iterator[tuple[int, ActiveRun]]:
+    """Start a run for each trial, one after the other, with the tags of the sweep's run."""
     sweep_run = parent.client.get_run(parent.run_id)
     origin = {n: value for n, value in sweep_run.data.tags.items() if n.startswith("dslp.")}
     origin |= {"dslp.kind": "trial", "mlflow.parentRunId": parent.run_id}
     origin.pop("dslp.settings", None)  # those of the candidate
-    candidate = origin["dslp.candidate"]
+    candidate, experiment = origin["dslp.candidate"], sweep_run.info.experiment_id
     for number, chosen in settings.items():
-        active[number] = start_run(
-            parent.client,
-            sweep_run.info.experiment_id,
-            f"{candidate} {number}",
-            origin | settings_tag(chosen),
-            recorded_parameters(model, candidate, chosen),
-        )
+        name, tags = f"{candidate} {number}", origin | settings_tag(chosen)
+        parameters = recorded_parameters(model, candidate, chosen)
+        yield number, start_run(parent.client, experiment, name, tags, parameters)
 
 
 def draws(plan: Sweep, trials: int) -> list[dict[str, Any]]:

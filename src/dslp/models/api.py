@@ -18,20 +18,20 @@ if TYPE_CHECKING:
     import pandas as pd
 
 RECORDS = 1_000  # of a request
-API = "dslp.api"  # what MLmodel says of a model's API, bounds and all
+API = "dslp.api"  # the metadata in MLmodel with the fields of the API
 KINDS = {"double": "float64", "long": "int64", "boolean": "bool", "string": "str"}
 GAPS = {"long": "float64", "boolean": "object"}  # where a value may be missing
 
 
 @dataclass(frozen=True)
 class Api:
-    """What a model is asked and what it answers."""
+    """The requests and the responses of a model."""
 
     model: Model
 
     @cached_property
     def request(self) -> type[BaseModel]:
-        """`Request`, in which a number is a finite one: JSON has no other."""
+        """`Request` with finite numbers only: JSON has no others."""
         return self._finite("Request")
 
     @cached_property
@@ -50,7 +50,7 @@ class Api:
 
     @cached_property
     def many(self) -> TypeAdapter[Any]:
-        """Reads a list of records, and no more of a longer one than it takes to say so."""
+        """Reads a list of at most `RECORDS` records."""
         kind: Any = Annotated[list[self.request], Field(max_length=RECORDS)]  # type: ignore[name-defined]
         return TypeAdapter(kind)
 
@@ -66,28 +66,28 @@ class Api:
         return {kept: signature_columns(self.model, name) for kept, name in sides.items()}
 
     def frame(self, records: list[Any], side: str = "inputs") -> "pd.DataFrame":
-        """Records that were read, as the data frame that the model was trained on.
+        """Records as a data frame with the types of the training data.
 
-        With the side `outputs` they are what `Response` made of predictions.
+        With the side `outputs`, they are instances of `Response`.
         """
         import numpy as np
         import pandas as pd
 
-        made: dict[str, Any] = {}
+        columns: dict[str, Any] = {}
         for column in self.form[side]:
             name, kind = column["name"], column["type"]
             values = [getattr(record, name) for record in records]
             values = [value.value if isinstance(value, Enum) else value for value in values]
-            # As data with gaps is read, whether these records have one or not.
+            # The type of a column with missing values, whether these records have one or not.
             dtype = KINDS.get(kind) if column["required"] else GAPS.get(kind, KINDS.get(kind))
             if dtype is None:
-                made[name] = plain_times(values)
+                columns[name] = plain_times(values)
             else:
-                made[name] = (pd if dtype == "str" else np).array(values, dtype=dtype)
-        return pd.DataFrame(made)
+                columns[name] = (pd if dtype == "str" else np).array(values, dtype=dtype)
+        return pd.DataFrame(columns)
 
     def records(self, rows: "pd.DataFrame") -> list[Any]:
-        """Rows of the dataset as a request brings them.
+        """Rows of the dataset as records of a request.
 
         Raises:
             DslpError: `Request` does not allow one.
@@ -101,8 +101,8 @@ class Api:
                 f"{self.model.name}: a row is not what Request allows: {validation_message(error)}"
             ) from None
 
-    def beyond(self, record: Any) -> list[str]:
-        """The fields whose whole number is too large for a column."""
+    def too_large(self, record: Any) -> list[str]:
+        """The integer fields whose number is too large for a column."""
         whole = [column["name"] for column in self.form["inputs"] if column["type"] == "long"]
         return [name for name in whole if not -(2**63) <= (getattr(record, name) or 0) < 2**63]
 
@@ -129,90 +129,82 @@ class Api:
             ) from None
 
     def check(self, folder: Path) -> None:
-        """See that a saved model has this API.
+        """Check that a saved model has this API.
 
         Raises:
-            DslpError: it has another one, since `schema.py` was changed, or is no model.
+            DslpError: it has another one, because `schema.py` was changed, or is no model.
         """
         import yaml
 
         try:
             content = yaml.safe_load((folder / "MLmodel").read_text(encoding="utf-8"))
-            saved = {where: content["metadata"][API][where] for where in SIDES}
+            saved = {side: content["metadata"][API][side] for side in SIDES}
         except (OSError, UnicodeDecodeError, ValueError, TypeError, KeyError, yaml.YAMLError):
             raise DslpError(
-                f"{folder} is no model of this tool: MLmodel does not say its API"
+                f"{folder} is no model of this library: MLmodel does not have its API"
             ) from None
-        for where, kept in saved.items():
-            here = field_types(self.model, where)
-            if kept != here:
-                changed = sorted(n for n in {*kept, *here} if kept.get(n) != here.get(n))
+        for side, before in saved.items():
+            fields = field_types(self.model, side)
+            changed = sorted(n for n in {*before, *fields} if before.get(n) != fields.get(n))
+            if changed:
                 raise DslpError(
                     f"{self.model.folder / 'schema.py'} is not the API of {folder} "
-                    f"({where}: {', '.join(changed)}); train, register and promote again"
+                    f"({side}: {', '.join(changed)}); train, register and promote again"
                 )
 
     def openapi(self) -> dict[str, Any]:
-        """The API as an OpenAPI document, which needs no server to be made.
+        """The API as an OpenAPI document; no server is needed.
 
-        Its version is the digest of what is asked and answered: many versions of a model share it.
+        Its version is the digest of the fields: many versions of a model share it.
         """
-        stated = json.dumps([field_types(self.model, where) for where in SIDES])
-        digest = hashlib.sha256(stated.encode()).hexdigest()[:12]
-        sides: list[tuple[type[BaseModel], Any]] = [
-            (self.request, "validation"),
-            (self.response, "serialization"),
-        ]
-        _, known = models_json_schema(sides, ref_template="#/components/schemas/{model}")
-        place, name = "#/components/schemas/", self.model.name
+        fields = json.dumps([field_types(self.model, side) for side in SIDES])
+        digest = hashlib.sha256(fields.encode()).hexdigest()[:12]
+        sides: Any = [(self.request, "validation"), (self.response, "serialization")]
+        place, text = "#/components/schemas/", {"schema": {"type": "string"}}
+        _, definitions = models_json_schema(sides, ref_template=f"{place}{{model}}")
 
-        def content(kind: str) -> dict[str, Any]:
-            one = {"$ref": place + kind}
+        def content(name: str) -> dict[str, Any]:
+            one = {"$ref": place + name}
             both = {"oneOf": [one, {"type": "array", "items": one}]}
             return {"application/json": {"schema": both}}
 
-        statuses = {
+        errors = {
             "413": "Too much at once.",
             "415": "The body is not JSON.",
-            "422": "A field is missing or not what it should be; `detail` names each.",
+            "422": "A field is missing or wrong; `detail` names each.",
             "500": "The model cannot answer this.",
             "503": "Too many requests are waiting.",
         }
-        answers: dict[str, Any] = {
-            status: {"description": text} for status, text in statuses.items()
-        }
-        answers["200"] = {
+        responses: dict[str, Any] = {code: {"description": why} for code, why in errors.items()}
+        responses["200"] = {
             "description": "A prediction for each record, in their order.",
-            "headers": {
-                header: {"schema": {"type": "string"}}
-                for header in ("X-Request-ID", "X-Model-Version", "X-Model-Role")
-            },
-            "content": content(self.response.__name__),
+            "headers": dict.fromkeys(("X-Request-ID", "X-Model-Version", "X-Model-Role"), text),
+            "content": content("Response"),
         }
         headers = {
-            "X-Request-ID": "What the request is called in the log of predictions.",
-            "X-Split-Key": "The same model answers a key each time, such as a customer's number.",
+            "X-Request-ID": "The name of the request in the log of predictions.",
+            "X-Split-Key": "The same model answers a key each time: a customer's number.",
         }
         operation = {
             "operationId": "predict",
-            "summary": (self.request.__doc__ or name).strip().splitlines()[0],
+            "summary": (self.request.__doc__ or self.model.name).strip().splitlines()[0],
             "parameters": [
-                {"name": key, "in": "header", "description": text, "schema": {"type": "string"}}
-                for key, text in headers.items()
+                {"name": name, "in": "header", "description": why, **text}
+                for name, why in headers.items()
             ],
-            "requestBody": {"required": True, "content": content(self.request.__name__)},
-            "responses": answers,
+            "requestBody": {"required": True, "content": content("Request")},
+            "responses": responses,
         }
         return {
             "openapi": "3.1.0",
-            "info": {"title": name, "version": digest},
+            "info": {"title": self.model.name, "version": digest},
             "paths": {"/predict": {"post": operation}},
-            "components": {"schemas": known.get("$defs", {})},
+            "components": {"schemas": definitions.get("$defs", {})},
         }
 
     @cached_property
     def example(self) -> Any:
-        """A record that `Request` allows, or none where no simple one does."""
+        """A record that `Request` allows; None if no simple one is allowed."""
         schema = self.request.model_json_schema()
         fields = {
             name: _example(part, schema) for name, part in schema.get("properties", {}).items()
@@ -224,7 +216,7 @@ class Api:
 
 
 def validation_message(error: ValidationError, values: bool = False) -> str:
-    """What is wrong with a record, by field, in one line; with the values if they may be seen."""
+    """The problems of a record, by field, in one line; with its values if they may be shown."""
     return "; ".join(
         f"{'.'.join(map(str, one['loc']))}: {one['msg']}"
         + (f", not {one['input']!a:.40}" if values else "")

@@ -1,4 +1,4 @@
-"""Scoring where Spark has the rows: each executor loads the model and scores its partitions."""
+"""Scoring on Spark: each executor loads the model and scores its partitions."""
 
 import re
 import shutil
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import dslp
 from dslp.core.errors import DslpError
 from dslp.core.text import error_line
-from dslp.data.dataset import dataset_names, find_datasets
+from dslp.data.dataset import dataset_names, find_dataset
 from dslp.data.reading import partition_columns
 from dslp.data.spark import spark_session as session
 from dslp.experiments.model import Model
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 def score_with_spark(
     scorer: Scorer, source: str, output: Path, rejects: Path
 ) -> tuple[int, int, list[str]]:
-    """As the embedded engine does, but Parquet only, and into folders of parts.
+    """Score as the embedded engine does, but from Parquet only, and into folders of parts.
 
     The rows are read twice, first for those that `Request` does not allow. Each worker must find
     the input at the same path, and write the output there; code and model are sent to it.
@@ -38,35 +38,32 @@ def score_with_spark(
     model, spark = scorer.api.model, session()
     path, deep = Path(source).absolute(), True
     if source in dataset_names(model.project):
-        (dataset,) = find_datasets(model.project, [source])
-        path, deep = dataset.built, not partition_columns(dataset)  # it would lose what folders say
+        dataset = find_dataset(model.project, source)
+        path, deep = dataset.built, not partition_columns(dataset)  # columns in names of folders
     if path.suffix == ".csv" or not path.exists():
-        raise DslpError(f"{source} is no dataset and no Parquet file; Spark scores these")
+        raise DslpError(f"{source} is no dataset and no Parquet file, which Spark needs")
     try:
         # Without the scheme it may be looked for in HDFS, and without the escapes as a pattern.
         escaped = re.sub(r"([\[\]{}*?\\])", r"\\\1", str(path))
         rows = spark.read.option("recursiveFileLookup", str(deep).lower()).parquet(
             f"file://{escaped}"
         )
-        made = from_arrow_schema(scorer.schema(to_arrow_schema(rows.schema)))
+        schema = from_arrow_schema(scorer.schema(to_arrow_schema(rows.schema)))
         with tempfile.TemporaryDirectory(prefix="dslp-") as folder:
-            aside = Path(folder)
-            sent = shutil.copytree(scorer.folder, aside / f"{aside.name}-model")
+            temporary = Path(folder)
+            sent = shutil.copytree(scorer.folder, temporary / f"{temporary.name}-model")
             spark.sparkContext.addFile(str(sent), recursive=True)
             for package in (Path(dslp.__file__).parent, model.project.source):
-                code = str(aside / f"{aside.name}-{package.name}")
+                code = str(temporary / f"{temporary.name}-{package.name}")
                 shutil.make_archive(code, "zip", package.parent, package.name)
                 spark.sparkContext.addPyFile(f"{code}.zip")
-            given = (model, sent.name, scorer.version)
-            found = rows.mapInArrow(
-                _step(*given, 1), StructType([*rows.schema, StructField(PROBLEM, StringType())])
-            )
-            found.write.parquet(f"file://{rejects}")
-            rows.mapInArrow(_step(*given, 0), made).write.parquet(f"file://{output}")
-            wrong = spark.read.parquet(f"file://{rejects}")
-            good = spark.read.parquet(f"file://{output}")
-            examples = [row[PROBLEM] for row in wrong.select(PROBLEM).take(EXAMPLES)]
-            return good.count(), wrong.count(), examples
+            version = (model, sent.name, scorer.version)
+            wrong = StructType([*rows.schema, StructField(PROBLEM, StringType())])
+            rows.mapInArrow(_step(*version, 1), wrong).write.parquet(f"file://{rejects}")
+            rows.mapInArrow(_step(*version, 0), schema).write.parquet(f"file://{output}")
+            rejected = spark.read.parquet(f"file://{rejects}")
+            examples = [row[PROBLEM] for row in rejected.select(PROBLEM).take(EXAMPLES)]
+            return spark.read.parquet(f"file://{output}").count(), rejected.count(), examples
     except PySparkException as error:
         reason = error_line(error)
         own = re.search(r"DslpError: (.{,300})", reason)

@@ -1,84 +1,95 @@
-"""`dslp model`: train, test, register, promote, and the way back."""
+"""`dslp model`: train, test, register, promote, roll back, serve, score and monitor a model."""
 
 import json
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal, NoReturn
 
 import typer
 from dslp.core.console import say, step, table, try_each
 from dslp.core.errors import DslpError, Refused
+from dslp.core.semver import parse_version
 from dslp.core.settings import Project
 
 if TYPE_CHECKING:
+    from dslp.core.report import Report
     from dslp.experiments.model import Model
     from dslp.models.gates import GateResult
     from dslp.tracking.registry import Registry, Release
 
 app = typer.Typer(help="Train a model, register it, make it the champion.", no_args_is_help=True)
 
-Name = Annotated[
-    str | None, typer.Argument(metavar="MODEL", help="May be left out if there is only one.")
-]
 
+def _check_version(version: str | None) -> str | None:
+    if version and not version.isdecimal():
+        parse_version(version)
+    return version
+
+
+ONE = "May be left out if there is only one."
+SUCH = "Such as 1.2.0, or MLflow's number."
+Name = Annotated[str | None, typer.Argument(metavar="MODEL", help=ONE)]
+Version = Annotated[str | None, typer.Option(callback=_check_version, help=SUCH)]
 Why = Annotated[str, typer.Option(help="The reason, kept in the audit trail.")]
-Issue = Annotated[int | None, typer.Option(help="Number of the issue it is done for.", min=1)]
+Issue = Annotated[int | None, typer.Option(help="Number of the issue that this is for.", min=1)]
+AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 
 
 @app.command()
 def train(
     name: Name = None,
-    candidate: Annotated[
-        str | None, typer.Option(help="A candidate of params.yml; the best one by default.")
-    ] = None,
+    candidate: Annotated[str | None, typer.Option(help="By default, the best one.")] = None,
     issue: Issue = None,
 ) -> None:
-    """Train on everything but the holdout, judge on the holdout, and record both."""
+    """Train on the development rows, evaluate on the holdout, and record both."""
     from dslp.experiments.params import format_metric
-    from dslp.models.training import train as train_model
 
     model = _model(name)
-    metric = model.params.metric
+    if candidate:
+        model.check_candidate(candidate)
+    from dslp.models.training import train as train_model
+
     with step(f"training {model.name}"):
         trained = train_model(model, candidate, issue)
     rows = [[figure, f"{value:.4g}"] for figure, value in trained.metrics.items()]
     table([f"{model.name} ({trained.candidate})", "on the holdout"], rows)
-    gain = format_metric(trained.improvement, model.params.criterion.by)
+    gain, metric = (
+        format_metric(trained.improvement, model.params.criterion.by),
+        model.params.metric,
+    )
     say(f"{gain} against the baseline; {metric.better} {metric.name} is better")
     say(f"run {trained.run}; next: uv run dslp model register {model.name}")
 
 
 @app.command("test")
-def judge(
-    name: Name = None,
-    version: Annotated[
-        str | None, typer.Option(help="A registered version; what was trained last by default.")
-    ] = None,
-) -> None:
-    """Measure each gate of gates.yml; exit code 1 if one is not passed."""
-    from dslp.models.gates import failed_gates
+def run_test(name: Name = None, version: Version = None, as_json: AsJson = False) -> None:
+    """Measure each gate of gates.yml; exit code 1 if one is not passed.
+
+    Without a version, the model that was trained last is tested.
+    """
+    from dslp.models.gates import failed_gates, gates_report
     from dslp.models.release import run_gates
 
     model = _model(name)
-    with step(f"judging {model.name}"):
-        label, verdicts = run_gates(model, version, None)
+    with step(f"testing {model.name}"):
+        label, results = run_gates(model, version)
+    if as_json:
+        _print_json(gates_report(f"{model.name} {label}", results))
     say(f"{model.name}, {label}")
-    _show(verdicts)
-    if failed_gates(verdicts):
-        raise Refused(f"{model.name} does not pass: {failed_gates(verdicts)}")
-    say("every gate is passed" if verdicts else "gates.yml asks for nothing", style="green")
+    _show(results)
+    if failed_gates(results):
+        raise Refused(f"{model.name} does not pass: {failed_gates(results)}")
+    say("every gate is passed" if results else "gates.yml asks for nothing", style="green")
 
 
 @app.command()
 def register(
-    name: Name = None,
-    version: Annotated[
-        str | None, typer.Option(help="Such as 1.2.0; proposed from what changed by default.")
-    ] = None,
-    why: Why = "",
-    issue: Issue = None,
+    name: Name = None, version: Version = None, why: Why = "", issue: Issue = None
 ) -> None:
-    """Register the last trained model as a new version, and make it the challenger."""
+    """Register the last trained model as a new version, and make it the challenger.
+
+    Without a version, the next one is proposed from what changed.
+    """
     from dslp.models.release import register as register_model
 
     model = _model(name)
@@ -87,9 +98,10 @@ def register(
     if not new:
         say(f"{model.name} {release.label} is this very training; nothing to do")
         return
-    state = {"true": "clean", "false": "with changes"}.get(release.tags.get("dslp.clean", ""), "")
-    made = f"run {release.run[:8]}, commit {release.tags.get('dslp.commit', 'none')[:12]} {state}"
-    say(f"{model.name} {release.label} is registered, as the challenger ({made.strip()})")
+    state = {"true": " clean", "false": " with changes"}.get(release.tags.get("dslp.clean", ""), "")
+    commit = release.tags.get("dslp.commit", "none")[:12] + state
+    say(f"{model.name} {release.label} is registered, as the challenger")
+    say(f"run {release.run[:8]}, commit {commit}")
     if proposal:
         say(f"{proposal.level}: {'; '.join(proposal.reasons)}")
     say(f"next: uv run dslp model promote {model.name}")
@@ -103,66 +115,56 @@ def promote(name: Name = None, why: Why = "", issue: Issue = None) -> None:
 
     model = _model(name)
     try:
-        with step(f"judging {model.name}"):
-            release, verdicts = promote_model(model, why, issue)
-    except GatesFailed as refusal:
-        _show(refusal.verdicts)
+        with step(f"testing {model.name}"):
+            release, results = promote_model(model, why, issue)
+    except GatesFailed as error:
+        _show(error.results)
         raise
-    _show(verdicts)
+    _show(results)
     say(f"{model.name} {release.label} is the champion", style="green")
 
 
 @app.command()
 def rollback(
     name: Name = None,
-    to: Annotated[
-        str | None, typer.Option(help="A former champion; the one before by default.")
-    ] = None,
+    to: Version = None,
     why: Why = "",
     issue: Issue = None,
 ) -> None:
-    """Make a former champion the champion again, at once: nothing is loaded or judged."""
+    """Make a former champion the champion again, at once: nothing is loaded or tested.
+
+    Without a version, it is the champion before the present one.
+    """
+    project, name = _project_and_name(name)
     from dslp.tracking.registry import rollback as roll_back
 
-    project, found = _found(name)
-    release, former = roll_back(found, project, to, why, issue)
-    say(f"{found} {release.label} is the champion again, after {former.label}", style="green")
+    release, former = roll_back(name, project, to, why, issue)
+    say(f"{name} {release.label} is the champion again, after {former.label}", style="green")
 
 
 @app.command()
 def history(name: Name = None) -> None:
     """Show the versions, and what was done with them, newest first."""
+    project, name = _project_and_name(name)
     from dslp.tracking.registry import Registry
 
-    project, found = _found(name)
-    registry = Registry.read(project, found)
+    registry = Registry.read(project, name)
     trail = registry.full_history()
     if not trail:
-        say(f"{found} was never registered")
+        say(f"{name} was never registered")
         return
     rows = []
-    for one in registry.releases:
-        tags = [one.tags.get(f"dslp.{n}", "") for n in ("candidate", "dataset_version")]
-        rows.append([one.semantic or "none", one.version, one.role or "none", *tags])
+    for release in registry.releases:
+        tags = [release.tags.get(f"dslp.{tag}", "") for tag in ("candidate", "dataset_version")]
+        rows.append([release.semantic or "none", release.version, release.role or "none", *tags])
     table(["version", "number", "role", "candidate", "dataset"], rows)
     say("")
-    known = {one.version: one.semantic or one.version for one in registry.releases}
+    labels = {release.version: release.semantic or release.version for release in registry.releases}
     for entry in reversed(trail):
-        issue = f" (#{entry.issue})" if entry.issue else ""
+        label = labels.get(entry.version, f"{entry.version} (deleted)")
         why = f": {' '.join(entry.why.split())}" if entry.why else ""
-        done = f"{entry.action:<8}  {known.get(entry.version, f'{entry.version} (deleted)'):<6}"
-        say(f"{entry.time}  {done}  {entry.who}{why}{issue}")
-
-
-def _found(name: str | None) -> "tuple[Project, str]":
-    """The project, and the model's name; nothing else of it need be in order."""
-    from dslp.experiments.model import model_names
-
-    project = Project.find()
-    here = model_names(project)
-    if name is None and len(here) != 1:
-        raise DslpError(f"say which model: {', '.join(here) or 'none is here'}")
-    return project, name or here[0]
+        issue = f" (#{entry.issue})" if entry.issue else ""
+        say(f"{entry.time}  {entry.action:<8}  {label:<6}  {entry.who}{why}{issue}")
 
 
 @app.command()
@@ -170,33 +172,31 @@ def serve(
     name: Name = None,
     host: Annotated[str, typer.Option(help="0.0.0.0 is everybody.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65535, help="0 is any free one.")] = 8000,
-    share: Annotated[
-        float, typer.Option(min=0, max=1, help="Of the requests, for the challenger.")
-    ] = 0.0,
-    log: Annotated[
-        Path | None, typer.Option(help="Folder of the predictions; data/interim/predictions/MODEL.")
-    ] = None,
-    poll: Annotated[
-        float, typer.Option(min=0.05, help="Seconds between looks at the registry.")
-    ] = 5,
+    share: Annotated[float, typer.Option(min=0, max=1, help="Of the challenger.")] = 0.0,
+    log: Annotated[Path | None, typer.Option(help="Folder of the predictions.")] = None,
+    poll: Annotated[float, typer.Option(min=0.05, help="Seconds between looks.")] = 5,
 ) -> None:
-    """Answer requests with the champion, and a share of them with the challenger."""
+    """Answer requests with the champion, and a share of them with the challenger.
+
+    Predictions are logged in data/interim/predictions/MODEL. Every few
+    seconds the server looks at the registry, and follows a promotion or a
+    rollback.
+    """
     # More threads for one small prediction cost more than they bring, and starve the server.
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     from dslp.models.api import Api
-    from dslp.models.serving import serve as serve_model
+    from dslp.models.serving import curl_command, open_socket, serve
 
     model = _model(name)
-    place = log or model.project.data / "interim" / "predictions" / model.name
-    serve_model(
-        Api(model),
-        host,
-        port,
-        share,
-        place,
-        poll,
-        lambda address: say(f"{model.name} at {address}"),
-    )
+    api, folder = Api(model), log or model.project.data / "interim" / "predictions" / model.name
+
+    def announce(address: str) -> None:
+        say(f"{model.name} at {address}")
+        if command := curl_command(api, address):
+            say(command)
+
+    with open_socket(host, port) as opened:
+        serve(api, opened, share, folder, poll, announce)
 
 
 @app.command()
@@ -204,61 +204,54 @@ def score(
     source: Annotated[str, typer.Option("--input", help="A dataset, or a file.")],
     output: Annotated[Path, typer.Option(help="Parquet file; on Spark a folder of parts.")],
     name: Name = None,
-    version: Annotated[
-        str | None, typer.Option(help="The champion by default, or the challenger.")
-    ] = None,
-    rejects: Annotated[
-        Path | None, typer.Option(help="Parquet file for rows that Request does not allow.")
-    ] = None,
-    engine: Annotated[
-        Literal["embedded", "spark"], typer.Option(help="What the rows are read with.")
-    ] = "embedded",
+    version: Version = None,
+    rejects: Annotated[Path | None, typer.Option(help="File for rows that do not fit.")] = None,
+    engine: Annotated[Literal["embedded", "spark"], typer.Option()] = "embedded",
 ) -> None:
-    """Predict for all rows of a dataset or file, by the same schema as requests."""
-    # Threads that have nothing to do between two trees sleep: where cores are shared, to spin
-    # costs as much as all the rest.
+    """Predict for all rows of a dataset or file, by the same schema as requests.
+
+    Without a version, the champion predicts, or else the challenger. Rows
+    that `Request` does not allow go to the Parquet file of --rejects.
+    """
+    # Threads that wait sleep: where cores are shared, spinning costs as much as all the rest.
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")
     from dslp.models.api import Api
-    from dslp.models.batch import Scorer, score_rows
+    from dslp.models.batch import Scorer, check_paths, score_rows
     from dslp.models.model_files import fetch_model
-    from dslp.tracking.registry import Registry
 
     model = _model(name)
+    check_paths(model.project, source, output, rejects)
     with step(f"scoring {source} with {model.name}"):
-        release = _release(Registry.read(model.project, model.name), version)
-        stated = release.semantic or release.version
-        scorer = Scorer(Api(model), fetch_model(model.project, release), stated)
+        _, release = _release(model, version)
+        folder = fetch_model(model.project, release)
+        scorer = Scorer(Api(model), folder, release.semantic or release.version)
         if engine == "spark":
             from dslp.models.batch_spark import score_with_spark as write
-        done = score_rows(scorer, source, output, rejects, write if engine == "spark" else None)
-    say(f"{done.rows:,} rows scored by {model.name} {release.label}: {output}")
-    if done.rejected:
-        say(f"{done.rejected:,} rows are not what Request allows: {rejects}", style="yellow")
+        writer = write if engine == "spark" else None
+        rows, rejected = score_rows(scorer, source, output, rejects, writer)
+    say(f"{rows:,} rows scored by {model.name} {release.label}: {output}")
+    if rejected:
+        say(f"{rejected:,} rows are not what Request allows: {rejects}", style="yellow")
 
 
 @app.command("profile")
-def measure(
-    name: Name = None,
-    version: Annotated[
-        str | None, typer.Option(help="The champion by default, or the challenger.")
-    ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the figures as JSON.")] = False,
-) -> None:
-    """Measure what a version costs to use, and record it with the version."""
+def measure(name: Name = None, version: Version = None, as_json: AsJson = False) -> None:
+    """Measure what a version costs to use, and record it with the version.
+
+    Without a version, the champion is measured, or else the challenger.
+    """
     from dslp.models.model_files import fetch_model
     from dslp.models.performance import FIGURES, measure, performance_tags
-    from dslp.tracking.registry import Registry
 
     model = _model(name)
     with step(f"measuring {model.name}"):
-        registry = Registry.read(model.project, model.name)
-        release = _release(registry, version)
-        found = measure(model, fetch_model(model.project, release))
-        registry.set_tags(release.version, performance_tags(found))
+        registry, release = _release(model, version)
+        figures = measure(model, fetch_model(model.project, release))
+        registry.set_tags(release.version, performance_tags(figures))
     if as_json:
-        typer.echo(json.dumps(found))
+        typer.echo(json.dumps(figures))
         return
-    rows = [[FIGURES[figure], f"{value:,.4g}"] for figure, value in found.items()]
+    rows = [[FIGURES[figure], f"{value:,.4g}"] for figure, value in figures.items()]
     table([f"{model.name} {release.label}", ""], rows)
     say("recorded with the version")
 
@@ -266,68 +259,64 @@ def measure(
 @app.command()
 def monitor(
     name: Name = None,
-    predictions: Annotated[
-        str | None,
-        typer.Option(help="Folder of the server's log.", show_default="data/interim/predictions"),
-    ] = None,
+    predictions: Annotated[str | None, typer.Option(help="Folder of the server's log.")] = None,
     data: Annotated[str | None, typer.Option(help="New rows: a dataset, or a file.")] = None,
-    truth: Annotated[
-        str | None,
-        typer.Option(
-            help="File of observed outcomes, by request_id or by the dataset's key.",
-            show_default="data/interim/truth/MODEL.*",
-        ),
-    ] = None,
+    truth: Annotated[str | None, typer.Option(help="File of observed outcomes.")] = None,
     report: Annotated[Path | None, typer.Option(help="Write a page: a Markdown file.")] = None,
-    proposal: Annotated[
-        Path | None, typer.Option(help="Write what moved for `propose`: a JSON file.")
-    ] = None,
+    proposal: Annotated[Path | None, typer.Option(help="Write a JSON file.")] = None,
+    as_json: AsJson = False,
 ) -> None:
-    """Compare new data and predictions with the training data; exit code 1 if something moved."""
-    from dslp.models import monitoring_page
-    from dslp.models.monitoring import monitor_model as look
-    from dslp.models.scheduled_monitoring import write_observation
+    """Compare new data and predictions with the training data; exit code 1 if something moved.
+
+    Without options, the log in data/interim/predictions is read. Observed
+    outcomes are found by request_id or by the dataset's key, by default in
+    data/interim/truth/MODEL.*. The proposal is what `dslp propose` reads.
+    """
+    from dslp.models import monitoring_page as pages
+    from dslp.models.monitoring import monitor_model
+    from dslp.models.recent_data import check_sources
 
     model = _model(name)
-    with step(f"watching {model.name}"):
-        seen = look(model, predictions, data, truth)
-    rows = [[s.subject, s.what, s.figure, s.limit, s.word] for s in seen.signals]
-    table(["", "looked at", "figure", "limit", ""], rows)
-    for signal in seen.signals:
+    check_sources(model, predictions, data, truth)
+    with step(f"monitoring {model.name}"):
+        result = monitor_model(model, predictions, data, truth)
+    pages.write_result(result, report, proposal)
+    if as_json:
+        _print_json(pages.monitoring_report(result))
+    rows = [[s.subject, s.measure, s.figure, s.threshold, s.status] for s in result.signals]
+    table(["", "measured", "figure", "threshold", ""], rows)
+    for signal in result.signals:
         if signal.moved is not False and signal.note:
             say(f"{signal.subject}: {signal.note}")
-    for side in seen.sides:
-        value = "not known yet" if side.metric is None else f"{side.metric:.4g}"
-        metric = f"{model.params.metric.name} {value}"
+    for side in result.sides:
+        figure = "not known yet" if side.metric is None else f"{side.metric:.4g}"
+        metric = f"{model.params.metric.name} {figure}"
         say(f"{side.role} {side.label}: {side.rows:,} rows ({side.share:.1%}), {metric}")
-    if seen.sides:
-        say(monitoring_page.difference(seen))
-    write_observation(seen, report, proposal)
-    if seen.moved:
-        raise Refused(monitoring_page.summary_sentence(seen))
-    say(monitoring_page.summary_sentence(seen), style="green")
+    if result.sides:
+        say(pages.format_difference(result))
+    if result.moved:
+        raise Refused(pages.summary_sentence(result))
+    say(pages.summary_sentence(result), style="green")
 
 
 @app.command()
-def card(
-    name: Name = None,
-    version: Annotated[
-        str | None, typer.Option(help="The champion by default, or the newest.")
-    ] = None,
-) -> None:
-    """Write docs/models/NAME.md, which says what is recorded of a model."""
+def card(name: Name = None, version: Version = None) -> None:
+    """Write docs/models/NAME.md, which says what is recorded of a model.
+
+    Without a version it is about the champion, or else the newest.
+    """
+    project, name = _project_and_name(name)
     from dslp.models.model_card import write_card
 
-    project, found = _found(name)
-    say(f"written: {write_card(project, found, version)}")
+    say(f"written: {write_card(project, name, version)}")
 
 
 @app.command(hidden=True)
 def watch(folder: Annotated[Path, typer.Argument(help="Where reports go.")]) -> None:
-    """Watch every model that has a champion, as the monitor workflow does."""
-    from dslp.models.scheduled_monitoring import monitor_all as watch_all
+    """Monitor every model that has a champion, as the monitor workflow does."""
+    from dslp.models.scheduled_monitoring import monitor_all
 
-    if not watch_all(Project.find(), folder):
+    if not monitor_all(Project.find(), folder):
         raise typer.Exit(2)
 
 
@@ -339,17 +328,17 @@ def release(
 ) -> None:
     """Train, test and register the models that a push changed, as the release workflow does (M8).
 
-    The code that models share changes each of them, where it comes with a Model issue.
+    The code that models share changes each of them, where it comes with a
+    Model issue.
     """
-    from dslp.models.deployment import build_wheel, changed_models
-    from dslp.models.deployment import release as deliver
+    from dslp.models.deployment import build_wheel, changed_models, release_model
 
     project = Project.find()
     names = changed_models(project, since, shared=issue > 0)
     if not names:
         say(f"no model has changed since {since}")
         return
-    try_each(names, lambda name: say(deliver(_model(name), folder, issue or None)))
+    try_each(names, lambda name: say(release_model(_model(name), folder, issue or None)))
     build_wheel(project, folder / "dist")
 
 
@@ -359,43 +348,28 @@ def deploy(
     issue: Annotated[int, typer.Option(help="The Model issue that was labelled.", min=1)],
 ) -> None:
     """Promote the challenger that an issue asks for, as the release workflow does (L5)."""
-    from dslp.models.deployment import deploy as promote_asked
+    from dslp.models.deployment import deploy_model
 
-    say(promote_asked(Project.find(), folder, issue))
+    say(deploy_model(Project.find(), folder, issue))
 
 
 @app.command(hidden=True)
 def current(name: str, roles: list[str]) -> None:
     """Print the versions in use as JSON, their files brought to this machine, or why not."""
-    from dslp.models.model_files import fetch_model
-    from dslp.models.persistence import FILES
-    from dslp.tracking.registry import versions_in_use as in_use
+    from dslp.models.model_files import fetch_in_use
 
-    model = _model(name)
-    found: dict[str, dict[str, str] | None] = dict.fromkeys(roles)
-    for role, release in in_use(model.name, model.project).items():
-        if release is None or role not in roles:
-            continue
-        try:
-            found[role] = {
-                "version": release.version,
-                "semantic": release.semantic,
-                "run": release.run,
-                "files": release.tags.get(FILES, ""),
-                "folder": str(fetch_model(model.project, release)),
-            }
-        except DslpError as error:  # of one role; the other one is served all the same
-            found[role] = {"version": release.version, "error": str(error)}
-    typer.echo(json.dumps(found))
+    typer.echo(json.dumps(fetch_in_use(Project.find(), name, roles)))
 
 
-def _release(registry: "Registry", version: str | None) -> "Release":
-    if version:
-        return registry.release(version)
-    release = registry.in_role("champion") or registry.in_role("challenger")
-    if release is None:
-        raise DslpError(f"{registry.name} has no version in use; first: uv run dslp model register")
-    return release
+def _project_and_name(name: str | None) -> tuple[Project, str]:
+    """The project, and the model's name; its files need not be in order."""
+    from dslp.experiments.model import find_model, model_names
+
+    project = Project.find()
+    names = model_names(project)
+    if name in names or (name is None and len(names) == 1):
+        return project, name or names[0]
+    return project, find_model(project, name).name  # which raises the error
 
 
 def _model(name: str | None) -> "Model":
@@ -404,10 +378,30 @@ def _model(name: str | None) -> "Model":
     return find_model(Project.find(), name)
 
 
-def _show(verdicts: "list[GateResult]") -> None:
+def _release(model: "Model", version: str | None) -> "tuple[Registry, Release]":
+    """The registry, and the version; by default the champion, or else the challenger."""
+    from dslp.tracking.registry import Registry
 
-    rows = [[v.gate, v.figure, v.limit, "passed" if v.passed else "failed"] for v in verdicts]
+    registry = Registry.read(model.project, model.name)
+    if version:
+        return registry, registry.release(version)
+    release = registry.in_role("champion") or registry.in_role("challenger")
+    if release is None:
+        raise DslpError(f"{model.name} has no version in use; first: uv run dslp model register")
+    return registry, release
+
+
+def _show(results: "list[GateResult]") -> None:
+    rows = [[r.gate, r.figure, r.limit, "passed" if r.passed else "failed"] for r in results]
     table(["gate", "figure", "limit", ""], rows)
-    for verdict in verdicts:
-        if verdict.note:
-            say(f"{verdict.gate}: {verdict.note}")
+    for result in results:
+        if result.note:
+            say(f"{result.gate}: {result.note}")
+
+
+def _print_json(report: "Report") -> NoReturn:
+    """Print nothing but the report, and end with its exit code."""
+    from dslp.core.report import as_json
+
+    typer.echo(as_json([report]))
+    raise typer.Exit(0 if report.ok else 1)

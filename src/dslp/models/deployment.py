@@ -1,7 +1,7 @@
 """From a merged model to a challenger, and from a label to the champion (M8, L5).
 
-What is done is written down as a comment for the issue; another job, which runs none of the
-project's own code, has the right to say it there.
+The result is written as a comment for the issue. Another job, which runs no code of the project,
+has the right to post it.
 """
 
 import os
@@ -16,7 +16,7 @@ from dslp.core.errors import DslpError, Refused
 from dslp.core.git import changed_paths
 from dslp.core.report import render_page, save_page
 from dslp.core.settings import Project
-from dslp.data.ci import ensure_data
+from dslp.data.build import ensure_data
 from dslp.experiments.model import Model, find_model, model_names
 from dslp.experiments.model_data import read_model_data
 from dslp.experiments.params import format_metric
@@ -32,21 +32,21 @@ from dslp.tracking.registry import Registry
 
 
 def changed_models(project: Project, since: str, shared: bool) -> list[str]:
-    """Names of the models that differ from a commit; all of them where git does not know it.
+    """Names of the models that changed since a commit; all of them if git does not have it.
 
     Args:
-        project: whose models.
+        project: the project of the models.
         since: a commit.
-        shared: whether code in src/ that no model and no dataset has for itself counts for each.
+        shared: whether code in src/ outside of the models and datasets changes every model.
     """
-    here, paths = model_names(project), changed_paths(project, since)
+    names, paths = model_names(project), changed_paths(project, since)
     if paths is None:
-        say(f"git does not know {since}: every model counts as changed", "yellow")
-        return here
-    place = (project.source / "models").relative_to(project.root).as_posix()
+        say(f"git does not have the commit {since}: every model counts as changed", "yellow")
+        return names
     if shared and any(_is_shared(path) for path in paths):
-        return here
-    return [n for n in here if any(path.startswith(f"{place}/{n}/") for path in paths)]
+        return names
+    folder = (project.source / "models").relative_to(project.root).as_posix()
+    return [n for n in names if any(path.startswith(f"{folder}/{n}/") for path in paths)]
 
 
 def build_wheel(project: Project, folder: Path) -> None:
@@ -64,19 +64,19 @@ def build_wheel(project: Project, folder: Path) -> None:
         raise DslpError(f"the wheel cannot be built: {' '.join(done.stderr.split())}")
 
 
-def release(model: Model, folder: Path, issue: int | None = None) -> str:
+def release_model(model: Model, folder: Path, issue: int | None = None) -> str:
     """Train the best candidate, test it, and register it as the challenger.
 
-    The experiments are run where none is recorded for what was merged. All rows of the dataset
-    version but the holdout are trained on: the gates would have nothing to judge by without it.
+    Experiments are run if none is recorded for this code and data. The model is trained on all rows
+    but the holdout, which the gates need.
 
     Args:
-        model: what was merged.
+        model: the merged model.
         folder: gets the model's files and the comment.
         issue: the Model issue.
 
     Returns:
-        What became of it, in a sentence.
+        The result in a sentence.
 
     Raises:
         Refused: a gate is not passed; nothing was registered.
@@ -84,66 +84,66 @@ def release(model: Model, folder: Path, issue: int | None = None) -> str:
     """
     project, branch = model.project, os.environ.get("GITHUB_REF_NAME")
     if os.environ.get("GITHUB_ACTIONS") and branch != project.branch:
-        return f"nothing is released from {branch}: work comes together on {project.branch}"
+        return f"nothing is released from {branch}; models are released from {project.branch}"
     ensure_data(model.dataset)
-    trained = train(model, _chosen(model, issue), issue)
-    _, verdicts = run_gates(model, None, trained.run)
-    wrong, reason = failed_gates(verdicts), unshared_reason(project)
-    subject = TrainedModel("what was trained", f"runs:/{trained.run}/{ARTIFACT}", trained.candidate)
+    trained = train(model, _best_candidate(model, issue), issue)
+    _, results = run_gates(model, None, trained.run)
+    subject = TrainedModel("the model", f"runs:/{trained.run}/{ARTIFACT}", trained.candidate)
     shutil.copytree(subject.folder, folder / model.name / "model", dirs_exist_ok=True)
     costs: dict[str, float] = {}
-    if wrong:
-        said = f"{model.name} is not registered, since it does not pass: {wrong}"
+    failed, reason = failed_gates(results), unshared_reason(project)
+    if failed:
+        summary = f"{model.name} is not registered, since it does not pass: {failed}"
     elif reason:
-        said = f"{model.name} is NOT registered: {reason}"
+        summary = f"{model.name} is NOT registered: {reason}"
     else:
-        made, _, _ = register(model, why="merged", issue=issue, run=trained.run)
+        registered, _, _ = register(model, why="merged", issue=issue, run=trained.run)
+        costs = measure(model, fetch_model(project, registered))
         registry = Registry.read(project, model.name)
-        costs = measure(model, fetch_model(project, made))
-        registry.set_tags(made.version, performance_tags(costs))
-        said = f"{model.name} {made.label} is registered, as the challenger"
+        registry.set_tags(registered.version, performance_tags(costs))
+        summary = f"{model.name} {registered.label} is registered, as the challenger"
     gain = format_metric(trained.improvement, model.params.criterion.by)
     gain = f"{gain} against the baseline in {model.params.metric.name}"
-    found = {"verdicts": verdicts, "trained": trained, "gain": gain, "costs": costs}
-    _note(folder, "merged", model.name, said, **found)
-    if wrong:
-        raise Refused(said)
-    return said
+    facts = {"results": results, "trained": trained, "gain": gain, "costs": costs}
+    _write_comment(folder, "merged", model.name, summary, **facts)
+    if failed:
+        raise Refused(summary)
+    return summary
 
 
-def deploy(project: Project, folder: Path, issue: int) -> str:
+def deploy_model(project: Project, folder: Path, issue: int) -> str:
     """Promote the challenger that was registered for an issue, past its gates.
 
-    One that was registered for no issue counts where it is the only challenger of the project.
+    A challenger that was registered without an issue counts if the project has no other.
 
     Raises:
         Refused: a gate is not passed; the champion stays.
-        DslpError: there is no such challenger, or it cannot be judged.
+        DslpError: there is no such challenger, or it cannot be tested.
     """
     name = f"issue-{issue}"
     try:
-        name = _asked(project, issue)
-        challenger = find_model(project, name)
-        ensure_data(challenger.dataset)
-        made, verdicts = promote(challenger, "labelled Deploy", issue)
+        name = _challenger_of(project, issue)
+        model = find_model(project, name)
+        ensure_data(model.dataset)
+        champion, results = promote(model, "labelled Deploy", issue)
     except DslpError as error:
-        verdicts = error.verdicts if isinstance(error, GatesFailed) else []
-        _note(folder, "deploy", name, f"Nothing was promoted: {error}", verdicts=verdicts)
+        results = error.results if isinstance(error, GatesFailed) else []
+        _write_comment(folder, "deploy", name, f"Nothing was promoted: {error}", results=results)
         raise
-    said = f"{name} {made.label} is the champion"
-    _note(folder, "deploy", name, said, verdicts=verdicts)
-    return said
+    summary = f"{name} {champion.label} is the champion"
+    _write_comment(folder, "deploy", name, summary, results=results)
+    return summary
 
 
 def _is_shared(path: str) -> bool:
-    """Whether a path is code of no single model and of no dataset, such as src/PACKAGE/features."""
+    """Whether a path is code that belongs to no single model or dataset: src/PACKAGE/features."""
     inside = PurePath(path).parts[2:]
     own = inside[:1] == ("datasets",) or (inside[:1] == ("models",) and len(inside) > 2)
     return path.endswith(".py") and not own
 
 
-def _chosen(model: Model, issue: int | None) -> str:
-    """The best candidate; tried now where no experiment was recorded on this data and code."""
+def _best_candidate(model: Model, issue: int | None) -> str:
+    """The best candidate; experiments are run if none was recorded on this data and code."""
     tracking, digest = Tracking.open(model.project), read_model_data(model).digest
     try:
         return best_candidate(model, tracking, digest)
@@ -154,33 +154,35 @@ def _chosen(model: Model, issue: int | None) -> str:
         return best_candidate(model, tracking, digest)
 
 
-def _asked(project: Project, issue: int) -> str:
+def _challenger_of(project: Project, issue: int) -> str:
     """The model whose challenger was registered for the issue."""
     reason = unshared_reason(project)
     if reason:
         raise DslpError(reason)
-    known: dict[str, int | None] = {}
+    issues: dict[str, int | None] = {}
     for name in model_names(project):
         registry = Registry.read(project, name)
-        number = registry.roles.challenger
         for entry in registry.history:
-            if entry.version == number and entry.action == "register":
-                known[name] = entry.issue
-    found = [name for name, number in known.items() if number == issue]
-    if not found and len(known) == 1:
-        found = [name for name, number in known.items() if number is None]
-    if len(found) != 1:
-        there = ", ".join(f"{n} (for {f'#{i}' if i else 'no issue'})" for n, i in known.items())
-        raise DslpError(f"no challenger was registered for #{issue}; there are: {there or 'none'}")
-    return found[0]
+            if entry.version == registry.roles.challenger and entry.action == "register":
+                issues[name] = entry.issue
+    names = [name for name, number in issues.items() if number == issue]
+    if not names and list(issues.values()) == [None]:
+        names = list(issues)
+    if len(names) != 1:
+        pairs = [f"{each} (for {f'#{n}' if n else 'no issue'})" for each, n in issues.items()]
+        raise DslpError(
+            f"no challenger was registered for #{issue}; challengers are: "
+            f"{', '.join(pairs) or 'none'}"
+        )
+    return names[0]
 
 
-def _note(folder: Path, action: str, name: str, said: str, **found: Any) -> None:
-    """Write the comment, and the same to the summary of the job."""
-    add_summary_line(said)
-    known = ("SERVER_URL", "REPOSITORY", "RUN_ID", "SHA")
-    found["github"] = {each: os.environ.get(f"GITHUB_{each}", "") for each in known}
+def _write_comment(folder: Path, action: str, name: str, summary: str, **facts: Any) -> None:
+    """Write the comment, and its first line to the summary of the job."""
+    add_summary_line(summary)
+    variables = ("SERVER_URL", "REPOSITORY", "RUN_ID", "SHA")
+    facts["github"] = {each: os.environ.get(f"GITHUB_{each}", "") for each in variables}
     text = render_page(
-        "release.md.jinja", action=action, name=name, said=said, labels=FIGURES, **found
+        "release.md.jinja", action=action, name=name, summary=summary, labels=FIGURES, **facts
     )
     save_page(folder / f"{name}.md", text)

@@ -3,12 +3,13 @@
 import json
 from dataclasses import asdict, dataclass, replace
 
+from dslp.core.report import Finding, Report
 from dslp.experiments.params import Measure, Strict
 from pydantic import Field
 
-TAG = "dslp.gates"  # of a version: what each gate said when it became champion
+TAG = "dslp.gates"  # of a version: the results of its gates when it became champion
 LONGEST = 4000  # characters of it, of which a server keeps 5,000
-NOTE = 120  # characters of what is to be known of a gate
+NOTE = 120  # characters of a note
 
 
 class Champion(Strict):
@@ -27,10 +28,10 @@ class Subgroups(Strict):
     """How much worse than on the whole holdout a model may be on a part of it.
 
     Attributes:
-        by: columns of the dataset, whether the model is told them or not.
+        by: columns of the dataset, whether they are inputs of the model or not.
         metric: what is compared, the Ask's metric by default.
         gap: a share of the whole's figure; for a metric that is best at 0, in the metric's unit.
-        minimum_rows: smaller parts are not looked at.
+        minimum_rows: smaller parts are not measured.
     """
 
     by: list[str] = Field(min_length=1)
@@ -40,13 +41,13 @@ class Subgroups(Strict):
 
 
 class Latency(Strict):
-    """How long a prediction of one row may take, in milliseconds, at the 95th percentile."""
+    """How long the prediction of one row may take: 95th percentile, in milliseconds."""
 
     p95_ms: float = Field(gt=0)
 
 
 class Size(Strict):
-    """How large the model's files may be, in millions of bytes."""
+    """How large the model's files may be, in megabytes (10⁶ bytes)."""
 
     megabytes: float = Field(gt=0)
 
@@ -66,7 +67,7 @@ class Gates(Strict):
 
 @dataclass(frozen=True)
 class GateResult:
-    """One gate: what was measured, what was asked for, whether it is passed, and what to know."""
+    """One gate: the measured figure, its limit, whether it is passed, and a note."""
 
     gate: str
     figure: str
@@ -75,16 +76,27 @@ class GateResult:
     note: str = ""
 
 
-def gates_tag(verdicts: list[GateResult]) -> dict[str, str]:
-    """What the gates said, as a tag of the version that they let through."""
+def gates_tag(results: list[GateResult]) -> dict[str, str]:
+    """The results as a tag of the version that passed."""
     for most in (NOTE, 0):
-        told = [asdict(replace(verdict, note=verdict.note[:most])) for verdict in verdicts]
-        text = json.dumps(told, ensure_ascii=False)
+        content = [asdict(replace(result, note=result.note[:most])) for result in results]
+        text = json.dumps(content, ensure_ascii=False)
         if len(text) <= LONGEST:
             return {TAG: text}
     return {}
 
 
-def failed_gates(verdicts: list[GateResult]) -> str:
-    """The gates that were not passed, in words."""
-    return ", ".join(verdict.gate for verdict in verdicts if not verdict.passed)
+def gates_report(subject: str, results: list[GateResult]) -> Report:
+    """The results as `dslp model test --json` prints them: a finding for each gate not passed."""
+    findings = [
+        Finding(result.gate, f"{result.figure}; the limit is {result.limit}", why=result.note)
+        for result in results
+        if not result.passed
+    ]
+    gates = [asdict(result) for result in results]
+    return Report(subject, len(results), findings, details={"gates": gates})
+
+
+def failed_gates(results: list[GateResult]) -> str:
+    """The names of the gates that were not passed."""
+    return ", ".join(result.gate for result in results if not result.passed)

@@ -1,18 +1,15 @@
-"""What a server serves, and the switch to what the registry says is in use by now (M7, M12)."""
+"""The loaded versions of a server, and the switch to those that the registry names (M7, M12)."""
 
 import asyncio
 import gc
 import hashlib
 import logging
 import time
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 from dslp.core.errors import DslpError
-from dslp.core.text import redact
+from dslp.core.text import error_line, redact
 from dslp.models.api import Api
 from dslp.models.model_files import models_in_use, registry_state
 from dslp.models.persistence import check_files, load_model
@@ -21,26 +18,26 @@ from dslp.models.predictor import Loaded, Predictor
 from dslp.models.serving_metrics import Metrics
 from dslp.tracking.connection import registry_uri, tracking_uri
 
-AGAIN = 60  # seconds until a version that could not be loaded is tried again
+RETRY = 60  # seconds until a version that could not be loaded is tried again
 ROLES = ("champion", "challenger")
 
 logger = logging.getLogger("dslp.serve")
 
 
 def draw_share(name: str, challenger: str, key: str) -> float:
-    """Where a key stands between 0 and 1, and another place for each challenger."""
+    """A number between 0 and 1 for a key, always the same, and another one for each challenger."""
     text = "\0".join((name, challenger, key))
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8]) / 2**64
 
 
 class Serving:
-    """What is served, and the switch to what is in use by now."""
+    """The versions that answer, and the switch to others."""
 
     def __init__(self, api: Api, share: float, log: Path, poll: float) -> None:
-        """Load what is in use.
+        """Load the versions in use.
 
         Args:
-            api: what is asked and answered.
+            api: of the model.
             share: of the requests, for the challenger.
             log: folder of the predictions.
             poll: seconds between two looks at the registry.
@@ -49,86 +46,80 @@ class Serving:
             DslpError: there is no champion, or it cannot be loaded.
         """
         self.api, self.share, self.poll = api, share, poll
-        self.again = time.monotonic() + AGAIN
+        self.retry_at = time.monotonic() + RETRY
         self.metrics, self.predictor = Metrics(), Predictor(api)
-        self.last: Any = None  # a record that was asked for: what a new version is tried with
         self.roles = ROLES if share else ROLES[:1]
-        self.look = registry_state(api.model.project, api.model.name)
-        self.seen: object = None
-        self.seen = self._glance()
+        self.read_state = registry_state(api.model.project, api.model.name)
+        self.state: object = None
+        self.state = self._registry_state()
         self.loaded: dict[str, Loaded] = {}
-        with ThreadPoolExecutor(1) as meanwhile:
-            asked = meanwhile.submit(self._in_use)
-            with suppress(ImportError):  # what nearly every model needs, and takes a second or two
-                import_module("pandas"), import_module("skops.io")
-            found = asked.result()
+        releases = self._in_use()
         self.metrics.registry_up.set(1)
-        if not found.get("champion"):
+        if not releases.get("champion"):
             raise DslpError(
                 f"{api.model.name} has no champion yet; first: uv run dslp model promote"
             )
-        self.failed = self.switch(found)
+        self.failure = self.switch(releases)
         if "champion" not in self.loaded:
-            raise DslpError(self.failed)
+            raise DslpError(self.failure)
         self.log = Log(log, self._lost)
 
     def choose(self, key: str) -> Loaded:
-        """Who answers: the same one each time for a key, whoever asks and wherever (M12)."""
+        """The version that answers: for a key always the same one, on every server (M12)."""
         loaded = self.loaded
         if "challenger" in loaded:
-            about = (self.api.model.name, loaded["challenger"].version, key)
-            if draw_share(*about) < self.share:
-                return loaded["challenger"]
+            challenger = loaded["challenger"]
+            if draw_share(self.api.model.name, challenger.version, key) < self.share:
+                return challenger
         return loaded["champion"]
 
-    def switch(self, found: dict[str, Any]) -> str:
-        """Load what is in use aside, try it, and let it answer from now on.
+    def switch(self, releases: dict[str, Any]) -> str:
+        """Load the versions in use, try each, and let them answer from here on.
 
-        A version that cannot be loaded takes nobody's place.
+        A version that cannot be loaded replaces no other.
 
         Returns:
-            What went wrong, if something did.
+            The error, if there was one.
         """
-        now, failed = dict(self.loaded), ""
+        loaded, failure = dict(self.loaded), ""
         for role in ROLES:
-            release = found.get(role)
+            release = releases.get(role)
             if not release:
-                now.pop(role, None)
+                loaded.pop(role, None)
                 continue
             try:
                 if "error" in release:
                     raise DslpError(release["error"])
                 facts = {name: release[name] for name in ("version", "semantic", "run", "folder")}
-                known = {one.folder: one.estimator for one in self.loaded.values()}
-                estimator = known.get(release["folder"]) or self._ready(release)
-                now[role] = Loaded(role, estimator=estimator, **facts)
+                estimators = {one.folder: one.estimator for one in self.loaded.values()}
+                estimator = estimators.get(release["folder"]) or self._load(release)
+                loaded[role] = Loaded(role, estimator=estimator, **facts)
             except DslpError as error:
-                failed = f"{role} version {release['version']}: {error}"
-                self.metrics.failed_switches.inc()
-                logger.error("not switched", extra={"facts": {"reason": failed}})
+                failure = f"{role} version {release['version']}: {error}"
+                self._not_switched(failure)
                 if role == "challenger":
-                    now.pop(role, None)
-        if now != self.loaded:
-            said = {role: one.identity for role, one in now.items()}
-            logger.info("serving", extra={"facts": said})
-            self.loaded = now
-            self.metrics.serving(now)
-        return failed
+                    loaded.pop(role, None)
+        if loaded != self.loaded:
+            identities = {role: one.identity for role, one in loaded.items()}
+            logger.info("serving", extra={"facts": identities})
+            self.loaded = loaded
+            self.metrics.serving(loaded)
+        return failure
 
-    def _ready(self, release: dict[str, str]) -> Any:
-        """A version that has predicted once, so that nobody waits for what it imports late."""
+    def _load(self, release: dict[str, str]) -> Any:
+        """A version that has predicted once, so that no request waits for its imports."""
         folder = Path(release["folder"])
         check_files(folder, release["files"])
         self.api.check(folder)
-        estimator, record = load_model(folder), self.last or self.api.example
+        estimator, record = load_model(folder), self.api.example
         if record is not None:
             try:
                 self.api.predict(estimator, [record])
             except DslpError as error:  # one record is no reason to refuse a version
                 logger.warning("not warmed up", extra={"facts": {"reason": str(error)}})
-        gc.unfreeze()  # what was served before may go
+        gc.unfreeze()  # the version before may be removed
         gc.collect()
-        gc.freeze()  # what lives as long as the model need not be looked through again and again
+        gc.freeze()  # the garbage collector need not look at the new one
         return estimator
 
     async def watch(self) -> None:
@@ -136,46 +127,45 @@ class Serving:
         while True:
             await asyncio.sleep(self.poll)
             try:
-                await asyncio.to_thread(self._turn)
-            except Exception as error:  # whatever a look or a switch raises, the next one is due
-                self.metrics.failed_switches.inc()
-                logger.error("not switched", extra={"facts": {"reason": redact(str(error))[:200]}})
+                await asyncio.to_thread(self._follow)
+            except Exception as error:  # whatever was raised, the next look follows
+                self._not_switched(error_line(error))
 
-    def _turn(self) -> None:
-        """Look once, and follow what is seen; now and then, too, where there is nothing to see."""
-        seen = self._glance()
-        due = (self.failed or seen is None) and time.monotonic() > self.again
-        if seen != self.seen or due:
-            self.again = time.monotonic() + AGAIN
-            self.seen, self.failed = seen, "it was not tried to the end"
-            self.failed = self._follow()
+    def _follow(self) -> None:
+        """Switch if the registry has changed; at times also if its state cannot be read."""
+        state = self._registry_state()
+        due = (self.failure or state is None) and time.monotonic() > self.retry_at
+        if state == self.state and not due:
+            return
+        self.retry_at = time.monotonic() + RETRY
+        self.state, self.failure = state, "the switch did not end"
+        try:
+            releases = self._in_use()
+        except DslpError as error:
+            self.metrics.registry_up.set(0)
+            logger.warning("the registry does not answer", extra={"facts": {"reason": str(error)}})
+            self.failure = str(error)
+            return
+        self.metrics.registry_up.set(1)
+        self.failure = self.switch(releases) if releases.get("champion") else ""
 
     def _in_use(self) -> dict[str, Any]:
         return models_in_use(self.api.model.project, self.api.model.name, self.roles)
 
-    def _follow(self) -> str:
-        """Ask what is in use, and switch to it; what went wrong, if something did."""
+    def _registry_state(self) -> object:
+        """The state of the registry; None if it cannot be read."""
         try:
-            found = self._in_use()
-        except DslpError as error:
-            self.metrics.registry_up.set(0)
-            logger.warning("the registry does not answer", extra={"facts": {"reason": str(error)}})
-            return str(error)
-        self.metrics.registry_up.set(1)
-        return self.switch(found) if found.get("champion") else ""
-
-    def _glance(self) -> object:
-        """What a look at the registry shows; None where there is none, or it fails."""
-        if self.look is None:
-            return None
-        try:
-            return self.look()
+            return self.read_state() if self.read_state else None
         except Exception as error:  # whatever a server may answer that is no registry
-            if self.seen is not None:  # its text may hold the address with all that is in it
+            if self.state is not None:  # the error's text may hold the whole address
                 address = redact(registry_uri(tracking_uri(self.api.model.project)))
                 facts = {"reason": type(error).__name__, "address": address}
-                logger.warning("a look at the registry failed", extra={"facts": facts})
+                logger.warning("the registry cannot be read", extra={"facts": facts})
             return None
+
+    def _not_switched(self, reason: str) -> None:
+        self.metrics.failed_switches.inc()
+        logger.error("not switched", extra={"facts": {"reason": reason}})
 
     def _lost(self, lines: int, reason: str) -> None:
         self.metrics.lost_predictions.inc(lines)

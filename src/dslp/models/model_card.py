@@ -1,7 +1,6 @@
 """The card of a model: what is recorded of it, on one page of the site (M11).
 
-Everything comes from the registry and the run of the training, and nothing from the clock: the
-same record makes the same page.
+Everything comes from the registry and the run of the training: the same record makes the same page.
 """
 
 import json
@@ -14,16 +13,16 @@ from dslp.core.pictures import draw_lines
 from dslp.core.report import render_page, save_page
 from dslp.core.settings import Project
 from dslp.experiments.params import format_metric
-from dslp.models import training_record
 from dslp.models.gates import TAG as GATES
 from dslp.models.performance import FIGURES
-from dslp.models.versioning import TAG as MADE_OF
+from dslp.models.training_record import read_record
+from dslp.models.versioning import TAG as PART
 from dslp.tracking.connection import mlflow_errors
 from dslp.tracking.registry import Registry, Release
 
 
 def write_card(project: Project, name: str, version: str | None = None) -> Path:
-    """Write docs/models/NAME.md about a version: the champion, or the newest where there is none.
+    """Write docs/models/NAME.md about a version: by default the champion, or else the newest.
 
     Beside it, NAME-openapi.json has the version's API, for machines (M2).
 
@@ -33,29 +32,28 @@ def write_card(project: Project, name: str, version: str | None = None) -> Path:
     registry = Registry.read(project, name)
     if not registry.releases:
         raise DslpError(f"{name} was never registered; first: uv run dslp model register {name}")
-    newest = registry.in_role("champion") or registry.releases[0]
-    release = registry.release(version) if version else newest
+    latest = registry.in_role("champion") or registry.releases[0]
+    release = registry.release(version) if version else latest
     path = project.root / "docs" / "models" / f"{name}.md"
-    recorded = training_record.read_record(registry, release)
-    save_page(path, *model_card(registry, release, recorded))
-    if "openapi" in recorded:
-        api = json.dumps(recorded["openapi"], ensure_ascii=False, indent=2)
-        save_page(path.with_name(f"{name}-openapi.json"), f"{api}\n")
+    record = read_record(registry, release)
+    save_page(path, *model_card(registry, release, record))
+    api = json.dumps(record["openapi"], ensure_ascii=False, indent=2)
+    save_page(path.with_name(f"{name}-openapi.json"), f"{api}\n")
     return path
 
 
 @mlflow_errors()
 def model_card(
-    registry: Registry, release: Release, recorded: dict[str, Any]
+    registry: Registry, release: Release, record: dict[str, Any]
 ) -> tuple[str, dict[str, str]]:
-    """The page about a version, and its pictures; `recorded` is what its training wrote down."""
-    metric = recorded.get("metric", {}).get("name", "")
+    """The page about a version, and its pictures; `record` is that of its training."""
+    metric = record["metric"]["name"]
     history = {
         one.semantic or one.version: float(one.tags[f"holdout_{metric}"])
         for one in reversed(registry.releases)
         if f"holdout_{metric}" in one.tags
     }
-    deciles = recorded.get("deciles") or []
+    deciles = record["deciles"]
     words = {
         "calibration": "Averages of what was predicted and observed, by tenths of the prediction.",
         "history": f"{metric} on the holdout, by version.",
@@ -72,11 +70,11 @@ def model_card(
         "card.md.jinja",
         registry=registry,
         release=release,
-        recorded=recorded,
+        record=record,
         tags=defaultdict(str, {n.removeprefix("dslp."): v for n, v in release.tags.items()}),
         parts={side: _parts(release, side) for side in ("inputs", "outputs", "population")},
         figures=FIGURES,
-        shown=format_metric,
+        format_metric=format_metric,
         words=words,
         pictures=pictures,
         metric=metric,
@@ -87,13 +85,11 @@ def model_card(
 
 
 def _parts(release: Release, name: str) -> dict[str, str]:
-    """What a version is made of, as it was recorded."""
-    found = _content(release, MADE_OF + name)
-    return found if isinstance(found, dict) and set(found) != {"all"} else {}
+    """A part of a version as it was recorded; nothing if only its digest was."""
+    content: dict[str, str] = _content(release, PART + name) or {}
+    return {} if set(content) == {"all"} else content
 
 
 def _content(release: Release, tag: str) -> Any:
-    try:
-        return json.loads(release.tags[tag])
-    except (KeyError, ValueError):
-        return None
+    """What a tag holds as JSON, or nothing if it is missing."""
+    return json.loads(release.tags[tag]) if tag in release.tags else None

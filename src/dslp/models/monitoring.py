@@ -1,7 +1,7 @@
-"""Watching a model in use (M9): has what it is asked moved, what it answers, or its quality?
+"""Monitoring a model in use (M9): have its inputs moved, its predictions, or its quality?
 
-`monitor.yml` beside `params.yml` says how far is too far. What is compared with was recorded when
-the champion was trained, so the training data need not be there.
+`monitor.yml` has the thresholds. The reference was recorded when the champion was trained, so the
+training data is not needed.
 """
 
 from collections.abc import Iterator
@@ -13,8 +13,9 @@ import numpy as np
 from dslp.core.errors import DslpError
 from dslp.experiments.model import Model
 from dslp.experiments.params import Strict, read_checked
-from dslp.models import drift, recent_data, training_record
+from dslp.models import drift, recent_data
 from dslp.models.recent_data import RecentData, TooFew
+from dslp.models.training_record import read_record
 from dslp.tracking.connection import mlflow_errors
 from dslp.tracking.registry import Registry, Release
 from pydantic import Field
@@ -22,18 +23,18 @@ from pydantic import Field
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-DRAWS = 200  # of the rows whose outcome was observed, for an interval
+DRAWS = 200  # bootstrap samples for the interval of the metric
 
 
 class MonitorSettings(Strict):
-    """What stands in `monitor.yml`: the limits, each of which is passed only if it is exceeded.
+    """What stands in `monitor.yml`: a signal moved if its figure is beyond the threshold.
 
     Attributes:
-        days: how long ago a logged prediction may have been made.
-        minimum_rows: of fewer rows nothing is said. With 200, and 200 in the reference, an index
+        days: the age up to which logged predictions count.
+        minimum_rows: fewer rows are not compared. With 200, and 200 in the reference, an index
             of ten bins is over 0.17 once in twenty times by chance alone.
         features: population stability index of each feature.
-        prediction: that of what is predicted.
+        prediction: population stability index of the prediction.
         missing: by how much the share of missing values of a feature may differ.
         quality: by how much the Ask's metric may be worse than on the holdout, as a share.
     """
@@ -48,49 +49,49 @@ class MonitorSettings(Strict):
 
 @dataclass(frozen=True)
 class Signal:
-    """One thing that was looked at.
+    """One comparison of new rows with the reference.
 
     Attributes:
-        where: the rows that it is about.
-        subject: a feature, what is predicted, a metric, or columns of the suite.
-        what: what was measured.
-        figure: what it is.
-        limit: what it may be.
-        moved: whether it is beyond that; nothing where that is not known.
-        note: what to know.
-        shares: by bin in words, the share before and now.
+        source: where the rows come from.
+        subject: a feature, a prediction, a metric, or columns of the suite.
+        measure: what was measured.
+        figure: the measured value.
+        threshold: of the figure.
+        moved: whether the figure is beyond the threshold; None where that is not known.
+        note: an explanation.
+        shares: of each bin, its name and its shares in training and in the new rows.
     """
 
-    where: str
+    source: str
     subject: str
-    what: str
+    measure: str
     figure: str
-    limit: str
+    threshold: str
     moved: bool | None
     note: str = ""
     shares: tuple[tuple[str, float, float], ...] = ()
 
     @property
-    def word(self) -> str:
-        """What came of it."""
+    def status(self) -> str:
+        """Whether it moved, in words."""
         return "not known" if self.moved is None else "moved" if self.moved else "holds"
 
 
 @dataclass(frozen=True)
 class Side:
-    """How one of two versions that were served did (M12): its share of all rows, and its metric."""
+    """One of two versions that were served (M12): its share of the rows, and its metric."""
 
     role: str
     label: str
     rows: int
     share: float
-    known: int
+    observed: int
     metric: float | None
 
 
 @dataclass(frozen=True)
-class Observation:
-    """A model as it was seen: the champion, each signal, and both sides where two were served."""
+class MonitoringResult:
+    """The champion's signals, and both sides if a challenger was served too."""
 
     model: Model
     champion: Release
@@ -100,170 +101,165 @@ class Observation:
 
     @property
     def moved(self) -> list[str]:
-        """What moved, in words."""
+        """The subjects that moved."""
         return list(dict.fromkeys(s.subject for s in self.signals if s.moved))
 
 
 @mlflow_errors()
 def monitor_model(
     model: Model, predictions: str | None = None, data: str | None = None, truth: str | None = None
-) -> Observation:
-    """Compare what has arrived with what the champion was trained on.
+) -> MonitoringResult:
+    """Compare recent data with the data that the champion was trained on.
 
     Args:
         model: of the project.
-        predictions: folder or address of the server's log; the usual one where there is no `data`.
+        predictions: folder or address of the server's log; without `data`, the usual one.
         data: a dataset of the project, or a file of new rows.
-        truth: a file of observed outcomes, by request or by key: of what was served, if that is
-            looked at, or else of the new rows.
+        truth: a file of observed outcomes, by request or by key: of the served requests if these
+            are monitored, else of the new rows.
 
     Raises:
-        TooFew: too little has arrived.
-        DslpError: there is no champion, or what has arrived cannot be looked at.
+        TooFew: there are too few rows.
+        DslpError: there is no champion, or the data cannot be read.
     """
-    watch = read_checked(MonitorSettings, model.folder / "monitor.yml")
+    settings = read_checked(MonitorSettings, model.folder / "monitor.yml")
     registry = Registry.read(model.project, model.name)
     champion = registry.in_role("champion")
     if champion is None:
-        raise DslpError(f"{model.name} has no champion to watch; first: uv run dslp model promote")
-    then = training_record.read_record(registry, champion)
-    if not then:
-        raise DslpError(
-            f"{champion.label} was trained before figures to compare with were recorded; "
-            f"train, register and promote {model.name} again"
-        )
-    served = predictions or (None if data else recent_data.predictions_address(model))
-    found: list[RecentData] = []
+        raise DslpError(f"{model.name} has no champion; first: uv run dslp model promote")
+    reference = read_record(registry, champion)
+    log = predictions or (None if data else recent_data.predictions_address(model))
+    sources: list[RecentData] = []
     signals: list[Signal] = []
     unknown: list[recent_data.Unknown] = []
-    for source in filter(None, (data, served)):
-        where = "served" if source == served else source
+    for source in filter(None, (data, log)):
+        name = "served" if source == log else source
         try:
-            if source == served:
-                arrived = recent_data.served_rows(model, source, watch.days, truth)
+            if source == log:
+                recent = recent_data.served_rows(model, source, settings.days, truth)
             else:
-                arrived = recent_data.new_rows(model, champion, source, None if served else truth)
-            if len(arrived.rows) < watch.minimum_rows:
+                recent = recent_data.new_rows(model, champion, source, None if log else truth)
+            if len(recent.rows) < settings.minimum_rows:
                 raise TooFew(
-                    f"{where}: {len(arrived.rows):,} rows are too few to say anything; "
-                    f"monitor.yml asks for {watch.minimum_rows:,} (minimum_rows)"
+                    f"{name}: {len(recent.rows):,} rows are too few to compare; "
+                    f"monitor.yml requires {settings.minimum_rows:,} (minimum_rows)"
                 )
         except recent_data.Unknown as error:
             unknown.append(error)
-            signals.append(Signal(where, where, "rows", "not known", "", None, str(error)))
+            signals.append(Signal(name, name, "rows", "not known", "", None, str(error)))
         else:
-            found.append(arrived)
-            signals += _signals(model, champion, then, watch, arrived)
-    if not found:
+            sources.append(recent)
+            signals += _signals(model, champion, reference, settings, recent)
+    if not sources:
         raise next((error for error in unknown if not isinstance(error, TooFew)), unknown[0])
     signals.sort(key=lambda signal: not signal.moved)
-    rows = {arrived.where: len(arrived.rows) for arrived in found}
-    sides = [side for arrived in found for side in _sides(model, registry, watch, arrived)]
-    return Observation(model, champion, rows, signals, sides)
+    rows = {recent.source: len(recent.rows) for recent in sources}
+    sides = [side for recent in sources for side in _sides(model, registry, settings, recent)]
+    return MonitoringResult(model, champion, rows, signals, sides)
 
 
 def _signals(
     model: Model,
     champion: Release,
-    then: dict[str, Any],
-    watch: MonitorSettings,
-    arrived: RecentData,
+    reference: dict[str, Any],
+    settings: MonitorSettings,
+    recent: RecentData,
 ) -> Iterator[Signal]:
-    where = arrived.where
-    for finding in arrived.findings:
+    source = recent.source
+    for finding in recent.findings:
         rows = "does not hold" if finding.count is None else f"{finding.count:,} rows"
-        what = finding.rule.removeprefix("expect_").replace("_", " ")
-        note = "" if then["personal_data"] else finding.problem
-        yield Signal(where, finding.subject, what, rows, "holds", True, note)
-    if arrived.checks and not arrived.findings:
-        yield Signal(where, "table", "suite and schema", f"{arrived.checks} hold", "all", False)
-    for name, bins in then["features"].items():
-        if name in arrived.rows:
-            yield from _drift(where, name, bins, arrived.rows[name], watch.features, watch.missing)
-    own = arrived.versions == champion.version
-    for name, bins in then["predictions"].items():
-        if name in arrived.predicted and own.any():
-            column = arrived.predicted[name][own]
-            yield from _drift(where, f"predicted {name}", bins, column, watch.prediction, 1)
-    yield from _quality(model, champion, watch, arrived)
+        limit = "holds" if finding.count is None else "0 rows"
+        measure = finding.rule.removeprefix("expect_").replace("_", " ")
+        note = "" if reference["personal_data"] else finding.problem
+        yield Signal(source, finding.subject, measure, rows, limit, True, note)
+    if recent.checks and not recent.findings:
+        yield Signal(source, "table", "suite and schema", f"{recent.checks} hold", "all", False)
+    for name, bins in reference["features"].items():
+        if name in recent.rows:
+            column, limits = recent.rows[name], (settings.features, settings.missing)
+            yield from _drift(source, name, bins, column, *limits)
+    own = recent.versions == champion.version
+    for name, bins in reference["predictions"].items():
+        if name in recent.predicted and own.any():
+            column = recent.predicted[name][own]
+            yield from _drift(source, f"predicted {name}", bins, column, settings.prediction, 1)
+    yield from _quality(model, champion, settings, recent)
 
 
 def _drift(
-    where: str, name: str, bins: drift.Bins, column: Any, limit: float, missing: float
+    source: str, name: str, bins: drift.Bins, column: Any, threshold: float, missing: float
 ) -> Iterator[Signal]:
-    then, now = np.array(bins["counts"]), drift.count_values(column, bins)
-    index = drift.stability(then, now)
-    before, after = then / then.sum(), now / now.sum()
-    words = drift.bin_names(bins)
-    most = int(np.argmax(np.abs(after - before)))
-    note = f"{words[most]}: {before[most]:.1%} in training, {after[most]:.1%} now"
-    shares = tuple(zip(words, before.tolist(), after.tolist(), strict=True))
-    moved = index > limit
-    yield Signal(where, name, "drift", f"{index:.3f}", f"{limit:g}", moved, note, shares)
-    gap = abs(after[-1] - before[-1])
-    if gap > missing:
+    expected, actual = np.array(bins["counts"]), drift.count_values(column, bins)
+    index = drift.stability(expected, actual)
+    before, after = expected / expected.sum(), actual / actual.sum()
+    names, most = drift.bin_names(bins), int(np.argmax(np.abs(after - before)))
+    note = f"{names[most]}: {before[most]:.1%} in training, {after[most]:.1%} now"
+    shares = tuple(zip(names, before.tolist(), after.tolist(), strict=True))
+    moved = index > threshold
+    yield Signal(source, name, "drift", f"{index:.3f}", f"{threshold:g}", moved, note, shares)
+    if abs(after[-1] - before[-1]) > missing:
         figure = f"{before[-1]:.1%}, now {after[-1]:.1%}"
-        yield Signal(where, name, "missing", figure, f"± {missing:.1%}", True)
+        yield Signal(source, name, "missing", figure, f"± {missing:.1%}", True)
 
 
 def _quality(
-    model: Model, champion: Release, watch: MonitorSettings, arrived: RecentData
+    model: Model, champion: Release, settings: MonitorSettings, recent: RecentData
 ) -> Iterator[Signal]:
-    """The Ask's metric against the holdout's; worse only if chance does not explain it."""
-    metric, subject = model.params.metric, (arrived.where, model.params.metric.name, "quality")
-    known = _known(arrived, champion.version)
-    if arrived.truth is None:
+    """The Ask's metric against the holdout's; it moved only if chance does not explain it."""
+    metric, subject = model.params.metric, (recent.source, model.params.metric.name, "quality")
+    observed = _observed_rows(recent, champion.version)
+    if recent.truth is None:
         return
-    if len(known) < watch.minimum_rows:
-        what = f"{len(known):,} rows", f"≥ {watch.minimum_rows:,}"
-        yield Signal(*subject, *what, None, "too few outcomes are observed yet")
+    if len(observed) < settings.minimum_rows:
+        figure, threshold = f"{len(observed):,} rows", f"≥ {settings.minimum_rows:,}"
+        yield Signal(*subject, figure, threshold, None, "too few outcomes are observed yet")
         return
-    stated = champion.tags.get(f"holdout_{metric.name}")
-    if stated is None:
+    recorded = champion.tags.get(f"holdout_{metric.name}")
+    if recorded is None:
         raise DslpError(
             f"{champion.label} was not measured by {metric.name}; train, register and promote "
             f"{model.name} again"
         )
-    reference = float(stated)
-    gain = metric.improvement(_metric(model, arrived, known), reference)
-    draw = np.random.default_rng(0)
+    reference, random = float(recorded), np.random.default_rng(0)
+    gain = metric.improvement(_metric(model, recent, observed), reference)
     gains = [gain]
     for _ in range(DRAWS):
-        with suppress(DslpError):  # some metrics are not defined for every draw
-            again = _metric(model, arrived, draw.choice(known, len(known)))
-            gains.append(metric.improvement(again, reference))
+        with suppress(DslpError):  # some metrics are not defined for every sample
+            sample = random.choice(observed, len(observed))
+            gains.append(metric.improvement(_metric(model, recent, sample), reference))
     low, high = np.quantile(gains, [0.025, 0.975])
     note = f"{low:+.1%} to {high:+.1%} (95 % interval) against {reference:.4g} on the holdout; "
-    note += f"{len(known):,} outcomes are observed"
-    worse = bool(high < -watch.quality)
-    yield Signal(*subject, f"{gain:+.1%}", f"{-watch.quality:+.1%}", worse, note)
+    note += f"{len(observed):,} outcomes are observed"
+    moved = bool(high < -settings.quality)
+    yield Signal(*subject, f"{gain:+.1%}", f"{-settings.quality:+.1%}", moved, note)
 
 
-def _known(arrived: RecentData, version: str) -> "NDArray[np.intp]":
+def _observed_rows(recent: RecentData, version: str) -> "NDArray[np.intp]":
     """Positions of the rows that a version predicted and whose outcome was observed."""
-    if arrived.truth is None:
+    if recent.truth is None:
         return np.array([], dtype=np.intp)
-    return np.flatnonzero((arrived.versions == version) & arrived.truth.notna())
+    return np.flatnonzero((recent.versions == version) & recent.truth.notna())
 
 
-def _metric(model: Model, arrived: RecentData, rows: "NDArray[np.intp]") -> float:
+def _metric(model: Model, recent: RecentData, rows: "NDArray[np.intp]") -> float:
     """The Ask's metric of these rows."""
-    assert arrived.truth is not None
-    found = model.evaluate(arrived.truth.iloc[rows], arrived.predicted.iloc[rows])
-    return found[model.params.metric.name]
+    assert recent.truth is not None
+    metrics = model.evaluate(recent.truth.iloc[rows], recent.predicted.iloc[rows])
+    return metrics[model.params.metric.name]
 
 
 def _sides(
-    model: Model, registry: Registry, watch: MonitorSettings, arrived: RecentData
+    model: Model, registry: Registry, settings: MonitorSettings, recent: RecentData
 ) -> Iterator[Side]:
-    """Champion and challenger, where both have answered; the metric where enough was observed."""
+    """Champion and challenger, if both have predicted; the metric if enough was observed."""
     roles = {role: registry.in_role(role) for role in ("champion", "challenger")}
-    counts = arrived.versions.value_counts()
-    if not all(one and one.version in counts for one in roles.values()):
+    counts = recent.versions.value_counts()
+    if not all(release and release.version in counts for release in roles.values()):
         return
-    for role, one in roles.items():
-        if one is not None:
-            rows, known = int(counts[one.version]), _known(arrived, one.version)
-            enough = len(known) >= watch.minimum_rows
-            value = _metric(model, arrived, known) if enough else None
-            yield Side(role, one.label, rows, rows / len(arrived.rows), len(known), value)
+    for role, release in roles.items():
+        if release is not None:
+            rows, observed = int(counts[release.version]), _observed_rows(recent, release.version)
+            enough = len(observed) >= settings.minimum_rows
+            metric = _metric(model, recent, observed) if enough else None
+            share = rows / len(recent.rows)
+            yield Side(role, release.label, rows, share, len(observed), metric)

@@ -1,71 +1,99 @@
-"""What was observed of a model in use: a page, and what people are asked to decide (M9, M10)."""
+"""The result of a monitoring: as a page, as JSON, and as a proposal to people (M9, M10)."""
 
-from typing import Any
+import json
+from dataclasses import asdict
+from pathlib import Path
 
 from dslp.core.pictures import draw_shares
-from dslp.core.report import render_page
+from dslp.core.report import Finding, Report, render_page, save_page
 from dslp.core.text import visible
-from dslp.models.monitoring import Observation
+from dslp.data.dataset import find_dataset
+from dslp.models.monitoring import MonitoringResult
 from dslp.tracking.history import read_entries
 
-SHOWN = 20  # moved features that are drawn
+MOST = 20  # pictures on a page
 
 
-def summary_sentence(seen: Observation) -> str:
-    """The outcome in a sentence."""
-    rows = " and ".join(f"{count:,} rows ({where})" for where, count in seen.rows.items())
-    what = ", ".join(seen.moved)
-    moved = f"moved: {what}" if what else "nothing moved beyond its limit"
-    unknown = [one.where for one in seen.signals if one.what == "rows" and one.moved is None]
-    missing = f"; nothing can be said of {', '.join(unknown)}" if unknown else ""
-    return f"{seen.model.name} {seen.champion.label}, {rows}: {moved}{missing}"
+def summary_sentence(result: MonitoringResult) -> str:
+    """The result in a sentence."""
+    rows = " and ".join(f"{count:,} rows ({source})" for source, count in result.rows.items())
+    moved = f"moved: {', '.join(result.moved)}" if result.moved else "nothing moved"
+    unknown = [s.source for s in result.signals if s.measure == "rows" and s.moved is None]
+    missing = f"; not known: {', '.join(unknown)}" if unknown else ""
+    return f"{result.model.name} {result.champion.label}, {rows}: {moved}{missing}"
 
 
-def monitoring_page(seen: Observation, name: str) -> tuple[str, dict[str, str]]:
-    """A report in Markdown, whose file has this name, and its pictures."""
-    drawn = [signal for signal in seen.signals if signal.moved and signal.shares][:SHOWN]
-    words = [f"Shares of {visible(signal.subject)}. {signal.note}" for signal in drawn]
-    pictures = {
-        f"drift-{place}": draw_shares(
-            said, {bin: shares for bin, *shares in signal.shares}, ("in training", "now")
-        )
-        for place, (signal, said) in enumerate(zip(drawn, words, strict=True), start=1)
-    }
-    context = {
-        "seen": seen,
-        "name": name,
-        "verdict": summary_sentence(seen),
-        "difference": difference,
-    }
-    return render_page("monitoring.md.jinja", drawn=drawn, words=words, **context), pictures
+def monitoring_report(result: MonitoringResult) -> Report:
+    """The result as `dslp model monitor --json` prints it: a finding for each signal that moved."""
+    findings, skipped, signals = [], [], []
+    for signal in result.signals:
+        content = asdict(signal)
+        del content["shares"]
+        signals.append(content)
+        if signal.moved:
+            problem = f"{signal.figure}; the threshold is {signal.threshold}"
+            findings.append(
+                Finding(signal.measure, problem, subject=signal.subject, why=signal.note)
+            )
+        elif signal.moved is None:
+            skipped.append(f"{signal.subject}: {signal.note}")
+    sides = [asdict(side) for side in result.sides]
+    details = {"rows": result.rows, "signals": signals, "sides": sides}
+    subject = f"{result.model.name} {result.champion.label}"
+    return Report(subject, len(signals), findings, skipped, details)
 
 
-def difference(seen: Observation) -> str:
+def write_result(result: MonitoringResult, page: Path | None, proposal: Path | None) -> None:
+    """Write the page, and the proposal if something moved.
+
+    Raises:
+        DslpError: a file cannot be written.
+    """
+    if page:
+        save_page(page, *monitoring_page(result, page.stem))
+    if proposal and result.moved:
+        save_page(proposal, _proposal(result))
+
+
+def monitoring_page(result: MonitoringResult, name: str) -> tuple[str, dict[str, str]]:
+    """The page in Markdown, whose file has this name, and its pictures."""
+    moved = [signal for signal in result.signals if signal.moved and signal.shares][:MOST]
+    captions = [f"Shares of {visible(signal.subject)}. {signal.note}" for signal in moved]
+    pictures = {}
+    for number, (signal, caption) in enumerate(zip(moved, captions, strict=True), start=1):
+        shares = {bin: pair for bin, *pair in signal.shares}
+        pictures[f"drift-{number}"] = draw_shares(caption, shares, ("in training", "now"))
+    context = {"result": result, "name": name, "moved": moved, "captions": captions}
+    functions = {"summary": summary_sentence, "difference": format_difference}
+    return render_page("monitoring.md.jinja", **context, **functions), pictures
+
+
+def format_difference(result: MonitoringResult) -> str:
     """By how much the challenger is better, in words."""
-    metric, (first, second) = seen.model.params.metric, seen.sides
-    if first.metric is None or second.metric is None:
-        return "which of them is better shows when enough outcomes are observed (--truth)"
-    gain = metric.improvement(second.metric, first.metric)
+    metric, (champion, challenger) = result.model.params.metric, result.sides
+    if champion.metric is None or challenger.metric is None:
+        return "not compared: too few outcomes are observed (--truth)"
+    gain = metric.improvement(challenger.metric, champion.metric)
     return f"the challenger against the champion in {metric.name}: {gain:+.1%}"
 
 
-def proposal(seen: Observation) -> dict[str, Any]:
-    """What a Model issue and a pull request for retraining need to know (M10)."""
-    from dslp.data.dataset import find_datasets
-
-    model, tags = seen.model, seen.champion.tags
-    (dataset,) = find_datasets(model.project, [model.params.dataset.name])
-    issues = [entry.issue for entry in read_entries([(seen.champion.version, tags)]) if entry.issue]
-    noted = tags.get("dslp.issue", "")
-    return {
+def _proposal(result: MonitoringResult) -> str:
+    """The facts for a Model issue and a pull request for retraining (M10), as JSON."""
+    model, tags = result.model, result.champion.tags
+    dataset = find_dataset(model.project, model.params.dataset.name)
+    entries = read_entries([(result.champion.version, tags)])
+    issues = [entry.issue for entry in entries if entry.issue]
+    issue = tags.get("dslp.issue", "")
+    facts = {
         "model": model.name,
         "params": (model.folder / "params.yml").relative_to(model.project.root).as_posix(),
         "dataset": dataset.name,
         "stated": model.params.dataset.version,
         "newest": dataset.version,
         "ask": model.params.ask.issue,
-        "issue": issues[0] if issues else int(noted) if noted.isdigit() else None,
-        "moved": seen.moved,
-        "verdict": summary_sentence(seen),
-        "report": render_page("signals.md.jinja", seen=seen).strip(),
+        "issue": issues[0] if issues else int(issue) if issue.isdigit() else None,
+        "moved": result.moved,
+        "verdict": summary_sentence(result),
+        "report": render_page("signals.md.jinja", result=result).strip(),
     }
+    return json.dumps(facts, indent=2) + "\n"

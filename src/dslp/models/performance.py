@@ -38,21 +38,21 @@ def measure_latency(estimator: Any, rows: "pd.DataFrame") -> dict[str, float]:
     """How long one row takes, in milliseconds: `p50_ms`, `p95_ms` and `p99_ms`.
 
     Args:
-        estimator: whatever `flavours.load` returns.
-        rows: real inputs, as the model was trained on; they are asked one at a time, in turn.
+        estimator: what `persistence.load_model` returns.
+        rows: real inputs, as the model was trained on; each prediction is for one of them.
     """
     import numpy as np
     from threadpoolctl import threadpool_limits
 
-    ask = getattr(estimator, "predict", estimator)
+    predict = getattr(estimator, "predict", estimator)
     single = [rows.iloc[[number % len(rows)]] for number in range(SINGLE)]
     took = np.empty(SINGLE)
-    with threadpool_limits(1):  # as it is served: more threads for one row only wait for each other
-        for row in single[:20]:  # the first ones load what is loaded late
-            ask(row)
+    with threadpool_limits(1):  # as in serving: more threads for one row only wait for each other
+        for row in single[:20]:  # the first calls import modules
+            predict(row)
         for number, row in enumerate(single):
             started = time.perf_counter()
-            ask(row)
+            predict(row)
             took[number] = (time.perf_counter() - started) * 1000
     return {f"p{share}_ms": float(np.percentile(took, share)) for share in (50, 95, 99)}
 
@@ -77,19 +77,24 @@ def measure(model: "Model", folder: Path) -> dict[str, float]:
             check=False,
         )
     if done.returncode:
-        reason = (done.stderr.strip().splitlines() or ["nothing was said"])[-1]
+        reason = (done.stderr.strip().splitlines() or ["it printed no error"])[-1]
         raise DslpError(f"{model.name} cannot be measured: {reason[:200]}")
-    found: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
-    return {name: found[name] for name in FIGURES}
+    figures: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
+    return {name: figures[name] for name in FIGURES}
 
 
-def performance_tags(found: dict[str, float]) -> dict[str, str]:
+def model_size(folder: Path) -> float:
+    """The size of a model's files in megabytes (10⁶ bytes)."""
+    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file()) / 1e6
+
+
+def performance_tags(figures: dict[str, float]) -> dict[str, str]:
     """The figures as tags of a version."""
-    return {f"dslp.performance.{name}": f"{value:.6g}" for name, value in found.items()}
+    return {f"dslp.performance.{name}": f"{value:.6g}" for name, value in figures.items()}
 
 
 def _measure(folder: Path, file: Path) -> dict[str, float]:
-    """All figures; nothing but this must have been done in the process."""
+    """All figures, measured in a process that has done nothing else."""
     started = time.perf_counter()
     from dslp.models.persistence import load_model
 
@@ -98,30 +103,29 @@ def _measure(folder: Path, file: Path) -> dict[str, float]:
     import pandas as pd
 
     rows = pd.read_parquet(file)
-    ask = getattr(estimator, "predict", estimator)
-    ask(rows.head(1))
+    predict = getattr(estimator, "predict", estimator)
+    predict(rows.head(1))
     memory = _memory()
-    found = measure_latency(estimator, rows)
+    figures = measure_latency(estimator, rows)
     batch = pd.concat([rows] * -(-BATCH // len(rows)), ignore_index=True).head(BATCH)
-    count, began = 0, time.perf_counter()
-    while time.perf_counter() - began < SECONDS:
-        ask(batch)
+    count, started = 0, time.perf_counter()
+    while time.perf_counter() - started < SECONDS:
+        predict(batch)
         count += len(batch)
-    found["rows_per_second"] = count / (time.perf_counter() - began)
-    size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
-    return found | {"memory_mb": memory, "size_mb": size / 1e6, "start_s": start}
+    figures["rows_per_second"] = count / (time.perf_counter() - started)
+    return figures | {"memory_mb": memory, "size_mb": model_size(folder), "start_s": start}
 
 
 def _memory() -> float:
-    """Resident memory of this process in MB; where the system does not say, the most it had."""
+    """Resident memory of this process in MB; on other systems than Linux, its peak."""
     status = Path("/proc/self/status")
     if status.exists():
         line = next(line for line in status.read_text().splitlines() if line.startswith("VmRSS"))
         return int(line.split()[1]) / 1000
     import resource
 
-    most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return most / 1e6 if sys.platform == "darwin" else most / 1e3
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak / 1e6 if sys.platform == "darwin" else peak / 1e3
 
 
 if __name__ == "__main__":

@@ -1,11 +1,11 @@
-"""Keeping a trained model as files that load without the project and without this tool.
+"""Saving a trained model as files that load without the project and without this library.
 
-scikit-learn's are kept in skops format, which runs no code when it is loaded; LightGBM's, XGBoost's
-and CatBoost's as MLflow keeps them; anything else that predicts, a function or an object of one's
-own, is pickled together with the project's code that it needs.
+Models of scikit-learn are saved in skops format, which runs no code when it is loaded; LightGBM's,
+XGBoost's and CatBoost's in MLflow's formats. Anything else that predicts, such as a function, is
+pickled together with the project's code that it needs.
 
-A pickle runs code when it is loaded, and the types that skops is to trust stand beside its file: so
-nothing of a version is loaded before its files are seen to be the registered ones (`verified`).
+A pickle runs code when it is loaded, and the types that skops trusts are in a file beside the
+model. So a version is loaded only after its files were compared with the registered ones.
 """
 
 import hashlib
@@ -29,7 +29,7 @@ from dslp.core.text import error_line
 if TYPE_CHECKING:
     from mlflow.models import ModelSignature
 
-FILES = "dslp.files"  # the tag of a version that says what its files were
+FILES = "dslp.files"  # the tag of a version with the digest of its files
 OF_MLFLOW = ("lightgbm", "xgboost", "catboost")
 NEEDS = {"skops": ("numpy", "scikit-learn", "skops"), "pickle": ("cloudpickle", "numpy", "pandas")}
 
@@ -37,61 +37,59 @@ NEEDS = {"skops": ("numpy", "scikit-learn", "skops"), "pickle": ("cloudpickle", 
 def save_model(
     estimator: Any,
     folder: Path,
-    form: "ModelSignature",
+    signature: "ModelSignature",
     project: Project,
     metadata: dict[str, Any] | None = None,
 ) -> None:
     """Write what `train` returned as an MLflow model, with `metadata` in its `MLmodel`.
 
     Raises:
-        DslpError: it cannot predict, or it cannot be kept.
+        DslpError: it cannot predict, or it cannot be saved.
     """
-    kind = type(estimator)
-    ask = getattr(estimator, "predict", estimator)
-    if not callable(ask):
+    kind, predict = type(estimator).__name__, getattr(estimator, "predict", estimator)
+    if not callable(predict):
         raise DslpError(
-            f"train returned {kind.__name__}; a model has a method predict(frame), or is a "
-            "function of a data frame"
+            f"train returned {kind}; a model has a method predict(frame), or is a function of a "
+            "data frame"
         )
     try:
-        with warnings.catch_warnings(action="ignore"):  # MLflow's advice; it is decided here
-            _write(estimator, ask, folder, project, {"signature": form, "metadata": metadata})
-    except Exception as error:  # whatever the objects inside raise when they are taken apart
-        reason = error_line(error)
+        with warnings.catch_warnings(action="ignore"):  # MLflow's advice about formats
+            _write(estimator, predict, folder, project, signature=signature, metadata=metadata)
+    except Exception as error:  # whatever the objects inside raise when they are serialised
         raise DslpError(
-            f"train returned {kind.__name__}, which cannot be kept: {reason}"
+            f"train returned {kind}, which cannot be saved: {error_line(error)}"
         ) from error
 
 
 def load_model(folder: Path) -> Any:
-    """What `train` returned, or for what was pickled a function that predicts the same.
+    """What `train` returned; of what was pickled, a function that predicts the same.
 
-    MLflow is not imported for what is in skops format.
+    MLflow is not imported for models in skops format.
 
     Raises:
-        DslpError: there is none, or it cannot be loaded here.
+        DslpError: the folder holds no model, or it cannot be loaded on this machine.
     """
     try:
-        stated = yaml.safe_load((folder / "MLmodel").read_text(encoding="utf-8"))["flavors"]
-        for flavour, kept in stated.items():
-            file = folder / (kept.get("pickled_model") or kept.get("data") or "")
-            if file.suffix in (".skops", ".pkl") and kept.get("serialization_format") == "skops":
+        flavors = yaml.safe_load((folder / "MLmodel").read_text(encoding="utf-8"))["flavors"]
+        for flavor, options in flavors.items():
+            file = folder / (options.get("pickled_model") or options.get("data") or "")
+            if file.suffix == ".skops" or options.get("serialization_format") == "skops":
                 import skops.io
 
-                return skops.io.load(file, trusted=kept.get("skops_trusted_types") or [])
-            if flavour in OF_MLFLOW:
-                return importlib.import_module(f"mlflow.{flavour}").load_model(str(folder))
+                return skops.io.load(file, trusted=options.get("skops_trusted_types") or [])
+            if flavor in OF_MLFLOW:
+                return importlib.import_module(f"mlflow.{flavor}").load_model(str(folder))
         import mlflow.pyfunc
 
         with warnings.catch_warnings(action="ignore"):
             return mlflow.pyfunc.load_model(str(folder)).unwrap_python_model().func
     except Exception as error:  # whatever files, storage and deserialisation raise
-        reason = f"{type(error).__name__}: {error_line(error)}"[:160]
+        reason = f"{type(error).__name__}: {error_line(error)}"
         raise DslpError(f"the model in {folder} cannot be loaded: {reason}") from error
 
 
 def files_digest(folder: Path) -> str:
-    """SHA-256 of a model's files and their names, but for what MLflow adds when it fetches them."""
+    """SHA-256 of a model's files and their names, without the file that a download adds."""
     total = hashlib.sha256()
     for path in sorted(folder.rglob("*")):
         if path.is_file() and path.name != "registered_model_meta":
@@ -101,10 +99,10 @@ def files_digest(folder: Path) -> str:
 
 
 def check_files(folder: Path, files: str) -> None:
-    """See that the files are those that were registered; `files` is `content` of them.
+    """Check that the files are the registered ones, whose `files_digest` is `files`.
 
     Raises:
-        DslpError: they are not, so nothing of them may be loaded.
+        DslpError: they are not, and must not be loaded.
     """
     if files and files_digest(folder) != files:
         raise DslpError(
@@ -114,14 +112,15 @@ def check_files(folder: Path, files: str) -> None:
 
 
 def model_requirements(project: Project, needed: Iterable[str]) -> list[str]:
-    """What it takes to load a model: MLflow, `needed`, and the project's dependencies, pinned.
+    """The packages that a model is loaded with, pinned: MLflow, `needed`, and the dependencies.
 
-    The library is none of it: a model loads without, and its name on an index may be a stranger's.
+    This library is not among them: a model loads without it, and its name on an index may belong
+    to somebody else.
     """
     content = tomllib.loads((project.root / "pyproject.toml").read_text(encoding="utf-8"))
-    stated = content.get("project", {}).get("dependencies", [])
+    dependencies = content.get("project", {}).get("dependencies", [])
     pinned = {}
-    for requirement in ("mlflow", *needed, *stated):
+    for requirement in ("mlflow", *needed, *dependencies):
         name = match(r"[\w.-]+", requirement)
         if name and name[0].lower() != "dslp":
             with suppress(PackageNotFoundError):  # for another platform or Python version
@@ -129,12 +128,10 @@ def model_requirements(project: Project, needed: Iterable[str]) -> list[str]:
     return [f"{name}=={number}" for name, number in sorted(pinned.items())]
 
 
-def _write(
-    estimator: Any, ask: Any, folder: Path, project: Project, options: dict[str, Any]
-) -> None:
-    own, library = _own(project), type(estimator).__module__.split(".")[0]
-    trusted = _types(estimator, own)
-    options |= {"path": str(folder)}
+def _write(estimator: Any, predict: Any, folder: Path, project: Project, **options: Any) -> None:
+    own = {path.stem for path in (project.root / "src").iterdir()} | {"dslp"}
+    library, trusted = type(estimator).__module__.split(".")[0], _trusted_types(estimator, own)
+    options["path"] = str(folder)
     if library in OF_MLFLOW:
         options["pip_requirements"] = model_requirements(project, (library, *NEEDS["skops"]))
         importlib.import_module(f"mlflow.{library}").save_model(estimator, **options)
@@ -146,21 +143,16 @@ def _write(
         mlflow.sklearn.save_model(estimator, **options)
     else:
         options["pip_requirements"] = model_requirements(project, NEEDS["pickle"])
-        _pickle(ask, own, options)
+        _pickle(predict, own, options)
         with (folder / "python_model.pkl").open("rb") as file:
-            _Elsewhere(file, own).load()
+            _Unpickler(file, own).load()
 
 
-def _own(project: Project) -> set[str]:
-    """Names of the packages that are not there where the model is loaded."""
-    source = project.root / "src"
-    return {path.stem for path in source.iterdir()} | {"dslp"}
+def _trusted_types(estimator: Any, own: set[str]) -> list[str] | None:
+    """The types in an estimator that skops must be told to trust.
 
-
-def _types(estimator: Any, own: set[str]) -> list[str] | None:
-    """The types that skops is to trust, those of a model that was made a moment ago.
-
-    None where it is not scikit-learn's, or holds what skops cannot load without the project.
+    None if it is not scikit-learn's, or holds types of the `own` packages, which are missing where
+    the model is loaded.
     """
     import skops.io
     from sklearn.base import BaseEstimator
@@ -169,33 +161,33 @@ def _types(estimator: Any, own: set[str]) -> list[str] | None:
         return None
     try:
         types: list[str] = skops.io.get_untrusted_types(data=skops.io.dumps(estimator))
-    except Exception:  # whatever a part of the estimator raises that skops cannot take apart
+    except Exception:  # whatever a part of the estimator raises that skops cannot serialise
         return None
     return None if any(name.split(".")[0] in own for name in types) else types
 
 
-def _pickle(ask: Any, own: set[str], options: dict[str, Any]) -> None:
+def _pickle(function: Any, own: set[str], options: dict[str, Any]) -> None:
     """Write a function of a data frame with all of the project's code that it needs."""
     import cloudpickle  # type: ignore[import-untyped]
     import mlflow.pyfunc
     import pandas as pd
 
     def predict(model_input: pd.DataFrame) -> Any:
-        return ask(model_input)
+        return function(model_input)
 
-    inside = [module for name, module in sys.modules.items() if name in own]
-    for module in inside:
+    modules = [module for name, module in sys.modules.items() if name in own]
+    for module in modules:
         cloudpickle.register_pickle_by_value(module)
     try:
-        cloudpickle.dumps(predict)  # says why not, which MLflow does not pass on
+        cloudpickle.dumps(predict)  # raises the reason, which MLflow does not pass on
         mlflow.pyfunc.save_model(python_model=predict, **options)
     finally:
-        for module in inside:
+        for module in modules:
             cloudpickle.unregister_pickle_by_value(module)
 
 
-class _Elsewhere(pickle.Unpickler):
-    """Loads a pickle as it is loaded where the project is not."""
+class _Unpickler(pickle.Unpickler):
+    """Loads a pickle as where the project is missing."""
 
     def __init__(self, file: BinaryIO, own: set[str]) -> None:
         super().__init__(file)
@@ -203,5 +195,5 @@ class _Elsewhere(pickle.Unpickler):
 
     def find_class(self, module: str, name: str) -> Any:
         if module.split(".")[0] in self.own:
-            raise DslpError(f"it needs {module}.{name}, which is only here")
+            raise DslpError(f"it needs {module}.{name} of this project")
         return super().find_class(module, name)

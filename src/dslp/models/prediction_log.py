@@ -1,7 +1,6 @@
-"""The log of predictions: JSON lines, one each, from which drift and quality are told (M9)."""
+"""The log of predictions: one JSON line each, for monitoring (M9)."""
 
 import json
-import os
 import queue
 import threading
 from collections.abc import Callable
@@ -10,6 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO, Any
+from uuid import uuid4
 
 from dslp.core.errors import DslpError
 
@@ -19,9 +19,9 @@ LARGEST = 64_000_000  # characters of a file, after which a new one begins; so d
 
 @dataclass(frozen=True)
 class Answered:
-    """A request that was answered, and by what.
+    """A request that was answered.
 
-    `facts` are those of the whole request; each of its records is a line with one prediction.
+    `facts` belong to the whole request; each of its records becomes a line with its prediction.
     """
 
     facts: dict[str, Any]
@@ -42,11 +42,11 @@ class Answered:
 class Log:
     """A folder of files that one thread writes, so that no request waits for a disk.
 
-    A line is on its way to the file at once, and in it when `close` returns.
+    All lines are in the file when `close` returns.
     """
 
     def __init__(self, folder: Path, lost: Callable[[int, str], None]) -> None:
-        """Begin a file in `folder`; `lost` is told of lines that cannot be written, and why.
+        """Begin a file in `folder`; `lost` gets the number of lines that were not written, and why.
 
         Raises:
             DslpError: nothing can be written there.
@@ -64,39 +64,33 @@ class Log:
         self.thread.start()
 
     def add(self, answered: Answered) -> None:
-        """Log it soon, or lose it where the disk is that far behind."""
+        """Log it soon; it is lost if too many wait for the disk."""
         try:
             self.waiting.put_nowait(answered)
         except queue.Full:
             self.lost(len(answered.records), "too many wait for the disk")
 
     def close(self) -> None:
-        """Return when all that was added is in the file."""
+        """Write all that was added, and stop."""
         self.waiting.put(None)
         self.thread.join()
 
     def _begin(self) -> None:
         """Open a file that nobody else writes: one for each process, day and size."""
-        now = datetime.now(UTC)
-        self.day, self.size = now.date(), 0
-        for number in range(1000):
-            name = f"{now:%Y%m%dT%H%M%S}-{os.getpid()}-{number}.jsonl"
-            try:
-                self.file: IO[str] = (self.folder / name).open("x", encoding="utf-8")
-                return
-            except FileExistsError:
-                continue
-        raise FileExistsError(17, "there are too many files of this second")
+        start = datetime.now(UTC)
+        self.day, self.size = start.date(), 0
+        name = f"{start:%Y%m%dT%H%M%S}-{uuid4().hex[:12]}.jsonl"
+        self.file: IO[str] = (self.folder / name).open("x", encoding="utf-8")
 
     def _write(self) -> None:
-        open_for_more = True
-        while open_for_more:
-            found = [self.waiting.get()]
-            while not self.waiting.empty() and len(found) < 1000:
-                found.append(self.waiting.get())
-            open_for_more = None not in found
+        is_open = True
+        while is_open:
+            batch = [self.waiting.get()]
+            while not self.waiting.empty() and len(batch) < 1000:
+                batch.append(self.waiting.get())
+            is_open = None not in batch
             text = ""
-            for answered in filter(None, found):
+            for answered in filter(None, batch):
                 try:
                     text += answered.lines()
                 except Exception as error:  # whatever a schema's own serialisation raises
@@ -109,7 +103,7 @@ class Log:
                 self.file.write(text)
                 self.file.flush()
                 self.size += len(text)
-            except Exception as error:  # of this thread, or nothing more would be logged
+            except Exception as error:  # the thread must go on, or nothing more is logged
                 self.lost(text.count("\n"), str(error))
                 self.size = LARGEST + 1  # a new file, since this one may end in half a line
         with suppress(OSError):

@@ -1,4 +1,4 @@
-"""Predicting for many requests at once: one thread that predicts, and what waits for it."""
+"""Predicting for many requests together: one thread, and the requests that wait for it."""
 
 import asyncio
 from concurrent.futures import ThreadPoolExecutor
@@ -8,7 +8,7 @@ from typing import Any
 from dslp.models.api import Api
 
 WAITING = 10_000  # records that may wait for their prediction; more are turned away
-TURNS = 4  # of the event loop, in which clients that were answered ask again, to be predicted too
+TURNS = 4  # of the event loop, in which clients send their next request, to be predicted too
 
 
 @dataclass(frozen=True)
@@ -29,10 +29,10 @@ class Loaded:
 
 
 class Problem(Exception):
-    """What a client is told instead of a prediction."""
+    """An error that a client gets instead of a prediction."""
 
     def __init__(self, status: int, detail: Any) -> None:
-        """A status of HTTP, and what is wrong in words, or by field as FastAPI says it."""
+        """A status of HTTP, and the error in words, or by field in FastAPI's form."""
         self.status, self.detail = status, detail
 
 
@@ -40,13 +40,13 @@ class Predictor:
     """The one thread that predicts, and the records that wait for it."""
 
     def __init__(self, api: Api) -> None:
-        """Nothing waits yet."""
+        """Start without requests."""
         self.api, self.waiting, self.records = api, [], 0  # type: ignore[var-annotated]
         self.thread = ThreadPoolExecutor(1, "predict")
         self.task: asyncio.Task[None] | None = None
 
     def predict(self, loaded: Loaded, records: list[Any]) -> "asyncio.Future[list[Any]]":
-        """The predictions that will be."""
+        """The predictions of these records, once they are made."""
         if self.records + len(records) > WAITING:
             raise Problem(503, "too many requests are waiting; try again")
         future: asyncio.Future[list[Any]] = asyncio.get_running_loop().create_future()
@@ -76,17 +76,17 @@ class Predictor:
             self.task = None
 
     def _together(self, parts: list[tuple[Loaded, list[Any]]]) -> list[Any]:
-        """Predictions of each part, or the exception it raised; a bad part spoils no other."""
+        """Predictions of each part, or the exception it raised, which no other part gets."""
         answers: list[Any] = [None] * len(parts)
         for loaded in {id(one): one for one, _ in parts}.values():
             places = [place for place, (one, _) in enumerate(parts) if one is loaded]
             try:
                 whole = [record for place in places for record in parts[place][1]]
-                found = iter(self.api.predict(loaded.estimator, whole))
+                predictions = iter(self.api.predict(loaded.estimator, whole))
                 for place in places:
-                    answers[place] = [next(found) for _ in parts[place][1]]
+                    answers[place] = [next(predictions) for _ in parts[place][1]]
             except Exception as error:  # whatever an estimator raises
                 for place in places:
-                    alone = len(places) == 1
-                    answers[place] = error if alone else self._together([parts[place]])[0]
+                    single = len(places) == 1
+                    answers[place] = error if single else self._together([parts[place]])[0]
         return answers

@@ -1,14 +1,14 @@
-"""What has arrived since a model was trained: predictions, new rows, observed outcomes."""
+"""Data since a model was trained: predictions, new rows, observed outcomes."""
 
 import os
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from dslp.core.errors import DslpError
+from dslp.core.errors import DslpError, nearest
 from dslp.core.report import Finding
 from dslp.core.text import error_line, redact
-from dslp.data.dataset import Dataset, dataset_names, find_datasets
+from dslp.data.dataset import Dataset, dataset_names, find_dataset
 from dslp.data.fingerprint import digest
 from dslp.data.loading import StoredVersion
 from dslp.data.reading import quote_identifier, quote_literal, read_frame
@@ -20,34 +20,34 @@ if TYPE_CHECKING:
     import pandas as pd
     from dslp.tracking.registry import Release
 
-VERSION, DIGEST = "dslp.dataset_version", "dslp.dataset_digest"  # a version's tags
-MOST = 1_000_000  # logged predictions that are looked at; of more, a sample that is always the same
+VERSION, DIGEST = "dslp.dataset_version", "dslp.dataset_digest"  # tags of a version
+MOST = 1_000_000  # logged predictions that are read; of more, a sample that is always the same
 LINE = "{request_id: 'VARCHAR', time: 'VARCHAR', version: 'VARCHAR', row: 'BIGINT', inputs: 'JSON'"
 
 
 class Unknown(DslpError):
-    """Nothing can be said of what has arrived from one source; another may tell."""
+    """One source cannot be compared; another one may still be."""
 
 
 class TooFew(Unknown):
-    """That is so because too little has arrived yet."""
+    """There are too few new rows yet."""
 
 
 @dataclass(frozen=True)
 class RecentData:
-    """Rows that a model is asked about, row by row the same in each part.
+    """Rows that a model predicted, row by row the same in each part.
 
     Attributes:
-        where: what they come from, for people.
-        rows: at least the model's inputs; `request_id` and `row` where they were served.
+        source: where they come from, for people.
+        rows: at least the model's inputs; `request_id` and `row` if they were served.
         predicted: a column for each field of `Response`.
-        versions: the version that predicted each, by MLflow's number.
+        versions: the version that predicted each row, by MLflow's number.
         truth: the observed outcome; missing where it is not known yet.
-        checks: of the dataset's suite and schema, how many were made.
-        findings: what does not hold of these.
+        checks: how many checks of the dataset's suite and schema were made.
+        findings: of these checks.
     """
 
-    where: str
+    source: str
     rows: "pd.DataFrame"
     predicted: "pd.DataFrame"
     versions: "pd.Series[Any]"
@@ -58,7 +58,7 @@ class RecentData:
 
 @dataclass(frozen=True)
 class DataAt(Dataset):
-    """Rows of a dataset in a file somewhere else, such as those of one more month."""
+    """Rows of a dataset in another file, such as those of one more month."""
 
     path: Path = Path()
 
@@ -68,23 +68,43 @@ class DataAt(Dataset):
         return self.path
 
 
+def check_sources(
+    model: Model, predictions: str | None, data: str | None, truth: str | None
+) -> None:
+    """Check that the named sources exist, before anything is read.
+
+    Raises:
+        DslpError: one does not.
+    """
+    names = dataset_names(model.project)
+    if data and data not in names and not (_is_table(data) and Path(data).exists()):
+        raise DslpError(
+            f"{data} is no dataset of the project, and no .parquet or .csv file"
+            f"{nearest(data, names)}"
+        )
+    for option, path in (("--predictions", predictions), ("--truth", truth)):
+        if path and "://" not in path and not Path(path).exists():
+            raise DslpError(f"{option}: {path} is missing")
+
+
 def predictions_address(model: Model) -> str:
     """Where the server's log is: `data/interim/predictions`, or what DSLP_PREDICTIONS says."""
     usual = str(model.project.data / "interim" / "predictions")
     return f"{os.environ.get('DSLP_PREDICTIONS') or usual}/{model.name}"
 
 
-def served_rows(model: Model, where: str, days: int, truth: str | None) -> RecentData:
-    """The predictions of the last days from the server's log: a folder, or an address of fsspec's.
+def served_rows(model: Model, address: str, days: int, truth: str | None) -> RecentData:
+    """The predictions of the last days from the server's log: a folder, or an address for fsspec.
 
-    Observed outcomes are in the file `truth`, or the model's in `data/interim/truth`, or where
-    DSLP_TRUTH says.
+    Observed outcomes are in the file `truth`, or the model's in `data/interim/truth`, or at
+    DSLP_TRUTH.
 
     Raises:
         TooFew: there are none.
         DslpError: they cannot be read.
     """
     import duckdb
+    import pandas as pd
     from dslp.models.api import Api
 
     form = Api(model).form
@@ -96,89 +116,85 @@ def served_rows(model: Model, where: str, days: int, truth: str | None) -> Recen
         )
         for one in columns
     ]
-    with fetch_logs(where, "*.jsonl") as found:
-        if not found:
+    with fetch_logs(address, "*.jsonl") as files:
+        if not files:
             raise TooFew(
-                f"no predictions are logged in {redact(where)}; serve the model, or say "
+                f"no predictions are logged in {redact(address)}; serve the model, or say "
                 "--predictions FOLDER, or --data FILE"
             )
-        files = f"[{', '.join(quote_literal(str(file)) for file in found)}]"
         query = (
             f'SELECT request_id AS "request id", "row" AS "request row", version AS "by version", '
-            f"{', '.join(parts)} FROM read_json({files}, format = 'newline_delimited', "
-            f"columns = {LINE}, prediction: 'JSON'}}, ignore_errors = true) "
-            f"WHERE time::TIMESTAMPTZ > now() - INTERVAL {int(days)} DAY ORDER BY time, 1, 2"
+            f"{', '.join(parts)} FROM read_json([{', '.join(map(quote_literal, map(str, files)))}],"
+            f" format = 'newline_delimited', columns = {LINE}, prediction: 'JSON'}}, "
+            f"ignore_errors = true) WHERE time::TIMESTAMPTZ > now() - INTERVAL {int(days)} DAY "
+            "ORDER BY time, 1, 2"
         )
         try:
             with duckdb.connect() as connection:
                 sample = f"USING SAMPLE reservoir({MOST} ROWS) REPEATABLE (1)"
                 rows = connection.sql(f"SELECT * FROM ({query}) {sample}").df()
         except duckdb.Error as error:
-            reason = error_line(error)
-            raise DslpError(f"predictions in {redact(where)}: {reason}") from None
+            raise DslpError(f"predictions in {redact(address)}: {error_line(error)}") from None
     if rows.empty:
-        raise TooFew(f"no prediction of the last {days} days is in {redact(where)}")
+        raise TooFew(f"no prediction of the last {days} days is in {redact(address)}")
     outputs = {
         one["name"]: _typed(rows["predicted " + one["name"]], one["type"])
         for one in form["outputs"]
     }
-    import pandas as pd
-
     keys = {"request_id": rows["request id"], "row": rows["request row"]}
-    known = join_outcomes(model, truth, rows.assign(**keys))
-    return RecentData("served", rows, pd.DataFrame(outputs), rows["by version"], known)
+    observed = join_outcomes(model, truth, rows.assign(**keys))
+    return RecentData("served", rows, pd.DataFrame(outputs), rows["by version"], observed)
 
 
 def new_rows(model: Model, champion: "Release", source: str, truth: str | None) -> RecentData:
-    """New rows, in a file or a dataset of the project, with what the champion predicts for them.
+    """New rows, in a file or a dataset of the project, with the champion's predictions.
 
     Of the dataset that it was trained on, these are the rows that are not in that version.
 
     Raises:
-        Unknown: they cannot be told from the old ones.
-        DslpError: there are none, or they cannot be read or predicted for.
+        Unknown: new rows cannot be told from old ones.
+        DslpError: there are none, or they cannot be read or predicted.
     """
     import pandas as pd
     from dslp.models.model_files import fetch_model
     from dslp.models.persistence import load_model
 
-    project, target = model.project, model.params.target
-    (dataset,) = find_datasets(
-        project, [source if source in dataset_names(project) else model.params.dataset.name]
-    )
+    project, target, own = model.project, model.params.target, model.params.dataset.name
     whole = source in dataset_names(project)
+    dataset = find_dataset(project, source if whole else own)
     if not whole:
-        path = Path(source)
-        if path.suffix not in (".parquet", ".csv") or not path.exists():
-            raise DslpError(f"{source} is no dataset of the project, no .parquet and no .csv")
-        dataset = DataAt(project, dataset.name, path.absolute())
+        dataset = DataAt(project, dataset.name, Path(source).absolute())
     rows = read_frame(dataset)
-    report = validate(dataset, "embedded" if not whole else None, part=not whole)
-    findings = [one for one in report.findings if one.severe]
-    if target not in rows:  # it has not come true yet
-        findings = [one for one in findings if not _about(one, target)]
-    if whole and dataset.name == model.params.dataset.name:
-        rows = _since(rows, dataset, champion)
-    absent = [name for name in model.inputs if name not in rows]
-    if absent:
-        raise DslpError(f"{source} has no column {', '.join(absent)}, which Request has")
+    report = validate(dataset, None if whole else "embedded", part=not whole)
+    findings = [finding for finding in report.findings if finding.severe]
+    if target not in rows:  # it is not observed yet
+        findings = [finding for finding in findings if not _is_about(finding, target)]
+    if source == own:
+        rows = _rows_since(rows, dataset, champion)
+    missing = [name for name in model.inputs if name not in rows]
+    if missing:
+        raise DslpError(f"{source} has no column {', '.join(missing)}, which Request has")
     predicted = model.predict(load_model(fetch_model(project, champion)), rows)
-    known = rows.get(target)
+    observed = rows.get(target)
     if truth is not None:
-        known = join_outcomes(model, truth, rows.drop(columns=target, errors="ignore"))
+        observed = join_outcomes(model, truth, rows.drop(columns=target, errors="ignore"))
     versions = pd.Series(champion.version, index=rows.index)
-    return RecentData(source, rows, predicted, versions, known, report.checks, findings)
+    return RecentData(source, rows, predicted, versions, observed, report.checks, findings)
 
 
-def _since(rows: "pd.DataFrame", dataset: Dataset, champion: "Release") -> "pd.DataFrame":
+def _is_table(path: str) -> bool:
+    return Path(path).suffix in (".parquet", ".csv")
+
+
+def _rows_since(rows: "pd.DataFrame", dataset: Dataset, champion: "Release") -> "pd.DataFrame":
     """The rows whose key is not in the version that the champion was trained on.
 
-    All rows, where each has a key of then: it is the same things that are looked at again. The
-    version is brought from the team's store if it is not here.
+    If every key is in it, all rows: the same things were measured again. The old version is
+    fetched from the team's store if it is not on this machine.
 
     Raises:
-        TooFew: it is the present content.
-        Unknown: it cannot be had, or the rows have no key.
+        TooFew: the content is that of the old version.
+        Unknown: the old version cannot be fetched, or the rows have no key.
     """
     import pandas as pd
     from dslp.data.schema import key_columns
@@ -187,12 +203,12 @@ def _since(rows: "pd.DataFrame", dataset: Dataset, champion: "Release") -> "pd.D
     if digest(dataset) == champion.tags.get(DIGEST):
         raise TooFew(f"nothing is new in {dataset.name} since {champion.label} was trained")
     version, keys = champion.tags.get(VERSION, "none"), key_columns(dataset)
-    unknown = f"which rows of {dataset.name} are new is not known without"
+    unknown = f"the new rows of {dataset.name} are not known without"
     if not keys or not set(keys) <= set(rows):
         raise Unknown(f"{unknown} a key in schema.yml; or say --data FILE")
     trained = StoredVersion(dataset.project, dataset.name, version)
     if not trained.is_built:
-        if version == dataset.version:  # a pull would replace what is looked at
+        if version == dataset.version:  # a pull would replace the new rows
             raise Unknown(
                 f"{unknown} a version of their own, after {version}: "
                 f"uv run dslp data version {dataset.name}"
@@ -206,21 +222,21 @@ def _since(rows: "pd.DataFrame", dataset: Dataset, champion: "Release") -> "pd.D
     return later if len(later) else rows
 
 
-def _about(finding: Finding, target: str) -> bool:
-    missing = finding.problem.startswith(f"column {target} of schema.yml is missing")
-    return target in finding.subject.split(", ") or missing
+def _is_about(finding: Finding, column: str) -> bool:
+    missing = finding.problem.startswith(f"column {column} of schema.yml is missing")
+    return column in finding.subject.split(", ") or missing
 
 
 def _path(name: str) -> str:
     return '$."' + name.replace('"', '\\"') + '"'
 
 
-def _typed(told: "pd.Series[Any]", kind: str) -> "pd.Series[Any]":
-    """What was logged, in the type of its field, or one that a missing value allows."""
-    gaps = bool(told.isna().any())
+def _typed(values: "pd.Series[Any]", kind: str) -> "pd.Series[Any]":
+    """Logged values in the type of their field, or in one that allows missing values."""
+    gaps = bool(values.isna().any())
     if kind == "boolean":
-        told = told.map({"true": True, "false": False})
-        return told if gaps else told.astype("bool")
+        values = values.map({"true": True, "false": False})
+        return values if gaps else values.astype("bool")
     if kind in ("double", "long"):
-        return told.astype("int64" if kind == "long" and not gaps else "float64")
-    return told
+        return values.astype("int64" if kind == "long" and not gaps else "float64")
+    return values

@@ -1,8 +1,7 @@
 """Registering a trained model as a version, and promoting it past its gates (M5, M6, M7)."""
 
 from dslp.core.errors import DslpError, Refused
-from dslp.core.semver import next_version
-from dslp.core.semver import parse_version as parts
+from dslp.core.semver import next_version, parse_version
 from dslp.core.text import error_line
 from dslp.experiments.model import Model
 from dslp.models.api import Api
@@ -20,13 +19,13 @@ class GatesFailed(Refused):
     """The challenger did not pass its gates.
 
     Attributes:
-        verdicts: what each gate said.
+        results: of its gates.
     """
 
-    def __init__(self, what: str, found: list[GateResult]) -> None:
+    def __init__(self, subject: str, results: list[GateResult]) -> None:
         """Name the version and the gates that it did not pass."""
-        super().__init__(f"{what}: {failed_gates(found)}")
-        self.verdicts = found
+        super().__init__(f"{subject}: {failed_gates(results)}")
+        self.results = results
 
 
 @mlflow_errors()
@@ -41,18 +40,18 @@ def register(
 
     Args:
         model: of the project.
-        version: semantic version; by default what is proposed from what changed.
+        version: semantic version; by default the one that is proposed from the changes.
         why: the reason, kept in the audit trail.
         issue: number of the issue that it is done for.
         run: of the training; by default the last one.
 
     Returns:
-        The version; what was proposed, if there was an earlier one; and whether it is new: the same
+        The version; the proposal, if there was an earlier version; and whether it is new: the same
         training is registered once.
 
     Raises:
-        Refused: the version is too small for what changed, or `schema.py` is not the one that the
-            model was trained under, or the training has another version already.
+        Refused: the version is too small for the changes, `schema.py` was changed after the
+            training, or the training has another version already.
         DslpError: nothing was trained, or the registry says no.
     """
     import mlflow
@@ -79,7 +78,7 @@ def register(
     tags = {name: value for name, value in trained.data.tags.items() if name.startswith("dslp.")}
     last = max(
         (one for one in registry.releases if one.semantic),
-        key=lambda one: parts(one.semantic),
+        key=lambda one: parse_version(one.semantic),
         default=None,
     )
     proposal = propose_version(last.semantic, last.tags, tags) if last else None
@@ -91,49 +90,52 @@ def register(
     tags |= {SEMANTIC: semantic, ROLE: "challenger", FILES: files_digest(folder), **entry.tag()}
     del tags["dslp.kind"]
     try:
-        made = mlflow.register_model(address, registry.name, tags=tags)
+        registered = mlflow.register_model(address, registry.name, tags=tags)
     except Exception as error:  # whatever the registry's own plugin raises
-        reason = error_line(error)
-        raise DslpError(f"{model.name} cannot be registered: {reason}") from error
+        raise DslpError(f"{model.name} cannot be registered: {error_line(error)}") from error
     registry.write_roles()
-    return _alone(registry, str(made.version)), proposal, True
+    return _with_own_version(registry, str(registered.version)), proposal, True
 
 
-def _alone(registry: Registry, number: str) -> Release:
-    """The new version, under a later semantic one where another got the same at the same time."""
+def _with_own_version(registry: Registry, number: str) -> Release:
+    """The new version; its semantic version is raised if another got the same at the same time."""
     while True:
         release, *before = [
             one for one in registry.reload().releases if int(one.version) <= int(number)
         ]
         if release.semantic not in [one.semantic for one in before]:
             return release
-        later = next_version(parts(release.semantic), "patch")
+        later = next_version(parse_version(release.semantic), "patch")
         registry.set_tags(number, {SEMANTIC: ".".join(map(str, later))})
 
 
 @mlflow_errors()
-def run_gates(model: Model, version: str | None, run: str | None) -> tuple[str, list[GateResult]]:
-    """Judge a version, or the model of a run, by default the last training, by the gates.
+def run_gates(
+    model: Model, version: str | None, run: str | None = None
+) -> tuple[str, list[GateResult]]:
+    """Measure the gates of a version, or of the model of a run; by default of the last training.
 
     Returns:
-        What was judged, and what each gate said.
+        The label of the tested model, and the results.
 
     Raises:
         DslpError: there is no such version, or nothing was trained.
     """
     registry = Registry.read(model.project, model.name)
-    champion = registry.in_role("champion")
     if version is not None:
         subject = TrainedModel.of(model.project, registry.release(version))
     else:
         trained = training_run(model, registry.tracking, run)
-        candidate, number = trained.data.tags.get("dslp.candidate", ""), trained.info.run_id
-        label = f"{'' if run else 'trained last, '}run {number[:8]}"
-        address = f"runs:/{number}/{ARTIFACT}"
-        known = [
-            TrainedModel.of(model.project, one) for one in registry.releases if one.run == number
-        ]
-        subject = known[0] if known else TrainedModel(label, address, candidate)
+        number = trained.info.run_id
+        subject = TrainedModel(
+            f"{'' if run else 'trained last, '}run {number[:8]}",
+            f"runs:/{number}/{ARTIFACT}",
+            trained.data.tags.get("dslp.candidate", ""),
+        )
+        for release in registry.releases:
+            if release.run == number:
+                subject = TrainedModel.of(model.project, release)
+    champion = registry.in_role("champion")
     other = TrainedModel.of(model.project, champion) if champion else None
     return subject.label, check_gates(model, subject, other if other != subject else None)
 
@@ -145,7 +147,7 @@ def promote(
     """Make the challenger the champion, if it passes its gates.
 
     Returns:
-        The version, and what each gate said.
+        The version, and the results of its gates.
 
     Raises:
         GatesFailed: a gate is not passed; nothing was changed.
@@ -158,19 +160,19 @@ def promote(
     if challenger is None:
         state = f"; {champion.label} is the champion" if champion else ""
         raise DslpError(f"{model.name} has no challenger{state}; first: uv run dslp model register")
-    found = check_gates(
+    results = check_gates(
         model,
         TrainedModel.of(model.project, challenger),
         TrainedModel.of(model.project, champion) if champion else None,
     )
-    if failed_gates(found):
-        raise GatesFailed(f"{model.name} {challenger.label} stays the challenger", found)
-    now = registry.reload()
-    if now.roles != registry.roles:
+    if failed_gates(results):
+        raise GatesFailed(f"{model.name} {challenger.label} stays the challenger", results)
+    latest = registry.reload()
+    if latest.roles != registry.roles:
         raise Refused(
-            f"{model.name} was registered or promoted by somebody else meanwhile; nothing was "
-            "changed; look at it: uv run dslp model history"
+            f"somebody else has registered or promoted a version of {model.name} meanwhile; "
+            f"nothing was changed; next: uv run dslp model history {model.name}"
         )
-    now.set_tags(challenger.version, gates_tag(found))
-    now.append(now.new_entry("promote", challenger.version, why, issue))
-    return now.reload().release(challenger.version), found
+    latest.set_tags(challenger.version, gates_tag(results))
+    latest.append(latest.new_entry("promote", challenger.version, why, issue))
+    return latest.reload().release(challenger.version), results

@@ -1,4 +1,4 @@
-"""Reading a request: never more of it than is allowed, and by the schema alone."""
+"""Reading a request: at most the allowed number of bytes, and by the schema."""
 
 import asyncio
 from typing import Any
@@ -14,13 +14,13 @@ PATIENCE = 30  # seconds for a body to arrive
 
 
 def request_id(request: Request) -> str:
-    """What the client calls the request, if that is a name, else a new one."""
-    stated = request.headers.get("x-request-id", "")
-    return stated if 0 < len(stated) <= 128 and stated.isprintable() else uuid4().hex
+    """The client's name for the request; a new one if it has none, or one that is not text."""
+    name = request.headers.get("x-request-id", "")
+    return name if 0 < len(name) <= 128 and name.isprintable() else uuid4().hex
 
 
-async def body_of(request: Request) -> bytes:
-    """The body, of which never more is held than is allowed, whatever the headers say."""
+async def read_body(request: Request) -> bytes:
+    """The body; reading stops at the limit, whatever the headers say."""
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind != "application/json" and not kind.endswith("+json"):
         raise Problem(415, "Content-Type must be application/json")
@@ -38,22 +38,22 @@ async def body_of(request: Request) -> bytes:
 
 
 def read_records(api: Api, body: bytes) -> tuple[list[Any], bool]:
-    """The records of a body, and whether it is one that is no list."""
+    """The records of a body, and whether it is a single record, not a list."""
     try:
         if body.lstrip()[:1] != b"[":
             records, single = [api.one.validate_json(body)], True
         else:
             records, single = api.many.validate_json(body), False
     except ValidationError as error:
-        found = error.errors(include_url=False, include_context=False, include_input=False)
-        if found[0]["type"] == "too_long" and not found[0]["loc"]:
+        problems = error.errors(include_url=False, include_context=False, include_input=False)
+        if problems[0]["type"] == "too_long" and not problems[0]["loc"]:
             raise Problem(413, f"a request has at most {RECORDS:,} records") from None
-        detail = [{**one, "loc": ["body", *one["loc"]]} for one in found[:100]]
+        detail = [{**one, "loc": ["body", *one["loc"]]} for one in problems[:100]]
         raise Problem(422, detail) from None
     if not records:
         raise Problem(422, [{"type": "too_short", "loc": ["body"], "msg": "There is no record"}])
     for place, record in enumerate(records):
-        for name in api.beyond(record):
+        for name in api.too_large(record):
             where = ["body", *([] if single else [place]), name]
             raise Problem(
                 422, [{"type": "int_size", "loc": where, "msg": "The number is too large"}]

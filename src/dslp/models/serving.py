@@ -1,18 +1,19 @@
 """Serving a model: champion and challenger behind the API of `schema.py` (M2, M9, M12).
 
-One process, one event loop that reads and answers, one thread that predicts: requests that wait
-while it does are predicted together, which costs about as much as one of them.
+One process, one event loop that reads and answers, one thread that predicts. Requests that wait
+for the thread are predicted together, which costs about as much as one prediction.
 """
 
 import asyncio
 import json
 import logging
+import shlex
 import signal
 import socket
 import sys
 import time
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -22,12 +23,12 @@ from dslp.models.api import Api
 from dslp.models.live_model import Serving
 from dslp.models.prediction_log import Answered
 from dslp.models.predictor import Problem
-from dslp.models.request_body import body_of, read_records, request_id
+from dslp.models.request_body import read_body, read_records, request_id
 from fastapi import FastAPI
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-PATIENCE = 30  # seconds for the last answers to leave
+PATIENCE = 30  # seconds for open requests when the server stops
 
 logger = logging.getLogger("dslp.serve")
 
@@ -41,13 +42,13 @@ def application(serving: Serving) -> FastAPI:
         watching = asyncio.create_task(serving.watch())
         yield
         watching.cancel()
-        serving.log.close()  # all requests have been answered by now
+        serving.log.close()  # after the last answer
 
     app = FastAPI(title=api.model.name, lifespan=lifespan, docs_url=None, redoc_url=None)
     app.openapi = api.openapi  # type: ignore[method-assign]
 
     async def predict(request: Request) -> Response:
-        started, at = time.perf_counter(), datetime.now(UTC)
+        started, arrival = time.perf_counter(), datetime.now(UTC)
         identifier = request_id(request)
         loaded = serving.choose(request.headers.get("x-split-key") or identifier)
         headers = {
@@ -57,7 +58,7 @@ def application(serving: Serving) -> FastAPI:
         }
         metrics.in_flight.inc()
         try:
-            body = await body_of(request)
+            body = await read_body(request)
             records, single = read_records(api, body)
             answers = await serving.predictor.predict(loaded, records)
             content = answers[0].model_dump_json() if single else api.answers.dump_json(answers)
@@ -65,7 +66,7 @@ def application(serving: Serving) -> FastAPI:
             took = time.perf_counter() - started
             line = {
                 "request_id": identifier,
-                "time": at.isoformat(timespec="microseconds"),
+                "time": arrival.isoformat(timespec="microseconds"),
                 "model": api.model.name,
                 "version": loaded.version,
                 "semantic": loaded.semantic,
@@ -73,7 +74,6 @@ def application(serving: Serving) -> FastAPI:
                 "latency_ms": round(took * 1000, 3),
             }
             serving.log.add(Answered(line, records, answers))
-            serving.last = records[0]
         except Exception as error:  # whatever an estimator or a schema's own code raises
             if isinstance(error, Problem):
                 problem = error
@@ -83,7 +83,7 @@ def application(serving: Serving) -> FastAPI:
                 problem = Problem(500, "the model cannot answer this")
             took = time.perf_counter() - started
             if problem.status in (408, 413):
-                headers["Connection"] = "close"  # what is left of the body is not read
+                headers["Connection"] = "close"  # the rest of the body is not read
             if problem.status == 503:
                 headers["Retry-After"] = "1"
             response = JSONResponse({"detail": problem.detail}, problem.status, headers)
@@ -93,30 +93,23 @@ def application(serving: Serving) -> FastAPI:
         return response
 
     async def health(_: Request) -> Response:
-        return JSONResponse({"status": "alive"})
-
-    async def ready(_: Request) -> Response:
         return JSONResponse({"status": "ready"})  # it does not listen before a model is loaded
 
     async def version(_: Request) -> Response:
-        known = {role: one.identity for role, one in serving.loaded.items()}
-        return JSONResponse({"model": api.model.name, "share": serving.share, **known})
+        versions = {role: loaded.identity for role, loaded in serving.loaded.items()}
+        return JSONResponse({"model": api.model.name, "share": serving.share, **versions})
 
-    async def measured(_: Request) -> Response:
+    async def figures(_: Request) -> Response:
         return Response(metrics.text(), media_type=metrics.TYPE)
 
     app.add_route("/predict", predict, ["POST"])
-    for path, answer in (
-        ("/health", health),
-        ("/ready", ready),
-        ("/version", version),
-        ("/metrics", measured),
-    ):
+    routes = {"/health": health, "/ready": health, "/version": version, "/metrics": figures}
+    for path, answer in routes.items():
         app.add_route(path, answer, ["GET"])
     return app
 
 
-class _Json(logging.Formatter):
+class _JsonLines(logging.Formatter):
     """A line of JSON for each event."""
 
     def format(self, record: logging.LogRecord) -> str:
@@ -132,44 +125,67 @@ class _Json(logging.Formatter):
         return json.dumps(facts)
 
 
+def curl_command(api: Api, address: str) -> str:
+    """A command that requests a prediction; nothing if `schema.py` has no simple example."""
+    if api.example is None:
+        return ""
+    body = shlex.quote(api.example.model_dump_json(by_alias=True))
+    return f"curl -H 'Content-Type: application/json' -d {body} {address}/predict"
+
+
+@contextmanager
+def open_socket(host: str, port: int) -> Iterator[socket.socket]:
+    """A socket for the server; it does not listen yet.
+
+    Raises:
+        DslpError: the host or port cannot be used.
+    """
+    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as opened:
+        opened.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            opened.bind((host, port))
+        except (OSError, OverflowError) as error:
+            raise DslpError(
+                f"nothing can listen at {host}:{port} ({error}); give another --host or --port"
+            ) from None
+        yield opened
+
+
 def serve(
     api: Api,
-    host: str,
-    port: int,
+    opened: socket.socket,
     share: float,
     log: Path,
     poll: float,
-    listening: Callable[[str], None],
+    announce: Callable[[str], None],
 ) -> None:
-    """Serve until told to stop; then answer what is in flight, and write all of the log.
+    """Serve until the process is told to stop; then answer open requests and write all of the log.
+
+    Args:
+        api: of the model.
+        opened: the socket, from `open_socket`.
+        share: of the requests, for the challenger.
+        log: folder of the predictions.
+        poll: seconds between two looks at the registry.
+        announce: is called with the address once the server listens.
 
     Raises:
-        DslpError: the port is taken, or there is nothing to serve.
+        DslpError: there is no champion, or it cannot be loaded.
     """
     handler = logging.StreamHandler()
-    handler.setFormatter(_Json())
+    handler.setFormatter(_JsonLines())
     logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
-    try:
-        family = socket.AF_INET6 if ":" in host else socket.AF_INET
-        door = socket.socket(family)
-        door.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        door.bind((host, port))  # it listens, and so is ready, once a model is loaded
-    except (OSError, OverflowError) as error:
-        raise DslpError(
-            f"nothing can listen at {host}:{port} ({error}); say another --host or --port"
-        ) from None
-    with door:
-        serving = Serving(api, share, log, poll)
-        signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # once uvicorn has stopped in order
-        config = uvicorn.Config(
-            application(serving),
-            log_config=None,
-            access_log=False,
-            server_header=False,
-            timeout_graceful_shutdown=PATIENCE,
-        )
-        door.listen(1024)  # from here on, who connects is answered
-        address, number = door.getsockname()[:2]
-        listening(f"http://{f'[{address}]' if ':' in address else address}:{number}")
-        with suppress(KeyboardInterrupt):
-            uvicorn.Server(config).run(sockets=[door])
+    serving = Serving(api, share, log, poll)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # once uvicorn has stopped in order
+    config = uvicorn.Config(
+        application(serving),
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        timeout_graceful_shutdown=PATIENCE,
+    )
+    opened.listen(1024)  # who connects from here on is answered
+    host, port = opened.getsockname()[:2]
+    announce(f"http://{f'[{host}]' if ':' in host else host}:{port}")
+    with suppress(KeyboardInterrupt):
+        uvicorn.Server(config).run(sockets=[opened])

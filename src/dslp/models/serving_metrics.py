@@ -1,6 +1,7 @@
-"""What a server counts, for Prometheus."""
+"""The figures of a server, for Prometheus."""
 
 from collections.abc import Mapping
+from functools import partial
 from typing import TYPE_CHECKING
 
 import prometheus_client as prometheus
@@ -17,26 +18,25 @@ class Metrics:
     TYPE = prometheus.CONTENT_TYPE_LATEST
 
     def __init__(self) -> None:
-        """Begin at nothing."""
+        """Start at zero."""
         self.registry = prometheus.CollectorRegistry()
         prometheus.ProcessCollector(registry=self.registry)
-        here = {"registry": self.registry}
-        who = ["status", "version", "role"]
-        self.requests = prometheus.Counter("dslp_requests", "Requests answered.", who, **here)
-        what = "From the request's arrival to its answer."
+        counter = partial(prometheus.Counter, registry=self.registry)
+        gauge = partial(prometheus.Gauge, registry=self.registry)
+        labels = ["status", "version", "role"]
+        self.requests = counter("dslp_requests", "Requests answered.", labels)
         self.seconds = prometheus.Histogram(
-            "dslp_latency_seconds", what, ["version"], buckets=SECONDS, **here
+            "dslp_latency_seconds",
+            "From the request's arrival to its answer.",
+            ["version"],
+            buckets=SECONDS,
+            registry=self.registry,
         )
-        what = "Requests being answered."
-        self.in_flight = prometheus.Gauge("dslp_in_flight", what, **here)
-        what = "1 for what is served."
-        self.model = prometheus.Gauge("dslp_model", what, ["role", "version"], **here)
-        what = "Whether the registry answers."
-        self.registry_up = prometheus.Gauge("dslp_registry_up", what, **here)
-        what = "Versions in use that could not be loaded."
-        self.failed_switches = prometheus.Counter("dslp_failed_switches", what, **here)
-        what = "Predictions that could not be logged."
-        self.lost_predictions = prometheus.Counter("dslp_lost_predictions", what, **here)
+        self.in_flight = gauge("dslp_in_flight", "Requests being answered.")
+        self.model = gauge("dslp_model", "1 for each version that answers.", ["role", "version"])
+        self.registry_up = gauge("dslp_registry_up", "Whether the registry answers.")
+        self.failed_switches = counter("dslp_failed_switches", "Versions that were not loaded.")
+        self.lost_predictions = counter("dslp_lost_predictions", "Predictions not logged.")
 
     def answered(self, status: int, loaded: "Loaded", seconds: float) -> None:
         """Count a request."""
@@ -44,7 +44,7 @@ class Metrics:
         self.seconds.labels(loaded.version).observe(seconds)
 
     def serving(self, loaded: "Mapping[str, Loaded]") -> None:
-        """Say what is served from now on."""
+        """Set the versions that answer."""
         self.model.clear()
         for role, one in loaded.items():
             self.model.labels(role, one.version).set(1)

@@ -1,4 +1,4 @@
-"""The API schema as the model's signature, and as what training rows must be (M2, M5)."""
+"""The API schema as the model's signature, and the training rows checked by it (M2, M5)."""
 
 import json
 import types
@@ -23,8 +23,7 @@ KINDS = {
     date: "datetime",
 }
 SIDES = ("Request", "Response")
-WORDS = ("title", "description", "examples", "deprecated")  # of a field, without changing it
-AT_ONCE = 100_000  # values checked in one go, so that wrong ones by the million need no memory
+WORDS = ("title", "description", "examples", "deprecated")  # of a field; they change no value
 
 
 def model_signature(model: Model) -> "ModelSignature":
@@ -41,12 +40,12 @@ def model_signature(model: Model) -> "ModelSignature":
 
 
 def signature_columns(model: Model, name: str) -> list[dict[str, Any]]:
-    """The fields of `Request` or `Response` as columns in MLflow's words, without MLflow."""
-    found = []
+    """The fields of `Request` or `Response` as columns with MLflow's types, without MLflow."""
+    columns = []
     for field, information in read_side(model, name).model_fields.items():
-        column, required = _column(information.annotation, f"{_where(model)}: {name}.{field}")
-        found.append({"type": column, "name": field, "required": required})
-    return found
+        kind, required = _column_type(information.annotation, f"{_file(model)}: {name}.{field}")
+        columns.append({"type": kind, "name": field, "required": required})
+    return columns
 
 
 def read_side(model: Model, name: str) -> type[BaseModel]:
@@ -57,22 +56,22 @@ def read_side(model: Model, name: str) -> type[BaseModel]:
     """
     kind = getattr(model.module("schema"), name, None)
     if not (isinstance(kind, type) and issubclass(kind, BaseModel)):
-        raise DslpError(f"{_where(model)}: {name} is not a pydantic model")
+        raise DslpError(f"{_file(model)}: {name} is not a pydantic model")
     return kind
 
 
 def field_types(model: Model, name: str) -> dict[str, str]:
-    """What each field of `Request` or `Response` takes, as one text, without its description."""
+    """The JSON schema of each field of `Request` or `Response` as text, without its description."""
     schema = read_side(model, name).model_json_schema(by_alias=False)
-    known = schema.get("$defs", {})
+    definitions = schema.get("$defs", {})
 
     def bare(part: Any) -> Any:
         if isinstance(part, list):
-            return [bare(one) for one in part]
+            return [bare(item) for item in part]
         if not isinstance(part, dict):
             return part
         if "$ref" in part:
-            return bare(known[part["$ref"].rsplit("/", 1)[-1]])
+            return bare(definitions[part["$ref"].rsplit("/", 1)[-1]])
         return {key: bare(value) for key, value in part.items() if key not in WORDS}
 
     required = schema.get("required", [])
@@ -83,89 +82,80 @@ def field_types(model: Model, name: str) -> dict[str, str]:
 
 
 def check_fit(model: Model, rows: "pd.DataFrame") -> None:
-    """Whether the training rows are what `schema.py` lets a request ask.
+    """Check that the training rows are what `schema.py` allows in a request.
 
-    A column of whole numbers is as good as one with decimals. The target is checked where a field
-    of `Response` has its name.
+    Whole numbers fit a float. The target is checked if a field of `Response` has its name.
 
     Raises:
         DslpError: one line with each field that does not fit: how many rows, and an example.
     """
     request, response = (read_side(model, name) for name in SIDES)
-    found = [_misfit(request, name, rows[name]) for name in request.model_fields]
+    problems = [_misfit(request, name, rows[name]) for name in request.model_fields]
     if model.params.target in response.model_fields:
-        found.append(_misfit(response, model.params.target, rows[model.params.target]))
-    wrong = [problem for problem in found if problem]
-    if wrong:
+        problems.append(_misfit(response, model.params.target, rows[model.params.target]))
+    if any(problems):
         raise DslpError(
-            f"{_where(model)} does not fit {model.params.dataset.name}: {'; '.join(wrong)}"
+            f"{_file(model)} does not fit {model.params.dataset.name}: "
+            f"{'; '.join(filter(None, problems))}"
         )
 
 
-def _misfit(kind: type[BaseModel], name: str, column: "pd.Series[Any]") -> str | None:
-    """In words, which values of a column are none of the field."""
-    field = kind.model_fields[name]
-    inner = _inner(field.annotation)
-    by_text = isinstance(inner, type) and issubclass(inner, date | Enum)  # a table's own types
-    value: Any = Annotated[field.annotation, name]
+def _misfit(side: type[BaseModel], name: str, column: "pd.Series[Any]") -> str:
+    """The values of a column that its field does not allow, in words."""
+    field = side.model_fields[name]
+    kind: Any = Annotated[field.annotation, name]
     for limit in field.metadata:
-        value = Annotated[value, limit]
-    one: TypeAdapter[Any] = TypeAdapter(list[value], config=ConfigDict(strict=not by_text))
+        kind = Annotated[kind, limit]
+    inner = _inner(field.annotation)
+    lax = isinstance(inner, type) and issubclass(inner, date | Enum)  # tables have other types
+    adapter: TypeAdapter[Any] = TypeAdapter(list[kind], config=ConfigDict(strict=not lax))
     try:
         counts = column.value_counts(dropna=False, sort=False)
     except TypeError:  # lists and mappings
-        return f"{kind.__name__}.{name}: the column holds {type(column.iloc[0]).__name__}s"
-    times, values = counts.to_numpy(), counts.index
-    rows, example, reason = 0, None, ""
-    for start in range(0, len(values), AT_ONCE):
-        part = values[start : start + AT_ONCE]
-        asked = [
-            None if nothing else value
-            for value, nothing in zip(part.tolist(), part.isna(), strict=True)
-        ]
-        if isinstance(inner, type) and issubclass(inner, date):
-            wrong = {
-                place: "Input should be a time"
-                for place, value in enumerate(asked)
-                if not isinstance(value, date | None)
-            }
-        else:
-            wrong = {}
-        try:
-            one.validate_python(asked)
-        except ValidationError as error:
-            wrong |= {int(found["loc"][0]): found["msg"] for found in error.errors()}
-        for place, message in sorted(wrong.items()):
-            if not reason:
-                example, reason = asked[place], message
-            rows += int(times[start + place])
-    if not reason:
-        return None
-    shown = "nothing" if example is None else f"{example!a:.40}"
-    return f"{kind.__name__}.{name}: {rows:,} of {len(column):,} rows, such as {shown}: {reason}"
+        return f"{side.__name__}.{name}: the column holds {type(column.iloc[0]).__name__}s"
+    missing = counts.index.isna()
+    pairs = zip(counts.index.tolist(), missing, strict=True)
+    values = [None if gap else value for value, gap in pairs]
+    wrong: dict[int, str] = {}
+    if isinstance(inner, type) and issubclass(inner, date):
+        for place, value in enumerate(values):
+            if not isinstance(value, date | None):
+                wrong[place] = "Input should be a time"
+    try:
+        adapter.validate_python(values)
+    except ValidationError as error:
+        wrong |= {int(each["loc"][0]): each["msg"] for each in error.errors()}
+    if not wrong:
+        return ""
+    first, rows = min(wrong), int(counts.to_numpy()[list(wrong)].sum())
+    example = "nothing" if values[first] is None else f"{values[first]!a:.40}"
+    return (
+        f"{side.__name__}.{name}: {rows:,} of {len(column):,} rows, such as {example}: "
+        f"{wrong[first]}"
+    )
 
 
 def _inner(annotation: Any) -> Any:
-    """The type of a field that may be missing, without that."""
+    """The type of a field without `None`."""
     if get_origin(annotation) in (Union, types.UnionType):
-        kinds = [one for one in get_args(annotation) if one is not type(None)]
+        kinds = [kind for kind in get_args(annotation) if kind is not type(None)]
         return _inner(kinds[0]) if len(kinds) == 1 else annotation
     return annotation
 
 
-def _column(annotation: Any, where: str) -> tuple[str, bool]:
-    """The column's type in MLflow's words, and whether a value is required."""
+def _column_type(annotation: Any, where: str) -> tuple[str, bool]:
+    """MLflow's type of the column, and whether a value is required."""
     inner = _inner(annotation)
     kind = type(get_args(inner)[0]) if get_origin(inner) is Literal else inner
     if isinstance(kind, type):
         if issubclass(kind, Enum):
             kind = type(next(iter(kind)).value)
-        for known, column in KINDS.items():
-            if issubclass(kind, known):
+        for python_type, column in KINDS.items():
+            if issubclass(kind, python_type):
                 return column, inner is annotation
-    names = ", ".join(known.__name__ for known in KINDS)
+    names = ", ".join(python_type.__name__ for python_type in KINDS)
     raise DslpError(f"{where} has type {annotation!r}; a column can have {names}, Literal")
 
 
-def _where(model: Model) -> str:
+def _file(model: Model) -> str:
     return str(model.folder / "schema.py")

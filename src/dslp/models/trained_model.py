@@ -1,4 +1,4 @@
-"""A trained model that is judged, and what it was trained on (M7)."""
+"""A trained model that is tested, and the split it was trained on (M7)."""
 
 import json
 from collections.abc import Mapping
@@ -21,14 +21,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class TrainedModel:
-    """A trained model that is judged.
+    """A trained model that is tested.
 
     Attributes:
-        label: what it is called.
+        label: its name in messages.
         address: where MLflow finds its files.
         candidate: the candidate of `params.yml` that it is.
-        project: whose it is, where it is registered.
-        release: the version that it is, if it is registered.
+        project: whose registry it is in, if it is registered.
+        release: its version, if it is registered.
     """
 
     label: str
@@ -44,11 +44,11 @@ class TrainedModel:
         return cls(release.label, release.uri, candidate, project, release)
 
     @cached_property
-    def origin(self) -> tuple[dict[str, str], str]:
-        """What decides which rows it was not trained on (`origin`), and its target.
+    def split(self) -> tuple[dict[str, str], str]:
+        """What decides which rows it was not trained on, and its target (`training_split`).
 
         Raises:
-            DslpError: its run is gone.
+            DslpError: its run was deleted.
         """
         import mlflow
 
@@ -59,10 +59,10 @@ class TrainedModel:
 
     @cached_property
     def folder(self) -> Path:
-        """Its files, fetched if they are elsewhere.
+        """Its files, on this machine.
 
         Raises:
-            DslpError: they are not there, or not those that were registered.
+            DslpError: they are missing, or are not those that were registered.
         """
         if self.project and self.release:
             return fetch_model(self.project, self.release)
@@ -71,8 +71,7 @@ class TrainedModel:
         try:
             return Path(mlflow.artifacts.download_artifacts(artifact_uri=self.address))
         except Exception as error:  # whatever the storage raises
-            reason = error_line(error)
-            raise DslpError(f"{self.label} cannot be loaded: {reason}") from error
+            raise DslpError(f"{self.label} cannot be loaded: {error_line(error)}") from error
 
     @cached_property
     def estimator(self) -> Any:
@@ -83,8 +82,8 @@ class TrainedModel:
 def training_split(
     params: Mapping[str, str], tags: Mapping[str, str]
 ) -> tuple[dict[str, str], str]:
-    """Of a run: the split, and the name and key of the dataset that is divided; and the target."""
+    """Of a run: the split with the name and the key of the dataset; and the target."""
     split = {name: value for name, value in params.items() if name.startswith("split.")}
-    rows = json.loads(tags.get(f"{TAG}population", "{}"))
-    kept = {name: str(rows.get(name, "")) for name in ("dataset", "key")}
-    return split | kept, tags.get(f"{TAG}target", "")
+    population = json.loads(tags.get(f"{TAG}population", "{}"))
+    dataset = {name: str(population.get(name, "")) for name in ("dataset", "key")}
+    return split | dataset, tags.get(f"{TAG}target", "")

@@ -1,4 +1,4 @@
-"""Training a model: fitted on the development rows, judged once on the holdout, and recorded."""
+"""Training a model: fitted on the development rows, evaluated on the holdout, and recorded."""
 
 import tempfile
 from dataclasses import dataclass
@@ -43,34 +43,32 @@ def train(model: Model, candidate: str | None = None, issue: int | None = None) 
     The run belongs to the issue, or to that which the branch is named for (E1, E2).
 
     Raises:
-        DslpError: there is no such candidate, no experiment to choose from, or the data does
-            not have the types that `schema.py` states.
+        DslpError: there is no experiment to choose from, or the data does not have the types of
+            `schema.py`.
     """
-    data = read_model_data(model)
-    tracking = Tracking.open(model.project)
+    data, tracking = read_model_data(model), Tracking.open(model.project)
     candidate = candidate or best_candidate(model, tracking, data.digest)
-    model.check_candidate(candidate)
-    form = model_signature(model)
+    signature = model_signature(model)
     check_fit(model, data.rows)
     tags = {"dslp.kind": "training", **part_tags(model, candidate)}
     with record_run(tracking, model, data, candidate, tags, issue=issue) as record:
         estimator, figures = score_on_holdout(model, data, candidate)
         record.log_metrics(figures)
         with tempfile.TemporaryDirectory() as folder:
-            stated = {API: {name: field_types(model, name) for name in SIDES}}
-            save_model(estimator, Path(folder) / ARTIFACT, form, model.project, stated)
-            tracking.client.log_artifacts(record.run_id, str(Path(folder) / ARTIFACT), ARTIFACT)
+            metadata = {API: {name: field_types(model, name) for name in SIDES}}
+            save_model(estimator, Path(folder) / ARTIFACT, signature, model.project, metadata)
+            tracking.client.log_artifacts(record.run_id, folder)
         tracking.client.log_dict(record.run_id, describe_training(model, data, estimator), FILE)
-    named = "holdout_"
-    metrics = {n.removeprefix(named): v for n, v in figures.items() if n.startswith(named)}
+    prefix = "holdout_"
+    metrics = {n.removeprefix(prefix): v for n, v in figures.items() if n.startswith(prefix)}
     return Trained(record.run_id, candidate, metrics, figures["improvement"])
 
 
 def best_candidate(model: Model, tracking: Tracking, digest: str) -> str:
-    """The candidate with the best metric among the experiments on what there is today.
+    """The candidate with the best metric among the experiments that are still valid.
 
-    What counts is a run on this dataset content, with this code, these parameters and this split;
-    of several of a candidate, the newest.
+    These are runs on this dataset content, with this code, these parameters and this split. If a
+    candidate has several, the newest counts.
 
     Raises:
         DslpError: there is none.
@@ -85,7 +83,7 @@ def best_candidate(model: Model, tracking: Tracking, digest: str) -> str:
         ),
         order_by=["attributes.start_time DESC"],
     )
-    found: dict[str, float] = {}
+    figures: dict[str, float] = {}
     for run in runs:
         candidate = run.data.tags["dslp.candidate"]
         if (
@@ -93,18 +91,18 @@ def best_candidate(model: Model, tracking: Tracking, digest: str) -> str:
             and run.data.params == recorded_parameters(model, candidate)
             and metric.name in run.data.metrics
         ):
-            found.setdefault(candidate, run.data.metrics[metric.name])
-    if not found:
+            figures.setdefault(candidate, run.data.metrics[metric.name])
+    if not figures:
         raise DslpError(
             f"no experiment with this dataset, params.yml and code of {model.name} is recorded; "
             f"first: uv run dslp experiment run {model.name}, or say --candidate NAME"
         )
     choose = min if metric.better == "lower" else max
-    return choose(found, key=lambda candidate: found[candidate])
+    return choose(figures, key=lambda candidate: figures[candidate])
 
 
 def training_run(model: Model, tracking: Tracking, run: str | None = None) -> "Run":
-    """The run of a training, by default of the last one, whoever it is by.
+    """The run of a training; by default of the last one, whoever made it.
 
     Raises:
         DslpError: nothing was trained.

@@ -1,7 +1,7 @@
-"""What a training writes down beside its model, so that it can be watched and described later.
+"""The record of a training, which is stored beside the model.
 
-It holds what people wrote and what was counted, and no row: from it alone come the model card (M11)
-and what new data is compared with (M9), long after the data itself has moved on.
+It holds what people wrote and what was counted, and no row of data. The model card (M11) and the
+monitoring (M9) read it, long after the data itself has changed.
 """
 
 import json
@@ -20,7 +20,7 @@ FILE = "record.json"
 
 
 def describe_training(model: Model, data: ModelData, estimator: Any) -> dict[str, Any]:
-    """The record of a model that was trained a moment ago."""
+    """The record of a model that was just trained."""
     from dslp.models import drift
     from dslp.models.api import Api
     from dslp.models.persistence import model_requirements
@@ -42,30 +42,29 @@ def describe_training(model: Model, data: ModelData, estimator: Any) -> dict[str
         "example": api.example and api.example.model_dump(mode="json"),
         "openapi": api.openapi(),
         "packages": model_requirements(model.project, ()),
-        "features": {name: drift.bins(rows[name]) for name in model.inputs},
-        "predictions": {name: drift.bins(predicted[name]) for name in predicted},
+        "features": {name: drift.reference_bins(rows[name]) for name in model.inputs},
+        "predictions": {name: drift.reference_bins(predicted[name]) for name in predicted},
         "deciles": _deciles(predicted, holdout[target]),
     }
 
 
 def read_record(registry: "Registry", release: "Release") -> dict[str, Any]:
-    """The record of a version; empty where it was trained before there were any.
+    """The record of a version.
 
     Raises:
-        DslpError: the storage does not give it.
+        DslpError: it is missing, or the storage does not give it.
     """
     import mlflow
 
     try:
-        there = registry.tracking.client.list_artifacts(release.run)
-        if FILE not in [file.path for file in there]:
-            return {}
         path = mlflow.artifacts.download_artifacts(run_id=release.run, artifact_path=FILE)
-        content = json.loads(Path(path).read_text(encoding="utf-8"))
+        content: dict[str, Any] = json.loads(Path(path).read_text(encoding="utf-8"))
     except Exception as error:  # whatever the storage raises
-        reason = error_line(error)
-        raise DslpError(f"the record of {release.label} cannot be read: {reason}") from error
-    return content if isinstance(content, dict) else {}
+        raise DslpError(
+            f"the record of {release.label} cannot be read ({error_line(error)}); train, register "
+            f"and promote {registry.name} again"
+        ) from error
+    return content
 
 
 def _assumptions(model: Model) -> list[str]:
@@ -73,12 +72,12 @@ def _assumptions(model: Model) -> list[str]:
     from dslp.experiments.assumptions import FILE
 
     path = model.folder / FILE
-    stated = read_yaml(path).get("expectations") if path.is_file() else None
-    return [str(one["description"]) for one in stated or () if one.get("description")]  # type: ignore[attr-defined]
+    content: Any = read_yaml(path) if path.is_file() else {}
+    return [one["description"] for one in content.get("expectations") or () if "description" in one]
 
 
 def _deciles(predicted: Any, actual: Any) -> list[list[float]]:
-    """By tenths of the holdout in order of the prediction: mean of it, and of what was observed."""
+    """Means of predicted and observed values, by tenths of the sorted predictions."""
     import numpy as np
     from pandas.api.types import is_numeric_dtype
 

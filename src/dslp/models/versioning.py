@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from dslp.core.errors import Refused
-from dslp.core.semver import Version, next_version, parse_version
+from dslp.core.semver import next_version, parse_version
 from dslp.core.text import error_line
 from dslp.data.schema import key_columns
 from dslp.tracking.provenance import code_digest, flatten
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 Level = Literal["major", "minor", "patch"]
 
 TAG = "dslp.made_of."
-# What a version is made of, by the level that a change of it asks for, and what it is called.
+# The parts of a version: the level that a change of it needs, and its name in messages.
 PARTS: dict[str, tuple[Level, str]] = {
     "inputs": ("major", "input"),
     "outputs": ("major", "output"),
@@ -33,13 +33,13 @@ PARTS: dict[str, tuple[Level, str]] = {
     "structure": ("minor", "parameter"),
     "figures": ("patch", "parameter"),
 }
-LONGEST = 4000  # characters of a part; MLflow keeps 5,000 of a tag, older servers too
+LONGEST = 4000  # characters of a part; MLflow keeps 5,000 of a tag
 NOT_CONSTRUCTION = ("__init__.py", "evaluate.py")
 
 
 @dataclass(frozen=True)
 class Proposal:
-    """The smallest next version, and what asks for it."""
+    """The smallest next version, and the reasons for it."""
 
     version: str
     level: Level
@@ -47,12 +47,12 @@ class Proposal:
 
 
 def part_tags(model: "Model", candidate: str) -> dict[str, str]:
-    """What a candidate is made of, part by part, as tags of its run and its version."""
+    """The parts of a candidate as tags of its run and its version."""
     from dslp.models.signature import field_types
 
     params = model.params
-    known = flatten(params.candidates[candidate])
-    figures = {name for name, value in known.items() if _is_figure(value)}
+    settings = flatten(params.candidates[candidate])
+    figures = {name: value for name, value in settings.items() if _is_figure(value)}
     population = model.dataset.yaml("schema.yml").get("population")
     version = params.dataset.version.split(".")
     major = version[: 2 if version[0] == "0" else 1]  # before 1.0.0 the second number is it
@@ -73,33 +73,34 @@ def part_tags(model: "Model", candidate: str) -> dict[str, str]:
         },
         "structure": {
             "(candidate)": candidate,
-            **{name: "a figure" if name in figures else known[name] for name in known},
+            **settings,
+            **dict.fromkeys(figures, "a figure"),
         },
-        "figures": {name: known[name] for name in known if name in figures},
+        "figures": figures,
     }
     return {TAG + name: _text(content) for name, content in parts.items()}
 
 
-def propose_version(last: str, before: Mapping[str, str], now: Mapping[str, str]) -> Proposal:
-    """The version after `last`, by the parts of the last version and of the one to come."""
+def propose_version(last: str, before: Mapping[str, str], after: Mapping[str, str]) -> Proposal:
+    """The version after `last`, by the parts of the last version and of the next one."""
     changes: dict[Level, list[str]] = {"major": [], "minor": [], "patch": []}
     for part, (level, kind) in PARTS.items():
-        old, new = (tags.get(TAG + part, "{}") for tags in (before, now))
+        old, new = (tags.get(TAG + part, "{}") for tags in (before, after))
         changes[level] += _changes(kind, old, new)
-    for level, reasons in changes.items():
-        if reasons:
-            return Proposal(_text_of(next_version(parse_version(last), level)), level, reasons)
-    digests = [tags.get("dslp.dataset_digest") for tags in (before, now)]
-    reason = "it was trained again" if digests[0] == digests[1] else "the data changed"
-    return Proposal(_text_of(next_version(parse_version(last), "patch")), "patch", [reason])
+    if not any(changes.values()):
+        digests = {tags.get("dslp.dataset_digest") for tags in (before, after)}
+        changes["patch"] = ["it was trained again" if len(digests) == 1 else "the data changed"]
+    level = next(level for level, reasons in changes.items() if reasons)
+    version = next_version(parse_version(last), level)
+    return Proposal(".".join(map(str, version)), level, changes[level])
 
 
 def choose_version(wish: str | None, last: str | None, proposal: Proposal | None) -> str:
-    """The version that is asked for, where it is large enough, else the one that is proposed.
+    """The wished version if it is large enough; the proposed one if there is no wish.
 
     Raises:
-        Refused: what changed asks for more, or the version is no later one.
-        DslpError: it is no version.
+        Refused: the changes need a larger version.
+        DslpError: the wish is no version.
     """
     if wish is not None:
         parse_version(wish)
@@ -115,17 +116,13 @@ def choose_version(wish: str | None, last: str | None, proposal: Proposal | None
     return wish
 
 
-def _text_of(version: Version) -> str:
-    return ".".join(map(str, version))
-
-
 def _is_figure(value: Any) -> bool:
-    """Whether a parameter's value is a number, so that another one is a matter of degree."""
+    """Whether a parameter's value is a number."""
     return bool(re.fullmatch(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?", str(value), re.ASCII))
 
 
 def _text(content: Mapping[str, str]) -> str:
-    """A part as one text; the digest of it where it is too long for a tag."""
+    """A part as one text; if it is too long for a tag, its digest."""
     text = json.dumps(content, sort_keys=True, ensure_ascii=False)
     if len(text) <= LONGEST:
         return text
@@ -133,20 +130,20 @@ def _text(content: Mapping[str, str]) -> str:
 
 
 def _changes(kind: str, old: str, new: str) -> list[str]:
-    """What is different between two texts of a part, in words."""
+    """The differences between two texts of a part, in words."""
     if old == new:
         return []
     before, after = json.loads(old), json.loads(new)
     if {"all"} in (set(before), set(after)):
         return [f"{kind}s changed"]
-    found = []
+    changes = []
     for name in sorted({*before, *after}):
         if name not in after:
-            found.append(f"{kind} {name} is gone")
+            changes.append(f"{kind} {name} is gone")
         elif name not in before:
-            found.append(f"{kind} {name} is new")
+            changes.append(f"{kind} {name} is new")
         elif before[name] != after[name]:
-            short = max(len(str(before[name])), len(str(after[name]))) <= 40
+            short = max(len(before[name]), len(after[name])) <= 40
             values = f": {before[name]} before, now {after[name]}" if short else ""
-            found.append(f"{kind} {name} changed{values}")
-    return found
+            changes.append(f"{kind} {name} changed{values}")
+    return changes

@@ -64,7 +64,7 @@ def exploration(
     """Write a notebook: from notebooks/template.ipynb, if the project has its own."""
     from dslp.scaffold.exploration import new_exploration
 
-    _say_written(new_exploration(Project.find(), name, issue, title))
+    _say_written([new_exploration(Project.find(), name, issue, title)])
 
 
 def _say_written(paths: list[str]) -> None:

@@ -12,7 +12,7 @@ from dslp.scaffold.place import place_files
 NAME = re.compile(r"[A-Za-z0-9]+([-_][A-Za-z0-9]+)*")
 
 
-def new_exploration(project: Project, name: str, issue: int | None, title: str) -> list[str]:
+def new_exploration(project: Project, name: str, issue: int | None, title: str) -> str:
     """Write the notebook; returns its path in the project.
 
     Args:
@@ -42,4 +42,6 @@ def new_exploration(project: Project, name: str, issue: int | None, title: str) 
     text = text.replace("**Issue:** #", f"**Issue:** #{issue or ''}")
     notebook["cells"][0]["source"] = text.splitlines(keepends=True)
     written = json.dumps(notebook, indent=1, ensure_ascii=False) + "\n"
-    return place_files(project.root, {f"notebooks/{name}.ipynb": written})
+    path = f"notebooks/{name}.ipynb"
+    place_files(project.root, {path: written})
+    return path

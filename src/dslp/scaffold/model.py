@@ -7,7 +7,7 @@ from dslp.core.errors import DslpError, nearest
 from dslp.core.settings import Project
 from dslp.data.dataset import Dataset, find_datasets
 from dslp.data.schema import Column, read_schema
-from dslp.scaffold.place import check_name, place_files, plain_word, render_skeleton
+from dslp.scaffold.place import check_name, name_files, place_files, plain_word, render_skeleton
 from pydantic import BaseModel
 
 # Types of a schema as the API's; of a time, only a forecast knows what to do with it.
@@ -40,8 +40,8 @@ def new_model(
 ) -> NewModel:
     """Write the model's folder and its test.
 
-    A target of numbers makes it a regression, or a forecast where a time is given; one of text or
-    truth a classification.
+    A target of numbers makes it a regression, with a time a forecast; text or truth values make it
+    a classification.
 
     Args:
         project: where it is written.
@@ -100,9 +100,8 @@ def new_model(
     texts = render_skeleton("model", **values)
     texts |= render_skeleton("regression" if numbers else "classification", **values)
     texts |= render_skeleton("forecast", **values) if time else {}
-    test = texts.pop("test.py")
-    folder = f"src/{project.package}/models/{name}"
-    paths = place_files(project.root, {folder: texts, f"tests/model/test_{name}.py": test})
+    paths = [f"src/{project.package}/models/{name}", f"tests/model/test_{name}.py"]
+    place_files(project.root, name_files(texts, *paths))
     return NewModel(paths, list(inputs), [c for c in columns if c not in (*inputs, *keys, target)])
 
 

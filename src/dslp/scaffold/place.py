@@ -3,21 +3,17 @@
 import keyword
 import os
 import re
-import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import yaml
 from dslp.core.errors import DslpError, Refused
 from dslp.core.file_rules import file_problems
+from dslp.core.files import write_text
 from dslp.core.settings import Project
 
 NAME = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)*")
-RESERVED = {"raw"}  # the parameter of a pipeline's `build` for its raw data
-
-# By path in the project: the text of a file, or the texts of a folder's files by their names.
-Units = Mapping[str, str | Mapping[str, str]]
 
 
 def check_name(name: str, project: Project) -> str:
@@ -27,18 +23,12 @@ def check_name(name: str, project: Project) -> str:
         DslpError: it cannot be the name of a module, or is no plain word in YAML.
     """
     longest = min(40, 69 - len(project.source.name))  # so that an import of it fits into a line
-    if not NAME.fullmatch(name) or len(name) > longest:
+    reserved = keyword.iskeyword(name) or keyword.issoftkeyword(name) or name == "raw"
+    if not NAME.fullmatch(name) or len(name) > longest or reserved or not plain_word(name):
         raise DslpError(
-            f"{name!r:.60} cannot be a name: lower-case letters and digits, words joined by "
-            f"_, at most {longest} characters, such as visits_by_plan"
+            f"{name!r:.60} cannot be a name: lower-case letters and digits, words joined by _, at "
+            f"most {longest} characters, no word of Python or YAML, such as visits_by_plan"
         )
-    if (
-        keyword.iskeyword(name)
-        or keyword.issoftkeyword(name)
-        or name in RESERVED
-        or not plain_word(name)
-    ):
-        raise DslpError(f"{name} cannot be a name: Python, YAML or dslp uses the word itself")
     return name
 
 
@@ -65,52 +55,40 @@ def render_skeleton(kind: str, **values: object) -> dict[str, str]:
     }
 
 
-def place_files(root: Path, units: Units) -> list[str]:
-    """Write new files and folders to a temporary folder, and move them into a project.
+def name_files(texts: Mapping[str, str], folder: str, test: str) -> dict[str, str]:
+    """The texts of a skeleton by their paths: `test.py` is `test`, all others are in `folder`."""
+    return {test if name == "test.py" else f"{folder}/{name}": t for name, t in texts.items()}
 
-    Returns:
-        The paths in the project.
+
+def place_files(root: Path, files: Mapping[str, str]) -> None:
+    """Write new files, texts by their paths in the project, to a temporary folder; move them then.
 
     Raises:
         Refused: the commit hook would refuse one of them.
         DslpError: one exists already, or the disk is full or closed; nothing is written then.
     """
-    existing = [name for name in units if os.path.lexists(root / name)]
+    existing = [name for name in files if os.path.lexists(root / name)]
     if existing:
         raise DslpError(f"{existing[0]} exists already; nothing was written")
     try:
         with TemporaryDirectory(prefix=".new-", dir=root) as folder:
-            aside = Path(folder)
-            problems = file_problems([*_write(aside, units)], aside)
-            if problems:
+            for name, text in files.items():
+                write_text(Path(folder) / name, text)
+            if problems := file_problems(files, Path(folder)):
                 raise Refused("; ".join(problems))
-            _move(aside, root, list(units))
+            _move(Path(folder), root, files)
     except OSError as error:
         raise DslpError(f"nothing was written: {error}") from None
-    return list(units)
 
 
-def _write(aside: Path, units: Units) -> Iterator[str]:
-    """Write the texts below `aside`; yields the path of each file."""
-    for unit, content in units.items():
-        if isinstance(content, str):
-            texts = {unit: content}
-        else:
-            texts = {f"{unit}/{name}": text for name, text in content.items()}
-        for name, text in texts.items():
-            (aside / name).parent.mkdir(parents=True, exist_ok=True)
-            (aside / name).write_text(text, encoding="utf-8", newline="\n")
-            yield name
-
-
-def _move(aside: Path, root: Path, names: list[str]) -> None:
-    """Move files and folders into the project, or remove those that were moved if one fails."""
+def _move(source: Path, root: Path, names: Iterable[str]) -> None:
+    """Move files into the project, or remove those that were moved if one cannot be."""
     moved: list[Path] = []
     try:
         for name in names:
             (root / name).parent.mkdir(parents=True, exist_ok=True)
-            moved.append((aside / name).rename(root / name))
+            moved.append((source / name).rename(root / name))
     except BaseException:
         for path in moved:
-            shutil.rmtree(path) if path.is_dir() else path.unlink()
+            path.unlink()
         raise

@@ -21,12 +21,6 @@ if TYPE_CHECKING:
 
 DIGEST_LENGTH = 36  # characters that MLflow keeps of a dataset's digest; the whole one is a tag
 LOCAL = "sqlite:///"  # begins the address of a database file
-MLFLOW_DEFAULTS = {
-    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",  # MLflow's own default waits for minutes
-    "MLFLOW_HTTP_REQUEST_TIMEOUT": "30",
-    "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
-    "MLFLOW_LOGGING_LEVEL": "ERROR",
-}
 
 
 @dataclass(frozen=True)
@@ -67,8 +61,10 @@ class Tracking:
         """
         address = tracking_uri(project)
         _require_plugin(address)
-        for name, value in MLFLOW_DEFAULTS.items():
-            os.environ.setdefault(name, value)
+        os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")  # by default it takes minutes
+        os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "30")
+        os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
+        os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "ERROR")
         import mlflow
         from mlflow.utils.logging_utils import disable_logging
 

@@ -90,7 +90,7 @@ def test_a_mistake_ends_in_a_line_and_not_in_a_traceback(toy: Toy) -> None:
     outcome = toy.shell("data", "build", "nothing")
     assert outcome.code == 2
     assert "no dataset 'nothing'" in outcome.error
-    assert "there are: visits" in outcome.error
+    assert "known are visits" in outcome.error
 
 
 def test_a_mistake_ends_in_one_line_and_in_a_traceback_only_for_who_asks(toy: Toy) -> None:

@@ -8,7 +8,6 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from dslp.core.errors import DslpError
 from dslp.core.settings import Project
 from dslp.data.dataset import Dataset
 from dslp.data.fingerprint import digest
@@ -120,11 +119,3 @@ def test_it_is_the_same_in_years_to_come(of: Of) -> None:
         nested=[[{"k": "v"}], None, []],
     )
     assert of(rows) == "c4c67e039728b9abcdcebc8b5bd5fd3f1f972919362d7cdbcd53f9fd3c1db352"
-
-
-def test_parts_with_other_columns_have_no_digest(of: Of) -> None:
-    with pytest.raises(DslpError, match="does not have the columns and types"):
-        of(frame(a=[1]), frame(a=[1], b=[2]))
-    with pytest.raises(DslpError, match="does not have the columns and types"):
-        of(frame(a=[1.5]), frame(a=[1]))
-    assert of(frame(a=[1], b=[2]), frame(b=[1], a=[2])) == of(frame(a=[1, 2], b=[2, 1]))

@@ -1,9 +1,8 @@
 """`dslp data profile`: a page that people can trust, whatever the data holds (D5)."""
 
+import html
 import re
 import shutil
-import xml.etree.ElementTree as ET
-from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
@@ -57,7 +56,7 @@ def test_the_page_has_the_figures_that_pandas_counts(built: Toy) -> None:
         section(text, "amount").items()
         >= {
             "missing": "30 (10.0 %)",
-            "different values": str(rows["amount"].nunique()),
+            "distinct values": str(rows["amount"].nunique()),
             "minimum": f"{rows['amount'].min():g}",
             "maximum": f"{rows['amount'].max():g}",
             "median": f"{rows['amount'].median():.6g}",
@@ -118,22 +117,8 @@ def test_what_people_wrote_is_shown_and_what_the_scaffold_wrote_is_not(built: To
     assert "\nEuros paid.<br>" in text
     for scaffold in ("nobody yet", "none yet", "made-up record", "Where the record is from"):
         assert scaffold not in text
-    block = "| segment | string |  | 0 | 2 different | <em>not written yet</em> |"
+    block = "| segment | string |  | 0 | 2 distinct | <em>not written yet</em> |"
     assert block in (sales / "datasheet.md").read_text(encoding="utf-8")
-
-
-def test_a_picture_is_read_aloud_and_in_the_dark_and_removed_with_its_column(built: Toy) -> None:
-    page(built)
-    picture = pictures(built)["column-4"]
-    root = ET.fromstring(picture)
-    (title,) = root.findall("{*}title")
-    assert (root.get("role"), root.get("aria-label")) == ("img", title.text)
-    assert "Histogram of amount from 0 to 10." in (title.text or "")
-    assert "prefers-color-scheme: dark" in picture
-    assert "http" not in picture.replace("http://www.w3.org/2000/svg", "")
-    (built.root / "docs" / "data" / "visits" / "own.svg").write_text("<svg/>")
-    profiled(built, {"a": [1, 2]})
-    assert list(pictures(built)) == ["column-1", "own"]
 
 
 @pytest.mark.parametrize(
@@ -168,7 +153,7 @@ def test_of_personal_data_no_single_value_is_shown(built: Toy) -> None:
         assert secret not in text, secret
     assert "This dataset holds personal data" in text
     age = section(text, "age")
-    assert (age["1 % below"], age["99 % below"]) == ("10", "990")
+    assert (age["1 % quantile"], age["99 % quantile"]) == ("10", "990")
     assert "minimum" not in age
 
 
@@ -178,42 +163,25 @@ def test_estimates_are_called_so_and_are_the_same_each_time(
     for name in ("profile.DISTINCT", "profile.QUANTILES", "profile_page.QUANTILES"):
         monkeypatch.setattr(f"dslp.data.{name}", 1_000)
     draw = np.random.default_rng(1)
-    columns = {f"c{number}": draw.normal(size=150_000) for number in range(21)}
-    text = profiled(built, columns | {"b": draw.integers(0, 90_000, 150_000)})
-    assert "Numbers of different values are estimates." in text
+    columns = {f"c{number}": draw.normal(size=125_000) for number in range(21)}
+    text = profiled(built, columns | {"b": draw.integers(0, 90_000, 125_000)})
+    assert "Numbers of distinct values are estimates." in text
     assert "Medians and other quantiles are estimates." in text
     assert "The first 20 such columns are shown." in text
-    assert section(text, "b")["different values"].startswith("about ")
+    assert section(text, "b")["distinct values"].startswith("about ")
     assert page(built) == text
-
-
-class Page(HTMLParser):
-    """Elements of a page, and the text in them."""
-
-    def __init__(self, text: str) -> None:
-        super().__init__()
-        self.tags: set[str] = set()
-        self.text = ""
-        self.feed(text)
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.tags |= {tag, *(name for name, _ in attrs)}
-
-    def handle_data(self, data: str) -> None:
-        self.text += data
 
 
 @pytest.mark.rule("D5")
 def test_names_and_values_are_text_and_never_markup(built: Toy) -> None:
     """What the site makes of it is seen in `test_pages`."""
     text = profiled(built, HOSTILE)
-    found = Page(text)
-    for shown in ("<script>alert(1)</script>", "<img src=x onerror=alert(2)>", "</table></div>"):
-        assert shown in found.text
-    for shown in ("␣pad␣", "**bold**", "`code`", "&lt;", "\\u000a", "\\u001b[31m", "\\u202eevil"):
-        assert shown in found.text
-    assert not {"script", "img", "onerror"} & found.tags
-    assert not re.search(r"\]\(javascript|\*\*bold|x{61}", text)
+    shown = html.unescape(text)
+    for value in ("<script>alert(1)</script>", "<img src=x onerror=alert(2)>", "</table></div>"):
+        assert value in shown
+    for value in ("␣pad␣", "**bold**", "`code`", "&lt;", "\\u000a", "\\u001b[31m", "\\u202eevil"):
+        assert value in shown
+    assert not re.search(r"<script|<img|\]\(javascript|\*\*bold|x{61}", text)
 
 
 def test_what_keeps_the_page_from_being_written_is_said(toy: Toy, data: Path) -> None:

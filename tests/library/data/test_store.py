@@ -13,9 +13,9 @@ from typing import Any
 
 import pandas as pd
 import pytest
-from dslp.data import store
 from dslp.data.dataset import Dataset
 from dslp.data.fingerprint import digest
+from fsspec.implementations.local import LocalFileSystem
 from fsspec.registry import _registry
 
 from tests import services
@@ -63,7 +63,11 @@ def s3() -> Iterator[dict[str, str]]:
 def bucket(request: pytest.FixtureRequest) -> Iterator[dict[str, Any]]:
     """The environment that reaches the emulator of a vendor's interface, with a bucket `team`."""
     node = request.config.cache.mkdir("node")
-    servers = {"s3": s3, "abfs": partial(services.azure, node), "gs": services.google}
+    servers: dict[str, Any] = {
+        "s3": s3,
+        "abfs": partial(services.azure, node),
+        "gs": services.google,
+    }
     with servers[request.param]() as environment:
         yield environment
 
@@ -135,11 +139,10 @@ def test_parts_stay_parts_and_an_older_version_stays_beside(
     indirect=["bucket"],
 )
 def test_a_bucket_is_a_store(
-    built: Toy, colleague: Toy, scheme: str, bucket: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+    built: Toy, colleague: Toy, scheme: str, bucket: dict[str, Any]
 ) -> None:
     """At S3's, Azure's and Google's own interfaces, as their emulators have them."""
     in_parts(built)
-    monkeypatch.setattr(store, "PIECE", 4000)
     place = f"{scheme}://team/data"
     built.done(*PUSH, place, **bucket)
     assert "is in the store already" in built.done(*PUSH, place, **bucket).out
@@ -204,11 +207,7 @@ def test_an_interrupted_push_is_no_version_and_goes_on_where_it_was(
     )
     folder = shared / "visits" / "1.2.0"
     assert "the store has no visits 1.2.0" in colleague.run(*PULL, str(shared)).error
-    plan = json.loads((folder / "_sending.json").read_text())
-    plan["files"]["old.parquet"] = plan["files"]["part-0.parquet"]
-    (folder / "_sending.json").write_text(json.dumps(plan))  # as of an interrupted other content
-    for name in ("old.parquet", "precious.txt"):
-        (folder / name).write_text(name)
+    (folder / "precious.txt").write_text("not of this push")
     assert transferred(built.done(*PUSH, str(shared))) == ["part-0.parquet"]
     files = {path.name for path in folder.rglob("*") if path.is_file()}
     assert files == {"part-0.parquet", "part=1.parquet", "_manifest.json", "precious.txt"}
@@ -216,29 +215,35 @@ def test_an_interrupted_push_is_no_version_and_goes_on_where_it_was(
     assert content(colleague) == content(built)
 
 
-def test_an_interrupted_pull_replaces_nothing_and_goes_on_where_it_was(
+def test_of_two_pushes_at_once_one_gives_way(
+    built: Toy, shared: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put = LocalFileSystem.put_file
+
+    def interfere(self: Any, source: str, target: str, **kwargs: Any) -> None:
+        put(self, source, target, **kwargs)
+        plan = Path(target).with_name("_sending.json")
+        plan.write_text(plan.read_text().replace('"rows": 300', '"rows": 299'))
+
+    monkeypatch.setattr(LocalFileSystem, "put_file", interfere)
+    outcome = built.run(*PUSH, str(shared))
+    assert outcome.code == 2
+    assert "was sent by somebody else at the same time" in outcome.error
+    assert not (shared / "visits" / "1.2.0" / "_manifest.json").exists()
+
+
+def test_what_an_interrupted_pull_has_fetched_is_verified(
     built: Toy, colleague: Toy, shared: Path, version: Path
 ) -> None:
-    killed(
-        colleague,
-        (*PULL, str(shared)),
-        """
-        from dslp.data import store
-        store.PIECE = 4000
-        read = Local.cat_file
-        def some(self, path, start=None, end=None, **kwargs):
-            if start and start >= 8000:
-                os.kill(os.getpid(), 9)
-            return read(self, path, start, end, **kwargs)
-        Local.cat_file = some
-        """,
-    )
-    assert not colleague.processed.exists()
-    (part,) = colleague.processed.parent.rglob("visits.parquet.part")
-    assert part.read_bytes() == built.processed.read_bytes()[:8000]
-    part.write_bytes(b"x" * 99)  # what was left of something else is fetched anew
-    colleague.done(*PULL, str(shared))
-    assert colleague.processed.read_bytes() == built.processed.read_bytes()
+    content = built.processed.read_bytes()
+    kept = colleague.processed.with_name("visits-1.2.0.parquet")
+    part = kept.with_name(f".{kept.name}.part") / "visits.parquet"
+    for left in (content[:4000], content):
+        part.parent.mkdir(parents=True)
+        part.write_bytes(left)
+        colleague.done(*PULL, str(shared))
+        assert colleague.processed.read_bytes() == content
+        kept.unlink()
 
 
 @pytest.mark.parametrize("harm", ["a bit", "cut short", "gone", "by hand"])

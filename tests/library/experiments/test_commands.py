@@ -22,7 +22,7 @@ for arguments in json.loads(sys.argv.pop()):
 print(*sorted(set(sys.modules) & set({HEAVY})))
 """
 REFUSED = {
-    "experiment run nosuch": "no model 'nosuch' in",
+    "experiment run nosuch": "has no model 'nosuch'; known are frequency, severity",
     "experiment run frequenzy": "do you mean frequency? Known are frequency, severity",
     "experiment run frequency --candidate linaer": "mean linear? Known are baseline, linear",
     "experiment compare": "say which model: frequency, severity",
@@ -31,7 +31,7 @@ REFUSED = {
     "experiment sweep frequency": "has no sweep; write, for example, sweep: {candidate: linear",
     "experiment reproduce nosuch": "'nosuch' is no identifier of a run",
     "experiment reproduce ffffffff": "no run is recorded",
-    "experiment run severity": "severity/params.yml: dataset.name: no dataset 'visit'",
+    "experiment run severity": "severity/params.yml: dataset.name: ",
 }
 
 

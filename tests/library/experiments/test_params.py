@@ -19,11 +19,8 @@ pytestmark = pytest.mark.rule("M1")
     ("old", "new", "place", "problem"),
     [
         ("issue: 7", "issue: 0", "ask.issue", "greater than or equal to 1"),
-        ("improvement: 0.1", "improvement: -1", "criterion.improvement", "greater than 0"),
         ("target: visits", "taget: visits", "taget", "Extra inputs are not permitted"),
         ("by: person, ", "", "split", "policy group needs the column to split by"),
-        ("policy: group", "policy: random", "split", "policy random takes no column by"),
-        ("holdout: 0.2", "holdout: 20", "split.holdout", "less than 1"),
         ("{regressor: mean}", "", "candidates.baseline", "valid dictionary"),
         ("candidates:", "candidates: {}\nothers:", "candidates", "at least 1 item"),
     ],
@@ -42,20 +39,16 @@ def test_a_wrong_value_is_named_with_its_file_and_place(
     assert "ask.question" in outcome.error, "all that is wrong is said at once"
 
 
-@pytest.mark.parametrize("content", ["", "- 1\n", "a: [\n"])
-def test_a_file_that_holds_no_mapping_is_refused(toy: Toy, content: str) -> None:
-    (toy.model_folder / "params.yml").write_text(content)
-    assert "params.yml" in toy.run("experiment", "run").error
-
-
 def test_a_model_is_complete_or_says_what_it_lacks(toy: Toy) -> None:
+    (toy.model_folder / "params.yml").write_text("- 1\n")
+    assert "params.yml must hold a mapping" in toy.run("experiment", "run").error
     (toy.model_folder / "train.py").unlink()
     (toy.model_folder / "gates.yml").unlink()
     outcome = toy.run("experiment", "run")
     assert f"{toy.model_folder} has no train.py, gates.yml" in outcome.error
     shutil.rmtree(toy.model_folder)
     outcome = toy.run("experiment", "run")
-    assert "params.yml, features.py, train.py, evaluate.py, schema.py, gates.yml" in outcome.error
+    assert "models has no model; make one: uv run dslp new model NAME" in outcome.error
 
 
 RETURN = "    return Pipeline"
@@ -76,9 +69,7 @@ RETURN = "    return Pipeline"
         ("train.py", RETURN, "    return 3 or Pipeline", "train returned int"),
         ("train.py", RETURN, "    return (lambda f: f) or Pipeline", "no visits"),
         ("train.py", RETURN, "    return (lambda f: [1]) or Pipeline", "1 rows of 1"),
-        ("train.py", RETURN, "    return (lambda f: 1) or Pipeline", "no table"),
         ("evaluate.py", '"absolute_error"', '"error"', "with the metric absolute_error"),
-        ("evaluate.py", '"bias": float(', '"bias": "none" or (', "no number"),
         ("evaluate.py", '"bias": float(', '"bias": float("nan") * (', "no finite number for bias"),
         ("evaluate.py", '"bias": "zero"', '"bias": "none"', "'none' of bias; it can be lower"),
         ("evaluate.py", '_error": "lower"', '_error": "higher"', "make them agree"),
@@ -94,60 +85,31 @@ def test_what_does_not_fit_together_is_named(
         cross_validate(model, read_model_data(model).development, "baseline")
 
 
-def test_a_name_that_the_tracking_server_refuses_is_said(tracked: Toy) -> None:
-    tracked.edit(tracked.model_folder / "params.yml", "fit_intercept", "fit intercept %")
-    outcome = tracked.run("experiment", "run")
-    assert outcome.code == 2
-    assert "the tracking server says no" in outcome.error
-
-
 FUNCTION = """
-import pandas as pd
-
-
 def train(inputs, target, params):
-    return lambda frame: pd.DataFrame({"at_most": 9 + frame["amount"], "visits": frame["amount"]})
+    return lambda frame: frame.assign(at_most=9 + frame["amount"], visits=frame["amount"])
 """
 
 
 def test_a_plain_function_is_a_model_and_may_answer_with_several_fields(built: Toy) -> None:
-    built.edit(
-        built.model_folder / "schema.py",
-        "    visits: float",
-        "    visits: float\n    at_most: float",
-    )
+    schema, evaluate = built.model_folder / "schema.py", built.model_folder / "evaluate.py"
+    built.edit(schema, "    visits: float", "    visits: float\n    at_most: float")
+    built.edit(evaluate, "    return {", "    predicted = predicted['visits']\n    return {")
     (built.model_folder / "train.py").write_text(FUNCTION)
-    built.edit(
-        built.model_folder / "evaluate.py",
-        "    return {",
-        "    predicted = predicted['visits']\n    return {",
-    )
     model = built.model
     rows = read_model_data(model).development
     predicted = model.predict(model.fit("baseline", rows), rows)
-    pd.testing.assert_frame_equal(
-        predicted, pd.DataFrame({"visits": rows["amount"], "at_most": rows["amount"] + 9})
-    )
-    expected = (rows["visits"] - rows["amount"]).abs().mean()
-    assert model.evaluate(rows["visits"], predicted)["absolute_error"] == pytest.approx(expected)
+    amount = rows["amount"]
+    expected = pd.DataFrame({"visits": amount, "at_most": 9 + amount})
+    pd.testing.assert_frame_equal(predicted, expected)
+    error = model.evaluate(rows["visits"], predicted)["absolute_error"]
+    assert error == pytest.approx((rows["visits"] - amount).abs().mean())
 
 
-@pytest.mark.parametrize(
-    ("better", "value", "reference", "gain"),
-    [
-        ("lower", 8, 10, 0.2),
-        ("lower", 12, 10, -0.2),
-        ("higher", -8, -10, 0.2),
-        ("higher", 1, 0, math.inf),
-        ("lower", 100, 0, -math.inf),
-        ("lower", 0, 0, 0.0),
-    ],
-)
-def test_improvement_is_a_share_in_the_metrics_direction(
-    better: str, value: float, reference: float, gain: float
-) -> None:
-    metric = Metric.model_validate({"name": "m", "better": better})
-    assert metric.improvement(value, reference) == pytest.approx(gain)
-    sign = 1 if better == "higher" else -1
-    difference = metric.improvement(value, reference, "difference")
-    assert difference == pytest.approx(sign * (value - reference))
+def test_improvement_is_a_share_in_the_metrics_direction() -> None:
+    lower, higher = (Metric(name="m", better="lower"), Metric(name="m", better="higher"))
+    assert lower.improvement(8, 10) == pytest.approx(0.2)
+    assert higher.improvement(-8, -10) == pytest.approx(0.2)
+    assert higher.improvement(1, 0) == -lower.improvement(1, 0) == math.inf
+    assert lower.improvement(0, 0) == 0
+    assert lower.improvement(8, 10, "difference") == 2

@@ -30,7 +30,7 @@ def test_a_run_comes_out_again_though_code_and_data_have_changed(tracked: Toy) -
     head = tracked.commit()
     shutil.rmtree(tracked.root / "data")
     for run, number in ((experiment, 6), (training, 4)):
-        out = tracked.done("experiment", "reproduce", run).out
+        out = tracked.done("experiment", "reproduce", run[:9]).out
         assert out == f"equal: {number} metrics of run {run} came out again\n"
     assert tracked.git("rev-parse", "HEAD") == head
     assert tracked.git("status", "--porcelain") == ""
@@ -64,16 +64,24 @@ def test_data_and_environment_that_are_gone_are_named(tracked: Toy) -> None:
     outcome = tracked.run("experiment", "reproduce", newest(tracked))
     assert outcome.code == 1
     assert "the data is not that of the run: the pipeline of its commit" in outcome.out
-    assert "this environment is not that of the run: numpy none is 9.0" in outcome.out
+    assert "this environment is not that of the run (uv cannot make it: " in outcome.out
 
 
-def test_a_run_without_a_commit_is_refused(experimented: Toy) -> None:
+def test_a_run_without_a_commit_says_so_and_is_refused(experimented: Toy) -> None:
+    outcome = experimented.run("experiment", "reproduce", "ffffffff")
+    assert f"no run 'ffffffff' is recorded; known are {newest(experimented)}" in outcome.error
     shutil.rmtree(experimented.root / ".git")
     os.environ["GIT_CEILING_DIRECTORIES"] = str(experimented.root.parent)
     outcome = experimented.run("experiment", "reproduce", newest(experimented))
     assert outcome.code == 2
     assert "is not in this repository; fetch it: git fetch origin" in outcome.error
-    experimented.done("experiment", "run", "--candidate", "baseline")
-    outcome = experimented.run("experiment", "reproduce", newest(experimented))
+    (experimented.root / "uv.lock").unlink()
+    outcome = experimented.done("experiment", "run", "--candidate", "baseline")
+    assert "fatal" not in outcome.err
+    *_, run = runs(experimented)
+    names = ("commit", "clean", "environment", "environment_version")
+    values = [run.data.tags[f"dslp.{name}"] for name in names]
+    assert values == ["none", "false", "not locked", "not locked"]
+    outcome = experimented.run("experiment", "reproduce", run.info.run_id)
     assert outcome.code == 1
     assert "it was made from no commit" in outcome.error

@@ -38,6 +38,7 @@ class Server:
 
     process: "subprocess.Popen[str]"
     port: int
+    curl: str
     log: Path
     errors: Path
 
@@ -86,7 +87,8 @@ def serving(toy: Toy, log: Path, *options: str, python: str = sys.executable) ->
     try:
         line = process.stdout.readline()
         assert line.startswith("frequency at http://"), errors.read_text()
-        server = Server(process, int(line.rpartition(":")[2]), log, errors)
+        port, curl = int(line.rpartition(":")[2]), process.stdout.readline()
+        server = Server(process, port, curl, log, errors)
         yield server
     finally:
         if process.poll() is None:
@@ -97,22 +99,19 @@ def serving(toy: Toy, log: Path, *options: str, python: str = sys.executable) ->
 
 @contextmanager
 def load(server: Server, record: Any, clients: int = 4) -> Iterator[list[Answer]]:
-    """Clients that request all the while, and what they were answered."""
+    """Clients that request all the while, and the answers they got."""
     answers: list[Answer] = []
     ended = threading.Event()
 
-    def request() -> None:
+    def request(_: int) -> None:
         while not ended.is_set():
             answers.append(server.ask("/predict", record))
 
     with ThreadPoolExecutor(clients) as pool:
-        running = [pool.submit(request) for _ in range(clients)]
-        try:
-            yield answers
-        finally:
-            ended.set()
-    for one in running:
-        one.result()
+        running = pool.map(request, range(clients))
+        yield answers
+        ended.set()
+        list(running)
 
 
 def until(condition: Any, seconds: float = 30) -> None:

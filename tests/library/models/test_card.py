@@ -9,6 +9,7 @@ import pytest
 from markdown import Markdown  # type: ignore[import-untyped]
 from openapi_core import OpenAPI
 
+from tests.library.models.conftest import refused
 from tests.library.toy import Toy
 
 HOSTILE = "<script>alert(1)</script> [x](javascript:y) `a` | *b* ${{ c }}"
@@ -27,10 +28,10 @@ def test_the_card_is_made_from_the_record_alone(trained: Toy) -> None:
     trained.done("model", "promote", "--why", HOSTILE, "--issue", "31")
     trained.client.set_model_version_tag("frequency", "1", "dslp.performance.p50_ms", "2")
     trained.train_and_register()
-    page = card(trained)
+    page, folder = card(trained), trained.root / "docs" / "models"
     challenger = card(trained, "--version", "1.0.1")
     assert "1.0.1 (version 2), challenger" in challenger
-    assert "They were not run yet" in challenger
+    assert "not measured yet" in challenger
     shutil.rmtree(trained.root / "data")  # neither rows, nor code, nor settings are needed
     shutil.rmtree(trained.dataset)
     for file in ("params.yml", "schema.py", "evaluate.py", "gates.yml"):
@@ -40,10 +41,10 @@ def test_the_card_is_made_from_the_record_alone(trained: Toy) -> None:
     for words in (
         "version  1.0.0 (version 1), champion",
         "predicts  visits",
-        "asked for by  Ask &#35;7 ",
+        "Ask  &#35;7 ",
         "question  How many visits?",
         "visits 1.2.0",
-        "against the baseline (lower is better); the Ask wants +10.0%",
+        "absolute_error (lower is better) improves on the baseline by",
         "success criterion",
         "one row, median, ms",
         "1.0.1  2  challenger  linear",
@@ -57,7 +58,8 @@ def test_the_card_is_made_from_the_record_alone(trained: Toy) -> None:
     body = re.search(r"<pre><code>(.*?)</code></pre>", page, re.DOTALL)
     assert body
     assert set(json.loads(unescape(body[1]))) == {"amount", "kind"}
-    pictures = trained.root / "docs" / "models" / "frequency"
+    OpenAPI.from_dict(json.loads((folder / "frequency-openapi.json").read_text()))
+    pictures = folder / "frequency"
     assert sorted(file.name for file in pictures.iterdir()) == ["calibration.svg", "history.svg"]
     shown = Markdown().convert(page)
     assert "<script" not in shown
@@ -65,24 +67,5 @@ def test_the_card_is_made_from_the_record_alone(trained: Toy) -> None:
     assert unescape(shown).count(HOSTILE) == 2
 
 
-@pytest.mark.rule("M2")
-def test_beside_the_card_is_the_api_of_the_version_for_machines(trained: Toy) -> None:
-    schema = trained.model_folder / "schema.py"
-    before = schema.read_text()
-    trained.edit(schema, "amount: float", 'amount: float | None = Field(None, description="$ | x")')
-    trained.edit(schema, "import BaseModel", "import BaseModel, Field")
-    trained.train_and_register()
-    schema.write_text(before)
-    card(trained)
-    document = trained.root / "docs" / "models" / "frequency-openapi.json"
-    content = json.loads(document.read_text(encoding="utf-8"))
-    OpenAPI.from_dict(content)
-    request = content["components"]["schemas"]["Request"]
-    assert request["properties"]["amount"]["description"] == "$ | x"
-    assert request["required"] == ["kind"]
-
-
 def test_a_model_that_was_never_registered_has_none(trained: Toy) -> None:
-    outcome = trained.run("model", "card")
-    assert outcome.code == 2
-    assert "first: uv run dslp model register frequency" in outcome.error
+    assert "first: uv run dslp model register frequency" in refused(trained, "card").error

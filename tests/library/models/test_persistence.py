@@ -73,7 +73,7 @@ def test_whatever_predicts_is_kept_and_loaded_without_the_project(
 ) -> None:
     built.edit(built.model_folder / "schema.py", '    kind: Literal["home", "office"]', "")
     built.edit(built.root / "pyproject.toml", "not-installed-here>=1", "dslp[models]")
-    rows, folders, expected = pd.DataFrame({"amount": [1.0, 9.0]}), [], []
+    rows, folders, expected = pd.DataFrame({"amount": [1.0, 9.0]}), list[str](), []
     for code, needed in KINDS:
         write(built, code)
         model, folder = built.model, tmp_path / str(len(folders))
@@ -101,24 +101,11 @@ def test_whatever_predicts_is_kept_and_loaded_without_the_project(
     assert not {built.package, "dslp"} & {module.split(".")[0] for module in modules}
 
 
-@pytest.mark.slow
-def test_skops_is_loaded_without_mlflow(trained: Toy) -> None:
-    (file,) = trained.root.rglob("MLmodel")
-    code = (
-        "import sys; from pathlib import Path; from dslp.models.persistence import load_model\n"
-        "print(type(load_model(Path(sys.argv[1]))).__name__, 'mlflow' in sys.modules)"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", code, str(file.parent)], capture_output=True, text=True, check=True
-    )
-    assert done.stdout.split() == ["Pipeline", "False"]
-
-
 def test_what_cannot_be_kept_is_refused_in_one_line(tracked: Toy) -> None:
     for returned, reason in (
         ("3", "train returned int; a model has a method predict(frame), or is a function"),
-        ("lambda X: LOCK", "which cannot be kept: cannot pickle '_thread.lock' object"),
-        ("cached", "train returned _lru_cache_wrapper, which cannot be kept: it needs toy_"),
+        ("lambda X: LOCK", "which cannot be saved: cannot pickle '_thread.lock' object"),
+        ("cached", "train returned _lru_cache_wrapper, which cannot be saved: it needs toy_"),
     ):
         code = "import threading\nLOCK = threading.Lock()\n@functools.cache\ndef cached(X): ...\n"
         write(tracked, f"{code}def train(inputs, target, params):\n    return {returned}\n")

@@ -6,14 +6,14 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tests.library.models.conftest import copy
+from tests.library.models.conftest import refused
 from tests.library.toy import Toy
 
 
 @pytest.fixture(scope="module")
-def champion(first_champion: Toy, tmp_path_factory: pytest.TempPathFactory) -> Toy:
+def champion(champion_once: Toy, tmp_path_factory: pytest.TempPathFactory) -> Toy:
     """A toy project with a champion."""
-    return copy(first_champion, tmp_path_factory.mktemp("scored") / "toy")
+    return champion_once.copy(tmp_path_factory.mktemp("scored") / "toy")
 
 
 @pytest.fixture
@@ -70,73 +70,73 @@ def test_rows_that_are_not_allowed_are_counted_shown_or_kept_apart(
     assert [problem.split(":")[0] for problem in kept["problem"]] == ["kind", "amount"]
 
 
-VALIDATOR = """{field}: float
+RULE = """    visits: float
 
-    @field_validator("{field}")
+    @field_validator("visits")
     @classmethod
     def _check(cls, value: float) -> float:
-        {code}
-"""
+        """
 
 
 @pytest.mark.rule("M2")
-def test_pydantic_decides_what_is_allowed_and_what_is_answered(
-    champion: Toy, rows: pd.DataFrame, tmp_path: Path
-) -> None:
-    output, rejects = tmp_path / "out.parquet", tmp_path / "rejects.parquet"
-    before, limit = scored(champion, "visits", output), rows["amount"].median()
+def test_pydantic_has_the_last_word(champion: Toy, rows: pd.DataFrame, tmp_path: Path) -> None:
     schema = champion.model_folder / "schema.py"
-    original = schema.read_text()
-    plain = original.replace("import BaseModel", "import BaseModel, field_validator")
+    before, limit = schema.read_text(), rows["amount"].median()
+    validator = f"""
+    @field_validator("amount")
+    @classmethod
+    def _small(cls, value: float) -> float:
+        if value > {limit}:
+            raise ValueError("too much")
+        return value
 
-    def use(field: str, code: str) -> None:
-        rule = VALIDATOR.format(field=field, code=code)
-        schema.write_text(plain.replace(f"{field}: float", rule))
 
-    use("amount", f"if value > {limit}:\n            raise ValueError('no')\n        return value")
-    kept = scored(champion, "visits", output, "--rejects", str(rejects))
-    assert len(kept) == (rows["amount"] <= limit).sum()
-    assert "no" in pd.read_parquet(rejects)["problem"][0]
-    use("visits", "return round(value)")
+class Response"""
+    champion.edit(schema, "\n\nclass Response", validator)
+    champion.edit(schema, "import BaseModel", "import BaseModel, field_validator")
+    rejects = tmp_path / "rejects.parquet"
+    output = scored(champion, "visits", tmp_path / "out.parquet", "--rejects", str(rejects))
+    schema.write_text(before)
+    assert len(output) == (rows["amount"] <= limit).sum()
+    assert "too much" in pd.read_parquet(rejects)["problem"][0]
+
+
+def test_what_response_does_to_a_prediction_is_done_to_all(champion: Toy, tmp_path: Path) -> None:
+    output, schema = tmp_path / "out.parquet", champion.model_folder / "schema.py"
+    before, plain = scored(champion, "visits", output), schema.read_text()
+    rule = plain.replace("import BaseModel", "import BaseModel, field_validator")
+    schema.write_text(rule.replace("    visits: float", f"{RULE}return round(value)"))
     rounded = scored(champion, "visits", output)["predicted_visits"]
     assert rounded.tolist() == before["predicted_visits"].round().tolist()
-    use("visits", "raise ValueError('too many')")
-    arguments = ("--input", "visits", "--output", str(tmp_path / "none.parquet"))
-    outcome = champion.run("model", "score", *arguments)
-    assert outcome.code == 2
-    assert "predictions do not fit Response: visits" in outcome.error
+    schema.write_text(rule.replace("    visits: float", f"{RULE}raise ValueError('too many')"))
+    arguments = ("--input", "visits", "--output", tmp_path / "none.parquet")
+    assert "do not fit Response: visits" in refused(champion, "score", *arguments).error
     assert not (tmp_path / "none.parquet").exists()
-    schema.write_text(original)
+    schema.write_text(plain)
 
 
-def test_nothing_that_is_there_is_lost(champion: Toy, tmp_path: Path) -> None:
+def test_files_that_another_made_are_not_replaced(champion: Toy, tmp_path: Path) -> None:
     (tmp_path / "work").mkdir()
     (tmp_path / "work" / "notes.md").write_text("mine")
-    arguments = ("model", "score", "--input", "visits", "--output", str(tmp_path / "work"))
-    assert "is a folder with notes.md in it; say another place" in champion.run(*arguments).error
-    assert (tmp_path / "work" / "notes.md").read_text() == "mine"
-    arguments = (*arguments[:-1], str(tmp_path / "out"))
-    outcome = champion.run(*arguments, "--rejects", str(tmp_path / "work/../out"))
-    assert "say two places" in outcome.error
+    arguments = ("score", "--input", "visits", "--output")
+    reason = refused(champion, *arguments, tmp_path / "work").error
+    assert "is a folder with notes.md in it; give another path" in reason
+    rejects = ("--rejects", tmp_path / "work/../out")
+    assert "give two paths" in refused(champion, *arguments, tmp_path / "out", *rejects).error
     (tmp_path / "out").mkdir()
-    (tmp_path / "out" / "part-0.parquet").touch()  # of a job before
-    champion.done(*arguments)
+    (tmp_path / "out" / "part-0.parquet").touch()  # of an earlier job
+    champion.done("model", *arguments, str(tmp_path / "out"))
 
 
 def test_input_that_cannot_be_scored_is_refused(champion: Toy, tmp_path: Path) -> None:
-    (tmp_path / "text.parquet").write_text("no Parquet")
-    (tmp_path / "other.csv").write_text("a,b\n1,2\n")
-    (tmp_path / "again.csv").write_text("amount,kind,predicted_visits\n1,home,2\n")
-    for source, problem in (
-        ("nowhere.parquet", "no dataset of the project and no file of"),
-        ("text.parquet", "cannot be scored"),
-        ("other.csv", "no column amount, kind, which Request has"),
-        ("again.csv", "already has a column predicted_visits"),
+    for source, text, problem in (
+        ("text.parquet", "no Parquet", "cannot be scored"),
+        ("other.csv", "a,b\n1,2\n", "no column amount, kind, which Request has"),
+        ("again.csv", "amount,kind,predicted_visits\n1,home,2\n", "already has a column predicted"),
     ):
-        arguments = ("--input", str(tmp_path / source), "--output", str(tmp_path / "out.parquet"))
-        outcome = champion.run("model", "score", *arguments)
-        assert outcome.code == 2
-        assert problem in outcome.error
+        (tmp_path / source).write_text(text)
+        paths = ("--input", tmp_path / source, "--output", tmp_path / "out.parquet")
+        assert problem in refused(champion, "score", *paths).error
 
 
 @pytest.mark.slow

@@ -18,8 +18,7 @@ from tests.workspaces import Databricks, workspace
 @pytest.mark.parametrize(
     ("address", "reason"),
     [
-        ("http://me:secret@127.0.0.1:1", r"tracking at http://127.0.0.1:1 does not answer"),
-        ("http://me:se/cret@1@127.0.0.1:1", r"tracking at http://127.0.0.1:1 does not answer"),
+        ("http://me:secret@127.0.0.1:1", "tracking at http://127.0.0.1:1 does not answer"),
         (f"http://me:{'secret' * 40}@127.0.0.1:1/{'a' * 200}", "Connection refused"),
         ("postgresql://u:secret@nowhere/x", "tracking at postgresql://nowhere/x does not answer"),
         ("nosuch://server", "tracking at nosuch://server does not answer"),
@@ -53,38 +52,25 @@ def test_a_database_that_is_broken_is_named(toy: Toy) -> None:
         Tracking.open(toy.project)
 
 
-@pytest.mark.parametrize("tracking", ["server", "azureml"])
-def test_an_answer_that_needs_an_address_asks_for_it(toy: Toy, tracking: str) -> None:
-    toy.edit(toy.root / "pyproject.toml", 'tracking = "local"', f'tracking = "{tracking}"')
-    with pytest.raises(DslpError) as caught:
+def test_an_answer_that_needs_an_address_asks_for_it(toy: Toy) -> None:
+    toy.edit(toy.root / "pyproject.toml", 'tracking = "local"', 'tracking = "azureml"')
+    with pytest.raises(DslpError, match="azureml, and MLFLOW_TRACKING_URI is not set; write it in"):
         Tracking.open(toy.project)
-    assert f"tracking is {tracking}, and MLFLOW_TRACKING_URI is not set" in str(caught.value)
-    assert "write it in .env" in str(caught.value)
 
 
-def test_the_variable_wins_over_the_answer(tracked: Toy, tmp_path: Path) -> None:
-    (tracked.root / "mlruns" / "mlflow.db").rename(tmp_path / "other.db")
-    address = f"sqlite:///{tmp_path / 'other.db'}"
-    (tracked.root / ".env").write_text(f"MLFLOW_TRACKING_URI={address}\n")
-    outcome = tracked.done("experiment", "run", "--candidate", "baseline")
-    assert MlflowClient(address).get_experiment_by_name("frequency")
-    assert not (tracked.root / "mlruns" / "mlflow.db").exists()
-    assert address in outcome.out
-
-
-def test_the_runs_are_shown_by_a_command_or_an_address(toy: Toy) -> None:
+def test_the_variable_wins_over_the_answer_and_the_runs_can_be_viewed(
+    tracked: Toy, tmp_path: Path
+) -> None:
     command = "uv run mlflow ui --backend-store-uri sqlite:///mlruns/mlflow.db"
-    assert viewing_command(toy.project) == command
+    assert viewing_command(tracked.project) == command
+    database = (tracked.root / "mlruns" / "mlflow.db").rename(tmp_path / "other.db")
+    (tracked.root / ".env").write_text(f"MLFLOW_TRACKING_URI=sqlite:///{database}\n")
+    outcome = tracked.done("experiment", "run", "--candidate", "baseline")
+    assert MlflowClient(f"sqlite:///{database}").get_experiment_by_name("frequency")
+    assert not (tracked.root / "mlruns" / "mlflow.db").exists()
+    assert f"sqlite:///{database}" in outcome.out
     os.environ["MLFLOW_TRACKING_URI"] = "http://u:secret@host:5000"
-    assert viewing_command(toy.project) == "http://host:5000"
-
-
-def test_runs_that_were_deleted_are_said_to_be(tracked: Toy) -> None:
-    experiment = tracked.client.create_experiment("frequency")
-    tracked.client.delete_experiment(experiment)
-    outcome = tracked.run("experiment", "run", "--candidate", "baseline")
-    assert outcome.code == 2
-    assert "deleted" in outcome.error
+    assert viewing_command(tracked.project) == "http://host:5000"
 
 
 @pytest.mark.rule("G3")
@@ -116,17 +102,15 @@ def test_databricks_takes_runs_by_path_and_models_by_three_parts(built: Toy, ser
         host = f"http://127.0.0.1:{databricks.server_port}"
         (built.root / ".env").write_text(f"DATABRICKS_HOST={host}\nDATABRICKS_TOKEN=a-token\n")
         built.commit()
-        for command in ("doctor", "experiment run --issue 14", "experiment compare --issue 14"):
+        for command in ("experiment run --issue 14", "experiment compare --issue 14"):
             built.done(*command.split())
         built.done("model", "train", "--candidate", "linear")
         outcome = built.run("model", "register")
         assert "write them in .env: DSLP_REGISTRY_PREFIX=catalog.schema" in outcome.error
-        before = len(databricks.seen)
         built.run("model", "register", DSLP_REGISTRY_PREFIX="main.pricing")
-        catalog = [(p, body) for p, body in databricks.seen[before:] if "/unity-catalog/" in p]
     behind = MlflowClient(databricks.behind)
     experiment = behind.get_experiment_by_name(f"/Shared/{built.package}-frequency")
     assert len(behind.search_runs([experiment.experiment_id])) == 3
     created = "/api/2.0/mlflow/unity-catalog/registered-models/create"
-    assert (created, '{"name": "main.pricing.frequency"}') in catalog
-    assert any(path.endswith("/unity-catalog/model-versions/get") for path, _ in catalog)
+    assert (created, '{"name": "main.pricing.frequency"}') in databricks.seen
+    assert any(path.endswith("/unity-catalog/model-versions/get") for path, _ in databricks.seen)

@@ -8,7 +8,7 @@ from dslp.tracking.environment import (
     locked_packages,
     next_environment_version,
 )
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.library.toy import Toy
@@ -22,6 +22,7 @@ environments = st.dictionaries(
 )
 
 
+@settings(deadline=None)
 @given(st.integers(1, 99), st.integers(0, 99), environments, environments, st.integers(2, 40))
 def test_the_next_version_says_how_much_has_changed(
     major: int, minor: int, old: dict[str, list[str]], new: dict[str, list[str]], other: int
@@ -36,13 +37,6 @@ def test_the_next_version_says_how_much_has_changed(
     assert (next_environment_version(number, old, new) == number) == (old == new)
 
 
-def write_lock(toy: Toy, packages: dict[str, str]) -> None:
-    text = 'version = 1\n[[package]]\nname = "toy"\nsource = { virtual = "." }\n'
-    for name, number in packages.items():
-        text += f'[[package]]\nname = "{name}"\nversion = "{number}"\n'
-    (toy.root / "uv.lock").write_text(text)
-
-
 def test_each_lock_has_the_version_that_follows_from_those_before_it(tracked: Toy) -> None:
     locks = [
         ({"numpy": "2.1.0"}, "1.0"),
@@ -51,11 +45,14 @@ def test_each_lock_has_the_version_that_follows_from_those_before_it(tracked: To
         ({"numpy": "2.1.0"}, "1.0"),  # a branch that is older
         ({"numpy": "3.0.0", "pandas": "3.0"}, "3.0"),
     ]
-    tracking = Tracking.open(tracked.project)
+    tracking, lock = Tracking.open(tracked.project), tracked.root / "uv.lock"
     for packages, version in locks:
-        write_lock(tracked, packages)
+        text = '[[package]]\nname = "toy"\nsource = { virtual = "." }\n'  # the project itself
+        for name, number in packages.items():
+            text += f'[[package]]\nname = "{name}"\nversion = "{number}"\n'
+        lock.write_text(text)
         assert environment_version(tracking) == version
-        assert locked_packages(tracked.root / "uv.lock").keys() == packages.keys()
+        assert locked_packages(lock).keys() == packages.keys()
 
 
 @pytest.mark.parametrize("text", ["no lock", "package = 3", "[[package]]\nversion = '1'"])

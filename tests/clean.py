@@ -89,24 +89,24 @@ def github_faults(project: Path) -> list[str]:
             groups[schemas[0]][name] = path.read_text(encoding="utf-8")
     for schema, texts in groups.items():
         if texts:
-            command = ("check-jsonschema", "--builtin-schema", f"vendor.{schema}")
+            command = f"check-jsonschema --builtin-schema vendor.{schema}"
             faults += github_file_faults(command, tuple(texts.items()))
     judged = {
         n: t for schema, texts in groups.items() if "issue" not in schema for n, t in texts.items()
     }
-    command = ("zizmor", "--offline", "--no-progress", "--color=never")
+    command = "zizmor --offline --no-progress --color=never"
     return faults + github_file_faults(command, tuple(judged.items()))
 
 
 @functools.cache  # few texts among many projects
-def github_file_faults(command: tuple[str, ...], texts: tuple[tuple[str, str], ...]) -> list[str]:
+def github_file_faults(command: str, texts: tuple[tuple[str, str], ...]) -> list[str]:
     """What a checker says of files for GitHub, given as path and text."""
     with tempfile.TemporaryDirectory() as folder:
         for name, text in texts:
             path = Path(folder, name)
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(text, encoding="utf-8")
-        return run([*command, *(name for name, _ in texts)], folder)
+        return run([*command.split(), *(name for name, _ in texts)], folder)
 
 
 def framework_imports(project: Path) -> Iterator[str]:

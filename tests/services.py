@@ -13,7 +13,7 @@ import sys
 import tempfile
 import time
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import NoReturn
@@ -59,11 +59,11 @@ def read(address: str) -> bytes:
 
 @contextmanager
 def process(
-    *command: str | Path,
+    *command: str,
     folder: Path,
     is_ready: Callable[[], object],
     end: int = signal.SIGTERM,
-    **environment: str,
+    environment: Mapping[str, str] = os.environ,
 ) -> Iterator[None]:
     """A server's process, from the moment that it is ready; it writes `log` into its folder."""
     with (
@@ -71,7 +71,7 @@ def process(
         subprocess.Popen(
             command,
             cwd=folder,
-            env=os.environ | environment,
+            env={**os.environ, **environment},
             stdout=log,
             stderr=log,
             start_new_session=True,
@@ -139,7 +139,9 @@ def mlflow(folder: Path, store: str) -> Iterator[str]:
         *("--artifacts-destination", str(folder / "artifacts")),
     ]
     jobs = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
-    with process(*command, folder=folder, is_ready=lambda: read(f"{address}/health"), **jobs):
+    with process(
+        *command, folder=folder, is_ready=lambda: read(f"{address}/health"), environment=jobs
+    ):
         yield address
 
 
@@ -156,10 +158,13 @@ def spark(folder: Path, memory: str = "1g") -> Iterator[str]:
     environment = {"SPARK_LOCAL_IP": "127.0.0.1", "SPARK_DAEMON_MEMORY": "256m"}
 
     def start(kind: str, *options: str, workers: int) -> None:
-        command = [program, f"org.apache.spark.deploy.{kind}", *options, "--host", "127.0.0.1"]
+        command = [str(program), f"org.apache.spark.deploy.{kind}", *options, "--host", "127.0.0.1"]
         alive = re.compile(rb'"aliveworkers" *: *%d' % workers)
         ready = process(
-            *command, folder=folder, is_ready=lambda: alive.search(read(page)), **environment
+            *command,
+            folder=folder,
+            is_ready=lambda: alive.search(read(page)),
+            environment=environment,
         )
         running.enter_context(ready)
 
@@ -180,10 +185,10 @@ def azure(cache: Path) -> Iterator[dict[str, str]]:
     modules = node_modules(Path(__file__).parent / "azurite", cache)
     program = modules / "azurite" / "dist" / "src" / "blob" / "main.js"
     port, key = free_port(), base64.b64encode(b"of the tests").decode()
-    command = ["node", program, "--inMemoryPersistence", "--disableTelemetry"]
+    command = ["node", str(program), "--inMemoryPersistence", "--disableTelemetry"]
     command += ["--skipApiVersionCheck", "--silent", "--blobPort", str(port)]
     account = {"AZURITE_ACCOUNTS": f"team:{key}"}
-    with process(*command, folder=cache, is_ready=lambda: listens(port), **account):
+    with process(*command, folder=cache, is_ready=lambda: listens(port), environment=account):
         connection = (
             f"DefaultEndpointsProtocol=http;AccountName=team;AccountKey={key};"
             f"BlobEndpoint=http://127.0.0.1:{port}/team"

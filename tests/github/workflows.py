@@ -181,8 +181,9 @@ def granted(
 ) -> dict[str, str]:
     """The rights of a job's token: a fork's is read-only, a called job's at most its caller's."""
     rights = {key.replace("-", "_"): "read" if read_only else one for key, one in wanted.items()}
-    for key, one in rights.items() if most is not None else ():
-        assert LEVELS.index(one) <= LEVELS.index(most.get(key, "none")), f"caller has no {key}"
+    if most is not None:
+        for key, one in rights.items():
+            assert LEVELS.index(one) <= LEVELS.index(most.get(key, "none")), f"caller has no {key}"
     return rights
 
 

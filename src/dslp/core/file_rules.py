@@ -29,7 +29,7 @@ def file_problems(files: Iterable[str], root: Path) -> list[str]:
     Returns:
         One line a finding: the file, what is wrong, the rule, and what to do.
     """
-    found = []
+    problems = []
     for name in files:
         path = PurePosixPath(name.replace("\\", "/"))
         if not path.parts:
@@ -41,8 +41,8 @@ def file_problems(files: Iterable[str], root: Path) -> list[str]:
         problem = _problem(path, size)
         if problem:
             # A name may hold anything, a new line or bytes that are no text: still one line.
-            found.append(f"{path if name.isprintable() else ascii(name)}: {problem}")
-    return found
+            problems.append(f"{path if name.isprintable() else repr(name)}: {problem}")
+    return problems
 
 
 def _problem(path: PurePosixPath, size: int) -> str | None:

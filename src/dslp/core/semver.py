@@ -19,7 +19,7 @@ def parse_version(version: str) -> Version:
     """
     found = re.fullmatch(VERSION, version)
     if not found:
-        raise DslpError(f"{version!a:.40} is no version; write three numbers, such as 1.2.0")
+        raise DslpError(f"{version!r:.40} is no version; write three numbers, such as 1.2.0")
     major, minor, patch = map(int, found.groups())
     return major, minor, patch
 

@@ -106,7 +106,7 @@ def type_family(kind: str) -> str:
 
 def show_column(name: str) -> str:
     """A column's name, escaped as in Python where it would break the line."""
-    return name if name and name.isprintable() else ascii(name)
+    return name if name and name.isprintable() else repr(name)
 
 
 def unwritten_columns(dataset: Dataset) -> list[str]:

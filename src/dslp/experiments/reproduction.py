@@ -58,7 +58,7 @@ def check_identifier(project: Project, identifier: str) -> None:
     """
     if not re.fullmatch(r"[0-9a-f][0-9a-f-]{7,35}", identifier):
         raise DslpError(
-            f"{identifier!a:.60} is no identifier of a run: 8 to 32 of the characters 0-9 and a-f, "
+            f"{identifier!r:.60} is no identifier of a run: 8 to 32 of the characters 0-9 and a-f, "
             f"as in: {viewing_command(project)}"
         )
     require_records(project, "uv run dslp experiment run")

@@ -173,7 +173,7 @@ def rules(
     ids = [name.upper() for name in names or ()]
     for name in ids:
         if name not in texts_by_id:
-            raise DslpError(f"there is no rule {name!a:.20}{nearest(name, texts_by_id)}")
+            raise DslpError(f"there is no rule {name!r:.20}{nearest(name, texts_by_id)}")
     for name in ids:
         out.print(Markdown(f"**{name}: {texts_by_id[name].title}**\n\n{texts_by_id[name].text}"))
         say(f"{texts.address(name)}\n", style="dim")

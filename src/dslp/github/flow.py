@@ -91,7 +91,7 @@ def propose_retraining(repository: Repository, collaboration: str, file: Path) -
     facts = json.loads(read_text(file))
     model = PARAMS.fullmatch(facts["params"])
     if model is None or model[1] != facts["model"]:
-        raise DslpError(f"{file} names no model of this project: {facts['params']!a:.80}")
+        raise DslpError(f"{file} names no model of this project: {facts['params']!r:.80}")
     name, dataset, current = facts["model"], facts["dataset"], facts["stated"]
     mark = f"<!-- dslp: retrain {name} -->"
     newer = parse_version(facts["newest"]) > parse_version(current)

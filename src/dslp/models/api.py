@@ -219,7 +219,7 @@ def validation_message(error: ValidationError, values: bool = False) -> str:
     """The problems of a record, by field, in one line; with its values if they may be shown."""
     return "; ".join(
         f"{'.'.join(map(str, one['loc']))}: {one['msg']}"
-        + (f", not {one['input']!a:.40}" if values else "")
+        + (f", not {one['input']!r:.40}" if values else "")
         for one in error.errors(include_url=False, include_context=False)[:3]
     )
 

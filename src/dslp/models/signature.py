@@ -128,7 +128,7 @@ def _misfit(side: type[BaseModel], name: str, column: "pd.Series[Any]") -> str:
     if not wrong:
         return ""
     first, rows = min(wrong), int(counts.to_numpy()[list(wrong)].sum())
-    example = "nothing" if values[first] is None else f"{values[first]!a:.40}"
+    example = "nothing" if values[first] is None else f"{values[first]!r:.40}"
     return (
         f"{side.__name__}.{name}: {rows:,} of {len(column):,} rows, such as {example}: "
         f"{wrong[first]}"

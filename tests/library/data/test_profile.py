@@ -108,7 +108,7 @@ def test_what_people_wrote_is_shown_and_what_the_scaffold_wrote_is_not(built: To
     assert "\nB<br><small>number · EUR</small>\n" in text
     built.done("new", "dataset", "sales")
     sales = built.dataset.with_name("sales")
-    built.edit(sales / "schema.yml", "What came of it.", "Euros paid.")
+    built.edit(sales / "schema.yml", "The outcome.", "Euros paid.")
     built.done("data", "build", "sales")
     built.done("data", "profile", "sales")
     text = (built.root / "docs" / "data" / "sales.md").read_text(encoding="utf-8")

@@ -2,7 +2,6 @@
 
 import json
 import shutil
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +14,11 @@ from dslp.data.fingerprint import digest
 from dslp.tracking import connection
 from mlflow import MlflowClient
 
+from tests.library.data.suites import write_suite
 from tests.library.toy import Toy
 
 REGISTER = ("data", "register", "visits")
 VERSION = ("data", "version", "visits")
-Suite = Callable[[Toy, str], None]
 
 
 def runs(client: MlflowClient) -> list[Any]:
@@ -70,7 +69,7 @@ def test_the_next_version_is_after_the_registered_one(tracked: Toy) -> None:
 
 
 @pytest.mark.rule("D6")
-def test_what_is_not_ready_is_refused_with_what_to_do(tracked: Toy, write_suite: Suite) -> None:
+def test_what_is_not_ready_is_refused_with_what_to_do(tracked: Toy) -> None:
     tracked.edit(tracked.dataset / "datasheet.md", "| 1.2.0 | 3 | made up |\n", "")
     unwritten = tracked.run(*REGISTER)
     assert "no line for 1.2.0 in its history" in unwritten.error
@@ -81,7 +80,7 @@ def test_what_is_not_ready_is_refused_with_what_to_do(tracked: Toy, write_suite:
     vouched = tracked.run(*REGISTER, DSLP_ENGINE="sql")  # the table holds, and the file does not
     assert "validate visits --engine embedded" in vouched.error
     tracked.with_rows(good)
-    write_suite(tracked, "- {type: expect_column_values_to_be_null, kwargs: {column: id}}\n")
+    write_suite(tracked, "column_values_to_be_null | column: id")
     tracked.commit()
     failing = tracked.run(*REGISTER)
     assert "its suite does not hold" in failing.error

@@ -13,7 +13,7 @@ from xdist.scheduler import LoadScopeScheduling
 from tests.project.whole import WHOLE
 from tests.template_copy import Template, publish
 
-pytest_plugins = ["pytester", "tests.ledger"]
+pytest_plugins = ["tests.ledger"]
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -64,7 +64,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 # Modules whose tests share what takes long to make: a cluster, a server, a registered model.
-SHARING = "card|gates|monitor|reproduce|score|serve|spark|sweep"
+SHARING = "card|gates|monitor|score|serve|spark|sweep"
 
 
 class OneWorkerForWhatIsShared(LoadScopeScheduling):  # type: ignore[misc]

@@ -31,9 +31,7 @@ def attach(app: typer.Typer) -> None:
 
 
 def doctor(
-    as_json: Annotated[
-        bool, typer.Option("--json", help="Print the report as JSON (docs/library.md).")
-    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
 ) -> None:
     """Say where library, data and runs are, and whether each works; exit code 1 if one does not."""
     places = []

@@ -17,6 +17,6 @@ class Refused(DslpError):
 
 
 def nearest(word: str, known: Collection[str]) -> str:
-    """The end of an error about an unknown word: the known word most like it, and all of them."""
+    """The end of an error about an unknown word: the most similar known word, and all of them."""
     close = get_close_matches(word, known, n=1)
     return f"; {f'do you mean {close[0]}? K' if close else 'k'}nown are {', '.join(known)}"

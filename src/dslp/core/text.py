@@ -20,8 +20,9 @@ def error_line(error: object, most: int = REASON) -> str:
 
 def redact(address: str) -> str:
     """An address without user, password and query."""
-    # A password may hold any character: rather leave out too much than show its end.
-    address = re.sub(r"//([^\s/@:]*:.*|\S*)@", "//", address)
+    # A password may hold any character: of an address alone, all before its last @ is left out.
+    address = re.sub(r"^([\w+.-]+:)//[^\s/@:]*:.*@", r"\1//", address)
+    address = re.sub(r"//\S*@", "//", address)
     return re.sub(r"(?<=\?)[^\s?]*=\S*[^\s.:;,]", "...", address)
 
 

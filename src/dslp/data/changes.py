@@ -85,7 +85,7 @@ def suite_changes(old: str, new: str) -> Iterator[Change]:
         for one, other in zip(first, second, strict=False):
             yield from _argument_changes(kind, what, one, other)
         for _ in first[len(second) :]:
-            yield Change("minor", f"new allowed value: {what} is expected no more")
+            yield Change("minor", f"new allowed value: {what} was removed")
         for _ in second[len(first) :]:
             yield Change("patch", f"tightened suite: {what} is expected now")
 

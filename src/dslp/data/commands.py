@@ -25,7 +25,7 @@ Data = Annotated[
         show_default="DSLP_DATA_DIR, else data",
     ),
 ]
-Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON (docs/library.md).")]
+Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 STORE = {"help": "Folder or address, such as s3://bucket/data.", "show_default": "DSLP_DATA_STORE"}
 
 
@@ -158,7 +158,8 @@ def version(
         except Refused as error:
             if not json:
                 raise
-            findings = [Finding("D8", str(error), subject="datasheet.md")]
+            problem, _, todo = str(error).partition("; write it: ")
+            findings = [Finding("D8", problem, todo, subject="datasheet.md")]
         reports.append(Report(name, 1, findings, details=asdict(result) | {"stated": stated}))
 
     project = Project.find(data=data)

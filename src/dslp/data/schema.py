@@ -9,6 +9,7 @@ from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
 
 from dslp.core.errors import DslpError
+from dslp.core.files import read_text
 from dslp.core.text import UNWRITTEN
 from dslp.data.dataset import Dataset
 from dslp.data.reading import (
@@ -64,7 +65,12 @@ def read_schema(dataset: Dataset) -> Schema:
     Raises:
         DslpError: it is missing, or one line for all invalid fields.
     """
-    return parse_schema(dataset.yaml("schema.yml"), f"{dataset.folder / 'schema.yml'}")
+    path = dataset.folder / "schema.yml"
+    if path.is_file() and not read_text(path).strip():
+        raise DslpError(
+            f"{path} is empty; write it: uv run dslp data schema {dataset.name} --write"
+        )
+    return parse_schema(dataset.yaml("schema.yml"), str(path))
 
 
 def parse_schema(content: object, where: str) -> Schema:

@@ -8,6 +8,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from threading import Thread
 from typing import IO, TYPE_CHECKING, Any
 
 from dslp.core.errors import DslpError
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 NAME = "dslp"  # of our sessions; a session that was started before keeps its settings
 PART = 8_000_000  # bytes of a file whose rows one task sorts by their keys
 ANSWER = 5  # seconds within which a master must answer
+WORKERS = 60  # seconds within which a worker of it must run a first job
 TYPES = {"VARCHAR": "STRING", "TIMESTAMP": "TIMESTAMP_NTZ"}  # Spark's names of DuckDB's types
 UNREADABLE = ("TIME", "TIMESTAMP_NS")
 
@@ -83,7 +85,7 @@ def spark_session() -> "SparkSession":
     _check_answer(master)
     with _java_log() as log:
         try:
-            return _start_session(master)
+            session = _start_session(master)
         except (PySparkException, OSError) as error:
             log.seek(0)
             raise DslpError(
@@ -92,6 +94,8 @@ def spark_session() -> "SparkSession":
             ) from None
         except Exception as error:  # Java raises anything
             raise DslpError(f"no Spark session at {master}: {_reason(str(error))}") from None
+        _require_workers(session, master)
+    return session
 
 
 @contextmanager
@@ -123,6 +127,24 @@ def _start_session(master: str) -> "SparkSession":
     conf = SparkConf(loadDefaults=False).setAppName(NAME).setMaster(master)
     conf.setAll(list(settings.items()))
     return SparkSession.builder.config(conf=conf).getOrCreate()
+
+
+def _require_workers(session: "SparkSession", master: str) -> None:
+    """Run a job of one row, for which a master without workers would wait for ever.
+
+    Raises:
+        DslpError: no worker ran it in time.
+    """
+    if not master.startswith("spark://"):
+        return
+    context = session.sparkContext
+    job = Thread(target=context.parallelize([0], 1).count, daemon=True)
+    job.start()
+    job.join(WORKERS)
+    if job.is_alive():
+        context.cancelAllJobs()
+        session.stop()
+        raise DslpError(f"the Spark master at {master} has no worker that answers; start one")
 
 
 def _check_answer(master: str) -> None:

@@ -292,7 +292,7 @@ def _open_version(
     address = url or os.environ.get("DSLP_DATA_STORE")
     if not address:
         raise DslpError(
-            "no store is known; write DSLP_DATA_STORE=s3://bucket/folder in .env (any address "
+            "no data store is set; write DSLP_DATA_STORE=s3://bucket/folder in .env (any address "
             "that fsspec knows, or a folder)"
         )
     import fsspec

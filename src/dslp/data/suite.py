@@ -8,7 +8,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from dslp.core.errors import DslpError
+from dslp.core.errors import DslpError, nearest
 from dslp.core.files import read_yaml
 from dslp.core.report import Finding, Report
 from dslp.core.settings import CHOICES
@@ -48,7 +48,7 @@ def validate(
     """
     engine = engine or dataset.project.engine
     if engine not in CHOICES["engine"]:
-        raise DslpError(f"engine {engine!r} is not one of {', '.join(CHOICES['engine'])}")
+        raise DslpError(f"{engine!r} is no engine{nearest(engine, CHOICES['engine'])}")
     path = suite or dataset.folder / "suite.yml"
     expectations, findings = _expectations(path), []
     if suite is None:

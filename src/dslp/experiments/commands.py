@@ -135,8 +135,8 @@ def sweep(
     if experiment.assumptions.report:
         say(str(experiment.assumptions))
     table(["the best", params.metric.name, "gain"], rows)
-    say(f"{len(result.finished)} of {len(result.settings)} trials ended; the best of many looks")
-    say("better than it is: try it as a candidate, in candidates of params.yml:")
+    say(f"{len(result.finished)} of {len(result.settings)} trials ended; the best of many is an")
+    say("optimistic estimate: try it as a candidate, in candidates of params.yml:")
     say(sweeping.snippet(model, result))
     for number, reason in result.failed.items():
         say(f"trial {number} failed: {reason}", style="red")

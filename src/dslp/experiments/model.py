@@ -54,8 +54,8 @@ class Model:
             raise DslpError(f"{where}: dataset.name: {error}") from None
         if dataset.version != wanted.version:
             raise DslpError(
-                f"{where} is for {dataset.name} {wanted.version}, which is {dataset.version} by "
-                "now; look at what changed, then write that version"
+                f"{where} uses {dataset.name} {wanted.version}, and the current version is "
+                f"{dataset.version}; look at what changed, then write that version"
             )
         return dataset
 
@@ -294,7 +294,9 @@ def find_model(project: Project, name: str | None = None) -> Model:
     """
     folder, names = project.source / "models", model_names(project)
     if not names:
-        raise DslpError(f"{folder} has no model; make one: uv run dslp new model NAME")
+        raise DslpError(
+            f"{folder} has no model; make one: uv run dslp new model NAME --target COLUMN"
+        )
     if name is None and len(names) > 1:
         raise DslpError(f"say which model: {', '.join(names)}")
     name = name or names[0]

@@ -92,7 +92,7 @@ def reproduce(project: Project, identifier: str) -> Reproduction:
         doubts = []
         if tags["dslp.clean"] != "true":
             doubts.append(
-                f"the run was made from uncommitted changes to {commit[:12]}, which nobody has "
+                f"the run was made from uncommitted changes to {commit[:12]}, which were not "
                 "kept: it may not be reproducible (B10)"
             )
         record, recorded = _record(project, run), _recorded_metrics(tracking, run)
@@ -133,8 +133,14 @@ def _record(project: Project, run: "Run") -> dict[str, Any]:
 
 
 def _recorded_metrics(tracking: Tracking, run: "Run") -> dict[str, float]:
-    """The results of the run; the metric of a fold is named with its number, as `NAME.2`."""
+    """The results of the run; the metric of a fold is named with its number, as `NAME.2`.
+
+    Raises:
+        DslpError: there are none.
+    """
     metrics = {n: value for n, value in run.data.metrics.items() if not n.startswith(NOT_RESULTS)}
+    if not metrics:
+        raise DslpError(f"run {run.info.run_id} recorded no metrics, so nothing can be compared")
     for name in [name for name in metrics if name.startswith("fold_")]:
         del metrics[name]
         for one in tracking.client.get_metric_history(run.info.run_id, name):
@@ -145,14 +151,16 @@ def _recorded_metrics(tracking: Tracking, run: "Run") -> dict[str, float]:
 @contextmanager
 def _worktree(project: Project, commit: str) -> Iterator[Path]:
     """The project as it was at a commit, in a temporary folder."""
+    if git_output(project, "cat-file", "-e", f"{commit}^{{commit}}") is None:
+        raise DslpError(
+            f"commit {commit} is not in this repository; fetch it: git fetch origin {commit}"
+        )
     subfolder = git_output(project, "rev-parse", "--show-prefix") or ""
     with tempfile.TemporaryDirectory(prefix="dslp-") as aside:
         place = str(Path(aside) / "worktree")
         no_hooks = ("-c", "core.hooksPath=/dev/null")
         if git_output(project, *no_hooks, "worktree", "add", "--detach", place, commit) is None:
-            raise DslpError(
-                f"commit {commit} is not in this repository; fetch it: git fetch origin {commit}"
-            )
+            raise DslpError(f"git cannot check out {commit} in {place}; see: git worktree list")
         try:
             yield Path(place) / subfolder
         finally:

@@ -73,9 +73,7 @@ def check(
     publish: Annotated[
         bool, typer.Option("--publish", help="Write the verdict as the commit's status.")
     ] = False,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="Print the verdict as JSON (docs/library.md).")
-    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the verdict as JSON.")] = False,
 ) -> None:
     """Check a pull request as GitHub will; without a number, the branch that is checked out."""
     from dslp.core import report

@@ -61,6 +61,10 @@ def check_paths(project: Project, source: str, output: Path, rejects: Path | Non
             f"{nearest(source, names)}"
         )
     paths = [path.resolve() for path in (output, rejects) if path]
+    inputs = [file.resolve(), *(find_dataset(project, name).processed for name in names)]
+    for path in paths:
+        if any(path in (each, each.with_suffix(".csv")) for each in inputs):
+            raise DslpError(f"{path} is an input, or the data of a dataset; give another path")
     if rejects and (paths[0].is_relative_to(paths[1]) or paths[1].is_relative_to(paths[0])):
         raise DslpError(f"--output and --rejects are both {rejects}; give two paths")
     for path in paths:

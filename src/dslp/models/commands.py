@@ -170,16 +170,16 @@ def history(name: Name = None) -> None:
 @app.command()
 def serve(
     name: Name = None,
-    host: Annotated[str, typer.Option(help="0.0.0.0 is everybody.")] = "127.0.0.1",
+    host: Annotated[str, typer.Option(help="0.0.0.0 is for all machines.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65535, help="0 is any free one.")] = 8000,
-    share: Annotated[float, typer.Option(min=0, max=1, help="Of the challenger.")] = 0.0,
+    share: Annotated[float, typer.Option(min=0, max=1, help="What the challenger answers.")] = 0.0,
     log: Annotated[Path | None, typer.Option(help="Folder of the predictions.")] = None,
-    poll: Annotated[float, typer.Option(min=0.05, help="Seconds between looks.")] = 5,
+    poll: Annotated[float, typer.Option(min=0.05, help="Seconds between two checks.")] = 5,
 ) -> None:
     """Answer requests with the champion, and a share of them with the challenger.
 
     Predictions are logged in data/interim/predictions/MODEL. Every few
-    seconds the server looks at the registry, and follows a promotion or a
+    seconds the server reads the registry, and follows a promotion or a
     rollback.
     """
     # More threads for one small prediction cost more than they bring, and starve the server.
@@ -387,7 +387,9 @@ def _release(model: "Model", version: str | None) -> "tuple[Registry, Release]":
         return registry, registry.release(version)
     release = registry.in_role("champion") or registry.in_role("challenger")
     if release is None:
-        raise DslpError(f"{model.name} has no version in use; first: uv run dslp model register")
+        raise DslpError(
+            f"{model.name} has no version in use; first: uv run dslp model register {model.name}"
+        )
     return registry, release
 
 

@@ -47,7 +47,7 @@ def check_gates(
     if subject.split != split:
         raise Refused(
             f"{model.name} {subject.label} was trained with another split, target, dataset "
-            "or key than there is by now, so it may have seen rows of the holdout; train it again: "
+            "or key than the current one, so it may have seen rows of the holdout; train it again: "
             f"uv run dslp model train {model.name}"
         )
     checks = _Checks(model, subject, champion, read_model_data(model))

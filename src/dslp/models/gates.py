@@ -1,4 +1,4 @@
-"""What `gates.yml` asks of a model (M7): each gate that stands there is to be passed."""
+"""What `gates.yml` asks of a model (M7): every listed gate must pass."""
 
 import json
 from dataclasses import asdict, dataclass, replace

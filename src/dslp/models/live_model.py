@@ -40,7 +40,7 @@ class Serving:
             api: of the model.
             share: of the requests, for the challenger.
             log: folder of the predictions.
-            poll: seconds between two looks at the registry.
+            poll: seconds between two checks of the registry.
 
         Raises:
             DslpError: there is no champion, or it cannot be loaded.
@@ -57,7 +57,8 @@ class Serving:
         self.metrics.registry_up.set(1)
         if not releases.get("champion"):
             raise DslpError(
-                f"{api.model.name} has no champion yet; first: uv run dslp model promote"
+                f"{api.model.name} has no champion yet; first: uv run dslp model promote "
+                f"{api.model.name}"
             )
         self.failure = self.switch(releases)
         if "champion" not in self.loaded:

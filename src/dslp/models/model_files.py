@@ -67,7 +67,7 @@ def fetch_model(project: Project, release: "Release") -> Path:
         if folder.is_dir():  # another process was faster
             return folder
         raise DslpError(
-            f"{release.name} {release.label} cannot be brought here: {error_line(error)}"
+            f"{release.name} {release.label} cannot be downloaded: {error_line(error)}"
         ) from error
     return folder
 

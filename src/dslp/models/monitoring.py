@@ -126,7 +126,9 @@ def monitor_model(
     registry = Registry.read(model.project, model.name)
     champion = registry.in_role("champion")
     if champion is None:
-        raise DslpError(f"{model.name} has no champion; first: uv run dslp model promote")
+        raise DslpError(
+            f"{model.name} has no champion; first: uv run dslp model promote {model.name}"
+        )
     reference = read_record(registry, champion)
     log = predictions or (None if data else recent_data.predictions_address(model))
     sources: list[RecentData] = []

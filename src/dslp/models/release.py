@@ -159,7 +159,9 @@ def promote(
     challenger, champion = registry.in_role("challenger"), registry.in_role("champion")
     if challenger is None:
         state = f"; {champion.label} is the champion" if champion else ""
-        raise DslpError(f"{model.name} has no challenger{state}; first: uv run dslp model register")
+        raise DslpError(
+            f"{model.name} has no challenger{state}; first: uv run dslp model register {model.name}"
+        )
     results = check_gates(
         model,
         TrainedModel.of(model.project, challenger),

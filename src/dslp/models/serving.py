@@ -166,7 +166,7 @@ def serve(
         opened: the socket, from `open_socket`.
         share: of the requests, for the challenger.
         log: folder of the predictions.
-        poll: seconds between two looks at the registry.
+        poll: seconds between two checks of the registry.
         announce: is called with the address once the server listens.
 
     Raises:

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from dslp.core.errors import Refused
 from dslp.core.semver import next_version, parse_version
-from dslp.core.text import error_line
 from dslp.data.schema import key_columns
 from dslp.tracking.provenance import code_digest, flatten
 
@@ -63,7 +62,7 @@ def part_tags(model: "Model", candidate: str) -> dict[str, str]:
         "population": {
             "dataset": params.dataset.name,
             "major version of the dataset": ".".join(major),
-            "population in schema.yml": error_line(population or ""),
+            "population in schema.yml": " ".join(str(population or "").split()),
             "key": ", ".join(key_columns(model.dataset)),
         },
         "code": {

@@ -145,7 +145,7 @@ def mlflow_errors() -> Iterator[None]:
     try:
         yield
     except MlflowException as error:
-        raise DslpError(f"the tracking server says no: {error_line(error)}") from error
+        raise DslpError(f"the tracking server refused: {error_line(error)}") from error
 
 
 def tracking_uri(project: Project) -> str:

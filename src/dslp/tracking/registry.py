@@ -223,7 +223,7 @@ def rollback(
     if target.version not in (*roles.champions, *roles.taken_back):
         raise Refused(
             f"{name} {target.label} was never the champion; a version becomes it past its gates: "
-            "uv run dslp model promote"
+            f"uv run dslp model promote {name}"
         )
     registry.append(registry.new_entry("rollback", target.version, why, issue))
     return target, champion

@@ -296,7 +296,7 @@ def test_a_place_that_cannot_be_used_is_named_in_one_line(
     monkeypatch.setitem(sys.modules, "gcsfs", None)  # as where it is not installed,
     monkeypatch.delitem(_registry, "gs", raising=False)  # and was never used
     (tmp_path / "file").write_text("")
-    assert "no store is known" in built.run("data", "push", "visits").error
+    assert "no data store is set" in built.run("data", "push", "visits").error
     for place, message in (
         ("gs://bucket/data", "uv add gcsfs"),
         ("nonsense://x", "nonsense"),

@@ -69,7 +69,7 @@ CHANGES: list[tuple[str, Edit, str]] = [
     ("minor", lambda c: c["suite"][3]["kwargs"].pop("max_value"), "max_value is None, was 9"),
     ("minor", expect(4, value_set=["home", "office", "car"]), "new allowed value: expect_column_v"),
     ("minor", lambda c: c["suite"][1].update(severity="warning"), "severity is 'warning', was 'c"),
-    ("minor", lambda c: c["suite"].pop(), "of mood is expected no more"),
+    ("minor", lambda c: c["suite"].pop(), "of mood was removed"),
     ("minor", lambda c: c.update(pipeline=PIPELINE.replace("raw ", "raw[:9] ")), "changed calcula"),
     ("patch", change("note", nullable=False), "column note is never null now"),
     ("patch", change("id", description="Its number."), "reworded description of column id (a chan"),

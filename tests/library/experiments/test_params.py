@@ -58,7 +58,12 @@ RETURN = "    return Pipeline"
     ("file", "old", "new", "problem"),
     [
         ("params.yml", "name: visits", "name: people", "no dataset 'people'"),
-        ("params.yml", "version: 1.2.0", "version: 1.3.0", "is for visits 1.3.0, which is 1.2.0"),
+        (
+            "params.yml",
+            "version: 1.2.0",
+            "version: 1.3.0",
+            "uses visits 1.3.0, and the current version is 1.2.0",
+        ),
         ("params.yml", "target: visits", "target: money", "has no column money"),
         ("params.yml", "by: person", "by: household", "goes by household"),
         ("schema.py", "    kind:", "    colour:", "has no column colour"),

@@ -146,7 +146,7 @@ def test_a_champion_with_other_inputs_is_given_its_own(champion: Toy) -> None:
 @pytest.mark.parametrize(
     ("harm", "reason"),
     [
-        ("files", "cannot be brought here"),
+        ("files", "cannot be downloaded"),
         ("input", "the champion has inputs that the dataset lacks (kind)"),
         ("outputs", "the champion has other outputs or another target"),
     ],

@@ -30,7 +30,7 @@ class Label:
 
 
 @dataclass(frozen=True)
-class Change:
+class Step:
     """One step: `create`, `rename`, `update`, `merge` (an alias into its label) or `delete`.
 
     Attributes:
@@ -63,7 +63,7 @@ def read_labels(path: Path) -> list[Label]:
     return labels
 
 
-def plan_changes(labels: Sequence[Label], existing: Sequence[Any], prune: bool) -> list[Change]:
+def plan_changes(labels: Sequence[Label], existing: Sequence[Any], prune: bool) -> list[Step]:
     """The steps after which the repository has the labels.
 
     Args:
@@ -78,24 +78,24 @@ def plan_changes(labels: Sequence[Label], existing: Sequence[Any], prune: bool) 
         current = present.pop(label.name.lower(), None)
         if current is None and former:
             name = former.pop(0)["name"]
-            changes.append(Change("rename", name, label, f"to {label.name}"))
+            changes.append(Step("rename", name, label, f"to {label.name}"))
         elif current is None:
-            changes.append(Change("create", label.name, label, f"#{label.color}"))
+            changes.append(Step("create", label.name, label, f"#{label.color}"))
         elif fields := ", ".join(_differences(label, current)):
-            changes.append(Change("update", current["name"], label, fields))
-        changes += [Change("merge", alias["name"], label, f"into {label.name}") for alias in former]
+            changes.append(Step("update", current["name"], label, fields))
+        changes += [Step("merge", alias["name"], label, f"into {label.name}") for alias in former]
     if prune:
-        changes += [Change("delete", label["name"], None, "") for label in present.values()]
+        changes += [Step("delete", label["name"], None, "") for label in present.values()]
     return changes
 
 
-def register_labels(repository: Repository, labels: Sequence[Label], prune: bool) -> list[Change]:
+def register_labels(repository: Repository, labels: Sequence[Label], prune: bool) -> list[Step]:
     """Carry the plan out, and return the changes.
 
     Raises:
         Unavailable: GitHub refuses; a second run goes on after the changes that were made.
     """
-    done: list[Change] = []
+    done: list[Step] = []
     for last in (False, True):
         try:
             for change in plan_changes(labels, list(repository.pages("/labels")), prune):
@@ -110,7 +110,7 @@ def register_labels(repository: Repository, labels: Sequence[Label], prune: bool
     return done
 
 
-def carry_out(repository: Repository, change: Change) -> None:
+def carry_out(repository: Repository, change: Step) -> None:
     """One change, as one request; a merge is one for each issue, and one to delete the alias."""
     path, label = f"/labels/{quote(change.name, safe='')}", change.label
     if label is None:

@@ -136,7 +136,7 @@ def rollback(
     Without a version, it is the champion before the present one.
     """
     project, name = _project_and_name(name)
-    from dslp.tracking.registry import rollback as roll_back
+    from dslp.models.release import rollback as roll_back
 
     release, former = roll_back(name, project, to, why, issue)
     say(f"{name} {release.label} is the champion again, after {former.label}", style="green")
@@ -331,7 +331,7 @@ def release(
     The code that models share changes each of them, where it comes with a
     Model issue.
     """
-    from dslp.models.deployment import build_wheel, changed_models, release_model
+    from dslp.models.release_workflow import build_wheel, changed_models, release_model
 
     project = Project.find()
     names = changed_models(project, since, shared=issue > 0)
@@ -348,7 +348,7 @@ def deploy(
     issue: Annotated[int, typer.Option(help="The Model issue that was labelled.", min=1)],
 ) -> None:
     """Promote the challenger that an issue asks for, as the release workflow does (L5)."""
-    from dslp.models.deployment import deploy_model
+    from dslp.models.release_workflow import deploy_model
 
     say(deploy_model(Project.find(), folder, issue))
 

@@ -2,6 +2,7 @@
 
 from dslp.core.errors import DslpError, Refused
 from dslp.core.semver import next_version, parse_version
+from dslp.core.settings import Project
 from dslp.core.text import error_line
 from dslp.experiments.model import Model
 from dslp.models.api import Api
@@ -178,3 +179,43 @@ def promote(
     latest.set_tags(challenger.version, gates_tag(results))
     latest.append(latest.new_entry("promote", challenger.version, why, issue))
     return latest.reload().release(challenger.version), results
+
+
+def rollback(
+    name: str, project: Project, to: str | None = None, why: str = "", issue: int | None = None
+) -> tuple[Release, Release]:
+    """Make a former champion the champion again. No model is loaded, so none needs to load.
+
+    Args:
+        name: of the model.
+        project: whose registry it is in.
+        to: the version to return to; by default the champion before the present one.
+        why: the reason, kept in the audit trail.
+        issue: number of the issue that it is done for.
+
+    Returns:
+        The new champion, and the one before.
+
+    Raises:
+        Refused: the version was never the champion, or is the champion already.
+        DslpError: there is no champion, none before it, or no such version.
+    """
+    registry = Registry.read(project, name)
+    registry.write_roles()
+    champion, roles = registry.in_role("champion"), registry.roles
+    if champion is None:
+        raise DslpError(f"{name} has no champion, so there is nothing to roll back")
+    if to is None and roles.former is None:
+        raise DslpError(
+            f"{name} has no former champion to go back to; {champion.label} stays the champion"
+        )
+    target = registry.release(to or str(roles.former))
+    if target == champion:
+        raise Refused(f"{name} {target.label} is the champion already")
+    if target.version not in (*roles.champions, *roles.taken_back):
+        raise Refused(
+            f"{name} {target.label} was never the champion; a version becomes it past its gates: "
+            f"uv run dslp model promote {name}"
+        )
+    registry.append(registry.new_entry("rollback", target.version, why, issue))
+    return target, champion

@@ -10,7 +10,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from dslp.core.errors import DslpError, Refused
+from dslp.core.errors import DslpError
 from dslp.core.git import git_output
 from dslp.core.settings import Project
 from dslp.tracking.connection import Tracking, mlflow_errors, registered_name
@@ -187,46 +187,6 @@ def versions_in_use(name: str, project: Project) -> dict[str, Release | None]:
     """The versions of a model that are in use: by `champion` and `challenger`."""
     registry = Registry.read(project, name)
     return {role: registry.in_role(role) for role in ("champion", "challenger")}
-
-
-def rollback(
-    name: str, project: Project, to: str | None = None, why: str = "", issue: int | None = None
-) -> tuple[Release, Release]:
-    """Make a former champion the champion again. No model is loaded, so none needs to load.
-
-    Args:
-        name: of the model.
-        project: whose registry it is in.
-        to: the version to return to; by default the champion before the present one.
-        why: the reason, kept in the audit trail.
-        issue: number of the issue that it is done for.
-
-    Returns:
-        The new champion, and the one before.
-
-    Raises:
-        Refused: the version was never the champion, or is the champion already.
-        DslpError: there is no champion, none before it, or no such version.
-    """
-    registry = Registry.read(project, name)
-    registry.write_roles()
-    champion, roles = registry.in_role("champion"), registry.roles
-    if champion is None:
-        raise DslpError(f"{name} has no champion, so there is nothing to roll back")
-    if to is None and roles.former is None:
-        raise DslpError(
-            f"{name} has no former champion to go back to; {champion.label} stays the champion"
-        )
-    target = registry.release(to or str(roles.former))
-    if target == champion:
-        raise Refused(f"{name} {target.label} is the champion already")
-    if target.version not in (*roles.champions, *roles.taken_back):
-        raise Refused(
-            f"{name} {target.label} was never the champion; a version becomes it past its gates: "
-            f"uv run dslp model promote {name}"
-        )
-    registry.append(registry.new_entry("rollback", target.version, why, issue))
-    return target, champion
 
 
 def _user_name(project: Project) -> str:

@@ -6,7 +6,7 @@ import pytest
 from dslp.core.git import changed_paths
 from dslp.core.settings import Project
 from dslp.data import versioning
-from dslp.models import deployment
+from dslp.models.release_workflow import changed_models
 
 from tests.library.conftest import make
 from tests.library.toy import Toy
@@ -29,7 +29,7 @@ def test_names_are_taken_as_they_are(toy: Toy) -> None:
         (toy.model_folder / name).touch()
     toy.commit()
     assert set(changed_paths(toy.project, before) or ()) == {f"{place}/{name}" for name in ODD}
-    assert deployment.changed_models(toy.project, before, shared=False) == ["frequency"]
+    assert changed_models(toy.project, before, shared=False) == ["frequency"]
     assert versioning.changed_datasets(toy.project, before) == []
 
 
@@ -67,9 +67,7 @@ def test_code_that_models_share_changes_each_only_with_an_issue(
     with (toy.source / path).open("a") as file:
         file.write("# more\n")
     toy.commit()
-    changed = [
-        bool(deployment.changed_models(toy.project, before, shared=one)) for one in (True, False)
-    ]
+    changed = [bool(changed_models(toy.project, before, shared=one)) for one in (True, False)]
     assert changed == [with_issue, False]
 
 
@@ -77,17 +75,15 @@ def test_what_git_does_not_know_has_changed_everything(toy: Toy) -> None:
     toy.commit()
     (toy.model_folder / "notes.md").touch()
     lost = toy.commit()
-    assert deployment.changed_models(toy.project, lost, shared=True) == []
+    assert changed_models(toy.project, lost, shared=True) == []
     toy.git("reset", "--quiet", "--hard", "HEAD~1")
     (toy.root / "README.md").touch()
     toy.commit()
-    assert deployment.changed_models(toy.project, lost, shared=True) == ["frequency"], (
-        "replaced, still here"
-    )
+    assert changed_models(toy.project, lost, shared=True) == ["frequency"], "replaced, still here"
     toy.git("reflog", "expire", "--expire=now", "--all")
     toy.git("gc", "--quiet", "--prune=now")
     for commit in (lost, "0" * 40, "", "nothing", "--output=stolen"):
-        assert deployment.changed_models(toy.project, commit, shared=False) == ["frequency"], commit
+        assert changed_models(toy.project, commit, shared=False) == ["frequency"], commit
         assert versioning.changed_datasets(toy.project, commit) == ["visits"], commit
     assert not list(toy.root.rglob("*stolen*"))
 

@@ -1,8 +1,9 @@
 """What a command tells GitHub Actions, by the files that it names; elsewhere nothing is written."""
 
 import os
-import re
 from pathlib import Path
+
+from dslp.core.text import SENTENCE, escape_markdown
 
 
 def add_summary(text: str) -> None:
@@ -12,7 +13,7 @@ def add_summary(text: str) -> None:
 
 def add_summary_line(line: str) -> None:
     """Add a line to the summary that GitHub shows of a job; elsewhere, do nothing."""
-    add_summary("- " + re.sub(r"([^\w\s.,:;/-])", r"\\\1", " ".join(line.split())) + "\n")
+    add_summary(f"- {escape_markdown(line, SENTENCE)}\n")
 
 
 def add_output(name: str, value: object) -> None:

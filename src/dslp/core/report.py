@@ -92,7 +92,7 @@ class Report:
     def __str__(self) -> str:
         verdict = "holds" if self.ok else "does not hold"
         head = f"{self.subject} {verdict}: {self.checks} checks, {len(self.findings)} findings"
-        skipped = f"not judged on a sample: {'; '.join(self.skipped)}" if self.skipped else ""
+        skipped = f"not checked on a sample: {'; '.join(self.skipped)}" if self.skipped else ""
         tail = [visible(skipped, LONGEST_LINE)] if skipped else []
         return "\n\n".join([head, *map(str, self.findings), *tail])
 

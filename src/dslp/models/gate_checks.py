@@ -12,6 +12,7 @@ from operator import ne
 from typing import TYPE_CHECKING, Any
 
 from dslp.core.errors import DslpError, Refused, nearest
+from dslp.core.text import error_line
 from dslp.experiments.model import Model, as_requested
 from dslp.experiments.model_data import ModelData, read_model_data
 from dslp.experiments.params import Direction, Measure, format_metric, read_checked
@@ -257,5 +258,7 @@ class _Checks:
         figure = ", ".join(" ".join(count) for count in counts) or "not run"
         passed = done.returncode == 0 and [kind for _, kind in counts] == ["passed"]
         problems = [line for line in lines if line.startswith(("FAILED", "ERROR", "SKIPPED", "X"))]
-        note = "" if passed else (problems or lines or ["pytest printed nothing"])[-1][:200]
+        note = (
+            "" if passed else error_line((problems or lines or ["pytest printed nothing"])[-1], 200)
+        )
         return GateResult("behaviour", figure, "all pass", passed, note)

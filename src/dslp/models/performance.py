@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dslp.core.errors import DslpError
+from dslp.core.text import error_line
 from dslp.data.reading import read_frame
 
 if TYPE_CHECKING:
@@ -77,8 +78,8 @@ def measure(model: "Model", folder: Path) -> dict[str, float]:
             check=False,
         )
     if done.returncode:
-        reason = (done.stderr.strip().splitlines() or ["it printed no error"])[-1]
-        raise DslpError(f"{model.name} cannot be measured: {reason[:200]}")
+        reason = error_line((done.stderr.strip().splitlines() or ["it printed no error"])[-1])
+        raise DslpError(f"{model.name} cannot be measured: {reason}")
     figures: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
     return {name: figures[name] for name in FIGURES}
 

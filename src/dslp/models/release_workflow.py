@@ -16,6 +16,7 @@ from dslp.core.errors import DslpError, Refused
 from dslp.core.git import changed_paths
 from dslp.core.report import render_page, save_page
 from dslp.core.settings import Project
+from dslp.core.text import error_line
 from dslp.data.build import ensure_data
 from dslp.experiments.model import Model, find_model, model_names
 from dslp.experiments.model_data import read_model_data
@@ -61,7 +62,7 @@ def build_wheel(project: Project, folder: Path) -> None:
     except OSError as error:
         raise DslpError(f"the wheel cannot be built: uv: {error.strerror}") from None
     if done.returncode:
-        raise DslpError(f"the wheel cannot be built: {' '.join(done.stderr.split())}")
+        raise DslpError(f"the wheel cannot be built: {error_line(done.stderr, 1_000)}")
 
 
 def release_model(model: Model, folder: Path, issue: int | None = None) -> str:

@@ -89,7 +89,7 @@ class Tracking:
                 reason = error_line(error, 2_000)
                 reason = reason.partition("(Caused by ")[2] or reason
                 raise DslpError(
-                    f"tracking at {redact(address)} does not answer: {reason[:160]}"
+                    f"tracking at {redact(address)} does not answer: {error_line(reason, 160)}"
                 ) from error
         return cls(project, client)
 

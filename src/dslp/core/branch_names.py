@@ -19,10 +19,10 @@ class Branch:
 
 def parse_branch(name: str) -> Branch | None:
     """What the name says, or None where it is no name of the process (B1)."""
-    found = NAME.fullmatch(name)
-    if found is None:
+    match = NAME.fullmatch(name)
+    if match is None:
         return None
-    return Branch(KINDS.get(found[1] or "", ""), int(found[2]))
+    return Branch(KINDS.get(match[1] or "", ""), int(match[2]))
 
 
 def issue_of_branch(name: str) -> int | None:

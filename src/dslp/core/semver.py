@@ -17,10 +17,10 @@ def parse_version(version: str) -> Version:
     Raises:
         DslpError: it is none.
     """
-    found = re.fullmatch(VERSION, version)
-    if not found:
+    match = re.fullmatch(VERSION, version)
+    if not match:
         raise DslpError(f"{version!r:.40} is no version; write three numbers, such as 1.2.0")
-    major, minor, patch = map(int, found.groups())
+    major, minor, patch = map(int, match.groups())
     return major, minor, patch
 
 

@@ -97,9 +97,8 @@ class Api:
         try:
             return self.many.validate_json(body, by_name=True)  # type: ignore[no-any-return]
         except ValidationError as error:
-            raise DslpError(
-                f"{self.model.name}: a row is not what Request allows: {validation_message(error)}"
-            ) from None
+            problem = f"a row is not what Request allows: {validation_message(error)}"
+            raise DslpError(f"{self.model.name}: {problem}") from None
 
     def too_large(self, record: Any) -> list[str]:
         """The integer fields whose number is too large for a column."""
@@ -123,10 +122,8 @@ class Api:
         try:
             return self.answers.validate_python(predicted.to_dict("records"))  # type: ignore[no-any-return]
         except ValidationError as error:
-            raise DslpError(
-                f"{self.model.name}: a prediction does not fit Response: "
-                f"{validation_message(error)}"
-            ) from None
+            problem = f"a prediction does not fit Response: {validation_message(error)}"
+            raise DslpError(f"{self.model.name}: {problem}") from None
 
     def check(self, folder: Path) -> None:
         """Check that a saved model has this API.
@@ -139,18 +136,15 @@ class Api:
         try:
             content = yaml.safe_load((folder / "MLmodel").read_text(encoding="utf-8"))
             saved = {side: content["metadata"][API][side] for side in SIDES}
-        except (OSError, UnicodeDecodeError, ValueError, TypeError, KeyError, yaml.YAMLError):
-            raise DslpError(
-                f"{folder} is no model of this library: MLmodel does not have its API"
-            ) from None
+        except (OSError, ValueError, TypeError, KeyError, yaml.YAMLError):
+            problem = "is no model of this library: MLmodel does not have its API"
+            raise DslpError(f"{folder} {problem}") from None
         for side, before in saved.items():
             fields = field_types(self.model, side)
-            changed = sorted(n for n in {*before, *fields} if before.get(n) != fields.get(n))
-            if changed:
-                raise DslpError(
-                    f"{self.model.folder / 'schema.py'} is not the API of {folder} "
-                    f"({side}: {', '.join(changed)}); train, register and promote again"
-                )
+            if changed := sorted(n for n in {*before, *fields} if before.get(n) != fields.get(n)):
+                problem = f"is not the API of {folder} ({side}: {', '.join(changed)})"
+                todo = "train, register and promote again"
+                raise DslpError(f"{self.model.folder / 'schema.py'} {problem}; {todo}")
 
     def openapi(self) -> dict[str, Any]:
         """The API as an OpenAPI document; no server is needed.
@@ -206,11 +200,9 @@ class Api:
     def example(self) -> Any:
         """A record that `Request` allows; None if no simple one is allowed."""
         schema = self.request.model_json_schema()
-        fields = {
-            name: _example(part, schema) for name, part in schema.get("properties", {}).items()
-        }
+        fields = schema.get("properties", {}).items()
         try:
-            return self.request.model_validate(fields)
+            return self.request.model_validate({name: _example(f, schema) for name, f in fields})
         except ValidationError:
             return None
 
@@ -234,13 +226,12 @@ def _example(part: dict[str, Any], schema: dict[str, Any]) -> Any:
             return _example(first, schema) if name == "anyOf" else first
     if "const" in part or "default" in part:
         return part.get("const", part.get("default"))
-    low = part.get("minimum", part.get("exclusiveMinimum"))
-    high = part.get("maximum", part.get("exclusiveMaximum"))
-    number = low if high is None else high if low is None else (low + high) / 2
-    if number is not None and "exclusiveMinimum" in part and high is None:
-        number += 1
-    if part.get("type") == "integer":
-        return int(number or 0)
+    ends = [part[name] for name in ("minimum", "exclusiveMinimum") if name in part]
+    ends += [part[name] for name in ("maximum", "exclusiveMaximum") if name in part] or [
+        end + 2 for end in ends
+    ]
+    number = sum(ends) / len(ends) if ends else 0.0
     texts = {"date": "2024-01-01", "date-time": "2024-01-01T00:00:00"}
     text = texts.get(part.get("format", ""), "a" * max(1, part.get("minLength", 0)))
-    return {"number": number or 0.0, "boolean": False, "string": text}.get(part.get("type", ""))
+    values = {"integer": int(number), "number": number, "boolean": False, "string": text}
+    return values.get(part.get("type", ""))

@@ -6,7 +6,7 @@ Rows stream through DuckDB, or are scored where Spark has them; they are never a
 import operator
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args, get_origin
 
@@ -35,13 +35,8 @@ AT_ONCE = 100_000  # rows in memory
 EXAMPLES = 3  # rejected rows that an error shows
 OF_SPARK = ("part-", ".part-", "_", "._")  # how the names begin that it writes into a folder
 PROBLEM = "problem"  # the column of rejected rows that says what is wrong
-# Bounds of pydantic's fields: the comparison, and the attribute that holds the bound.
-BOUNDS: dict[type, tuple[Callable[[Any, Any], Any], str]] = {
-    Ge: (operator.ge, "ge"),
-    Gt: (operator.gt, "gt"),
-    Le: (operator.le, "le"),
-    Lt: (operator.lt, "lt"),
-}
+# Bounds of pydantic's fields, in classes that have the name of the comparison and its bound.
+BOUNDS = (Ge, Gt, Le, Lt)
 HARMLESS = {"allow_inf_nan", "extra", "frozen", "json_schema_extra", "title"}  # of a model's config
 PREFIX, VERSION = "predicted_", "model_version"
 ARROW = {"double": "float64", "long": "int64", "boolean": "bool", "string": "string"}
@@ -56,10 +51,8 @@ def check_paths(project: Project, source: str, output: Path, rejects: Path | Non
     """
     names, file = dataset_names(project), Path(source)
     if source not in names and not (file.is_dir() or (file.is_file() and file.suffix in READERS)):
-        raise DslpError(
-            f"{source} is no dataset of the project, and no file of the kind {', '.join(READERS)}"
-            f"{nearest(source, names)}"
-        )
+        problem = f"is no dataset of the project, and no file of the kind {', '.join(READERS)}"
+        raise DslpError(f"{source} {problem}{nearest(source, names)}")
     paths = [path.resolve() for path in (output, rejects) if path]
     inputs = [file.resolve(), *(find_dataset(project, name).processed for name in names)]
     for path in paths:
@@ -76,11 +69,7 @@ def check_paths(project: Project, source: str, output: Path, rejects: Path | Non
 
 
 def score_rows(
-    scorer: "Scorer",
-    source: str,
-    output: Path,
-    rejects: Path | None,
-    write: "Write | None" = None,
+    scorer: "Scorer", source: str, output: Path, rejects: Path | None, write: "Write"
 ) -> tuple[int, int]:
     """Score all rows of a dataset or file into a Parquet file, or a folder of parts on Spark.
 
@@ -89,7 +78,7 @@ def score_rows(
         source: name of a dataset of the project, or a file.
         output: the file for the rows and their predictions.
         rejects: the file for the rows that `Request` does not allow.
-        write: scores and writes; by default, DuckDB streams the rows through this process.
+        write: `score_with_duckdb`, in this process, or `score_with_spark`.
 
     Returns:
         How many rows were scored, and how many were rejected.
@@ -101,15 +90,15 @@ def score_rows(
     folder = output.absolute().parent
     with tempfile.TemporaryDirectory(dir=folder, prefix=".score-") as temporary:
         scored, wrong = Path(temporary) / "output", Path(temporary) / "rejects"
-        rows, rejected, examples = (write or _write)(scorer, source, scored, wrong)
+        rows, rejected, examples = write(scorer, source, scored, wrong)
         if rejected and rejects is None:
-            raise Refused(
-                f"{rejected:,} of {rows + rejected:,} rows are not what Request allows, such as "
-                f"{'; '.join(examples)}; keep them apart: --rejects FILE"
-            )
-        _move(scored, output)
-        if rejects is not None:
-            _move(wrong, rejects)
+            share = f"{rejected:,} of {rows + rejected:,} rows"
+            example = f"such as {'; '.join(examples)}; keep them apart: --rejects FILE"
+            raise Refused(f"{share} are not what Request allows, {example}")
+        for path, target in ((scored, output), (wrong, rejects)):
+            if target is not None:
+                remove_path(target)
+                path.replace(target)
     return rows, rejected
 
 
@@ -171,10 +160,8 @@ class Scorer:
         table = pa.Table.from_pandas(predicted, preserve_index=False)
         answers, problems = fitting_rows(self.api.response, self.api, table)
         if problems:
-            raise DslpError(
-                f"{len(problems):,} predictions do not fit Response: "
-                f"{next(iter(problems.values()))}"
-            )
+            first = next(iter(problems.values()))
+            raise DslpError(f"{len(problems):,} predictions do not fit Response: {first}")
         columns = pa.Table.from_pandas(answers, preserve_index=False).columns
         columns = [*allowed.columns, *columns, pa.array([self.version] * len(allowed))]
         return pa.table(columns, names=schema.names).cast(schema), rejected
@@ -221,8 +208,8 @@ def fitting_rows(
 def _has_plain_rules(kind: type[BaseModel]) -> bool:
     """Whether only the types and bounds of its fields decide what the schema allows."""
     rules = kind.__pydantic_decorators__
-    own = rules.validators or rules.field_validators or rules.root_validators
-    return not (own or rules.model_validators or set(kind.model_config) - HARMLESS)
+    own = (rules.validators, rules.field_validators, rules.root_validators, rules.model_validators)
+    return not (any(own) or set(kind.model_config) - HARMLESS)
 
 
 def _check_column(
@@ -248,18 +235,14 @@ def _check_column(
     for rule in field.metadata:
         if type(rule) not in BOUNDS:
             return column, unsure
-        compare, name = BOUNDS[type(rule)]
-        allowed &= compare(values, getattr(rule, name))
+        name = type(rule).__name__.lower()
+        allowed &= getattr(operator, name)(values, getattr(rule, name))
     return column.astype("float64" if kind is float else "int64"), allowed
 
 
-def _move(path: Path, target: Path) -> None:
-    """Put a file or a folder of parts in its place."""
-    remove_path(target)
-    path.replace(target)
-
-
-def _write(scorer: Scorer, source: str, output: Path, rejects: Path) -> tuple[int, int, list[str]]:
+def score_with_duckdb(
+    scorer: Scorer, source: str, output: Path, rejects: Path
+) -> tuple[int, int, list[str]]:
     """Write rows with predictions, and rejected ones; how many of each, and some of the latter."""
     import pyarrow as pa
     import pyarrow.parquet as pq
@@ -290,16 +273,13 @@ def _reader(api: Api, source: str) -> "Iterator[pa.RecordBatchReader]":
     import duckdb
 
     project, path = api.model.project, Path(source)
-    function = READERS.get(path.suffix, "read_parquet")
     pattern = str(path / "**/*.parquet" if path.is_dir() else path)
+    table = f"{READERS.get(path.suffix, 'read_parquet')}({quote_literal(pattern)})"
+    opened: AbstractContextManager[duckdb.DuckDBPyConnection] = duckdb.connect()
+    if source in dataset_names(project):
+        opened, table = open_rows(find_dataset(project, source)), "rows"
     try:
-        if source in dataset_names(project):
-            dataset = find_dataset(project, source)
-            with open_rows(dataset) as connection:
-                yield connection.sql("FROM rows").to_arrow_reader(AT_ONCE)
-            return
-        with duckdb.connect() as connection:
-            rows = connection.sql(f"FROM {function}({quote_literal(pattern)})")
-            yield rows.to_arrow_reader(AT_ONCE)
+        with opened as connection:
+            yield connection.sql(f"FROM {table}").to_arrow_reader(AT_ONCE)
     except (duckdb.Error, OSError) as error:
         raise DslpError(f"{source} cannot be scored: {error_line(error)}") from None

@@ -44,10 +44,8 @@ def score_with_spark(
         raise DslpError(f"{source} is no dataset and no Parquet file, which Spark needs")
     try:
         # Without the scheme it may be looked for in HDFS, and without the escapes as a pattern.
-        escaped = re.sub(r"([\[\]{}*?\\])", r"\\\1", str(path))
-        rows = spark.read.option("recursiveFileLookup", str(deep).lower()).parquet(
-            f"file://{escaped}"
-        )
+        address = "file://" + re.sub(r"([\[\]{}*?\\])", r"\\\1", str(path))
+        rows = spark.read.option("recursiveFileLookup", str(deep).lower()).parquet(address)
         schema = from_arrow_schema(scorer.schema(to_arrow_schema(rows.schema)))
         with tempfile.TemporaryDirectory(prefix="dslp-") as folder:
             temporary = Path(folder)

@@ -53,10 +53,8 @@ def train(
         trained = train_model(model, candidate, issue)
     rows = [[figure, f"{value:.4g}"] for figure, value in trained.metrics.items()]
     table([f"{model.name} ({trained.candidate})", "on the holdout"], rows)
-    gain, metric = (
-        format_metric(trained.improvement, model.params.criterion.by),
-        model.params.metric,
-    )
+    metric, by = model.params.metric, model.params.criterion.by
+    gain = format_metric(trained.improvement, by)
     say(f"{gain} against the baseline; {metric.better} {metric.name} is better")
     say(f"run {trained.run}; next: uv run dslp model register {model.name}")
 
@@ -98,10 +96,9 @@ def register(
     if not new:
         say(f"{model.name} {release.label} is this very training; nothing to do")
         return
-    state = {"true": " clean", "false": " with changes"}.get(release.tags.get("dslp.clean", ""), "")
-    commit = release.tags.get("dslp.commit", "none")[:12] + state
+    changes = " with changes" if release.tags.get("dslp.clean") == "false" else ""
     say(f"{model.name} {release.label} is registered, as the challenger")
-    say(f"run {release.run[:8]}, commit {commit}")
+    say(f"run {release.run[:8]}, commit {release.tags.get('dslp.commit', 'none')[:12]}{changes}")
     if proposal:
         say(f"{proposal.level}: {'; '.join(proposal.reasons)}")
     say(f"next: uv run dslp model promote {model.name}")
@@ -125,12 +122,7 @@ def promote(name: Name = None, why: Why = "", issue: Issue = None) -> None:
 
 
 @app.command()
-def rollback(
-    name: Name = None,
-    to: Version = None,
-    why: Why = "",
-    issue: Issue = None,
-) -> None:
+def rollback(name: Name = None, to: Version = None, why: Why = "", issue: Issue = None) -> None:
     """Make a former champion the champion again, at once: nothing is loaded or tested.
 
     Without a version, it is the champion before the present one.
@@ -153,13 +145,13 @@ def history(name: Name = None) -> None:
     if not trail:
         say(f"{name} was never registered")
         return
-    rows = []
+    labels, rows = {}, []
     for release in registry.releases:
+        labels[release.version] = release.semantic or release.version
         tags = [release.tags.get(f"dslp.{tag}", "") for tag in ("candidate", "dataset_version")]
         rows.append([release.semantic or "none", release.version, release.role or "none", *tags])
     table(["version", "number", "role", "candidate", "dataset"], rows)
     say("")
-    labels = {release.version: release.semantic or release.version for release in registry.releases}
     for entry in reversed(trail):
         label = labels.get(entry.version, f"{entry.version} (deleted)")
         why = f": {' '.join(entry.why.split())}" if entry.why else ""
@@ -185,18 +177,12 @@ def serve(
     # More threads for one small prediction cost more than they bring, and starve the server.
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     from dslp.models.api import Api
-    from dslp.models.serving import curl_command, open_socket, serve
+    from dslp.models.serving import open_socket, serve
 
     model = _model(name)
-    api, folder = Api(model), log or model.project.data / "interim" / "predictions" / model.name
-
-    def announce(address: str) -> None:
-        say(f"{model.name} at {address}")
-        if command := curl_command(api, address):
-            say(command)
-
+    folder = log or model.project.data / "interim" / "predictions" / model.name
     with open_socket(host, port) as opened:
-        serve(api, opened, share, folder, poll, announce)
+        serve(Api(model), opened, share, folder, poll)
 
 
 @app.command()
@@ -217,6 +203,7 @@ def score(
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")
     from dslp.models.api import Api
     from dslp.models.batch import Scorer, check_paths, score_rows
+    from dslp.models.batch import score_with_duckdb as write
     from dslp.models.model_files import fetch_model
 
     model = _model(name)
@@ -227,8 +214,7 @@ def score(
         scorer = Scorer(Api(model), folder, release.semantic or release.version)
         if engine == "spark":
             from dslp.models.batch_spark import score_with_spark as write
-        writer = write if engine == "spark" else None
-        rows, rejected = score_rows(scorer, source, output, rejects, writer)
+        rows, rejected = score_rows(scorer, source, output, rejects, write)
     say(f"{rows:,} rows scored by {model.name} {release.label}: {output}")
     if rejected:
         say(f"{rejected:,} rows are not what Request allows: {rejects}", style="yellow")
@@ -387,9 +373,8 @@ def _release(model: "Model", version: str | None) -> "tuple[Registry, Release]":
         return registry, registry.release(version)
     release = registry.in_role("champion") or registry.in_role("challenger")
     if release is None:
-        raise DslpError(
-            f"{model.name} has no version in use; first: uv run dslp model register {model.name}"
-        )
+        name = model.name
+        raise DslpError(f"{name} has no version in use; first: uv run dslp model register {name}")
     return registry, release
 
 

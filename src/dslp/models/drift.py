@@ -45,9 +45,8 @@ def reference_bins(column: "pd.Series[Any]") -> Bins:
     values = plain_values(column, bins["kind"])
     if bins["kind"] == "text":
         common = values.dropna().value_counts()
-        bins["values"] = sorted(
-            common[common >= FEW].index, key=lambda text: (-common[text], text)
-        )[:VALUES]
+        often = sorted(common[common >= FEW].index, key=lambda text: (-common[text], text))
+        bins["values"] = often[:VALUES]
     else:
         edges = np.unique(values.dropna())[:-1]
         if len(edges) >= BINS:
@@ -80,10 +79,9 @@ def count_values(column: "pd.Series[Any]", bins: Bins) -> "NDArray[np.int64]":
     if bins["kind"] == "text":
         places = pd.Index(bins["values"]).get_indexer(pd.Index(present, dtype="object"))
         places = np.where(places < 0, len(bins["values"]), places)
-        size = len(bins["values"]) + 1
     else:
         places = np.searchsorted(bins["edges"], present.to_numpy(), side="left")
-        size = len(bins["edges"]) + 1
+    size = len(bins["values"] or bins["edges"]) + 1
     return np.append(np.bincount(places, minlength=size), len(column) - len(present))
 
 
@@ -102,10 +100,8 @@ def bin_names(bins: Bins) -> list[str]:
     if bins["kind"] == "text":
         return [*bins["values"], "other", "missing"]
     edges = [_format_edge(edge, bins["kind"]) for edge in bins["edges"]]
-    if not edges:
-        return ["any", "missing"]
-    inner = [f"to {edge}" for edge in edges]
-    return [*inner, f"over {edges[-1]}", "missing"]
+    last = f"over {edges[-1]}" if edges else "any"
+    return [*(f"to {edge}" for edge in edges), last, "missing"]
 
 
 def _format_edge(edge: float, kind: str) -> str:

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from operator import ne
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dslp.core.errors import DslpError, Refused, nearest
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 FEW = 10  # different numbers that are groups by themselves; more are divided into four
 OUTCOMES = "passed|failed|errors?|skipped|deselected|xfailed|xpassed"  # of tests, in pytest's words
 FOLDER = "DSLP_MODEL_FOLDER"  # the model that the behaviour tests load
+SEEN = "so it may have seen rows of the holdout"
 
 
 def check_gates(
@@ -47,12 +49,10 @@ def check_gates(
     split = training_split(recorded_parameters(model, baseline), part_tags(model, baseline))
     if subject.split != split:
         raise Refused(
-            f"{model.name} {subject.label} was trained with another split, target, dataset "
-            "or key than the current one, so it may have seen rows of the holdout; train it again: "
-            f"uv run dslp model train {model.name}"
+            f"{model.name} {subject.label} was trained with another split, target, dataset or key, "
+            f"{SEEN}; train it again: uv run dslp model train {model.name}"
         )
-    checks = _Checks(model, subject, champion, read_model_data(model))
-    return list(checks.results(gates))
+    return list(_Checks(model, subject, champion, read_model_data(model)).results(gates))
 
 
 @dataclass
@@ -87,6 +87,11 @@ class _Checks:
         """On the holdout."""
         return self.model.score(self.subject.estimator, self.data.holdout)
 
+    @property
+    def file(self) -> Path:
+        """Where the gates stand."""
+        return self.model.folder / "gates.yml"
+
     def _direction(self, metric: str, where: str) -> Direction:
         """Which way a metric is better.
 
@@ -95,10 +100,8 @@ class _Checks:
         """
         directions = self.model.directions
         if metric not in self.metrics or metric not in directions:
-            raise DslpError(
-                f"{self.model.folder / 'gates.yml'}: {where}: {metric} is no metric of evaluate.py "
-                f"with a direction in BETTER{nearest(metric, directions)}"
-            )
+            problem = f"{where}: {metric} is no metric of evaluate.py with a direction in BETTER"
+            raise DslpError(f"{self.file}: {problem}{nearest(metric, directions)}")
         return directions[metric]
 
     def _criterion(self) -> GateResult:
@@ -106,10 +109,12 @@ class _Checks:
         name, baseline = params.metric.name, self.model.fit(params.baseline, self.data.development)
         reference = self.model.score(baseline, self.data.holdout)[name]
         limit, by = params.criterion.improvement, params.criterion.by
-        gain = params.metric.improvement(self.metrics[name], reference, by)
-        return GateResult(
-            "success criterion", format_metric(gain, by), format_metric(limit, by), gain >= limit
-        )
+        return self._gain("success criterion", reference, limit, by)
+
+    def _gain(self, gate: str, reference: float, limit: float, by: Measure) -> GateResult:
+        metric = self.model.params.metric
+        gain = metric.improvement(self.metrics[metric.name], reference, by)
+        return GateResult(gate, format_metric(gain, by), format_metric(limit, by), gain >= limit)
 
     def _minimum(self, metric: str, limit: float) -> GateResult:
         better = self._direction(metric, "minimum")
@@ -122,15 +127,13 @@ class _Checks:
         return GateResult(metric, f"{value:.4g}", f"{sign} {limit:g}", passed)
 
     def _champion(self, gate: Champion, champion: TrainedModel) -> GateResult:
-        name, metric, by = f"against {champion.label}", self.model.params.metric, gate.by
-        limit = 0.0 - gate.margin
+        name, limit = f"against {champion.label}", 0.0 - gate.margin
         try:
             reference = self._reference(champion)
         except DslpError as error:
             note = f"not comparable: {error}; or leave champion out of gates.yml this time"
-            return GateResult(name, "unknown", format_metric(limit, by), False, note)
-        gain = metric.improvement(self.metrics[metric.name], reference, by)
-        return GateResult(name, format_metric(gain, by), format_metric(limit, by), gain >= limit)
+            return GateResult(name, "unknown", format_metric(limit, gate.by), False, note)
+        return self._gain(name, reference, limit, gate.by)
 
     def _reference(self, champion: TrainedModel) -> float:
         """The champion's figure on the same holdout, from the inputs that it was made for.
@@ -143,25 +146,22 @@ class _Checks:
 
         rows, (split, target) = self.data.holdout, self.subject.split
         if champion.split[0] != split:
-            raise DslpError(
-                "trained with another split, dataset or key, it may have seen rows of the holdout; "
-                "write its split in params.yml and train again"
-            )
+            problem = f"trained with another split, dataset or key, {SEEN}"
+            raise DslpError(f"{problem}; write its split in params.yml and train again")
         signature = Saved.load(champion.folder).signature
         missing = [column.name for column in signature.inputs if column.name not in rows]
         answers = [column.name for column in signature.outputs]
         if champion.split[1] != target or answers != self.model.outputs or missing:
-            inputs = f"inputs that the dataset lacks ({', '.join(missing)})" if missing else ""
-            raise DslpError(
-                f"the champion has {inputs or 'other outputs or another target'}; use minimum"
-            )
-        kinds = {column: kind for kind, column in KINDS.items()}
-        columns: dict[str, Any] = {}
+            other = f"inputs that the dataset lacks ({', '.join(missing)})" if missing else ""
+            other = other or "other outputs or another target"
+            raise DslpError(f"the champion has {other}; use minimum")
+        kinds: dict[str, Any] = {column: kind for kind, column in KINDS.items()}
+        inputs = pd.DataFrame()
         for column in signature.inputs:
-            kind: Any = kinds[column.type.name]
+            kind = kinds[column.type.name]
             kind = kind if column.required else kind | None
-            columns[column.name] = as_requested(rows[column.name], kind)
-        predicted = self.model.predict(champion.estimator, rows, pd.DataFrame(columns))
+            inputs[column.name] = as_requested(rows[column.name], kind)
+        predicted = self.model.predict(champion.estimator, rows, inputs)
         truth = rows[self.model.params.target]
         return self.model.evaluate(truth, predicted)[self.model.params.metric.name]
 
@@ -196,10 +196,8 @@ class _Checks:
         rows = self.data.holdout
         for column in gate.by:
             if column not in rows:
-                raise DslpError(
-                    f"{self.model.folder / 'gates.yml'}: subgroups.by: "
-                    f"{self.model.params.dataset.name} has no column {column}"
-                )
+                dataset = self.model.params.dataset.name
+                raise DslpError(f"{self.file}: subgroups.by: {dataset} has no column {column}")
             values = rows[column]
             number = is_numeric_dtype(values) and not is_bool_dtype(values)
             if number and values.nunique() > FEW:
@@ -245,20 +243,13 @@ class _Checks:
         path = os.pathsep.join([str(root / "src"), *filter(None, [os.environ.get("PYTHONPATH")])])
         variables = {FOLDER: str(self.subject.folder), "PYTHONPATH": path, "PYTEST_ADDOPTS": ""}
         plain = ["-q", "-o", "addopts=", "--import-mode=importlib", "-p", "no:cacheprovider", "-ra"]
-        done = subprocess.run(
-            [sys.executable, "-m", "pytest", *plain, str(test)],
-            cwd=root,
-            env=os.environ | variables,
-            capture_output=True,
-            encoding="utf-8",
-            errors="replace",
-        )
+        command = [sys.executable, "-m", "pytest", *plain, str(test)]
+        options: Any = {"capture_output": True, "encoding": "utf-8", "errors": "replace"}
+        done = subprocess.run(command, cwd=root, env=os.environ | variables, **options)
         lines = [line for line in (done.stderr + done.stdout).splitlines() if line.strip()]
         counts = re.findall(rf"(\d+) ({OUTCOMES})", lines[-1] if lines else "")
         figure = ", ".join(" ".join(count) for count in counts) or "not run"
         passed = done.returncode == 0 and [kind for _, kind in counts] == ["passed"]
         problems = [line for line in lines if line.startswith(("FAILED", "ERROR", "SKIPPED", "X"))]
-        note = (
-            "" if passed else error_line((problems or lines or ["pytest printed nothing"])[-1], 200)
-        )
-        return GateResult("behaviour", figure, "all pass", passed, note)
+        note = error_line((problems or lines or ["pytest printed nothing"])[-1], 200)
+        return GateResult("behaviour", figure, "all pass", passed, "" if passed else note)

@@ -56,10 +56,8 @@ class Serving:
         releases = self._in_use()
         self.metrics.registry_up.set(1)
         if not releases.get("champion"):
-            raise DslpError(
-                f"{api.model.name} has no champion yet; first: uv run dslp model promote "
-                f"{api.model.name}"
-            )
+            name = api.model.name
+            raise DslpError(f"{name} has no champion yet; first: uv run dslp model promote {name}")
         self.failure = self.switch(releases)
         if "champion" not in self.loaded:
             raise DslpError(self.failure)
@@ -68,10 +66,9 @@ class Serving:
     def choose(self, key: str) -> Loaded:
         """The version that answers: for a key always the same one, on every server (M12)."""
         loaded = self.loaded
-        if "challenger" in loaded:
-            challenger = loaded["challenger"]
-            if draw_share(self.api.model.name, challenger.version, key) < self.share:
-                return challenger
+        challenger = loaded.get("challenger")
+        if challenger and draw_share(self.api.model.name, challenger.version, key) < self.share:
+            return challenger
         return loaded["champion"]
 
     def switch(self, releases: dict[str, Any]) -> str:

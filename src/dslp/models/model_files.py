@@ -66,9 +66,8 @@ def fetch_model(project: Project, release: "Release") -> Path:
     except Exception as error:  # whatever MLflow, storage or the disk raises
         if folder.is_dir():  # another process was faster
             return folder
-        raise DslpError(
-            f"{release.name} {release.label} cannot be downloaded: {error_line(error)}"
-        ) from error
+        name, reason = f"{release.name} {release.label}", error_line(error)
+        raise DslpError(f"{name} cannot be downloaded: {reason}") from error
     return folder
 
 
@@ -96,10 +95,9 @@ def models_in_use(project: Project, name: str, roles: Sequence[str]) -> dict[str
     if (file := _file(registry_uri(tracking_uri(project)))) and not file.is_file():
         raise DslpError(f"there is no {file}")  # and MLflow would make an empty one
     command = [sys.executable, "-m", "dslp", "model", "current", name, *roles]
+    options: Any = {"capture_output": True, "text": True, "timeout": PATIENCE}
     try:
-        done = subprocess.run(
-            command, cwd=project.root, capture_output=True, text=True, timeout=PATIENCE
-        )
+        done = subprocess.run(command, cwd=project.root, **options)
         if done.returncode == 0:
             return json.loads(done.stdout.splitlines()[-1])  # type: ignore[no-any-return]
         lines = [line for line in done.stderr.splitlines() if line.startswith("error: ")]

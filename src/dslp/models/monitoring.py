@@ -125,10 +125,9 @@ def monitor_model(
     settings = read_checked(MonitorSettings, model.folder / "monitor.yml")
     registry = Registry.read(model.project, model.name)
     champion = registry.in_role("champion")
+    name = model.name
     if champion is None:
-        raise DslpError(
-            f"{model.name} has no champion; first: uv run dslp model promote {model.name}"
-        )
+        raise DslpError(f"{name} has no champion; first: uv run dslp model promote {name}")
     reference = read_record(registry, champion)
     log = predictions or (None if data else recent_data.predictions_address(model))
     sources: list[RecentData] = []
@@ -141,11 +140,9 @@ def monitor_model(
                 recent = recent_data.served_rows(model, source, settings.days, truth)
             else:
                 recent = recent_data.new_rows(model, champion, source, None if log else truth)
-            if len(recent.rows) < settings.minimum_rows:
-                raise TooFew(
-                    f"{name}: {len(recent.rows):,} rows are too few to compare; "
-                    f"monitor.yml requires {settings.minimum_rows:,} (minimum_rows)"
-                )
+            if (rows := len(recent.rows)) < settings.minimum_rows:
+                limit = f"monitor.yml requires {settings.minimum_rows:,} (minimum_rows)"
+                raise TooFew(f"{name}: {rows:,} rows are too few to compare; {limit}")
         except recent_data.Unknown as error:
             unknown.append(error)
             signals.append(Signal(name, name, "rows", "not known", "", None, str(error)))
@@ -155,9 +152,9 @@ def monitor_model(
     if not sources:
         raise next((error for error in unknown if not isinstance(error, TooFew)), unknown[0])
     signals.sort(key=lambda signal: not signal.moved)
-    rows = {recent.source: len(recent.rows) for recent in sources}
+    counts = {recent.source: len(recent.rows) for recent in sources}
     sides = [side for recent in sources for side in _sides(model, registry, settings, recent)]
-    return MonitoringResult(model, champion, rows, signals, sides)
+    return MonitoringResult(model, champion, counts, signals, sides)
 
 
 def _signals(
@@ -209,19 +206,17 @@ def _quality(
 ) -> Iterator[Signal]:
     """The Ask's metric against the holdout's; it moved only if chance does not explain it."""
     metric, subject = model.params.metric, (recent.source, model.params.metric.name, "quality")
-    observed = _observed_rows(recent, champion.version)
     if recent.truth is None:
         return
+    observed = _observed_rows(recent, champion.version)
     if len(observed) < settings.minimum_rows:
         figure, threshold = f"{len(observed):,} rows", f"≥ {settings.minimum_rows:,}"
         yield Signal(*subject, figure, threshold, None, "too few outcomes are observed yet")
         return
     recorded = champion.tags.get(f"holdout_{metric.name}")
     if recorded is None:
-        raise DslpError(
-            f"{champion.label} was not measured by {metric.name}; train, register and promote "
-            f"{model.name} again"
-        )
+        todo = f"train, register and promote {model.name} again"
+        raise DslpError(f"{champion.label} was not measured by {metric.name}; {todo}")
     reference, random = float(recorded), np.random.default_rng(0)
     gain = metric.improvement(_metric(model, recent, observed), reference)
     gains = [gain]
@@ -254,14 +249,14 @@ def _sides(
     model: Model, registry: Registry, settings: MonitorSettings, recent: RecentData
 ) -> Iterator[Side]:
     """Champion and challenger, if both have predicted; the metric if enough was observed."""
-    roles = {role: registry.in_role(role) for role in ("champion", "challenger")}
     counts = recent.versions.value_counts()
-    if not all(release and release.version in counts for release in roles.values()):
+    champion, challenger = registry.in_role("champion"), registry.in_role("challenger")
+    both = [one for one in (champion, challenger) if one and one.version in counts]
+    if len(both) < 2:
         return
-    for role, release in roles.items():
-        if release is not None:
-            rows, observed = int(counts[release.version]), _observed_rows(recent, release.version)
-            enough = len(observed) >= settings.minimum_rows
-            metric = _metric(model, recent, observed) if enough else None
-            share = rows / len(recent.rows)
-            yield Side(role, release.label, rows, share, len(observed), metric)
+    for release in both:
+        rows, observed = int(counts[release.version]), _observed_rows(recent, release.version)
+        enough = len(observed) >= settings.minimum_rows
+        metric = _metric(model, recent, observed) if enough else None
+        share = rows / len(recent.rows)
+        yield Side(release.role, release.label, rows, share, len(observed), metric)

@@ -25,18 +25,16 @@ def summary_sentence(result: MonitoringResult) -> str:
 
 def monitoring_report(result: MonitoringResult) -> Report:
     """The result as `dslp model monitor --json` prints it: a finding for each signal that moved."""
-    findings, skipped, signals = [], [], []
-    for signal in result.signals:
-        content = asdict(signal)
-        del content["shares"]
-        signals.append(content)
-        if signal.moved:
-            problem = f"{signal.figure}; the threshold is {signal.threshold}"
-            findings.append(
-                Finding(signal.measure, problem, subject=signal.subject, why=signal.note)
-            )
-        elif signal.moved is None:
-            skipped.append(f"{signal.subject}: {signal.note}")
+    signals = [
+        {name: value for name, value in asdict(signal).items() if name != "shares"}
+        for signal in result.signals
+    ]
+    findings = [
+        Finding(s.measure, f"{s.figure}; the threshold is {s.threshold}", "", s.subject, s.note)
+        for s in result.signals
+        if s.moved
+    ]
+    skipped = [f"{s.subject}: {s.note}" for s in result.signals if s.moved is None]
     sides = [asdict(side) for side in result.sides]
     details = {"rows": result.rows, "signals": signals, "sides": sides}
     subject = f"{result.model.name} {result.champion.label}"

@@ -45,18 +45,15 @@ def join_outcomes(model: Model, truth: str | None, rows: "pd.DataFrame") -> "pd.
     dataset = find_dataset(model.project, model.params.dataset.name)
     by = by if "request_id" in by else [name for name in key_columns(dataset) if name in observed]
     if target not in observed or not by or not set(by) <= set(rows):
-        raise DslpError(
-            f"{address} must have {target}, and request_id (and row) of the log or the key of "
-            f"{dataset.name}, whichever the rows have"
-        )
+        keys = f"request_id (and row) of the log or the key of {dataset.name}"
+        raise DslpError(f"{address} must have {target}, and {keys}, whichever the rows have")
     if by == ["request_id"]:  # of a request with several rows, it can be about the first only
         observed, by = observed.assign(row=0), ["request_id", "row"]
     try:
         observed = observed.astype(rows[by].dtypes.to_dict())
     except (TypeError, ValueError) as error:
-        raise DslpError(
-            f"{address}: {', '.join(by)} is not as in the rows: {error_line(error)}"
-        ) from None
+        problem = f"{', '.join(by)} is not as in the rows: {error_line(error)}"
+        raise DslpError(f"{address}: {problem}") from None
     outcomes = observed.drop_duplicates(by, keep="last").set_index(by)[target]
     joined: pd.Series[Any] = rows[by].join(outcomes, on=by)[target]
     if truth and not joined.notna().any():
@@ -78,8 +75,7 @@ def _read(path: Path, address: str) -> "pd.DataFrame":
                 pairs = [f"{quote_literal(n)}: {quote_literal(t)}" for n, t in types.items()]
                 option = "types" if path.suffix == ".csv" else "columns"
                 source += f", {option} = {{{', '.join(pairs)}}}"
-            observed: pd.DataFrame = connection.sql(f"FROM {source})").df()
-            return observed
+            return connection.sql(f"FROM {source})").df()  # type: ignore[no-any-return]
     except duckdb.Error as error:
         raise DslpError(f"{address} cannot be read: {error_line(error)}") from None
 

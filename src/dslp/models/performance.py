@@ -70,13 +70,9 @@ def measure(model: "Model", folder: Path) -> dict[str, float]:
     with tempfile.TemporaryDirectory() as aside:
         file = Path(aside) / "rows.parquet"
         rows.to_parquet(file)
-        done = subprocess.run(
-            [sys.executable, "-m", __name__, str(folder), str(file)],
-            env={"OMP_NUM_THREADS": "1", **os.environ},
-            capture_output=True,
-            text=True,
-            check=False,
-        )
+        command = [sys.executable, "-m", __name__, str(folder), str(file)]
+        environment = {"OMP_NUM_THREADS": "1", **os.environ}
+        done = subprocess.run(command, env=environment, capture_output=True, text=True)
     if done.returncode:
         reason = error_line((done.stderr.strip().splitlines() or ["it printed no error"])[-1])
         raise DslpError(f"{model.name} cannot be measured: {reason}")

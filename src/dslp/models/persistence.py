@@ -48,17 +48,14 @@ def save_model(
     """
     kind, predict = type(estimator).__name__, getattr(estimator, "predict", estimator)
     if not callable(predict):
-        raise DslpError(
-            f"train returned {kind}; a model has a method predict(frame), or is a function of a "
-            "data frame"
-        )
+        rule = "a model has a method predict(frame), or is a function of a data frame"
+        raise DslpError(f"train returned {kind}; {rule}")
     try:
         with warnings.catch_warnings(action="ignore"):  # MLflow's advice about formats
             _write(estimator, predict, folder, project, signature=signature, metadata=metadata)
     except Exception as error:  # whatever the objects inside raise when they are serialised
-        raise DslpError(
-            f"train returned {kind}, which cannot be saved: {error_line(error)}"
-        ) from error
+        reason = error_line(error)
+        raise DslpError(f"train returned {kind}, which cannot be saved: {reason}") from error
 
 
 def load_model(folder: Path) -> Any:
@@ -105,10 +102,8 @@ def check_files(folder: Path, files: str) -> None:
         DslpError: they are not, and must not be loaded.
     """
     if files and files_digest(folder) != files:
-        raise DslpError(
-            f"the model in {folder} is not what was registered: its files were changed since; "
-            "train, register and promote again"
-        )
+        problem = "is not what was registered: its files were changed since"
+        raise DslpError(f"the model in {folder} {problem}; train, register and promote again")
 
 
 def model_requirements(project: Project, needed: Iterable[str]) -> list[str]:
@@ -132,17 +127,14 @@ def _write(estimator: Any, predict: Any, folder: Path, project: Project, **optio
     own = {path.stem for path in (project.root / "src").iterdir()} | {"dslp"}
     library, trusted = type(estimator).__module__.split(".")[0], _trusted_types(estimator, own)
     options["path"] = str(folder)
-    if library in OF_MLFLOW:
-        options["pip_requirements"] = model_requirements(project, (library, *NEEDS["skops"]))
-        importlib.import_module(f"mlflow.{library}").save_model(estimator, **options)
-    elif trusted is not None:
-        import mlflow.sklearn
-
-        options["pip_requirements"] = model_requirements(project, NEEDS["skops"])
+    flavor = library if library in OF_MLFLOW else "sklearn" if trusted is not None else ""
+    needed = (flavor, *NEEDS["skops" if flavor else "pickle"])
+    options["pip_requirements"] = model_requirements(project, needed)
+    if flavor == "sklearn":
         options |= {"serialization_format": "skops", "skops_trusted_types": trusted}
-        mlflow.sklearn.save_model(estimator, **options)
+    if flavor:
+        importlib.import_module(f"mlflow.{flavor}").save_model(estimator, **options)
     else:
-        options["pip_requirements"] = model_requirements(project, NEEDS["pickle"])
         _pickle(predict, own, options)
         with (folder / "python_model.pkl").open("rb") as file:
             _Unpickler(file, own).load()

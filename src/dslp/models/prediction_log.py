@@ -57,9 +57,8 @@ class Log:
             folder.mkdir(parents=True, exist_ok=True)
             self._begin()
         except OSError as error:
-            raise DslpError(
-                f"predictions cannot be logged in {folder}: {error.strerror}; say --log FOLDER"
-            ) from None
+            reason = f"{error.strerror}; say --log FOLDER"
+            raise DslpError(f"predictions cannot be logged in {folder}: {reason}") from None
         self.thread = threading.Thread(target=self._write, name="log", daemon=True)
         self.thread.start()
 

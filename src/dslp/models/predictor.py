@@ -66,12 +66,9 @@ class Predictor:
                 parts = [(loaded, records) for loaded, records, _ in batch]
                 answers = await loop.run_in_executor(self.thread, self._together, parts)
                 for (_, _, future), answer in zip(batch, answers, strict=True):
-                    if future.cancelled():
-                        continue
-                    if isinstance(answer, Exception):
-                        future.set_exception(answer)
-                    else:
-                        future.set_result(answer)
+                    failed = isinstance(answer, Exception)
+                    if not future.cancelled():
+                        (future.set_exception if failed else future.set_result)(answer)
         finally:
             self.task = None
 

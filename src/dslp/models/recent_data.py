@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 VERSION, DIGEST = "dslp.dataset_version", "dslp.dataset_digest"  # tags of a version
 MOST = 1_000_000  # logged predictions that are read; of more, a sample that is always the same
+TYPES = {"double": "DOUBLE", "long": "BIGINT", "boolean": "BOOLEAN"}  # of SQL, of predictions
 LINE = "{request_id: 'VARCHAR', time: 'VARCHAR', version: 'VARCHAR', row: 'BIGINT', inputs: 'JSON'"
 
 
@@ -78,10 +79,8 @@ def check_sources(
     """
     names = dataset_names(model.project)
     if data and data not in names and not (_is_table(data) and Path(data).exists()):
-        raise DslpError(
-            f"{data} is no dataset of the project, and no .parquet or .csv file"
-            f"{nearest(data, names)}"
-        )
+        problem = f"{data} is no dataset of the project, and no .parquet or .csv file"
+        raise DslpError(f"{problem}{nearest(data, names)}")
     for option, path in (("--predictions", predictions), ("--truth", truth)):
         if path and "://" not in path and not Path(path).exists():
             raise DslpError(f"{option}: {path} is missing")
@@ -108,20 +107,15 @@ def served_rows(model: Model, address: str, days: int, truth: str | None) -> Rec
     from dslp.models.api import Api
 
     form = Api(model).form
-    parts = [
-        f"{side} ->> {quote_literal(_path(one['name']))} AS {quote_identifier(mark + one['name'])}"
-        for side, mark, columns in (
-            ("inputs", "", form["inputs"]),
-            ("prediction", "predicted ", form["outputs"]),
-        )
-        for one in columns
-    ]
+    parts = [_column("inputs", one["name"], "VARCHAR", one["name"]) for one in form["inputs"]]
+    for one in form["outputs"]:
+        kind, alias = TYPES.get(one["type"], "VARCHAR"), f"predicted {one['name']}"
+        parts.append(_column("prediction", one["name"], kind, alias))
+    where = redact(address)
     with fetch_logs(address, "*.jsonl") as files:
         if not files:
-            raise TooFew(
-                f"no predictions are logged in {redact(address)}; serve the model, or say "
-                "--predictions FOLDER, or --data FILE"
-            )
+            todo = "serve the model, or say --predictions FOLDER, or --data FILE"
+            raise TooFew(f"no predictions are logged in {where}; {todo}")
         query = (
             f'SELECT request_id AS "request id", "row" AS "request row", version AS "by version", '
             f"{', '.join(parts)} FROM read_json([{', '.join(map(quote_literal, map(str, files)))}],"
@@ -134,13 +128,10 @@ def served_rows(model: Model, address: str, days: int, truth: str | None) -> Rec
                 sample = f"USING SAMPLE reservoir({MOST} ROWS) REPEATABLE (1)"
                 rows = connection.sql(f"SELECT * FROM ({query}) {sample}").df()
         except duckdb.Error as error:
-            raise DslpError(f"predictions in {redact(address)}: {error_line(error)}") from None
+            raise DslpError(f"predictions in {where}: {error_line(error)}") from None
     if rows.empty:
-        raise TooFew(f"no prediction of the last {days} days is in {redact(address)}")
-    outputs = {
-        one["name"]: _typed(rows["predicted " + one["name"]], one["type"])
-        for one in form["outputs"]
-    }
+        raise TooFew(f"no prediction of the last {days} days is in {where}")
+    outputs = {one["name"]: rows[f"predicted {one['name']}"] for one in form["outputs"]}
     keys = {"request_id": rows["request id"], "row": rows["request row"]}
     observed = join_outcomes(model, truth, rows.assign(**keys))
     return RecentData("served", rows, pd.DataFrame(outputs), rows["by version"], observed)
@@ -209,10 +200,8 @@ def _rows_since(rows: "pd.DataFrame", dataset: Dataset, champion: "Release") -> 
     trained = StoredVersion(dataset.project, dataset.name, version)
     if not trained.is_built:
         if version == dataset.version:  # a pull would replace the new rows
-            raise Unknown(
-                f"{unknown} a version of their own, after {version}: "
-                f"uv run dslp data version {dataset.name}"
-            )
+            todo = f"uv run dslp data version {dataset.name}"
+            raise Unknown(f"{unknown} a version of their own, after {version}: {todo}")
         try:
             pull(dataset, version)
         except DslpError as error:
@@ -227,16 +216,7 @@ def _is_about(finding: Finding, column: str) -> bool:
     return column in finding.subject.split(", ") or missing
 
 
-def _path(name: str) -> str:
-    return '$."' + name.replace('"', '\\"') + '"'
-
-
-def _typed(values: "pd.Series[Any]", kind: str) -> "pd.Series[Any]":
-    """Logged values in the type of their field, or in one that allows missing values."""
-    gaps = bool(values.isna().any())
-    if kind == "boolean":
-        values = values.map({"true": True, "false": False})
-        return values if gaps else values.astype("bool")
-    if kind in ("double", "long"):
-        return values.astype("int64" if kind == "long" and not gaps else "float64")
-    return values
+def _column(side: str, name: str, kind: str, alias: str) -> str:
+    """A field of a logged object as a column of SQL."""
+    path = quote_literal('$."' + name.replace('"', '\\"') + '"')
+    return f"({side} ->> {path})::{kind} AS {quote_identifier(alias)}"

@@ -65,33 +65,28 @@ def register(
     for release in registry.releases:
         if release.run == number:
             if version not in (None, release.semantic):
+                problem = f"{release.label} is this very training, so it is not {version}"
                 raise Refused(
-                    f"{model.name} {release.label} is this very training, so it is not {version}; "
-                    f"first: uv run dslp model train {model.name}"
+                    f"{model.name} {problem}; first: uv run dslp model train {model.name}"
                 )
             return release, None, False
-    address = f"runs:/{number}/{ARTIFACT}"
-    folder = TrainedModel(f"run {number[:8]}", address, "").folder
+    folder = TrainedModel(f"run {number[:8]}", number, "").folder
     try:
         Api(model).check(folder)
     except DslpError as error:
         raise Refused(f"{error}; first: uv run dslp model train {model.name}") from None
     tags = {name: value for name, value in trained.data.tags.items() if name.startswith("dslp.")}
-    last = max(
-        (one for one in registry.releases if one.semantic),
-        key=lambda one: parse_version(one.semantic),
-        default=None,
-    )
+    versions = [one for one in registry.releases if one.semantic]
+    last = max(versions, key=lambda one: parse_version(one.semantic), default=None)
     proposal = propose_version(last.semantic, last.tags, tags) if last else None
     semantic = choose_version(version, last.semantic if last else None, proposal)
     tags |= {name: f"{value:.6g}" for name, value in trained.data.metrics.items()}
-    entry = registry.new_entry(
-        "register", "0", why, issue
-    )  # on the version itself, whose number it is
+    # The entry is on the version itself, whose number it is.
+    entry = registry.new_entry("register", "0", why, issue)
     tags |= {SEMANTIC: semantic, ROLE: "challenger", FILES: files_digest(folder), **entry.tag()}
     del tags["dslp.kind"]
     try:
-        registered = mlflow.register_model(address, registry.name, tags=tags)
+        registered = mlflow.register_model(f"runs:/{number}/{ARTIFACT}", registry.name, tags=tags)
     except Exception as error:  # whatever the registry's own plugin raises
         raise DslpError(f"{model.name} cannot be registered: {error_line(error)}") from error
     registry.write_roles()
@@ -128,11 +123,9 @@ def run_gates(
     else:
         trained = training_run(model, registry.tracking, run)
         number = trained.info.run_id
-        subject = TrainedModel(
-            f"{'' if run else 'trained last, '}run {number[:8]}",
-            f"runs:/{number}/{ARTIFACT}",
-            trained.data.tags.get("dslp.candidate", ""),
-        )
+        label = f"{'' if run else 'trained last, '}run {number[:8]}"
+        candidate = trained.data.tags.get("dslp.candidate", "")
+        subject = TrainedModel(label, number, candidate)
         for release in registry.releases:
             if release.run == number:
                 subject = TrainedModel.of(model.project, release)
@@ -160,22 +153,17 @@ def promote(
     challenger, champion = registry.in_role("challenger"), registry.in_role("champion")
     if challenger is None:
         state = f"; {champion.label} is the champion" if champion else ""
-        raise DslpError(
-            f"{model.name} has no challenger{state}; first: uv run dslp model register {model.name}"
-        )
-    results = check_gates(
-        model,
-        TrainedModel.of(model.project, challenger),
-        TrainedModel.of(model.project, champion) if champion else None,
-    )
+        todo = f"first: uv run dslp model register {model.name}"
+        raise DslpError(f"{model.name} has no challenger{state}; {todo}")
+    other = TrainedModel.of(model.project, champion) if champion else None
+    results = check_gates(model, TrainedModel.of(model.project, challenger), other)
     if failed_gates(results):
         raise GatesFailed(f"{model.name} {challenger.label} stays the challenger", results)
     latest = registry.reload()
     if latest.roles != registry.roles:
-        raise Refused(
-            f"somebody else has registered or promoted a version of {model.name} meanwhile; "
-            f"nothing was changed; next: uv run dslp model history {model.name}"
-        )
+        problem = f"somebody else has registered or promoted a version of {model.name} meanwhile"
+        todo = f"uv run dslp model history {model.name}"
+        raise Refused(f"{problem}; nothing was changed; next: {todo}")
     latest.set_tags(challenger.version, gates_tag(results))
     latest.append(latest.new_entry("promote", challenger.version, why, issue))
     return latest.reload().release(challenger.version), results
@@ -206,16 +194,13 @@ def rollback(
     if champion is None:
         raise DslpError(f"{name} has no champion, so there is nothing to roll back")
     if to is None and roles.former is None:
-        raise DslpError(
-            f"{name} has no former champion to go back to; {champion.label} stays the champion"
-        )
+        state = f"{champion.label} stays the champion"
+        raise DslpError(f"{name} has no former champion to go back to; {state}")
     target = registry.release(to or str(roles.former))
     if target == champion:
         raise Refused(f"{name} {target.label} is the champion already")
     if target.version not in (*roles.champions, *roles.taken_back):
-        raise Refused(
-            f"{name} {target.label} was never the champion; a version becomes it past its gates: "
-            f"uv run dslp model promote {name}"
-        )
+        todo = f"a version becomes it past its gates: uv run dslp model promote {name}"
+        raise Refused(f"{name} {target.label} was never the champion; {todo}")
     registry.append(registry.new_entry("rollback", target.version, why, issue))
     return target, champion

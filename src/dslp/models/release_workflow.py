@@ -27,7 +27,7 @@ from dslp.models.model_files import fetch_model
 from dslp.models.performance import FIGURES, measure, performance_tags
 from dslp.models.release import GatesFailed, promote, register, run_gates
 from dslp.models.trained_model import TrainedModel
-from dslp.models.training import ARTIFACT, best_candidate, train
+from dslp.models.training import best_candidate, train
 from dslp.tracking.connection import Tracking, unshared_reason
 from dslp.tracking.registry import Registry
 
@@ -89,8 +89,8 @@ def release_model(model: Model, folder: Path, issue: int | None = None) -> str:
     ensure_data(model.dataset)
     trained = train(model, _best_candidate(model, issue), issue)
     _, results = run_gates(model, None, trained.run)
-    subject = TrainedModel("the model", f"runs:/{trained.run}/{ARTIFACT}", trained.candidate)
-    shutil.copytree(subject.folder, folder / model.name / "model", dirs_exist_ok=True)
+    saved = TrainedModel("the model", trained.run, trained.candidate).folder
+    shutil.copytree(saved, folder / model.name / "model", dirs_exist_ok=True)
     costs: dict[str, float] = {}
     failed, reason = failed_gates(results), unshared_reason(project)
     if failed:
@@ -104,8 +104,8 @@ def release_model(model: Model, folder: Path, issue: int | None = None) -> str:
         registry.set_tags(registered.version, performance_tags(costs))
         summary = f"{model.name} {registered.label} is registered, as the challenger"
     gain = format_metric(trained.improvement, model.params.criterion.by)
-    gain = f"{gain} against the baseline in {model.params.metric.name}"
-    facts = {"results": results, "trained": trained, "gain": gain, "costs": costs}
+    facts = {"results": results, "trained": trained, "costs": costs}
+    facts["gain"] = f"{gain} against the baseline in {model.params.metric.name}"
     _write_comment(folder, "merged", model.name, summary, **facts)
     if failed:
         raise Refused(summary)
@@ -157,8 +157,7 @@ def _best_candidate(model: Model, issue: int | None) -> str:
 
 def _challenger_of(project: Project, issue: int) -> str:
     """The model whose challenger was registered for the issue."""
-    reason = unshared_reason(project)
-    if reason:
+    if reason := unshared_reason(project):
         raise DslpError(reason)
     issues: dict[str, int | None] = {}
     for name in model_names(project):
@@ -171,10 +170,8 @@ def _challenger_of(project: Project, issue: int) -> str:
         names = list(issues)
     if len(names) != 1:
         pairs = [f"{each} (for {f'#{n}' if n else 'no issue'})" for each, n in issues.items()]
-        raise DslpError(
-            f"no challenger was registered for #{issue}; challengers are: "
-            f"{', '.join(pairs) or 'none'}"
-        )
+        problem = f"no challenger was registered for #{issue}"
+        raise DslpError(f"{problem}; challengers are: {', '.join(pairs) or 'none'}")
     return names[0]
 
 
@@ -183,7 +180,5 @@ def _write_comment(folder: Path, action: str, name: str, summary: str, **facts: 
     add_summary_line(summary)
     variables = ("SERVER_URL", "REPOSITORY", "RUN_ID", "SHA")
     facts["github"] = {each: os.environ.get(f"GITHUB_{each}", "") for each in variables}
-    text = render_page(
-        "release.md.jinja", action=action, name=name, summary=summary, labels=FIGURES, **facts
-    )
-    save_page(folder / f"{name}.md", text)
+    facts |= {"action": action, "name": name, "summary": summary, "labels": FIGURES}
+    save_page(folder / f"{name}.md", render_page("release.md.jinja", **facts))

@@ -39,11 +39,9 @@ async def read_body(request: Request) -> bytes:
 
 def read_records(api: Api, body: bytes) -> tuple[list[Any], bool]:
     """The records of a body, and whether it is a single record, not a list."""
+    single = body.lstrip()[:1] != b"["
     try:
-        if body.lstrip()[:1] != b"[":
-            records, single = [api.one.validate_json(body)], True
-        else:
-            records, single = api.many.validate_json(body), False
+        records = [api.one.validate_json(body)] if single else api.many.validate_json(body)
     except ValidationError as error:
         problems = error.errors(include_url=False, include_context=False, include_input=False)
         if problems[0]["type"] == "too_long" and not problems[0]["loc"]:
@@ -54,8 +52,6 @@ def read_records(api: Api, body: bytes) -> tuple[list[Any], bool]:
         raise Problem(422, [{"type": "too_short", "loc": ["body"], "msg": "There is no record"}])
     for place, record in enumerate(records):
         for name in api.too_large(record):
-            where = ["body", *([] if single else [place]), name]
-            raise Problem(
-                422, [{"type": "int_size", "loc": where, "msg": "The number is too large"}]
-            )
+            where, text = ["body", *([] if single else [place]), name], "The number is too large"
+            raise Problem(422, [{"type": "int_size", "loc": where, "msg": text}])
     return records, single

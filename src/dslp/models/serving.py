@@ -12,12 +12,14 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import uvicorn
+from dslp.core.console import say
 from dslp.core.errors import DslpError
 from dslp.models.api import Api
 from dslp.models.live_model import Serving
@@ -29,6 +31,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 PATIENCE = 30  # seconds for open requests when the server stops
+UNABLE = "the model cannot answer this"
 
 logger = logging.getLogger("dslp.serve")
 
@@ -75,12 +78,10 @@ def application(serving: Serving) -> FastAPI:
             }
             serving.log.add(Answered(line, records, answers))
         except Exception as error:  # whatever an estimator or a schema's own code raises
-            if isinstance(error, Problem):
-                problem = error
-            else:
+            problem = error if isinstance(error, Problem) else Problem(500, UNABLE)
+            if problem is not error:
                 facts = {"request_id": identifier, "version": loaded.version, "reason": str(error)}
                 logger.error("not predicted", extra={"facts": facts})
-                problem = Problem(500, "the model cannot answer this")
             took = time.perf_counter() - started
             if problem.status in (408, 413):
                 headers["Connection"] = "close"  # the rest of the body is not read
@@ -125,14 +126,6 @@ class _JsonLines(logging.Formatter):
         return json.dumps(facts)
 
 
-def curl_command(api: Api, address: str) -> str:
-    """A command that requests a prediction; nothing if `schema.py` has no simple example."""
-    if api.example is None:
-        return ""
-    body = shlex.quote(api.example.model_dump_json(by_alias=True))
-    return f"curl -H 'Content-Type: application/json' -d {body} {address}/predict"
-
-
 @contextmanager
 def open_socket(host: str, port: int) -> Iterator[socket.socket]:
     """A socket for the server; it does not listen yet.
@@ -144,22 +137,17 @@ def open_socket(host: str, port: int) -> Iterator[socket.socket]:
         opened.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             opened.bind((host, port))
-        except (OSError, OverflowError) as error:
-            raise DslpError(
-                f"nothing can listen at {host}:{port} ({error}); give another --host or --port"
-            ) from None
+        except OSError as error:
+            reason = f"nothing can listen at {host}:{port} ({error})"
+            raise DslpError(f"{reason}; give another --host or --port") from None
         yield opened
 
 
-def serve(
-    api: Api,
-    opened: socket.socket,
-    share: float,
-    log: Path,
-    poll: float,
-    announce: Callable[[str], None],
-) -> None:
+def serve(api: Api, opened: socket.socket, share: float, log: Path, poll: float) -> None:
     """Serve until the process is told to stop; then answer open requests and write all of the log.
+
+    Once it listens, it prints its address, and a command that requests a prediction if `schema.py`
+    allows a simple example.
 
     Args:
         api: of the model.
@@ -167,7 +155,6 @@ def serve(
         share: of the requests, for the challenger.
         log: folder of the predictions.
         poll: seconds between two checks of the registry.
-        announce: is called with the address once the server listens.
 
     Raises:
         DslpError: there is no champion, or it cannot be loaded.
@@ -177,15 +164,14 @@ def serve(
     logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
     serving = Serving(api, share, log, poll)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # once uvicorn has stopped in order
-    config = uvicorn.Config(
-        application(serving),
-        log_config=None,
-        access_log=False,
-        server_header=False,
-        timeout_graceful_shutdown=PATIENCE,
-    )
+    options: Any = {"log_config": None, "access_log": False, "server_header": False}
+    config = uvicorn.Config(application(serving), timeout_graceful_shutdown=PATIENCE, **options)
     opened.listen(1024)  # who connects from here on is answered
     host, port = opened.getsockname()[:2]
-    announce(f"http://{f'[{host}]' if ':' in host else host}:{port}")
+    address = f"http://{f'[{host}]' if ':' in host else host}:{port}"
+    say(f"{api.model.name} at {address}")
+    if api.example is not None:
+        body = shlex.quote(api.example.model_dump_json(by_alias=True))
+        say(f"curl -H 'Content-Type: application/json' -d {body} {address}/predict")
     with suppress(KeyboardInterrupt):
         uvicorn.Server(config).run(sockets=[opened])

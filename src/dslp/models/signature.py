@@ -14,14 +14,8 @@ if TYPE_CHECKING:
     import pandas as pd
     from mlflow.models import ModelSignature
 
-KINDS = {
-    bool: "boolean",
-    int: "long",
-    float: "double",
-    str: "string",
-    datetime: "datetime",
-    date: "datetime",
-}
+KINDS = {bool: "boolean", int: "long", float: "double", str: "string"}
+KINDS |= {datetime: "datetime", date: "datetime"}
 SIDES = ("Request", "Response")
 WORDS = ("title", "description", "examples", "deprecated")  # of a field; they change no value
 
@@ -94,18 +88,14 @@ def check_fit(model: Model, rows: "pd.DataFrame") -> None:
     if model.params.target in response.model_fields:
         problems.append(_misfit(response, model.params.target, rows[model.params.target]))
     if any(problems):
-        raise DslpError(
-            f"{_file(model)} does not fit {model.params.dataset.name}: "
-            f"{'; '.join(filter(None, problems))}"
-        )
+        text = "; ".join(filter(None, problems))
+        raise DslpError(f"{_file(model)} does not fit {model.params.dataset.name}: {text}")
 
 
 def _misfit(side: type[BaseModel], name: str, column: "pd.Series[Any]") -> str:
     """The values of a column that its field does not allow, in words."""
     field = side.model_fields[name]
-    kind: Any = Annotated[field.annotation, name]
-    for limit in field.metadata:
-        kind = Annotated[kind, limit]
+    kind: Any = Annotated[field.annotation, *field.metadata, name]
     inner = _inner(field.annotation)
     lax = isinstance(inner, type) and issubclass(inner, date | Enum)  # tables have other types
     adapter: TypeAdapter[Any] = TypeAdapter(list[kind], config=ConfigDict(strict=not lax))
@@ -113,14 +103,12 @@ def _misfit(side: type[BaseModel], name: str, column: "pd.Series[Any]") -> str:
         counts = column.value_counts(dropna=False, sort=False)
     except TypeError:  # lists and mappings
         return f"{side.__name__}.{name}: the column holds {type(column.iloc[0]).__name__}s"
-    missing = counts.index.isna()
-    pairs = zip(counts.index.tolist(), missing, strict=True)
+    pairs = zip(counts.index.tolist(), counts.index.isna(), strict=True)
     values = [None if gap else value for value, gap in pairs]
     wrong: dict[int, str] = {}
     if isinstance(inner, type) and issubclass(inner, date):
-        for place, value in enumerate(values):
-            if not isinstance(value, date | None):
-                wrong[place] = "Input should be a time"
+        odd = [place for place, value in enumerate(values) if not isinstance(value, date | None)]
+        wrong = dict.fromkeys(odd, "Input should be a time")
     try:
         adapter.validate_python(values)
     except ValidationError as error:
@@ -129,10 +117,8 @@ def _misfit(side: type[BaseModel], name: str, column: "pd.Series[Any]") -> str:
         return ""
     first, rows = min(wrong), int(counts.to_numpy()[list(wrong)].sum())
     example = "nothing" if values[first] is None else f"{values[first]!r:.40}"
-    return (
-        f"{side.__name__}.{name}: {rows:,} of {len(column):,} rows, such as {example}: "
-        f"{wrong[first]}"
-    )
+    share = f"{rows:,} of {len(column):,} rows, such as {example}"
+    return f"{side.__name__}.{name}: {share}: {wrong[first]}"
 
 
 def _inner(annotation: Any) -> Any:

@@ -12,6 +12,7 @@ from dslp.core.settings import Project
 from dslp.core.text import error_line
 from dslp.models.model_files import fetch_model
 from dslp.models.persistence import load_model
+from dslp.models.training import ARTIFACT
 from dslp.models.versioning import TAG
 from dslp.tracking.connection import mlflow_errors
 
@@ -25,14 +26,14 @@ class TrainedModel:
 
     Attributes:
         label: its name in messages.
-        address: where MLflow finds its files.
+        run: that it was trained in.
         candidate: the candidate of `params.yml` that it is.
         project: whose registry it is in, if it is registered.
         release: its version, if it is registered.
     """
 
     label: str
-    address: str
+    run: str
     candidate: str
     project: Project | None = None
     release: "Release | None" = None
@@ -41,7 +42,7 @@ class TrainedModel:
     def of(cls, project: Project, release: "Release") -> "TrainedModel":
         """A version of the registry."""
         candidate = release.tags.get("dslp.candidate", "")
-        return cls(release.label, release.uri, candidate, project, release)
+        return cls(release.label, release.run, candidate, project, release)
 
     @cached_property
     def split(self) -> tuple[dict[str, str], str]:
@@ -52,9 +53,8 @@ class TrainedModel:
         """
         import mlflow
 
-        number = self.release.run if self.release else self.address.split("/")[1]
         with mlflow_errors():
-            data = mlflow.MlflowClient().get_run(number).data
+            data = mlflow.MlflowClient().get_run(self.run).data
         return training_split(data.params, data.tags)
 
     @cached_property
@@ -69,7 +69,8 @@ class TrainedModel:
         import mlflow
 
         try:
-            return Path(mlflow.artifacts.download_artifacts(artifact_uri=self.address))
+            download = mlflow.artifacts.download_artifacts
+            return Path(download(run_id=self.run, artifact_path=ARTIFACT))
         except Exception as error:  # whatever the storage raises
             raise DslpError(f"{self.label} cannot be loaded: {error_line(error)}") from error
 

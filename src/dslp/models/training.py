@@ -73,32 +73,18 @@ def best_candidate(model: Model, tracking: Tracking, digest: str) -> str:
     Raises:
         DslpError: there is none.
     """
-    metric = model.params.metric
-    runs = tracking.client.search_runs(
-        [tracking.experiment_id(model.name)],
-        filter_string=(
-            "tags.`dslp.kind` = 'experiment' and attributes.status = 'FINISHED' "
-            f"and tags.`dslp.dataset_digest` = '{digest}' "
-            f"and tags.`dslp.code` = '{model.code_digest}'"
-        ),
-        order_by=["attributes.start_time DESC"],
-    )
-    figures: dict[str, float] = {}
-    for run in runs:
-        candidate = run.data.tags["dslp.candidate"]
-        if (
-            candidate in model.params.candidates
-            and run.data.params == recorded_parameters(model, candidate)
-            and metric.name in run.data.metrics
-        ):
-            figures.setdefault(candidate, run.data.metrics[metric.name])
+    name, metric, figures = model.name, model.params.metric, dict[str, float]()
+    current = {"dataset_digest": digest, "code": model.code_digest}
+    for run in _finished_runs(model, tracking, 1_000, kind="experiment", **current):
+        candidate, metrics = run.data.tags["dslp.candidate"], run.data.metrics
+        existing = candidate in model.params.candidates and metric.name in metrics
+        if existing and run.data.params == recorded_parameters(model, candidate):
+            figures.setdefault(candidate, metrics[metric.name])
     if not figures:
-        raise DslpError(
-            f"no experiment with this dataset, params.yml and code of {model.name} is recorded; "
-            f"first: uv run dslp experiment run {model.name}, or say --candidate NAME"
-        )
-    choose = min if metric.better == "lower" else max
-    return choose(figures, key=lambda candidate: figures[candidate])
+        problem = f"no experiment with this dataset, params.yml and code of {name} is recorded"
+        todo = f"uv run dslp experiment run {name}, or say --candidate NAME"
+        raise DslpError(f"{problem}; first: {todo}")
+    return (min if metric.better == "lower" else max)(figures, key=lambda name: figures[name])
 
 
 def training_run(model: Model, tracking: Tracking, run: str | None = None) -> "Run":
@@ -109,12 +95,18 @@ def training_run(model: Model, tracking: Tracking, run: str | None = None) -> "R
     """
     if run:
         return tracking.client.get_run(run)
-    runs = tracking.client.search_runs(
-        [tracking.experiment_id(model.name)],
-        filter_string="tags.`dslp.kind` = 'training' and attributes.status = 'FINISHED'",
-        order_by=["attributes.start_time DESC"],
-        max_results=1,
-    )
+    runs = _finished_runs(model, tracking, 1, kind="training")
     if not runs:
         raise DslpError(f"nothing was trained; first: uv run dslp model train {model.name}")
     return runs[0]
+
+
+def _finished_runs(model: Model, tracking: Tracking, most: int, **tags: str) -> "list[Run]":
+    """The newest runs of the model that have these tags of the library."""
+    parts = [f"tags.`dslp.{name}` = '{value}'" for name, value in tags.items()]
+    where, order = " and ".join(parts), ["attributes.start_time DESC"]
+    folder, where = (
+        tracking.experiment_id(model.name),
+        f"{where} and attributes.status = 'FINISHED'",
+    )
+    return list(tracking.client.search_runs([folder], where, 1, most, order))

@@ -60,10 +60,9 @@ def read_record(registry: "Registry", release: "Release") -> dict[str, Any]:
         path = mlflow.artifacts.download_artifacts(run_id=release.run, artifact_path=FILE)
         content: dict[str, Any] = json.loads(Path(path).read_text(encoding="utf-8"))
     except Exception as error:  # whatever the storage raises
-        raise DslpError(
-            f"the record of {release.label} cannot be read ({error_line(error)}); train, register "
-            f"and promote {registry.name} again"
-        ) from error
+        problem = f"the record of {release.label} cannot be read ({error_line(error)})"
+        todo = f"train, register and promote {registry.name} again"
+        raise DslpError(f"{problem}; {todo}") from error
     return content
 
 

@@ -70,11 +70,7 @@ def part_tags(model: "Model", candidate: str) -> dict[str, str]:
             for name, path in model.files.items()
             if name not in NOT_CONSTRUCTION
         },
-        "structure": {
-            "(candidate)": candidate,
-            **settings,
-            **dict.fromkeys(figures, "a figure"),
-        },
+        "structure": settings | dict.fromkeys(figures, "a figure") | {"(candidate)": candidate},
         "figures": figures,
     }
     return {TAG + name: _text(content) for name, content in parts.items()}
@@ -108,10 +104,8 @@ def choose_version(wish: str | None, last: str | None, proposal: Proposal | None
     if wish is None:
         return proposal.version
     if parse_version(wish) < parse_version(proposal.version):
-        raise Refused(
-            f"{wish} is too small after {last}: it takes {proposal.version} at least "
-            f"({proposal.level}: {'; '.join(proposal.reasons)})"
-        )
+        why = f"{proposal.version} at least ({proposal.level}: {'; '.join(proposal.reasons)})"
+        raise Refused(f"{wish} is too small after {last}: it takes {why}")
     return wish
 
 

@@ -57,9 +57,8 @@ def test_rows_that_are_not_allowed_are_counted_shown_or_kept_apart(
     wrong.to_parquet(tmp_path / "rows.parquet", index=False)
     arguments = ("model", "score", "--input", str(tmp_path / "rows.parquet"), "--output")
     output, rejects = tmp_path / "out.parquet", tmp_path / "rejects.parquet"
-    outcome = champion.run(*arguments, str(output))
-    assert outcome.code == 1
-    assert f"2 of {len(wrong):,} rows are not what Request allows" in outcome.error
+    error = f"2 of {len(wrong):,} rows are not what Request allows"
+    outcome = refused(champion, *arguments[1:], output, code=1, error=error)
     assert "kind: Input should be 'home' or 'office', not 'elsewhere'" in outcome.error
     assert not output.exists()
     outcome = champion.done(*arguments, str(output), "--rejects", str(rejects))

@@ -103,13 +103,9 @@ def test_what_is_too_much_no_json_or_fails_stops_nobody_else(running: Server) ->
     assert running.ask("/predict", [RECORD] * 1001).status == 413
     assert running.ask("/predict", b" " * 1_000_001).status == 413
     assert running.ask("/predict", b"{}", Content_Type="text/plain").status == 415
-    connection = HTTPConnection("127.0.0.1", running.port)  # neither a length nor an end
-    connection.putrequest("POST", "/predict")
-    connection.putheader("Transfer-Encoding", "chunked")
-    connection.putheader("Content-Type", "application/json")
-    connection.endheaders()
-    for _ in range(11):
-        connection.send(b"186a0\r\n" + b" " * 100_000 + b"\r\n")
+    connection = HTTPConnection("127.0.0.1", running.port)  # and a body without a length
+    parts, headers = iter([b" " * 100_000] * 11), {"Content-Type": "application/json"}
+    connection.request("POST", "/predict", parts, headers)
     assert connection.getresponse().status == 413
     connection.close()
     assert running.ask("/predict", RECORD | {"amount": 1e12}).status == 500
@@ -120,10 +116,7 @@ def test_what_is_too_much_no_json_or_fails_stops_nobody_else(running: Server) ->
 @pytest.mark.rule("M12")
 def test_each_challenger_gets_its_share_of_the_keys_and_others_than_the_last() -> None:
     keys = [f"customer {number}" for number in range(10_000)]
-    first, second = (
-        {key for key in keys if draw_share("frequency", challenger, key) < 0.2}
-        for challenger in ("2", "3")
-    )
+    first, second = ({k for k in keys if draw_share("frequency", c, k) < 0.2} for c in "23")
     assert [len(first), len(second)] == pytest.approx([2000, 2000], abs=150)
     assert len(first & second) == pytest.approx(400, abs=80)
 
@@ -198,18 +191,16 @@ def test_a_version_that_cannot_be_loaded_changes_nothing(released: Toy, tmp_path
         assert server.ask("/predict", RECORD).status == 200
         (tmp_path / "away").rename(database)
         until(lambda: server.metric("dslp_registry_up") == 1)
-        taken = released.run("model", "serve", "--port", str(server.port))
-        assert taken.code == 2
-        assert "nothing can listen at 127.0.0.1" in taken.error
+        error = "nothing can listen at 127.0.0.1"
+        refused(released, "serve", "--port", server.port, error=error)
     released.edit(released.model_folder / "schema.py", "amount: float", "amount: int")
-    changed = released.run("model", "serve", "--port", "0")
-    assert changed.code == 2
-    assert "(Request: amount); train, register and promote again" in changed.error
+    error = "(Request: amount); train, register and promote again"
+    refused(released, "serve", "--port", "0", error=error)
 
 
 def test_without_a_champion_nothing_is_served(trained: Toy) -> None:
-    outcome = refused(trained, "serve", "--port", "0")
-    assert "has no champion yet; first: uv run dslp model promote" in outcome.error
+    error = "has no champion yet; first: uv run dslp model promote"
+    refused(trained, "serve", "--port", "0", error=error)
 
 
 FIELDS = """amount: float
@@ -241,9 +232,8 @@ def test_a_model_is_trained_on_the_types_that_a_request_brings(built: Toy) -> No
     served = api.frame(records)
     for place in (0, 1):
         assert api.frame(records[place:][:1]).equals(served.iloc[[place]].reset_index(drop=True))
-    (built.model_folder / "train.py").write_text(
-        "def train(inputs, target, params):\n    return inputs\n"
-    )
+    code = "def train(inputs, target, params):\n    return inputs\n"
+    (built.model_folder / "train.py").write_text(code)
     trained = built.model.fit("linear", built.rows())
     assert trained.dtypes.to_dict() == served.dtypes.to_dict()
     for name in ("at", "text"):

@@ -104,9 +104,8 @@ def test_the_version_is_proposed_and_a_smaller_one_refused(trained: Toy) -> None
     trained.done("model", "train", "--candidate", "linear")
     before = trained.registry()
     for wish in ("1.9.0", "1.0.1"):
-        outcome = refused(trained, "register", "--version", wish, code=1)
-        assert f"{wish} is too small after 1.0.1: it takes 2.0.0 at least" in outcome.error
-        assert "(major: input kind is gone)" in outcome.error
+        error = f"{wish} is too small after 1.0.1: it takes 2.0.0 at least (major: input kind is "
+        refused(trained, "register", "--version", wish, code=1, error=error)
     assert trained.registry() == before
     trained.done("model", "register", "--version", "3.0.0")
     tags = trained.registry()["tags"]

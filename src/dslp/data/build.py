@@ -3,21 +3,21 @@
 import inspect
 import os
 import warnings
+from contextlib import suppress
 from dataclasses import dataclass
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 from types import ModuleType
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+import pandas as pd
+import pyarrow as pa
 from dslp.core.errors import DslpError
 from dslp.core.files import written_aside
 from dslp.core.text import error_line
 from dslp.data.dataset import Dataset, find_dataset
 from dslp.data.fingerprint import digest
 from dslp.data.reading import read_frame, read_header
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 
 class RawMissing(DslpError):
@@ -91,7 +91,7 @@ def ensure_data(dataset: Dataset) -> None:
 
 def unbuildable_reason(dataset: Dataset, command: str) -> str:
     """Why CI cannot build the whole dataset, and where `command` can run; empty where it can."""
-    pending, names = [dataset], [dataset.name]
+    pending = [dataset]
     for each in pending:
         if each.sheet.ci != "build":
             whose = "its" if each == dataset else f"{each.name}'s"
@@ -99,9 +99,8 @@ def unbuildable_reason(dataset: Dataset, command: str) -> str:
                 f"{dataset.name}: ci is {each.sheet.ci} in {whose} datasheet; do this where the "
                 f"data is: uv run dslp data {command} {dataset.name}"
             )
-        new = [name for name in each.inputs or () if name not in ("raw", *names)]
-        pending += [find_dataset(dataset.project, name) for name in new]
-        names += new
+        parents = [find_dataset(each.project, name) for name in each.inputs or () if name != "raw"]
+        pending += [parent for parent in parents if parent not in pending]
     return ""
 
 
@@ -141,10 +140,9 @@ def build_order(datasets: list[Dataset]) -> list[Dataset]:
     by_name = {dataset.name: dataset for dataset in datasets}
     graph = {}
     for name, dataset in by_name.items():
-        inputs = dataset.inputs
-        if inputs is None:  # `build` is imported from elsewhere: run the pipeline's imports too
-            inputs = _parameters(_pipeline(dataset))
-        graph[name] = set(inputs) & by_name.keys()
+        inputs = dataset.inputs  # None where `build` is imported: run the pipeline's imports too
+        graph[name] = _parameters(_pipeline(dataset)) if inputs is None else inputs
+        graph[name] = [each for each in graph[name] if each in by_name]
     try:
         return [by_name[name] for name in TopologicalSorter(graph).static_order()]
     except CycleError as error:
@@ -169,7 +167,7 @@ def _parents(dataset: Dataset) -> list[Dataset]:
     return [find_dataset(dataset.project, name) for name in names if name != "raw"]
 
 
-def _parent(dataset: Dataset, name: str) -> "pd.DataFrame":
+def _parent(dataset: Dataset, name: str) -> pd.DataFrame:
     try:
         parent = find_dataset(dataset.project, name)
     except DslpError as error:
@@ -180,20 +178,17 @@ def _parent(dataset: Dataset, name: str) -> "pd.DataFrame":
     return read_frame(parent)
 
 
-def _run(dataset: Dataset, pipeline: ModuleType, function: str, **inputs: Any) -> "pd.DataFrame":
+def _run(dataset: Dataset, pipeline: ModuleType, function: str, **inputs: Any) -> pd.DataFrame:
     """The data frame that a function of the pipeline returns.
 
     Raises:
         DslpError: it fails, or returns something else.
     """
-    import pandas as pd
-
     with dataset.project.running(f"{dataset.name}: {function}"):
         frame = getattr(pipeline, function)(**inputs)
     name = f"{dataset.folder / 'pipeline.py'}: {function}"
     if hasattr(frame, "__arrow_c_stream__") and not isinstance(frame, pd.DataFrame):
-        import pyarrow as pa  # Polars, DuckDB and Arrow have this interface
-
+        # Polars, DuckDB and Arrow have this interface.
         converted: pd.DataFrame = pa.table(frame).to_pandas()
         return converted
     if not isinstance(frame, pd.DataFrame):
@@ -205,37 +200,27 @@ def _run(dataset: Dataset, pipeline: ModuleType, function: str, **inputs: Any) -
     return frame
 
 
-def _read_raw(dataset: Dataset, pipeline: ModuleType, refresh: bool) -> "pd.DataFrame":
-    import pandas as pd
-
-    extract = hasattr(pipeline, "extract")
-    csv = dataset.raw.with_suffix(".csv")
-    if not extract and csv.is_file():
-        return _read_csv(csv)
-    if extract and (refresh or not dataset.raw.is_file()):
-        _write(_run(dataset, pipeline, "extract"), dataset.raw)
-    if not dataset.raw.is_file():
+def _read_raw(dataset: Dataset, pipeline: ModuleType, refresh: bool) -> pd.DataFrame:
+    raw, extract = dataset.raw, hasattr(pipeline, "extract")
+    if extract and (refresh or not raw.is_file()):
+        _write(_run(dataset, pipeline, "extract"), raw)
+    csv = raw.with_suffix(".csv")
+    path = csv if csv.is_file() and not extract else raw
+    if not path.is_file():
         raise RawMissing(
-            f"{dataset.raw} is missing, and {dataset.folder / 'pipeline.py'} has no extract() "
+            f"{raw} is missing, and {dataset.folder / 'pipeline.py'} has no extract() "
             "to fetch it; put the file there (or a .csv file of that name)"
         )
-    try:
-        return pd.read_parquet(dataset.raw)
-    except (OSError, ValueError) as error:
-        command = f"uv run dslp data build {dataset.name} --refresh"
-        todo = f"fetch it again: {command}" if extract else "put a whole file there"
-        raise DslpError(f"{dataset.raw} cannot be read ({error_line(error)}); {todo}") from None
+    command = f"fetch it again: uv run dslp data build {dataset.name} --refresh"
+    return _read_file(path, command if extract else "put a whole file there")
 
 
-def _read_sample(dataset: Dataset, pipeline: ModuleType) -> "pd.DataFrame":
+def _read_sample(dataset: Dataset, pipeline: ModuleType) -> pd.DataFrame:
     """Raw rows for CI, from the committed sample or from `sample()`."""
-    import pandas as pd
-
     file = dataset.project.root / "tests" / "data" / "samples" / f"{dataset.name}.parquet"
-    if file.is_file():
-        return pd.read_parquet(file)
-    if file.with_suffix(".csv").is_file():
-        return _read_csv(file.with_suffix(".csv"))
+    for path in (file, file.with_suffix(".csv")):
+        if path.is_file():
+            return _read_file(path, "put a whole file there")
     if not callable(getattr(pipeline, "sample", None)):
         raise DslpError(
             f"{dataset.name}: ci is sample in its datasheet, and there is neither {file} "
@@ -244,18 +229,17 @@ def _read_sample(dataset: Dataset, pipeline: ModuleType) -> "pd.DataFrame":
     return _run(dataset, pipeline, "sample")
 
 
-def _read_csv(path: Path) -> "pd.DataFrame":
-    """Raw data in CSV, with pandas' types."""
-    import pandas as pd
-
-    delimiter, names = read_header(path)
+def _read_file(path: Path, todo: str) -> pd.DataFrame:
+    """Raw data in Parquet, or in CSV with pandas' types; `todo` is for what cannot be read."""
     try:
+        if path.suffix == ".parquet":
+            return pd.read_parquet(path)
+        delimiter, names = read_header(path)
         with warnings.catch_warnings():
             warnings.simplefilter("error", pd.errors.ParserWarning)  # rows longer than the header
             raw = pd.read_csv(path, sep=delimiter, encoding="utf-8-sig", index_col=False)
     except (OSError, ValueError, pd.errors.ParserWarning) as error:
-        reason = error_line(error)
-        raise DslpError(f"{path} cannot be read ({reason}); put a whole file there") from None
+        raise DslpError(f"{path} cannot be read ({error_line(error)}); {todo}") from None
     if list(raw.columns) != names:
         raise DslpError(
             f"{path}: the first line does not name the columns, each once; it begins with "
@@ -264,15 +248,12 @@ def _read_csv(path: Path) -> "pd.DataFrame":
     return raw
 
 
-def _write(frame: "pd.DataFrame", path: Path, unit: str | None = None) -> None:
+def _write(frame: pd.DataFrame, path: Path, unit: str | None = None) -> None:
     """Write a Parquet file with its times in that unit, or as they are where that loses digits."""
-    import pyarrow as pa
-
     with written_aside(path) as part:
         try:
-            try:
-                frame.to_parquet(part, index=False, coerce_timestamps=unit)
-            except pa.ArrowInvalid:
-                frame.to_parquet(part, index=False)
+            with suppress(pa.ArrowInvalid):
+                return frame.to_parquet(part, index=False, coerce_timestamps=unit)
+            return frame.to_parquet(part, index=False)
         except (ValueError, pa.ArrowException) as error:
             raise OSError(error_line(error)) from None

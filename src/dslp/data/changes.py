@@ -6,6 +6,7 @@ Content is compared, not layout: comments, the order of columns and the style of
 import json
 from collections import defaultdict
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,8 +24,7 @@ DEFAULTS = {"mostly": 1, "strict_min": False, "strict_max": False, "or_equal": F
 LOOSER: dict[str, Callable[[Any, Any], bool]] = {
     "severity": lambda old, new: old == "critical",
     "mostly": lambda old, new: new < old,
-    "strict_min": lambda old, new: not new,
-    "strict_max": lambda old, new: not new,
+    **dict.fromkeys(("strict_min", "strict_max"), lambda old, new: not new),
     "min_value": lambda old, new: new is None or (old is not None and new < old),
     "max_value": lambda old, new: new is None or (old is not None and new > old),
 }
@@ -94,14 +94,14 @@ def pipeline_changes(
     old: str, new: str, before: str | None = None, after: str | None = None
 ) -> Iterator[Change]:
     """The change between two texts of `pipeline.py`, and the digests of their results if known."""
-    same = before == after if before and after else None
-    if code_digest(old) != code_digest(new):
-        if same:
-            yield Change("patch", "correction or speed: another pipeline.py, the same content")
-        else:
-            yield Change("minor", "changed calculation: pipeline.py")
-    elif same is False:
-        yield Change("patch", "rerun: other content from the same pipeline.py")
+    compared = bool(before and after)
+    if code_digest(old) == code_digest(new):
+        if compared and before != after:
+            yield Change("patch", "rerun: other content from the same pipeline.py")
+    elif compared and before == after:
+        yield Change("patch", "correction or speed: another pipeline.py, the same content")
+    else:
+        yield Change("minor", "changed calculation: pipeline.py")
 
 
 def _schema(text: str) -> Schema:
@@ -118,16 +118,16 @@ def _column_changes(name: str, old: Column, new: Column) -> Iterator[Change]:
     yield from _meaning(f"unit of column {name}", old.unit, new.unit, "changed meaning")
     if _words(old.description) != _words(new.description):
         yield Change("patch", f"reworded description of column {name} {REMARK}")
-    first, second = old.categories, new.categories
-    if first and second:
+    first, second = old.categories or [], new.categories or []
+    if not second and first:
+        yield Change("minor", f"new allowed value of column {name}: any")
+    elif not first and second:
+        yield Change("patch", f"column {name} has categories now")
+    else:
         for value in (each for each in second if each not in first):
             yield Change("minor", f"new allowed value of column {name}: {value!r:.60}")
         for value in (each for each in first if each not in second):
             yield Change("patch", f"column {name} is never {value!r:.60} now")
-    elif first:
-        yield Change("minor", f"new allowed value of column {name}: any")
-    elif second:
-        yield Change("patch", f"column {name} has categories now")
 
 
 def _meaning(what: str, old: str | None, new: str | None, kind: str) -> Iterator[Change]:
@@ -175,13 +175,11 @@ def _argument_changes(
 
 def _is_looser(kind: str, name: str, old: Any, new: Any) -> bool:
     """Whether data passes now that did not before, or may."""
-    try:
+    with suppress(TypeError):  # values that cannot be compared
         if name in LOOSER:
             return bool(LOOSER[name](old, new))
         if name == "value_set" and kind.endswith(("not_be_in_set", "to_contain_set")):
             return not set(old) <= set(new)
         if name == "value_set" and kind.endswith("be_in_set"):
             return not set(new) <= set(old)
-    except TypeError:  # values that cannot be compared
-        pass
     return True

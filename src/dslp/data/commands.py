@@ -25,6 +25,7 @@ Data = Annotated[
         show_default="DSLP_DATA_DIR, else data",
     ),
 ]
+Write = Annotated[bool, typer.Option("--write", help="Write it: schema.yml, or datasheet.md.")]
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 STORE = {"help": "Folder or address, such as s3://bucket/data.", "show_default": "DSLP_DATA_STORE"}
 
@@ -32,9 +33,7 @@ STORE = {"help": "Folder or address, such as s3://bucket/data.", "show_default":
 @app.command()
 def build(
     names: Names = None,
-    refresh: Annotated[
-        bool, typer.Option("--refresh", help="Fetch the raw data again, even if it exists.")
-    ] = False,
+    refresh: Annotated[bool, typer.Option("--refresh", help="Fetch the raw data again.")] = False,
     data: Data = None,
 ) -> None:
     """Extract the raw data where it is missing, and build the processed data from it."""
@@ -82,13 +81,7 @@ def validate(
 
 
 @app.command()
-def schema(
-    name: Name,
-    write: Annotated[
-        bool, typer.Option("--write", help="Bring schema.yml in line with the data.")
-    ] = False,
-    data: Data = None,
-) -> None:
+def schema(name: Name, write: Write = False, data: Data = None) -> None:
     """Compare schema.yml with the processed data: exit code 1, and what differs, if anything."""
     from dslp.data import schema, schema_file
     from dslp.data.dataset import Dataset, dataset_names, find_dataset
@@ -116,12 +109,9 @@ def schema(
 def version(
     names: Names = None,
     since: Annotated[
-        str | None,
-        typer.Option(help="Only datasets that changed since a branch or commit was left."),
+        str | None, typer.Option(help="Only datasets that changed since that branch or commit.")
     ] = None,
-    write: Annotated[
-        bool, typer.Option("--write", help="Write the version and its history into datasheet.md.")
-    ] = False,
+    write: Write = False,
     issue: Annotated[
         int | None, typer.Option(help="The version's issue.", min=1, show_default="the branch's")
     ] = None,
@@ -143,9 +133,7 @@ def version(
         each = dataset.find_dataset(project, name)
         result = versioning.compare_versions(each)
         if not json:
-            if len(chosen) > 1 or not names:
-                say(name, "bold")
-            _show_version(result)
+            _show_version(name, result)
         findings, stated = [], result.stated
         try:
             if write:
@@ -200,10 +188,7 @@ def register(
         Path | None, typer.Option(help="Folder that gets a file NAME-VERSION.json as well.")
     ] = None,
     build: Annotated[
-        bool,
-        typer.Option(
-            "--build", help="Build first, and leave out what the datasheet says is not built in CI."
-        ),
+        bool, typer.Option("--build", help="Build first; leave out what CI does not build (ci).")
     ] = False,
     data: Data = None,
 ) -> None:
@@ -255,7 +240,8 @@ def pull(
     say(f"fetched: {pull_dataset(_datasets([name], data)[0], version, origin)}")
 
 
-def _show_version(result: "Comparison") -> None:
+def _show_version(name: str, result: "Comparison") -> None:
+    say(name, "bold")
     if result.reasons:
         table(["what changed", "level"], [[each.text, each.level] for each in result.reasons])
     say(f"last version: {result.last or 'none, this is the first'} ({result.origin})")

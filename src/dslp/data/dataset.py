@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from dslp.core.errors import DslpError, Refused, nearest
-from dslp.core.files import read_yaml
+from dslp.core.files import read_text, read_yaml
 from dslp.core.settings import Project
-from dslp.data.datasheet import Datasheet, read_datasheet
+from dslp.data.datasheet import Datasheet, parse_datasheet
 
 FILES = ("pipeline.py", "schema.yml", "suite.yml", "datasheet.md")
 
@@ -42,21 +42,16 @@ class Dataset:
         Raises:
             DslpError: it is missing, or a folder without Parquet files.
         """
-        csv = self.processed.with_suffix(".csv")
-        if self.processed.is_dir() and not parquet_files(self.processed):
-            raise DslpError(
-                f"{self.processed} is a folder without Parquet files in it; remove it, and build: "
-                f"uv run dslp data build {self.name}"
-            )
-        if self.processed.exists():
+        csv, problem = self.processed.with_suffix(".csv"), "is missing"
+        if self.processed.is_file() or parquet_files(self.processed):
             return self.processed
-        if csv.is_dir():
+        if self.processed.is_dir():
+            problem = "is a folder without Parquet files in it; remove it"
+        elif csv.is_dir():
             raise DslpError(f"{csv} is a folder; put the CSV file itself there")
-        if csv.is_file():
+        elif csv.is_file():
             return csv
-        raise DslpError(
-            f"{self.processed} is missing; build it: uv run dslp data build {self.name}"
-        )
+        raise DslpError(f"{self.processed} {problem}; build it: uv run dslp data build {self.name}")
 
     @property
     def files(self) -> list[Path]:
@@ -104,7 +99,8 @@ class Dataset:
     @property
     def sheet(self) -> Datasheet:
         """The front matter of its datasheet, checked."""
-        return read_datasheet(self.folder / "datasheet.md")
+        path = self.folder / "datasheet.md"
+        return parse_datasheet(read_text(path), str(path))
 
     @property
     def version(self) -> str:

@@ -5,11 +5,10 @@ The front matter is checked. People write the prose; commands write one block in
 """
 
 import re
-from pathlib import Path
 from typing import Annotated, Literal
 
 from dslp.core.errors import DslpError, nearest
-from dslp.core.files import parse_yaml, read_text
+from dslp.core.files import parse_yaml
 from dslp.core.semver import VERSION
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 from pydantic_core import ErrorDetails
@@ -47,15 +46,6 @@ class Datasheet(BaseModel):
     )
 
 
-def read_datasheet(path: Path) -> Datasheet:
-    """The checked front matter of a `datasheet.md`.
-
-    Raises:
-        DslpError: it is missing, or one of its fields has a wrong value.
-    """
-    return parse_datasheet(read_text(path), str(path))
-
-
 def parse_datasheet(text: str, where: str) -> Datasheet:
     """The front matter of a datasheet's text; `where` is what an error calls it.
 
@@ -65,7 +55,7 @@ def parse_datasheet(text: str, where: str) -> Datasheet:
     try:
         return Datasheet.model_validate(front_matter(text, where))
     except ValidationError as error:
-        problems = {str(each["loc"][0]): _problem(each) for each in error.errors()}
+        problems = {each["loc"][0]: _problem(each) for each in error.errors()}
         raise DslpError(f"{where}: {'; '.join(problems.values())}") from None
 
 
@@ -124,8 +114,8 @@ def with_version(text: str, version: str, issue: int | None, change: str) -> str
         return edited
     end = "\r\n" if "\r\n" in edited else "\n"
     table = TABLE.search(edited)
-    before = edited[: table.end()] if table else edited
-    after = edited[table.end() :] if table else ""
+    place = table.end() if table else len(edited)
+    before, after = edited[:place], edited[place:]
     before += "" if before.endswith("\n") else end
     if not table:
         heads = ["", "**History.**", "", "| version | issue | change |", "| --- | --- | --- |", ""]

@@ -12,17 +12,21 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from itertools import combinations
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 from dslp.data.dataset import Dataset
 from dslp.data.reading import open_rows, quote_identifier, quote_literal, reading_errors
 from dslp.data.schema import key_columns
-
-if TYPE_CHECKING:
-    import duckdb
+from duckdb import DuckDBPyConnection
 
 Kind = Literal["number", "date", "flag", "text", "other"]
 
+KINDS: dict[Kind, str] = {  # patterns of DuckDB's names of types
+    "number": r"U?(TINY|SMALL|BIG|HUGE)?INT(EGER)?|FLOAT|DOUBLE|DECIMAL\(.*\)",
+    "date": r"DATE|TIMESTAMP(_S|_MS|_NS| WITH TIME ZONE)?",
+    "text": r"VARCHAR|ENUM\([^\]]*\)|UUID|TIME",
+    "flag": "BOOLEAN",
+}
 MEMORY = "1GB"  # for DuckDB, which uses the disk beyond it
 SMALL = 20_000_000  # cells, up to which one copy is faster than opening the files for each column
 DISTINCT = 1_000_000  # rows, up to which distinct values are counted exactly
@@ -101,11 +105,8 @@ def profile(dataset: Dataset) -> Profile:
             connection.execute("SET threads = 1")
         columns = [_column(connection, name, kind, rows, personal) for name, kind in types.items()]
         keys = key_columns(dataset)
-        related = [
-            number
-            for number, column in enumerate(columns)
-            if column.kind == "number" and column.deviation and column.name not in keys
-        ]
+        varying = [each.kind == "number" and bool(each.deviation) for each in columns]
+        related = [n for n, varies in enumerate(varying) if varies and columns[n].name not in keys]
         shown = related[:CORRELATED]
         correlations = _correlations(connection, columns, shown, rows) if len(shown) > 1 else {}
         return Profile(rows, columns, correlations, shown != related)
@@ -114,7 +115,7 @@ def profile(dataset: Dataset) -> Profile:
 @contextmanager
 def _open_rows(
     dataset: Dataset,
-) -> "Iterator[tuple[duckdb.DuckDBPyConnection, dict[str, str], int]]":
+) -> Iterator[tuple[DuckDBPyConnection, dict[str, str], int]]:
     """The rows, copied once where that is faster; the types of the columns, and their number."""
     with (
         tempfile.TemporaryDirectory(prefix="dslp-") as folder,
@@ -133,7 +134,7 @@ def _open_rows(
 
 
 def _column(
-    connection: "duckdb.DuckDBPyConnection", name: str, type: str, rows: int, personal: bool
+    connection: DuckDBPyConnection, name: str, type: str, rows: int, personal: bool
 ) -> Column:
     kind, raw = _kind(type), quote_identifier(name)
     if kind == "other":
@@ -174,13 +175,7 @@ def _column(
 
 
 def _kind(type: str) -> Kind:
-    if re.fullmatch(r"U?(TINY|SMALL|BIG|HUGE)?INT(EGER)?|FLOAT|DOUBLE|DECIMAL\(.*\)", type):
-        return "number"
-    if re.fullmatch(r"DATE|TIMESTAMP(_S|_MS|_NS| WITH TIME ZONE)?", type):
-        return "date"
-    if re.fullmatch(r"VARCHAR|ENUM\([^\]]*\)|UUID|TIME", type):
-        return "text"
-    return "flag" if type == "BOOLEAN" else "other"
+    return next((kind for kind, names in KINDS.items() if re.fullmatch(names, type)), "other")
 
 
 def _value(raw: str, type: str) -> str:
@@ -192,7 +187,7 @@ def _value(raw: str, type: str) -> str:
     return raw if _kind(type) == "number" else "NULL::DOUBLE"
 
 
-def _with_histogram(connection: "duckdb.DuckDBPyConnection", column: Column, value: str) -> Column:
+def _with_histogram(connection: DuckDBPyConnection, column: Column, value: str) -> Column:
     """The column with bars of a round width, without a few values that are far away."""
     low, high = float(column.low or 0), float(column.high or 0)
     if column.minimum is not None and column.maximum is not None:
@@ -221,7 +216,7 @@ def _with_histogram(connection: "duckdb.DuckDBPyConnection", column: Column, val
 
 
 def _correlations(
-    connection: "duckdb.DuckDBPyConnection", columns: list[Column], numbers: list[int], rows: int
+    connection: DuckDBPyConnection, columns: list[Column], numbers: list[int], rows: int
 ) -> dict[tuple[int, int], float]:
     """Pearson's, of the rows that have both values; centred products are faster if none misses."""
     pairs = list(combinations(numbers, 2))

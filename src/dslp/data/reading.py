@@ -43,31 +43,22 @@ def read_frame(dataset: Dataset, columns: Sequence[str] | None = None) -> "pd.Da
     if isinstance(columns, str):
         raise DslpError(f"columns is a list of names, such as [{columns!r}]")
     import pandas as pd
-    import pyarrow as pa
 
-    path = dataset.built
-    if columns is not None or path.suffix == ".csv":
+    path, names = dataset.built, None if columns is None else list(columns)
+    if names is not None or path.suffix == ".csv":
         with open_rows(dataset) as connection, reading_errors(dataset):
             existing = connection.sql(f"FROM {ROWS}").columns
-            if missing := [name for name in columns or () if name not in existing]:
+            if missing := [name for name in names or () if name not in existing]:
                 raise DslpError(
                     f"{path} has no column {', '.join(missing)}; it has {', '.join(existing)}"
                 )
             if path.suffix == ".csv":
-                names = ", ".join(map(quote_identifier, existing if columns is None else columns))
-                frame: pd.DataFrame = connection.execute(f"SELECT {names} FROM {ROWS}").df()
+                listed = ", ".join(map(quote_identifier, existing if names is None else names))
+                frame: pd.DataFrame = connection.execute(f"SELECT {listed} FROM {ROWS}").df()
                 return frame
-    try:
-        return pd.read_parquet(
-            path,
-            columns=None if columns is None else list(columns),
-            partitioning="hive" if path.is_dir() else None,
-        )
-    except (OSError, ValueError, pa.ArrowException) as error:
-        raise DslpError(
-            f"{path} cannot be read ({error_line(error)}); "
-            f"build it again: uv run dslp data build {dataset.name}"
-        ) from None
+    hive = "hive" if path.is_dir() else None
+    with reading_errors(dataset):
+        return pd.read_parquet(path, columns=names, partitioning=hive)
 
 
 @contextmanager
@@ -102,15 +93,15 @@ def reading_errors(dataset: Dataset) -> Iterator[None]:
         # DuckDB adds the statement, which is not the user's, and the options of its CSV reader.
         message = re.split(r"\s+LINE 1: |\nPossible ", str(error))[0]
         reason = visible(error_line(message, 240), 240)
-        personal, columns = True, None
+        personal, columns = True, dict[str, str]()
         with suppress(DslpError):  # an unreadable datasheet says nothing of personal data
             personal = dataset.sheet.personal_data
-            columns = dataset.yaml("schema.yml").get("columns")
+            columns = _schema_types(dataset)
         if personal:
             named = [
                 f"column {name}"
-                for name in (columns if isinstance(columns, dict) else ())
-                if re.search(rf'[Cc]olumn "?{re.escape(str(name))}"?[ .]', message)
+                for name in columns
+                if re.search(rf'[Cc]olumn "?{re.escape(name)}"?[ .]', message)
             ]
             reason = " in ".join([type(error).__name__, *named[:1]])
         path = dataset.built
@@ -128,13 +119,7 @@ def table_expression(dataset: Dataset) -> str:
     """
     path, files = dataset.built, dataset.files
     if path.suffix == ".csv":
-        columns = dataset.yaml("schema.yml").get("columns")
-        types = {
-            str(name): TYPES[str(column.get("type"))]
-            for name, column in (columns.items() if isinstance(columns, dict) else ())
-            if isinstance(column, dict) and column.get("type") in TYPES
-        }
-        return _csv_expression(path, types)
+        return _csv_expression(path, _schema_types(dataset))
     _check_same_columns(files, dataset)
     within = partition_columns(dataset)
     outside = [quote_identifier(name) for name in _hive_keys(path) if name not in within]
@@ -206,6 +191,16 @@ def read_header(path: Path) -> tuple[str, list[str]]:
         ) from None
 
 
+def _schema_types(dataset: Dataset) -> dict[str, str]:
+    """DuckDB's types of the columns in schema.yml, as far as that can be read."""
+    columns = dataset.yaml("schema.yml").get("columns")
+    return {
+        str(name): TYPES[str(column.get("type"))]
+        for name, column in (columns.items() if isinstance(columns, dict) else ())
+        if isinstance(column, dict) and column.get("type") in TYPES
+    }
+
+
 def _check_same_columns(files: list[Path], dataset: Dataset) -> None:
     """Check that part files have the same columns: DuckDB takes them by place or casts them.
 
@@ -214,14 +209,13 @@ def _check_same_columns(files: list[Path], dataset: Dataset) -> None:
     """
     from pyarrow.parquet import read_schema
 
-    if len(files) > 1:
-        first = arrow_types(read_schema(files[0]), files[0])
-        for file in files[1:]:
-            if arrow_types(read_schema(file), file) != first:
-                raise DslpError(
-                    f"{file} does not have the columns and types of the other parts; build it "
-                    f"again: uv run dslp data build {dataset.name}"
-                )
+    types = [arrow_types(read_schema(file), file) for file in files] if len(files) > 1 else []
+    for file, kinds in zip(files, types, strict=False):
+        if kinds != types[0]:
+            raise DslpError(
+                f"{file} does not have the columns and types of the other parts; build it "
+                f"again: uv run dslp data build {dataset.name}"
+            )
 
 
 def _quote_path(path: Path) -> str:

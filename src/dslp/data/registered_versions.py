@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from dslp.core.errors import Refused
 from dslp.core.semver import VERSION, parse_version
 from dslp.data.dataset import FILES, Dataset
-from dslp.tracking.connection import Tracking, mlflow_errors, tracking_address
+from dslp.tracking.connection import Tracking, local_database, mlflow_errors, tracking_address
 
 if TYPE_CHECKING:
     from mlflow.entities import Run
@@ -26,9 +26,10 @@ def registered_runs(dataset: Dataset, version: str | None = None) -> "list[Run]"
     Raises:
         DslpError: the tracking server does not answer.
     """
-    address = tracking_address(dataset.project)
-    file = address.removeprefix("sqlite:///")
-    if not address or (file != address and not Path(file).is_file()):  # nothing is recorded yet
+    if not tracking_address(dataset.project):
+        return []
+    file = local_database(dataset.project)
+    if file and not file.is_file():  # nothing is recorded yet
         return []
     tracking = Tracking.open(dataset.project)
     with mlflow_errors():

@@ -44,14 +44,14 @@ def register(dataset: Dataset, folder: Path | None = None) -> str:
                 f"see: uv run dslp data validate {name} --engine {each}"
             )
     facts = _facts(dataset, report)
-    suffix = ""
+    suffix, reason = "", unshared_reason(dataset.project)
     if folder is not None:
         path = folder / f"{name}-{version}.json"
         write_text(path, json.dumps(facts, indent=2, ensure_ascii=False) + "\n")
         suffix = f"; its record is {path}"
-    if reason := unshared_reason(dataset.project):
-        if folder is None:
-            raise DslpError(f"{name} {version} is not registered: {reason}")
+    elif reason:
+        raise DslpError(f"{name} {version} is not registered: {reason}")
+    if reason:
         return f"{name} {version} is NOT registered: {reason}{suffix}"
     before = is_registered(dataset, version, facts["dataset_digest"])
     if not before:

@@ -131,9 +131,7 @@ def differences(dataset: Dataset, table: dict[str, str] | None = None) -> list[s
     """
     schema = read_schema(dataset)
     lines = [
-        f"the key {show_column(name)} is no column"
-        for name in schema.key
-        if name not in schema.columns
+        f"the key {show_column(k)} is no column" for k in schema.key if k not in schema.columns
     ]
     if table is not None:
         return sorted([*lines, *_column_lines(schema.columns, table, by_family=True)])
@@ -162,11 +160,9 @@ def column_types(dataset: Dataset, connection: "duckdb.DuckDBPyConnection") -> d
     path = dataset.built
     with reading_errors(dataset):
         if path.suffix == ".csv":
-            schema = connection.sql("FROM rows LIMIT 0").to_arrow_table().schema
-        else:
-            hive = "hive" if path.is_dir() else None
-            schema = files.dataset(path, format="parquet", partitioning=hive).schema
-        return arrow_types(schema, path)
+            return arrow_types(connection.sql("FROM rows LIMIT 0").to_arrow_table().schema, path)
+        hive = "hive" if path.is_dir() else None
+        return arrow_types(files.dataset(path, format="parquet", partitioning=hive).schema, path)
 
 
 def unknown_categories(

@@ -6,7 +6,7 @@ comments stay as they are, and writing twice changes nothing (D4).
 
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import yaml
 from dslp.core.errors import DslpError
@@ -15,7 +15,6 @@ from dslp.core.text import UNWRITTEN
 from dslp.data.dataset import Dataset
 from dslp.data.reading import open_rows, quote_identifier, reading_errors
 from dslp.data.schema import (
-    Column,
     column_types,
     count_nulls,
     fetch_distinct,
@@ -24,9 +23,7 @@ from dslp.data.schema import (
     type_family,
     unknown_categories,
 )
-
-if TYPE_CHECKING:
-    import duckdb
+from duckdb import DuckDBPyConnection
 
 HEAD = "# The columns of the dataset: reviewers must see each change of this file.\n"
 FEW = 20  # different texts, at most, that are taken for categories
@@ -58,10 +55,11 @@ def write_schema(dataset: Dataset) -> bool:
         else:
             blocks = [_block(connection, *column, personal, "  ") for column in actual.items()]
             new = f"{HEAD}key: {_flow(_key(connection, actual))}\ncolumns:\n{''.join(blocks)}"
-    columns: dict[str, Column] = {}
+    types = {}
     with suppress(DslpError):  # such as of a name that is too long for YAML
         columns = parse_schema(parse_yaml(new, path), str(path)).columns
-    if {name: column.type for name, column in columns.items()} != actual:
+        types = {name: column.type for name, column in columns.items()}
+    if types != actual:
         raise DslpError(f"{path} is written in a way that cannot be edited; write it by hand")
     if new != text:
         write_text(path, new)
@@ -72,7 +70,7 @@ def _edit(
     path: Path,
     text: str,
     actual: dict[str, str],
-    connection: "duckdb.DuckDBPyConnection",
+    connection: DuckDBPyConnection,
     personal: bool,
 ) -> str:
     """The text with each column that differs changed, removed or added."""
@@ -156,7 +154,7 @@ def _flow(value: object) -> str:
 
 
 def _block(
-    connection: "duckdb.DuckDBPyConnection", name: str, kind: str, personal: bool, margin: str
+    connection: DuckDBPyConnection, name: str, kind: str, personal: bool, margin: str
 ) -> str:
     """A new column: what the data says of it, and a description that is to be written."""
     lines = [f"type: {_flow(kind)}"]
@@ -174,7 +172,7 @@ def _block(
     return f"{margin}{_flow(name)}:\n" + "".join(f"{margin}  {line}\n" for line in lines)
 
 
-def _key(connection: "duckdb.DuckDBPyConnection", actual: dict[str, str]) -> list[str]:
+def _key(connection: DuckDBPyConnection, actual: dict[str, str]) -> list[str]:
     """The first column without nulls and repeated values, or the first two or three together."""
     possible = [name for name, kind in actual.items() if type_family(kind) in KEYS]
     null = count_nulls(connection, possible)

@@ -9,9 +9,9 @@ import os
 import re
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 from dslp.core.console import notice, step
 from dslp.core.errors import DslpError, Refused
@@ -24,14 +24,10 @@ from dslp.data.fingerprint import digest_and_rows
 from dslp.data.reading import read_frame
 from dslp.data.registered_versions import is_registered
 from dslp.tracking.provenance import code_digest
+from fsspec import AbstractFileSystem, url_to_fs
 from pydantic import BaseModel, Field, StringConstraints, ValidationError
 
-if TYPE_CHECKING:
-    from fsspec import AbstractFileSystem
-
 LONGEST_MANIFEST = 16 * 1024**2  # bytes
-DRIVERS = dict.fromkeys(("s3", "s3a"), "s3fs") | dict.fromkeys(("gs", "gcs"), "gcsfs")
-DRIVERS |= dict.fromkeys(("abfs", "abfss", "az", "adl"), "adlfs")
 SECOND = 10**9  # nanoseconds
 MANIFEST, PLAN = "_manifest.json", "_sending.json"
 
@@ -209,13 +205,13 @@ def _check_by_hand(dataset: Dataset, manifest: Manifest) -> None:
         Refused: it was put there by hand.
     """
     present = dataset.processed.with_suffix(".csv")
-    versions = [_digest_file(path) for path in present.parent.glob(f"{dataset.name}-*.csv")]
+    versions = map(_digest_file, present.parent.glob(f"{dataset.name}-*.csv"))
     if present.is_file() and _digest_file(present) not in [*versions, *manifest.files.values()]:
         raise Refused(f"{present} is not from a store; move it away, and pull again")
 
 
 def _read_manifest(
-    store: "AbstractFileSystem", path: str, dataset: Dataset, version: str
+    store: AbstractFileSystem, path: str, dataset: Dataset, version: str
 ) -> Manifest | None:
     """The manifest of a version, checked; None where the store has none."""
     if _size(store, path) is None:
@@ -231,14 +227,14 @@ def _read_manifest(
     return manifest
 
 
-def _size(store: "AbstractFileSystem", path: str) -> int | None:
+def _size(store: AbstractFileSystem, path: str) -> int | None:
     try:
         return int(store.info(path)["size"])
     except FileNotFoundError:
         return None
 
 
-def _is_complete(store: "AbstractFileSystem", path: str, file: File) -> bool:
+def _is_complete(store: AbstractFileSystem, path: str, file: File) -> bool:
     """Whether the store has this very file; it is read where its size is right."""
     if _size(store, path) != file.size:
         return False
@@ -246,19 +242,17 @@ def _is_complete(store: "AbstractFileSystem", path: str, file: File) -> bool:
         return hashlib.file_digest(content, "sha256").hexdigest() == file.sha256
 
 
-def _fetch(store: "AbstractFileSystem", source: str, target: Path, file: File) -> None:
+def _fetch(store: AbstractFileSystem, source: str, target: Path, file: File) -> None:
     """Fetch a file, unless an earlier pull has, and verify it."""
-    if target.is_file() and _digest_file(target) == file:
-        return
-    target.parent.mkdir(parents=True, exist_ok=True)
-    if _size(store, source) == file.size:
-        store.get_file(source, str(target))
-        if _digest_file(target) == file:
-            return
-    raise Refused(f"{source} is not what its manifest says; nothing here was replaced")
+    if not target.is_file() or _digest_file(target) != file:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if _size(store, source) == file.size:
+            store.get_file(source, str(target))
+        if not target.is_file() or _digest_file(target) != file:
+            raise Refused(f"{source} is not what its manifest says; nothing here was replaced")
 
 
-def _write_text(store: "AbstractFileSystem", target: str, text: str) -> None:
+def _write_text(store: AbstractFileSystem, target: str, text: str) -> None:
     """Write a text as a whole: an object store does so itself, a folder by a rename."""
     if "file" in store.protocol:
         store.pipe_file(f"{target}.new", text.encode())
@@ -267,11 +261,10 @@ def _write_text(store: "AbstractFileSystem", target: str, text: str) -> None:
         store.pipe_file(target, text.encode())
 
 
-def _list_versions(store: "AbstractFileSystem", base: str) -> str:
-    try:
+def _list_versions(store: AbstractFileSystem, base: str) -> str:
+    paths = []
+    with suppress(FileNotFoundError):
         paths = store.ls(base.rpartition("/")[0], detail=False)
-    except FileNotFoundError:
-        paths = []
     names = [path.rstrip("/").rpartition("/")[2] for path in paths]
     return ", ".join(sorted(name for name in names if re.fullmatch(VERSION, name))) or "none at all"
 
@@ -283,7 +276,7 @@ def _format_size(size: int) -> str:
 @contextmanager
 def _open_version(
     dataset: Dataset, version: str, url: str | None
-) -> Iterator[tuple["AbstractFileSystem", str]]:
+) -> Iterator[tuple[AbstractFileSystem, str]]:
     """The store, and the path of a version in it.
 
     Raises:
@@ -295,23 +288,19 @@ def _open_version(
             "no data store is set; write DSLP_DATA_STORE=s3://bucket/folder in .env (any address "
             "that fsspec knows, or a folder)"
         )
-    import fsspec
-
     scheme = address.partition("://")[0] if "://" in address else "file"
     if "://" not in address:
         address = str(dataset.project.root / Path(address).expanduser())
     options = {"auto_mkdir": True} if scheme in ("file", "local") else {}
     try:
-        store, root = fsspec.url_to_fs(
+        store, root = url_to_fs(
             address, skip_instance_cache=True, use_listings_cache=False, **options
         )
         yield store, f"{root.rstrip('/')}/{dataset.name}/{version}"
     except DslpError:
         raise
-    except ImportError as error:
-        driver = DRIVERS.get(scheme)
-        todo = f"uv add {driver}" if driver else redact(str(error))
-        raise DslpError(f"{scheme}:// needs a driver that is not installed; {todo}") from None
+    except ImportError as error:  # it names the package, such as gcsfs
+        raise DslpError(f"{redact(address)}: {error_line(error)}; add it with uv add") from None
     except Exception as error:  # a driver passes on whatever its transport raises
         reason = error_line(f"{type(error).__name__}: {error}", 200)
         raise DslpError(

@@ -8,8 +8,8 @@ people decide that.
 
 import tempfile
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
-from importlib.util import find_spec
 from pathlib import Path
 
 from dslp.core.branch_names import issue_of_branch
@@ -104,20 +104,18 @@ def compare_versions(dataset: Dataset) -> Comparison:
     """
     stated = dataset.version
     registered, merged = _registered(dataset), _merged(dataset)
-    old = [(registered, "registered")] if registered else []
+    old = {"registered": registered} if registered else {}
     if merged and (
         not registered or parse_version(merged.version) > parse_version(registered.version)
     ):
-        old.append((merged, f"in git, where this branch left {dataset.project.branch}"))
+        old[f"in git, where this branch left {dataset.project.branch}"] = merged
     if not old:
         return Comparison("none", [], stated, stated, None, "none is known")
     current = registered is not None and dataset.is_built and not dataset.stale
     new = Snapshot.read(dataset.folder, digest(dataset) if current else None)
     comparisons = [
-        Comparison(
-            **vars(propose_version(each, new)), stated=stated, last=each.version, origin=where
-        )
-        for each, where in old
+        Comparison(**vars(propose_version(each, new)), stated=stated, last=each.version, origin=at)
+        for at, each in old.items()
     ]
     return max(comparisons, key=lambda each: parse_version(each.proposed))
 
@@ -180,8 +178,6 @@ def write_version(
 
 def _registered(dataset: Dataset) -> Snapshot | None:
     """The last registered version, where the tracking server answers."""
-    if not find_spec("mlflow"):
-        return None
     with tempfile.TemporaryDirectory() as folder:
         try:
             content = fetch_last_registered(dataset, Path(folder))
@@ -194,16 +190,12 @@ def _registered(dataset: Dataset) -> Snapshot | None:
 def _merged(dataset: Dataset) -> Snapshot | None:
     """The version in the commit where this branch left the collaboration branch."""
     project = dataset.project
+    folder = dataset.folder.relative_to(project.root).as_posix()
     for branch in (f"origin/{project.branch}", project.branch):
         if commit := git_output(project, "merge-base", "HEAD", branch):
-            folder = dataset.folder.relative_to(project.root).as_posix()
-            texts = {
-                file: text
-                for file in FILES
-                if (text := git_output(project, "show", f"{commit}:./{folder}/{file}")) is not None
-            }
-            try:
+            shown = {f: git_output(project, "show", f"{commit}:./{folder}/{f}") for f in FILES}
+            texts = {file: text for file, text in shown.items() if text is not None}
+            with suppress(DslpError):  # its datasheet had no version
                 return Snapshot.parse(texts) if len(texts) == len(FILES) else None
-            except DslpError:
-                return None  # its datasheet had no version
+            break
     return None

@@ -1,5 +1,7 @@
 """One suite over most of what can be expected, and what it finds in rows with planted faults."""
 
+from typing import Any
+
 import pandas as pd
 
 from tests.library.toy import Toy
@@ -52,6 +54,13 @@ AT_EDGES = pd.DataFrame(
     }
 )
 LAYOUTS = ["parts", "nested", "hive", "csv"]  # ways in which the same rows lie in files
+
+
+def fails(toy: Toy, *command: str, code: int = 2, **variables: Any) -> str:
+    """The error of a command that must fail with this exit code."""
+    outcome = toy.run(*command, **variables)
+    assert outcome.code == code, outcome.out + outcome.err
+    return outcome.error
 
 
 def write_suite(toy: Toy, *cases: str) -> list[tuple[str, int | None]]:

@@ -1,6 +1,7 @@
 """Building datasets: inputs by name, raw data kept, and no half file whatever happens."""
 
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -15,6 +16,7 @@ from dslp.data.build import ensure_built
 from dslp.data.dataset import Dataset
 from dslp.data.fingerprint import digest
 
+from tests.library.data.suites import fails
 from tests.library.toy import Toy
 
 BUILD = ("data", "build")
@@ -65,9 +67,7 @@ def test_raw_data_is_extracted_once_and_kept_until_it_is_to_be_refreshed(toy: To
 def test_raw_data_without_extract_is_put_there_by_hand(toy: Toy) -> None:
     toy.pipeline("def build(raw):\n    return raw[['größe']] * 2")
     missing = toy.run(*BUILD).error
-    assert ("raw/visits.parquet is missing" in missing, "has no extract()" in missing) == (
-        True,
-    ) * 2
+    assert re.search(r"raw/visits\.parquet is missing, and .* has no extract\(\)", missing)
     raw = put_raw(toy, pd.DataFrame({"größe": [4]}))
     toy.done(*BUILD, "--refresh")
     assert value(toy) == 8
@@ -81,17 +81,14 @@ def test_a_raw_csv_file_that_is_no_table_is_refused(toy: Toy) -> None:
     toy.pipeline(IDENTITY)
     for content, problem in (
         (b"", "is empty; its first line must name the columns"),
-        (b"gr\xf6\xdfe,b\n1,2\n", "is not UTF-8 text"),
         (b"a,b\n1,2\n3,4,5,6\n", "cannot be read"),
         (b"a,a\n1,2\n", "does not name the columns, each once"),
-        (b"a," * 20_000 + b"\n", "more than 10,000 columns in its first line"),
         (b'a,b\n"1,2\n', "cannot be read"),
         (b"a,b\n1,2,9\n3,4,8\n", "cannot be read"),
     ):
         put_raw(toy, content)
-        outcome = toy.run(*BUILD)
-        assert (outcome.code, "raw/visits.csv" in outcome.error) == (2, True)
-        assert problem in outcome.error
+        error = fails(toy, *BUILD)
+        assert ("raw/visits.csv" in error, problem in error) == (True, True), error
 
 
 FRAME = "def build():\n    return pd.DataFrame({'id': [1, 2], 'kind': ['a', 'b'], 'n': [1, 2]})"
@@ -122,22 +119,18 @@ def test_what_is_wrong_with_a_pipeline_is_said_in_a_line(
     before = built.processed.read_bytes()
     built.pipeline(code)
     built.dataset.with_name("other").mkdir()
-    outcome = built.run(*BUILD, "visits")
-    assert (outcome.code, problem in outcome.error) == (2, True), outcome.err
-    if "two" in problem:
-        file = (built.dataset / "pipeline.py").relative_to(built.root)
-        assert outcome.error.endswith(f"({file}:5)")
+    error = fails(built, *BUILD, "visits")
+    assert problem in error
+    assert "two" not in problem or error.endswith("/datasets/visits/pipeline.py:5)")
     assert built.processed.read_bytes() == before
     assert [path.name for path in built.processed.parent.iterdir()] == ["visits.parquet"]
 
 
 FULL = """
-import resource, sys
+import resource
 from dslp.cli import main
 
 resource.setrlimit(resource.RLIMIT_FSIZE, (2_000, 2_000))  # bytes: the disk is full
-sys.dont_write_bytecode = True  # or half of a module's would stay, for everybody
-sys.argv = ["dslp", "data", "build"]
 main()
 """
 STUCK = """
@@ -156,16 +149,18 @@ def build():
 @pytest.mark.parametrize("end", [signal.SIGKILL, signal.SIGINT, None])
 def test_what_stops_a_build_leaves_the_earlier_file(built: Toy, end: signal.Signals | None) -> None:
     before = built.processed.read_bytes()
-    full = "def build():\n    return pd.DataFrame({'id': range(100_000)})"
-    built.pipeline(STUCK if end else full)
-    command = [sys.executable, *(["-m", "dslp", *BUILD] if end else ["-c", FULL])]
-    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
-    with subprocess.Popen(command, cwd=built.root, **pipes) as running:  # type: ignore[call-overload]
+    built.pipeline(
+        STUCK if end else "def build():\n    return pd.DataFrame({'id': range(100_000)})"
+    )
+    # Half of a module's bytecode would stay, for everybody.
+    command = [sys.executable, *(["-m", "dslp"] if end else ["-B", "-c", FULL]), *BUILD]
+    with subprocess.Popen(command, cwd=built.root, stdout=-1, stderr=-1, text=True) as running:
         if end:
-            assert running.stdout.readline() == "writing\n", running.stderr.read()
+            assert running.stdout
+            assert running.stdout.readline() == "writing\n"
             running.send_signal(end)
-        errors = running.stderr.read()
-        assert running.wait(10) != 0
+        _, errors = running.communicate(timeout=60)
+    assert running.returncode != 0
     assert "Traceback" not in errors
     assert end or "processed/visits.parquet cannot be written" in errors.splitlines()[-1]
     assert built.processed.read_bytes() == before
@@ -205,13 +200,13 @@ def test_what_is_built_from_what_changed_is_built_again(toy: Toy) -> None:
     os.utime(summary.folder / "pipeline.py", (later, later))
     toy.done(*BUILD)
     assert (visits.stale, summary.stale) == (False, False)
+    sys.path.insert(0, str(toy.root / "src"))
     for changed in (raw, toy.dataset / "pipeline.py"):
         later += 60
         os.utime(changed, (later, later))
         assert (visits.stale, summary.stale) == (True, False)
         toy.done(*BUILD, "visits")
         assert (visits.stale, summary.stale) == (False, True)
-        sys.path.insert(0, str(toy.root / "src"))
         toy.forget()
         ensure_built(summary)
         assert (value(toy, "a_summary"), summary.stale) == (20, False)
@@ -235,8 +230,7 @@ def test_a_folder_that_is_no_dataset_says_what_one_is(toy: Toy) -> None:
     for file in files:
         (toy.dataset / file).rename(toy.root / file)
         for command in ("build", "validate"):
-            outcome = toy.run("data", command)
-            assert (outcome.code, f"{toy.dataset} has no {file} (D2)" in outcome.error) == (2, True)
+            assert f"{toy.dataset} has no {file} (D2)" in fails(toy, "data", command)
         (toy.root / file).rename(toy.dataset / file)
     shutil.rmtree(toy.dataset)
     assert "make one: uv run dslp new dataset NAME" in toy.run(*BUILD).error

@@ -6,6 +6,7 @@ from dslp.data import datasheet
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.library.data.suites import fails
 from tests.library.toy import Toy
 
 SHEET = """---
@@ -51,8 +52,8 @@ The end.
 def test_a_mistake_is_named_and_what_to_write(toy: Toy, old: str, new: str, message: str) -> None:
     path = toy.dataset / "datasheet.md"
     path.write_text(SHEET.replace(old, new), encoding="utf-8")
-    outcome = toy.run("data", "version", "visits")
-    assert (outcome.code, f"{path}" in outcome.error, message in outcome.error) == (2, True, True)
+    error = fails(toy, "data", "version", "visits")
+    assert (f"{path}" in error, message in error) == (True, True), error
 
 
 @pytest.mark.rule("D8")

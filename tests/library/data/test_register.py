@@ -1,6 +1,7 @@
 """A dataset version is registered once, whole, with what it holds and where it came from."""
 
 import json
+import re
 import shutil
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from dslp.data.fingerprint import digest
 from dslp.tracking import connection
 from mlflow import MlflowClient
 
-from tests.library.data.suites import write_suite
+from tests.library.data.suites import fails, write_suite
 from tests.library.toy import Toy
 
 REGISTER = ("data", "register", "visits")
@@ -52,16 +53,13 @@ def test_the_next_version_is_after_the_registered_one(tracked: Toy) -> None:
     tracked.with_rows(tracked.rows().iloc[::-1].reset_index(drop=True))
     tracked.done(*REGISTER)  # another order is no other content
     tracked.with_rows(tracked.rows().assign(visits=1))
-    refused = tracked.run(*REGISTER)
-    assert refused.code == 1
-    assert "it takes 1.2.1 (patch: rerun" in refused.error
+    assert "it takes 1.2.1 (patch: rerun" in fails(tracked, *REGISTER, code=1)
     assert len(runs(tracked.client)) == 1
     tracked.edit(tracked.dataset / "pipeline.py", "return raw", "return raw.copy()")
     assert "proposed: 1.3.0 (minor)" in tracked.run(*VERSION).out, "not built by this pipeline"
     tracked.done("data", "build")
     corrected = tracked.run(*VERSION).out
-    assert "proposed: 1.2.1 (patch)" in corrected
-    assert "correction or speed" in corrected
+    assert re.search(r"correction or speed[^§]*proposed: 1\.2\.1 \(patch\)", corrected)
     shutil.rmtree(tracked.root / "mlruns" / "artifacts")
     without = tracked.run(*VERSION)
     assert "visits is not compared with what is registered: " in without.err
@@ -71,23 +69,19 @@ def test_the_next_version_is_after_the_registered_one(tracked: Toy) -> None:
 @pytest.mark.rule("D6")
 def test_what_is_not_ready_is_refused_with_what_to_do(tracked: Toy) -> None:
     tracked.edit(tracked.dataset / "datasheet.md", "| 1.2.0 | 3 | made up |\n", "")
-    unwritten = tracked.run(*REGISTER)
-    assert "no line for 1.2.0 in its history" in unwritten.error
+    assert "no line for 1.2.0 in its history" in fails(tracked, *REGISTER, code=1)
     tracked.git("checkout", "--", ".")
     tracked.done("data", "build", DSLP_ENGINE="sql")
     good = tracked.rows()
     tracked.with_rows(good.assign(visits=-1))
-    vouched = tracked.run(*REGISTER, DSLP_ENGINE="sql")  # the table holds, and the file does not
-    assert "validate visits --engine embedded" in vouched.error
+    vouched = fails(tracked, *REGISTER, code=1, DSLP_ENGINE="sql")
+    assert "validate visits --engine embedded" in vouched, "the table holds, the file does not"
     tracked.with_rows(good)
     write_suite(tracked, "column_values_to_be_null | column: id")
     tracked.commit()
-    failing = tracked.run(*REGISTER)
-    assert "its suite does not hold" in failing.error
+    assert "its suite does not hold" in fails(tracked, *REGISTER, code=1)
     (tracked.dataset / "pipeline.py").touch()
-    stale = tracked.run(*REGISTER)
-    assert "newer than the processed data" in stale.error
-    assert [one.code for one in (unwritten, vouched, failing, stale)] == [1, 1, 1, 1]
+    assert "newer than the processed data" in fails(tracked, *REGISTER, code=1)
     assert runs(tracked.client) == []
 
 
@@ -113,14 +107,11 @@ def test_in_ci_a_file_of_the_machine_is_no_registry(
     assert record["dataset_digest"] == digest(Dataset(tracked.project, "visits"))
     assert (record["rows"], record["clean"]) == (300, "true")
     for file in ("file:///tmp/mlruns", "mlruns", ""):
-        nowhere = tracked.run(*REGISTER, GITHUB_ACTIONS="true", MLFLOW_TRACKING_URI=file)
-        assert nowhere.code == 2
-        assert "is not registered: tracking is a file of this machine" in nowhere.error
+        nowhere = fails(tracked, *REGISTER, GITHUB_ACTIONS="true", MLFLOW_TRACKING_URI=file)
+        assert "is not registered: tracking is a file of this machine" in nowhere
     assert runs(tracked.client) == []
     monkeypatch.setattr(connection, "find_spec", lambda name: None)
-    uninstalled = tracked.run(*REGISTER)
-    assert uninstalled.code == 2
-    assert "components" in uninstalled.error
+    assert "components" in fails(tracked, *REGISTER)
 
 
 @pytest.mark.slow
@@ -132,14 +123,6 @@ def test_a_server_has_the_record_for_everybody(built: Toy, server: str) -> None:
     (run,) = runs(MlflowClient(server))
     assert run.info.status == "FINISHED"
     assert "was registered before" in built.done(*REGISTER, MLFLOW_TRACKING_URI=server).out
-    built.with_rows(built.rows().head())
-    push = ("data", "push", "visits", "--to", str(built.root))
-    other = built.run(*push, MLFLOW_TRACKING_URI=server)
-    assert "visits 1.2.0 is registered with other content" in other.error
-    built.edit(built.dataset / "schema.yml", "amount: {type: double}", "price: {type: double}")
-    small = built.run(*VERSION, MLFLOW_TRACKING_URI=server)
-    assert small.code == 1
-    assert "2.0.0" in small.error
 
 
 @pytest.mark.rule("D6")

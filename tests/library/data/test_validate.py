@@ -2,13 +2,11 @@
 
 import json
 import shutil
-from collections.abc import Callable
-from pathlib import Path
 
 import pandas as pd
 import pytest
 
-from tests.library.data.suites import write_suite
+from tests.library.data.suites import fails, write_suite
 from tests.library.toy import Toy
 
 VALIDATE = ("data", "validate")
@@ -54,10 +52,8 @@ KIND = "- type: expect_column_values_to_be_unique\n"
 )
 def test_a_suite_that_is_none_is_refused(built: Toy, suite: str, problem: str) -> None:
     (built.dataset / "suite.yml").write_text(f"expectations:\n{suite}")
-    outcome = built.run(*VALIDATE)
-    assert outcome.code == 2
-    assert f"{built.dataset / 'suite.yml'}" in outcome.error
-    assert problem in outcome.error
+    error = fails(built, *VALIDATE)
+    assert (f"{built.dataset / 'suite.yml'}" in error, problem in error) == (True, True), error
 
 
 def test_what_cannot_be_run_fails_and_a_warning_does_not(built: Toy) -> None:
@@ -83,15 +79,10 @@ def test_json_is_all_that_is_printed(built: Toy) -> None:
     built.with_rows(rows)
     outcome = built.run(*VALIDATE, "--json")
     (result,) = json.loads(outcome.out)["results"]
-    assert (outcome.code, result["subject"], result["ok"], result["checks"]) == (
-        1,
-        "visits",
-        False,
-        7,
-    )
+    assert [result[name] for name in ("subject", "ok", "checks")] == ["visits", False, 7]
     (finding,) = result["findings"]
     assert finding["rule"] == "expect_column_values_to_be_between"
-    assert (finding["count"], finding["examples"]) == (1, ["visits -3 where id 21"])
+    assert (outcome.code, finding["examples"]) == (1, ["visits -3 where id 21"])
     (built.dataset / "pipeline.py").touch()
     outcome = built.run(*VALIDATE, "visits", "visit", "--json")
     assert (outcome.code, outcome.out, "do you mean visits?" in outcome.error) == (2, "", True)
@@ -111,14 +102,6 @@ def test_only_parts_and_folders_within_the_dataset_are_read(built: Toy) -> None:
         (folder / f"kind={kind}").mkdir()
         some.drop(columns="kind").to_parquet(folder / f"kind={kind}" / "a.parquet", index=False)
     built.done(*command)
-
-
-def test_names_and_values_are_shown_and_never_commands(built: Toy) -> None:
-    built.with_rows(built.rows().assign(kind="bad\n::error::pwned\x1b[31m"))
-    outcome = built.run(*VALIDATE)
-    assert outcome.code == 1
-    assert ("\n::error::" in outcome.out, "\x1b" in outcome.out) == (False, False)
-    assert r"kind bad\u000a::error::pwned\u001b[31m where id 1" in outcome.out
 
 
 def test_of_personal_data_only_counts_and_keys_are_shown(built: Toy) -> None:
@@ -146,59 +129,42 @@ def test_of_personal_data_only_counts_and_keys_are_shown(built: Toy) -> None:
     built.processed.unlink()
     row = "id,person,day,amount,kind,visits\n1,1,2024-01-01,Jane,home,1\n"
     built.processed.with_suffix(".csv").write_text(row)
-    outcome = built.run(*VALIDATE)
-    assert (outcome.code, "Jane" in outcome.err) == (2, False)
-    assert "Exception in column amount)" in outcome.error
+    error = fails(built, *VALIDATE)
+    assert ("Exception in column amount)" in error, "Jane" in error) == (True, False)
 
 
 HEADER, ROW = b"id,person,day,amount,kind,visits\n", b"1,1,2024-01-01 00:00:00,1.5,home,2\n"
-BROKEN, NO_HEADER = "cannot be read (", "has no header in its first line"
+BROKEN = "cannot be read ("
 WIDE = b",".join(b"c%d" % number for number in range(2_000_000))
 
 
-@pytest.mark.rule("D3")
-@pytest.mark.parametrize(
-    ("content", "message"),
-    [
-        (b"", "is empty"),
-        (HEADER + ROW * 3000 + "2,1,2024-01-02,1,größe,1\n".encode("latin-1"), BROKEN),
-        ((HEADER + ROW).replace(b",", b"^"), "and schema.yml 6; the delimiter must be"),
-        (HEADER + ROW * 3000 + b"2,1,2024-01-02 00:00:00,much,home,1\n", BROKEN),
-        (HEADER + ROW * 3000 + b"2,1\n", BROKEN),
-        (WIDE + b"\n1\n", "more than 10,000 columns"),
-        ((HEADER + ROW).replace(b"\n", b"\r"), NO_HEADER),
-        (HEADER + ROW.replace(b"home,2", b"home,2.5"), "column visits has 2.5, which is no whole"),
-        (HEADER, "table: expect_table_row_count"),
-    ],
-    ids=range(9),
-)
-def test_a_csv_file_that_is_no_table_is_named(built: Toy, content: bytes, message: str) -> None:
-    built.processed.unlink()
-    built.processed.with_suffix(".csv").write_bytes(content)
-    outcome = built.run(*VALIDATE)
-    assert outcome.code == (1 if content == HEADER else 2)
-    assert message in outcome.out + outcome.err
-    assert outcome.code == 1 or "visits.csv" in outcome.error[:600]
+NO_TABLE: list[tuple[str, bytes | None, str]] = [  # suffix, content (None: a folder), message
+    (".csv", b"", "is empty"),
+    (".csv", HEADER + ROW * 3000 + "2,1,2024-01-02,1,größe,1\n".encode("latin-1"), BROKEN),
+    (".csv", (HEADER + ROW).replace(b",", b"^"), "and schema.yml 6; the delimiter must be"),
+    (".csv", HEADER + ROW * 3000 + b"2,1,2024-01-02 00:00:00,much,home,1\n", BROKEN),
+    (".csv", HEADER + ROW * 3000 + b"2,1\n", BROKEN),
+    (".csv", WIDE + b"\n1\n", "more than 10,000 columns"),
+    (".csv", (HEADER + ROW).replace(b"\n", b"\r"), "has no header in its first line"),
+    (".csv", HEADER + ROW.replace(b"home,2", b"home,2.5"), "visits has 2.5, which is no whole"),
+    (".csv", None, "put the CSV file itself"),
+    (".parquet", b"", BROKEN),
+    (".parquet", b"PAR1 and half of it", BROKEN),
+    (".parquet", None, "is a folder without Parquet files"),
+    (".txt", b"", "is missing; build it: uv run dslp data build visits"),
+]
 
 
 @pytest.mark.rule("D3")
-@pytest.mark.parametrize(
-    ("spoil", "message"),
-    [
-        (lambda file: file.unlink(), "is missing; build it: uv run dslp data build visits"),
-        (lambda file: file.write_bytes(b""), "visits.parquet cannot be read"),
-        (lambda file: file.write_bytes(file.read_bytes()[:-200]), "visits.parquet cannot be read"),
-        (lambda file: (file.unlink(), file.mkdir()), "is a folder without Parquet files"),
-        (lambda file: (file.unlink(), file.with_suffix(".csv").mkdir()), "put the CSV file itself"),
-    ],
-    ids=["missing", "empty", "cut", "folder", "csv folder"],
-)
-def test_what_is_no_parquet_file_is_named(
-    built: Toy, spoil: Callable[[Path], object], message: str
+@pytest.mark.parametrize(("suffix", "content", "message"), NO_TABLE, ids=range(len(NO_TABLE)))
+def test_what_is_no_table_is_named(
+    built: Toy, suffix: str, content: bytes | None, message: str
 ) -> None:
-    spoil(built.processed)
-    outcome = built.run(*VALIDATE)
-    assert (outcome.code, message in outcome.error) == (2, True), outcome.err
+    built.processed.unlink()
+    path = built.processed.with_suffix(suffix)
+    path.mkdir() if content is None else path.write_bytes(content)
+    error = fails(built, *VALIDATE)
+    assert (message in error, "processed/visits." in error) == (True, True), error
 
 
 def test_a_file_that_breaks_while_it_is_read_never_passes(built: Toy) -> None:

@@ -107,7 +107,6 @@ def browser(folder: Path) -> Iterator[Browser]:
 
 @contextmanager
 def served(folder: Path) -> Iterator[str]:
-    """The address of a server of this folder's files."""
     port = services.free_port()
     command = [sys.executable, "-m", "http.server", str(port), "--bind", "127.0.0.1"]
     address = f"http://127.0.0.1:{port}"

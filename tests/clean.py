@@ -1,8 +1,10 @@
 """What a generated project is before anybody touches it: clean. One function for each promise."""
 
 import functools
+import os
 import re
 import subprocess
+import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path, PurePath
@@ -64,7 +66,6 @@ def text_faults(project: Path) -> Iterator[str]:
 
 
 def linter_faults(project: Path) -> Iterator[str]:
-    """What the project's own formatter and linter say, in the project's own settings."""
     for command in (["format", "--check"], ["check", "--output-format", "concise"]):
         yield from run(["ruff", *command, "--no-cache", "."], project)
 
@@ -116,7 +117,17 @@ def framework_imports(project: Path) -> Iterator[str]:
             yield f"{path.relative_to(project)}: {line.strip()}"
 
 
+def site_faults(project: Path, site: Path, page: str) -> list[str]:
+    """What mkdocs says of a site that is built into a folder, and what a page of it loads."""
+    command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--quiet", "-d", str(site)]
+    env = os.environ | {"NO_MKDOCS_2_WARNING": "1"}
+    built = subprocess.run(command, cwd=project, env=env, capture_output=True, text=True)
+    if built.returncode or built.stdout or built.stderr:
+        return [built.stdout + built.stderr]
+    html = (site / page).read_text(encoding="utf-8")
+    return re.findall(r'(?:src|<link(?![^>]*rel="canonical")[^>]*href)="(?:https?:)?//', html)
+
+
 def run(command: list[str], folder: Path | str) -> list[str]:
-    """What a linter prints when it is not content."""
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True)
     return [f"{command[0]}: {done.stdout}{done.stderr}"] if done.returncode else []

@@ -87,5 +87,4 @@ def parameterized(label: str) -> str:
 
 
 def doubles(what: str, values: list[Any]) -> Iterator[str]:
-    """What occurs more than once."""
     return (f"{what} {value!r} occurs twice" for value, n in Counter(values).items() if n > 1)

@@ -25,8 +25,6 @@ def pytest_itemcollected(item: pytest.Item) -> None:
 
 
 class Ledger:
-    """What a run of tests says about the rules."""
-
     def __init__(self, config: pytest.Config) -> None:
         rules = tomllib.loads((config.rootpath / "tests" / "rules.toml").read_text("utf-8"))
         self.planned = {name: rule.get("planned", False) for name, rule in rules["rules"].items()}
@@ -37,12 +35,10 @@ class Ledger:
         self.is_full = config.args_source is not source and not any(narrowed)
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        """Note the rules of a test that passed."""
         if report.when == "call" and report.passed:
             self.covered |= {str(rule) for name, rule in report.user_properties if name == "rule"}
 
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
-        """Fail the run on what the ledger finds."""
         if session.exitstatus == pytest.ExitCode.OK and self.faults():
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
@@ -51,7 +47,6 @@ class Ledger:
             terminalreporter.line(f"ERROR {fault}", red=True)
 
     def faults(self) -> list[str]:
-        """What is wrong with the rules, one sentence each."""
         unknown = sorted(self.covered - self.planned.keys())
         faults = [f"{rule}: no such rule in tests/rules.toml" for rule in unknown]
         for rule, planned in self.planned.items() if self.is_full else ():

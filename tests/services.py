@@ -8,13 +8,16 @@ import re
 import shutil
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 import urllib.request
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
+from http.server import HTTPServer
 from pathlib import Path
 from typing import NoReturn
 
@@ -45,7 +48,6 @@ def free_port() -> int:
 
 
 def listens(port: int) -> bool:
-    """Whether a server takes connections."""
     with socket.socket() as client:
         return client.connect_ex(("127.0.0.1", port)) == 0
 
@@ -86,6 +88,19 @@ def process(
             yield
         finally:
             os.killpg(running.pid, end)
+
+
+@contextmanager
+def serving(server: HTTPServer, certificate: Path | None = None) -> Iterator[None]:
+    """Let a server answer from a thread; with a certificate (a file with its key), over TLS."""
+    with server:
+        if certificate:
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            context.load_cert_chain(certificate)
+            server.socket = context.wrap_socket(server.socket, server_side=True)
+        threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
+        yield
+        server.shutdown()
 
 
 def node_modules(package: Path, cache: Path) -> Path:
@@ -131,7 +146,6 @@ def postgres() -> Iterator[str]:
 
 @contextmanager
 def mlflow(folder: Path, store: str) -> Iterator[str]:
-    """The address of an MLflow server, with the database `store`, and artifacts in `folder`."""
     address = f"http://127.0.0.1:{(port := free_port())}"
     command = [
         *(sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port)),

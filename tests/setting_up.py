@@ -21,14 +21,11 @@ repos:
 
 @dataclass(frozen=True)
 class Run:
-    """How one run ended: its exit code, and all that was written."""
-
     code: int
     text: str
 
     @property
     def outcomes(self) -> dict[str, str]:
-        """The status of each step, in the order in which they were reported."""
         lines = re.findall(r"^(done|skipped|could not) +([a-z ]+):", self.text, re.MULTILINE)
         return {step: status for status, step in lines}
 
@@ -109,14 +106,12 @@ class Place:
         self.write(".pre-commit-config.yaml", CHECKS.format(entry=entry))
 
     def replace(self, tool: str, script: str) -> Path:
-        """Put a shell script in the place of a tool."""
         file = self.tools / tool
         file.write_text(f"#!/bin/sh\n{script}\n", encoding="utf-8")
         file.chmod(0o755)
         return file
 
     def only(self, *tools: str) -> dict[str, str]:
-        """An environment in which there are no other tools than these."""
         folder = self.tools.with_name("-".join(("only", *tools)))
         folder.mkdir()
         for tool in tools:

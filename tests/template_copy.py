@@ -41,6 +41,14 @@ class Template:
         run_update(project, answers, vcs_ref=release, defaults=True, overwrite=True, quiet=True)
         return project
 
+    def served_at(self, *hosts: str) -> dict[str, str]:
+        """The environment in which git finds the template at these addresses, and no network."""
+        settings = {"GIT_CONFIG_COUNT": str(len(hosts)), "GIT_ALLOW_PROTOCOL": "file:ssh"}
+        for number, host in enumerate(hosts):
+            settings[f"GIT_CONFIG_KEY_{number}"] = f"url.file://{self.path}/.git.insteadOf"
+            settings[f"GIT_CONFIG_VALUE_{number}"] = host
+        return settings
+
     def release(self, changes: dict[str, str]) -> "Template":
         """The next release, in which these files (by path) have this text."""
         for name, text in changes.items():
@@ -80,6 +88,12 @@ def tag_next(path: Path, releases: Sequence[str]) -> str:
     git("commit", "--quiet", "--allow-empty", "--no-verify", "--message", tag, cwd=path)
     git("tag", tag, cwd=path)
     return tag
+
+
+def commit(folder: Path) -> None:
+    """Commit everything in a folder, which becomes a repository if it is none."""
+    for command in ("init --initial-branch=main", "add --all", "commit --message Work"):
+        git(*command.split(), cwd=folder)
 
 
 def git(*arguments: str, cwd: Path | None = None) -> str:

@@ -2,14 +2,14 @@
 
 import http.server
 import json
-import ssl
 import subprocess
-import threading
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+from tests import services
 
 API = "/api/2.0/mlflow"
 
@@ -28,7 +28,6 @@ class Workspace(http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
 
     def read_body(self) -> str:
-        """The body of the request, noted with its path."""
         body = self.rfile.read(int(self.headers.get("content-length") or 0)).decode()
         self.server.seen.append((self.path.partition("?")[0], body))
         return body
@@ -123,15 +122,10 @@ def workspace(
 
     With a certificate (a file with its key), it is asked over TLS.
     """
-    with Serving(("127.0.0.1", 0), kind) as serving:
-        serving.behind, serving.seen = behind, []
-        if certificate:
-            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-            context.load_cert_chain(certificate)
-            serving.socket = context.wrap_socket(serving.socket, server_side=True)
-        threading.Thread(target=serving.serve_forever, daemon=True).start()
+    serving = Serving(("127.0.0.1", 0), kind)
+    serving.behind, serving.seen = behind, []
+    with services.serving(serving, certificate):
         yield serving
-        serving.shutdown()
 
 
 def self_signed(file: Path) -> Path:

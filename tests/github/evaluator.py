@@ -9,8 +9,6 @@ HERE = Path(__file__).parent
 
 
 class Evaluator:
-    """Asks the Node process, one line at a time."""
-
     def __init__(self, modules: Path) -> None:
         command = ["node", str(HERE / "evaluate.mjs"), str(modules)]
         self.process = subprocess.Popen(
@@ -38,7 +36,6 @@ class Evaluator:
         return answer["template"], answer["source"]
 
     def is_true(self, condition: Any, contexts: dict[str, Any], status: str) -> bool:
-        """Whether an `if` of a workflow file holds."""
         answer = self.ask(evaluate=condition["expr"], contexts=contexts, status=status)
         return bool(answer["truthy"])
 

@@ -6,6 +6,7 @@ from typing import Any
 
 from tests.github.standin import history
 from tests.github.standin.model import Repository
+from tests.github.standin.repositories import glob
 
 Payload = dict[str, Any]
 DEFAULT_TYPES = {"pull_request": ["opened", "synchronize", "reopened"]}
@@ -39,11 +40,7 @@ def matches(patterns: Iterable[str], value: str) -> bool:
 
 def regular(pattern: str) -> str:
     """A filter pattern as a regular expression: `*` stays within a name, `**` does not."""
-    special = {"**": ".*", "**/": "(?:.*/)?", "*": "[^/]*", "?": "?", "+": "+"}
-    parts = re.split(r"(\*\*/?|\*|\[[^\]]+\]|[?+])", pattern)
-    return "".join(
-        special.get(part) or (part if part[:1] == "[" else re.escape(part)) for part in parts
-    )
+    return glob(pattern, {"**": ".*", "**/": "(?:.*/)?", "*": "[^/]*", "?": "?", "+": "+"})
 
 
 def changed_files(repository: Repository, event: str, payload: Payload) -> list[str]:
@@ -56,7 +53,6 @@ def changed_files(repository: Repository, event: str, payload: Payload) -> list[
 
 
 def github_context(repository: Repository, event: str, payload: Payload) -> dict[str, Any]:
-    """The `github` context of an event."""
     branch, head, base = repository.default_branch, "", ""
     if event in ("push", "workflow_dispatch"):
         branch = payload["ref"].removeprefix("refs/heads/")

@@ -20,19 +20,17 @@ def pull_request(repository: Repository, issue: Issue, action: str = "opened") -
 def issues(
     repository: Repository, issue: Issue, action: str = "opened", label: Label | None = None
 ) -> Payload:
-    facts = {"issue": views.issue(repository, issue), "label": label and views.label(label)}
+    facts = {"issue": views.issue(repository, issue), "label": label and vars(label)}
     return payload(repository, issue.user, action=action, **facts)
 
 
 def push(repository: Repository, branch: str, before: str = "0" * 40) -> Payload:
-    """The event of a push to a branch."""
     sha = repository.branches[branch]
     facts = {"ref": f"refs/heads/{branch}", "before": before, "after": sha}
     return payload(repository, repository.commits[sha].author, **facts)
 
 
 def merge_group(repository: Repository, base: str, head: str) -> Payload:
-    """The event of a merge queue that asks for checks."""
     refs = {
         "head_ref": f"refs/heads/gh-readonly-queue/{base}/pr-1",
         "base_ref": f"refs/heads/{base}",
@@ -42,5 +40,4 @@ def merge_group(repository: Repository, base: str, head: str) -> Payload:
 
 
 def workflow_dispatch(repository: Repository, branch: str, **inputs: Any) -> Payload:
-    """The event of a workflow started by hand."""
     return payload(repository, repository.owner, inputs=inputs, ref=f"refs/heads/{branch}")

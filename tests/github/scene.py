@@ -2,6 +2,7 @@
 
 import json
 import os
+from collections.abc import Callable, Iterator
 from contextlib import chdir, redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from io import StringIO
@@ -24,8 +25,6 @@ DATASET = {
 
 @dataclass(frozen=True)
 class Ended:
-    """How the tool ended and what it printed."""
-
     code: int
     out: str
     err: str
@@ -52,7 +51,6 @@ class Scene:
         return self.repository.add_pull(head, base, **values)
 
     def run(self, *arguments: str, event: Any = None, **env: str) -> Ended:
-        """Run the tool in the project's folder, for an event if there is one."""
         values = {
             "GITHUB_API_URL": self.github.url,
             "GITHUB_REPOSITORY": self.repository.full_name,
@@ -89,6 +87,19 @@ class Scene:
         assert self.run("protect").code == 0
         self.token = token
         self.github.forget()
+
+    def stop_anywhere(self, begin: Callable[[], object], *command: str) -> Iterator[int]:
+        """Run a command, then once for each change that it made, stopped after that change."""
+        begin()
+        self.run(*command)
+        writes = [n for n, one in enumerate(self.github.requests, 1) if one.method != "GET"]
+        for number in writes:
+            self.github.repositories.clear()
+            begin()
+            self.github.kill_at(number)
+            self.run(*command)
+            self.github.forget()
+            yield number
 
     def status(self, pull: Issue) -> Status | None:
         statuses = self.repository.statuses.get(self.repository.head_sha(pull), [])

@@ -22,7 +22,6 @@ DO_NOTHING = ("actions/checkout", "astral-sh/setup-uv")
 FILES = ("GITHUB_ENV", "GITHUB_OUTPUT", "GITHUB_STEP_SUMMARY")
 # What a machine of GitHub's does not have: who tests here, and with which credentials.
 PRIVATE = re.compile(r"(GH|GITHUB|ACTIONS|RUNNER)_|CI$|VIRTUAL_ENV$")
-NOTE = re.compile(r"^\s*::(?:error|warning|notice)[^:]*::(.*)$", re.MULTILINE)
 
 Stub = Callable[[dict[str, Any]], Mapping[str, str] | None]  # an action: inputs → outputs
 
@@ -39,16 +38,9 @@ class Step:
     log: str = ""
     outputs: dict[str, str] = field(default_factory=dict)
 
-    @property
-    def annotations(self) -> list[str]:
-        """What was printed as ::error, ::warning or ::notice."""
-        return NOTE.findall(self.log)
-
 
 @dataclass
 class Workspace:
-    """The state that the steps of a job share."""
-
     evaluator: Evaluator
     repository: Path
     folder: Path
@@ -59,7 +51,6 @@ class Workspace:
     summary: str = ""
 
     def resolve(self, token: Any) -> Any:
-        """A value of a workflow file with its expressions evaluated."""
         return self.evaluator.resolve(token, self.contexts, self.status)
 
     def step(self, template: dict[str, Any], source: dict[str, Any]) -> Step:

@@ -11,7 +11,7 @@ import pytest
 from tests.github.scene import Ended
 from tests.github.standin.model import Repository
 from tests.github.standin.server import Standin
-from tests.template_copy import ROOT, git
+from tests.template_copy import ROOT, commit, git
 
 Dslp = Callable[..., Ended]
 
@@ -52,19 +52,15 @@ def claims(github: Standin) -> Repository:
 def repository(folder: Path, files: dict[str, str]) -> Path:
     """A git repository with these files and GitHub as its remote; without a commit if empty."""
     folder.mkdir()
-    git("init", "--initial-branch=main", cwd=folder)
-    git("remote", "add", "origin", "git@github.com:ada/claims.git", cwd=folder)
     for name, text in files.items():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_text(text, encoding="utf-8")
-    if files:
-        git("add", "--all", cwd=folder)
-        git("commit", "--message", "First", cwd=folder)
+    commit(folder) if files else git("init", "--initial-branch=main", cwd=folder)
+    git("remote", "add", "origin", "git@github.com:ada/claims.git", cwd=folder)
     return folder
 
 
 def connected(github: Standin) -> dict[str, str]:
-    """How a command finds the stand-in; the remote says which repository it is."""
     return {"GITHUB_API_URL": github.url, "GH_TOKEN": github.add_token()}
 
 

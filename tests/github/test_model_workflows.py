@@ -73,7 +73,6 @@ def claims(runner: Runner) -> Repository:
 
 
 def merged(runner: Runner, claims: Repository, branch: str, path: str, before: str) -> Outcome:
-    """What follows when a branch that changes a file is merged."""
     merge(claims, claims.add_pull(branch, files={path: before}), "ada")
     return runner.run("release.yml", "push", payloads.push(claims, "main", before=before))
 
@@ -120,10 +119,8 @@ def test_from_a_merged_dataset_to_a_champion_and_its_retraining(
     outcome = merged(runner, claims, "model/3-frequency", PARAMS, before="0" * 40)
     assert succeeded(outcome) == {"merged", "challenger", "figures"}, outcome
     (comment,) = issue.comments
-    for words in (
-        *("frequency 1.0.0 (version 1) is registered, as the challenger",),
-        *("| success criterion |", "one row, median, ms"),
-    ):
+    assert "frequency 1.0.0 (version 1) is registered, as the challenger" in comment.body
+    for words in ("| success criterion |", "one row, median, ms"):
         assert words in comment.body
     assert outcome.jobs["challenger"].rights == READS
 
@@ -168,7 +165,7 @@ def test_a_merge_keeps_the_record_and_says_that_a_file_is_no_registry(
     runner: Runner, claims: Repository, toy: Toy, artifact: Path
 ) -> None:
     claims.commit("main", {"src/toy/datasets/__init__.py": "x"})
-    assert not runner.run("data.yml", "push", payloads.push(claims, "main")).started
+    assert not runner.run("data.yml", "push", payloads.push(claims, "main")).jobs
     claims.commit("main", {PIPELINE: "x"})
     outcome = runner.run("data.yml", "push", payloads.push(claims, "main"))
     job = outcome.jobs["register"]
@@ -239,7 +236,7 @@ def test_an_image_is_built_where_one_is_named(runner: Runner, claims: Repository
     assert outcome.conclusions["image"] == "success", outcome
     assert built == [f"ghcr.io/ada/claims:{claims.branches['main']}"]
     outcome = merged(runner, claims, "data/4-visits", PIPELINE, before="0" * 40)
-    assert not outcome.started
+    assert not outcome.jobs
 
 
 @pytest.mark.rule("L5")

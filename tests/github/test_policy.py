@@ -69,7 +69,6 @@ def situation(scene: Scene, branch: str, flaw: str) -> Issue:
 
 
 def verdict(scene: Scene, pull: Issue) -> tuple[str, str]:
-    """The state that is published, and what is said."""
     ended, status = scene.check(pull)
     return status.state if status else "none", ended.out
 
@@ -101,10 +100,8 @@ def test_what_failed_is_not_merged_nor_is_a_model_with_it(
     scene.issue("Experiment", ASK, "succeeded")
     scene.issue("Experiment", ASK, *[label] * bool(label))
     scene.issue("Model", f"{BOTH}, #3")
-    model, merged = (
-        scene.pull("model/4-frequency"),
-        scene.pull("experiment/3-x", "model/4-frequency"),
-    )
+    model = scene.pull("model/4-frequency")
+    merged = scene.pull("experiment/3-x", "model/4-frequency")
     assert verdict(scene, model)[0] == verdict(scene, merged)[0] == state
     # It counts where it was merged into the branch without being named, too.
     scene.repository.issues[4].body = BOTH
@@ -118,7 +115,6 @@ FOLDER = "src/demo/datasets/claims"
 
 
 def without(name: str) -> dict[str, str]:
-    """The files of a dataset but for one."""
     return {file: text for file, text in DATASET.items() if not file.endswith(name)}
 
 

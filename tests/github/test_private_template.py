@@ -7,19 +7,18 @@ import base64
 import http.server
 import os
 import shutil
-import ssl
 import subprocess
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests import services
 from tests.github import payloads
 from tests.github.standin.server import Standin
 from tests.github.workflows import Job, Runner
-from tests.template_copy import Template, git
+from tests.template_copy import Template, commit, git
 from tests.workspaces import self_signed
 
 pytestmark = pytest.mark.slow
@@ -89,20 +88,15 @@ def host(tmp_path: Path) -> Iterator[Host]:
     (library / "pyproject.toml").write_text(LIBRARY)
     code = 'def main() -> None:\n    print("it runs")\n'
     (library / "src" / "dslp" / "__init__.py").write_text(code)
-    for command in ("init --quiet", "add --all", "commit --quiet --message library"):
-        git(*command.split(), cwd=library)
-    with Host(("127.0.0.1", 0), Repositories) as host:
-        host.folder, host.shown = tmp_path / "repositories", []
-        for name in ("template", "other"):
-            bare = host.folder / f"{name}.git"
-            git("clone", "--quiet", "--bare", str(library), str(bare))
-            git("update-server-info", cwd=bare)
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(self_signed(tmp_path / "certificate.pem"))
-        host.socket = context.wrap_socket(host.socket, server_side=True)
-        threading.Thread(target=host.serve_forever, daemon=True).start()
+    commit(library)
+    host = Host(("127.0.0.1", 0), Repositories)
+    host.folder, host.shown = tmp_path / "repositories", []
+    for name in ("template", "other"):
+        bare = host.folder / f"{name}.git"
+        git("clone", "--quiet", "--bare", str(library), str(bare))
+        git("update-server-info", cwd=bare)
+    with services.serving(host, self_signed(tmp_path / "certificate.pem")):
         yield host
-        host.shutdown()
 
 
 @pytest.fixture

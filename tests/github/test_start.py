@@ -7,7 +7,7 @@ import pytest
 from tests.github.scene import Scene, make
 from tests.github.standin.history import merge
 from tests.github.standin.server import Standin
-from tests.template_copy import git
+from tests.template_copy import commit, git
 
 BRANCH = "model/3-a-model"
 
@@ -18,14 +18,8 @@ def scene(tmp_path: Path, github: Standin) -> Scene:
     scene = make(tmp_path / "project", github)
     scene.token = github.add_token()
     (scene.folder / ".gitignore").write_text("event.json\n", encoding="utf-8")
-    git("init", "--quiet", "--initial-branch=main", cwd=scene.folder)
-    commit(scene)
+    commit(scene.folder)
     return scene
-
-
-def commit(scene: Scene) -> None:
-    for command in ("add --all", "commit --quiet --message Work"):
-        git(*command.split(), cwd=scene.folder)
 
 
 def branch(scene: Scene) -> str:
@@ -52,7 +46,7 @@ def test_a_branch_is_judged_before_there_is_a_pull_request_and_by_it_after(scene
     scene.issue("Data", "### Ask\n\n_No response_")
     scene.run("start", "2")
     (scene.folder / "notebook.ipynb").write_text("{}", encoding="utf-8")
-    commit(scene)
+    commit(scene.folder)
     ended = scene.run("check")
     assert (ended.code, scene.github.writes) == (1, [])
     for rule in ("I11:", "X2:", "D9:"):

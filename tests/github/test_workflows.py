@@ -64,9 +64,8 @@ def test_a_merge_queue_and_a_maintainer_by_hand_get_the_status(
     queued = claims.commit("gh-readonly-queue/main/pr-1", {}).sha
     pull = claims.add_pull("6-docs")
     by_hand = payloads.workflow_dispatch(claims, "main", pull_request=str(pull.number))
-    assert "if:" not in (workspace.workflows / "policy.yml").read_text("utf-8"), (
-        "it could be skipped"
-    )
+    text = (workspace.workflows / "policy.yml").read_text("utf-8")
+    assert "if:" not in text, "it could be skipped"
     for event, payload, sha in (
         ("merge_group", payloads.merge_group(claims, "main", queued), queued),
         ("workflow_dispatch", by_hand, claims.head_sha(pull)),
@@ -76,7 +75,7 @@ def test_a_merge_queue_and_a_maintainer_by_hand_get_the_status(
         assert claims.statuses[sha][0].state == "success"
 
 
-def test_a_change_of_an_issue_reaches_its_pull_request_and_is_told_there(
+def test_what_follows_from_a_change_of_an_issue_and_from_a_closed_exploration(
     workspace: Runner, claims: Repository
 ) -> None:
     pull, experiment = claims.add_pull("model/5-frequency"), claims.issues[4]
@@ -88,8 +87,6 @@ def test_a_change_of_an_issue_reaches_its_pull_request_and_is_told_there(
     assert [status.state for status in claims.statuses[claims.head_sha(pull)]] == ["success"]
     assert "names no Ask" in experiment.comments[0].body
 
-
-def test_a_closed_exploration_is_noted_on_its_issue(workspace: Runner, claims: Repository) -> None:
     pull = claims.add_pull("explore/3-claims")
     pull.state = "closed"
     payload = payloads.pull_request(claims, pull, "closed")
@@ -103,7 +100,7 @@ def test_the_first_push_registers_the_labels_and_others_do_not(
     workspace: Runner, claims: Repository
 ) -> None:
     claims.commit("main", {"README.md": "x"})
-    assert not workspace.run("labels.yml", "push", payloads.push(claims, "main")).started
+    assert not workspace.run("labels.yml", "push", payloads.push(claims, "main")).jobs
     claims.commit("main", {".github/labels.yml": "x", ".github/workflows/labels.yml": "x"})
     outcome = workspace.run("labels.yml", "push", payloads.push(claims, "main"))
     assert outcome.conclusions == {"labels": "success"}, outcome

@@ -4,6 +4,7 @@ It knows what the template's workflows use: no matrices of several jobs, contain
 concurrency and environments are ignored.
 """
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,6 +17,7 @@ from tests.github.standin.server import Standin
 from tests.github.steps import Step, Stub, Workspace, texts
 
 LEVELS = ("none", "read", "write")
+NOTE = re.compile(r"^\s*::(?:error|warning|notice)[^:]*::(.*)$", re.MULTILINE)
 
 
 @dataclass
@@ -31,8 +33,7 @@ class Job:
 
     @property
     def annotations(self) -> list[str]:
-        """What the steps wrote as ::error, ::warning and ::notice."""
-        return [note for step in self.steps for note in step.annotations]
+        return NOTE.findall(self.log)
 
     @property
     def log(self) -> str:
@@ -43,7 +44,6 @@ class Job:
 class Outcome:
     """What a workflow did with an event; no jobs when the event did not start it."""
 
-    started: bool
     jobs: dict[str, Job] = field(default_factory=dict)
 
     @property
@@ -83,17 +83,16 @@ class Runner:
     variables: dict[str, str] = field(default_factory=dict)
 
     def run(self, name: str, event: str, payload: dict[str, Any]) -> Outcome:
-        """What the workflow of that file does with the event."""
         template, source = self.read(f".github/workflows/{name}")
         repository = self.github.repositories[payload["repository"]["full_name"].lower()]
         files = events.changed_files(repository, event, payload)
         if not events.starts(template["events"], event, payload, files):
-            return Outcome(False)
+            return Outcome()
         github = events.github_context(repository, event, payload)
         github |= {"workflow": source.get("name", name), "api_url": self.github.url}
         secrets = {} if is_from_fork(github) else self.secrets
         start = Start(github, repository, payload.get("inputs") or {}, secrets)
-        return Outcome(True, self.jobs(template, source, start))
+        return Outcome(self.jobs(template, source, start))
 
     def read(self, path: str) -> tuple[dict[str, Any], dict[str, Any]]:
         """A workflow file as GitHub understands it, and as it is written."""
@@ -120,18 +119,14 @@ class Runner:
         wanted = raw.get("permissions", source["permissions"])
         job = Job(template["id"], granted(wanted, is_from_fork(start.github), start.most))
         token = self.github.add_workflow_token(start.repository, job.rights)
+        needs = {name: ended[name] for name in template.get("needs", [])}
+        matrix = raw.get("strategy", {}).get("matrix", {})
         contexts: dict[str, Any] = {
             "github": {**start.github, "job": job.name, "token": token},
-            "needs": {
-                name: {"result": ended[name].conclusion, "outputs": ended[name].outputs}
-                for name in template.get("needs", [])
-            },
+            "needs": {n: {"result": j.conclusion, "outputs": j.outputs} for n, j in needs.items()},
             "vars": self.variables,
             "inputs": start.inputs,
-            "matrix": {
-                name: values[0]
-                for name, values in raw.get("strategy", {}).get("matrix", {}).items()
-            },
+            "matrix": {name: values[0] for name, values in matrix.items()},
         }
         before = {ended[name].conclusion for name in ancestors(raw, source["jobs"])}
         status = next((bad for bad in ("failure", "skipped") if bad in before), "success")
@@ -170,7 +165,6 @@ class Runner:
 
 
 def ancestors(raw: dict[str, Any], jobs: dict[str, Any]) -> set[str]:
-    """The names of all jobs that a job waits for, directly or not."""
     needs = raw.get("needs", [])
     direct = {needs} if isinstance(needs, str) else set(needs)
     return direct.union(*(ancestors(jobs[name], jobs) for name in direct))

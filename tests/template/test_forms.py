@@ -6,7 +6,6 @@ from typing import Any
 
 import pytest
 import yaml
-from dslp.github.entities import TYPES
 from dslp.github.forms import LINKS, form_links
 
 from tests import clean
@@ -40,7 +39,6 @@ def fields(form: Form) -> dict[str, str]:
 
 
 def required(form: Form) -> set[str]:
-    """The labels of the fields that cannot be left empty."""
     inputs = [item for item in form["body"] if item.get("validations", {}).get("required")]
     return {item["attributes"]["label"] for item in inputs}
 
@@ -108,11 +106,3 @@ def test_links_are_read_from_a_form_that_was_filled_in(name: str) -> None:
     for link in form_links(kind, filled):
         assert link.numbers == (place[link.field], place[link.field] + 50)
     assert [number for link in form_links(kind, empty) for number in link.numbers] == []
-
-
-@pytest.mark.rule("L1", "L2")
-def test_there_is_a_described_label_for_each_type_and_outcome() -> None:
-    labels = yaml.safe_load((GITHUB / "labels.yml").read_text(encoding="utf-8"))
-    names = {label["name"] for label in labels if label["description"]}
-    outcomes = {"succeeded", "failed", "on hold", "blocked - need access"}
-    assert names == {*TYPES, "Deploy", *outcomes}

@@ -19,7 +19,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tests.template_copy import Template, git
+from tests.template_copy import Template, commit, git
 
 pytestmark = pytest.mark.slow
 
@@ -38,7 +38,6 @@ class Machine:
     environment: dict[str, str]
 
     def succeed(self, *command: str, cwd: str = "") -> str:
-        """What a command prints; it must succeed."""
         ended = subprocess.run(
             command,
             cwd=self.folder / cwd,
@@ -52,7 +51,6 @@ class Machine:
         return ended.stdout
 
     def copy(self, typed: str, *options: str) -> Path:
-        """A new project, by the command that somebody types."""
         components = ("--data", "components=[process]")
         command = ("copier", "copy", "--quiet", "--defaults", *components, *options)
         self.succeed(*command, typed, "project")
@@ -68,11 +66,7 @@ def machine(template: Template, tmp_path: Path) -> Machine:
     """Each https host that the cases name serves the template, and so does each one over ssh."""
     hosts = ["https://github.com/dslp/template.git", "https://github.com/fork/template.git"]
     hosts += ["https://gitlab.com/team/template.git", HOSTED, MIRROR]
-    hosts += [HOSTED.replace("https://", f"https://{SECRET}@")]
-    settings = {"GIT_CONFIG_COUNT": str(len(hosts)), "GIT_ALLOW_PROTOCOL": "file:ssh"}
-    for number, host in enumerate(hosts):
-        settings[f"GIT_CONFIG_KEY_{number}"] = f"url.file://{template.path}/.git.insteadOf"
-        settings[f"GIT_CONFIG_VALUE_{number}"] = host
+    settings = template.served_at(*hosts, HOSTED.replace("https://", f"https://{SECRET}@"))
     ssh = tmp_path / "ssh"
     ssh.write_text(f"#!/bin/sh\nexec git upload-pack {shlex.quote(str(template.path))}\n")
     ssh.chmod(0o755)
@@ -92,7 +86,6 @@ def pin(project: Path) -> dict[str, object]:
 
 
 def changed(machine: Machine) -> None:
-    """A checkout with work that is not committed."""
     with (machine.clone("changed") / "src" / "dslp" / "__init__.py").open("a") as file:
         file.write("CHANGED = True\n")
 
@@ -201,8 +194,7 @@ def test_an_update_moves_the_pin_beside_a_source_of_theirs(machine: Machine) -> 
     project = machine.copy(f"file://{upstream}", "--vcs-ref", release)
     with (project / "pyproject.toml").open("a") as file:
         file.write('\n[tool.uv.sources.theirs]\npath = "../theirs"\n')
-    for command in ("init", "add --all", "commit --message Work"):
-        git(*command.split(), cwd=project)
+    commit(project)
     tree = git("rev-parse", "HEAD^{tree}", cwd=upstream).strip()
     newer = git("commit-tree", "-p", "HEAD", "-m", "Newer", tree, cwd=upstream).strip()
     git("tag", "v99.0.0", newer, cwd=upstream)

@@ -42,10 +42,8 @@ MISTAKES = {
 @pytest.fixture
 def machine(template: Template, monkeypatch: pytest.MonkeyPatch) -> None:
     """GitHub's copy of the template is the one under test, and nothing else can be reached."""
-    monkeypatch.setenv("GIT_CONFIG_COUNT", "1")
-    monkeypatch.setenv("GIT_CONFIG_KEY_0", f"url.file://{template.path}/.git.insteadOf")
-    monkeypatch.setenv("GIT_CONFIG_VALUE_0", "https://github.com/dslp/template.git")
-    monkeypatch.setenv("GIT_ALLOW_PROTOCOL", "file")
+    for name, value in template.served_at("https://github.com/dslp/template.git").items():
+        monkeypatch.setenv(name, value)
     monkeypatch.delenv("COLUMNS", raising=False)
 
 
@@ -109,13 +107,11 @@ def test_at_most_seven_questions_are_asked_and_copier_needs_no_trust() -> None:
 
 
 def answers(folder: Path) -> dict[str, object]:
-    """What the new project in the folder remembers of the answers."""
     recorded = (folder / "myproject" / ".copier-answers.yml").read_text(encoding="utf-8")
     return dict(yaml.safe_load(recorded))
 
 
 def help_of(question: str) -> str:
-    """What a question asks; none of it depends on an answer."""
     return str(QUESTIONS[question]["help"]).strip()
 
 
@@ -152,7 +148,6 @@ class Terminal:
         os.write(self.screen, keys.encode())
 
     def wait_for_end(self) -> int:
-        """Read until the command ends, and give its exit code."""
         deadline = time.monotonic() + PATIENCE
         while self.read(deadline):
             pass

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tests.template_copy import Answers, Template, git, publish, tree
+from tests.template_copy import Answers, Template, commit, git, publish, tree
 
 PACKAGE = "src/claims"
 COPIER = str(Path(sys.executable).with_name("copier"))
@@ -34,18 +34,11 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Template:
 
 def start(template: Template, folder: Path, answers: Answers, release: str | None = None) -> Path:
     project = template.copy(folder, answers, release)
-    git("init", "--quiet", cwd=project)
     commit(project)
     return project
 
 
-def commit(project: Path) -> None:
-    git("add", "--all", cwd=project)
-    git("commit", "--quiet", "--message", "Work", cwd=project)
-
-
 def recorded(project: Path) -> Answers:
-    """What the project remembers: its answers, and the release and address of the template."""
     return dict(yaml.safe_load((project / ".copier-answers.yml").read_text(encoding="utf-8")))
 
 

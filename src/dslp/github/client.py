@@ -46,13 +46,14 @@ class Repository:
     waited: float = 0.0
     issues_read: dict[int, Issue | None] = field(default_factory=dict)
 
-    def ask(self, verb: str, path: str, body: object = None) -> Any:
+    def ask(self, verb: str, path: str, body: object = None, unless: Sequence[int] = ()) -> Any:
         """Send one request about this repository and return GitHub's answer.
 
         Args:
             verb: GET, POST, PATCH, PUT or DELETE.
             path: below `/repos/OWNER/NAME`, with its query.
             body: the JSON to send, if any.
+            unless: statuses of a refusal for which None is returned.
 
         Raises:
             Unavailable: GitHub refuses or does not answer. A request that reads is tried again
@@ -70,12 +71,13 @@ class Repository:
             except GithubException as error:
                 if self._wait_for_limit(error):
                     tries += 1
+                elif error.status in unless:
+                    return None
                 elif error.status < 500 or tries < 1:
                     raise Unavailable(self._reason(error), error.status) from None
             except RequestException as error:
                 if tries < 1:
-                    reason = type(error).__name__
-                    words = f"GitHub does not answer ({reason}); run the same command later"
+                    words = f"GitHub does not answer ({type(error).__name__}); run this again later"
                     raise Unavailable(words) from None
                 time.sleep(TRIES - tries)
 
@@ -96,12 +98,8 @@ class Repository:
         """Issues by their numbers, each read once; None where GitHub has no such issue."""
         for number in numbers:
             if number not in self.issues_read:
-                try:
-                    self.issues_read[number] = self.issue(number)
-                except Unavailable as error:
-                    if error.status not in (404, 410):
-                        raise
-                    self.issues_read[number] = None
+                answer = self.ask("GET", f"/issues/{number}", unless=(404, 410))
+                self.issues_read[number] = read_issue(answer) if answer else None
         return self.issues_read
 
     def issues(self, labels: Sequence[str] = (), state: str = "all") -> Iterator[Issue]:
@@ -122,19 +120,20 @@ class Repository:
         """The pull requests that a commit belongs to, merged ones too."""
         return map(read_pull_request, self.pages(f"/commits/{commit}/pulls"))
 
+    def open_pull_requests_at(self, commit: str) -> list[PullRequest]:
+        """The open pull requests whose branch has the commit at its head."""
+        pulls = self.pull_requests_of(commit)
+        return [pull for pull in pulls if pull.state == "open" and pull.sha == commit]
+
     def make_branch(self, branch: str, base: str) -> None:
         """Make a branch at the head of `base`, unless it exists."""
-        try:
-            self.ask("GET", f"/git/ref/heads/{quote(branch)}")
-        except Unavailable as error:
-            if error.status != 404:
-                raise
+        if self.ask("GET", f"/git/ref/heads/{quote(branch)}", unless=(404,)) is None:
             sha = self.ask("GET", f"/git/ref/heads/{quote(base)}")["object"]["sha"]
             self.ask("POST", "/git/refs", {"ref": f"refs/heads/{branch}", "sha": sha})
 
     def _wait_for_limit(self, error: Any) -> bool:
         """Wait until a rate limit ends; False if the error is no rate limit."""
-        headers = {name.lower(): value for name, value in (error.headers or {}).items()}
+        headers = error.headers or {}
         if error.status not in (403, 429) or "rate limit" not in _message(error).lower():
             return False
         until_reset = float(headers.get("x-ratelimit-reset", 0)) - time.time() + 1
@@ -159,7 +158,7 @@ class Repository:
         return f"GitHub answers {error.status}: {message}"
 
 
-def connect(project: Project, environment: Mapping[str, str] | None = None) -> Repository:
+def connect(project: Project, environment: Mapping[str, str] = os.environ) -> Repository:
     """The project's repository on GitHub, by its remote `origin`, with a token of the user's.
 
     In GitHub Actions, GITHUB_REPOSITORY and GITHUB_API_URL name it; the token is GITHUB_TOKEN,
@@ -170,7 +169,6 @@ def connect(project: Project, environment: Mapping[str, str] | None = None) -> R
     """
     from github import Auth, Github
 
-    environment = os.environ if environment is None else environment
     name = environment.get("GITHUB_REPOSITORY") or remote(project)
     if not name and not shutil.which("git"):
         raise DslpError("git is not on PATH: see https://git-scm.com/downloads")
@@ -179,11 +177,8 @@ def connect(project: Project, environment: Mapping[str, str] | None = None) -> R
             "there is no remote origin on GitHub; make the repository: gh repo create "
             f"{shlex.quote(project.root.name)} --private --source=. --push"
         )
-    token = (
-        environment.get("GITHUB_TOKEN")
-        or environment.get("GH_TOKEN")
-        or command_output("gh", "auth", "token", timeout=10)
-    )
+    token = environment.get("GITHUB_TOKEN") or environment.get("GH_TOKEN")
+    token = token or command_output("gh", "auth", "token", timeout=10)
     if not token:
         raise DslpError("there is no token for GitHub; log in (gh auth login), or set GITHUB_TOKEN")
     client = Github(
@@ -207,6 +202,14 @@ def remote(project: Project) -> str | None:
         git_output(project, "remote", "get-url", "origin") or "",
     )
     return match[1] if match else None
+
+
+def missing_branch(project: Project) -> DslpError:
+    """The error where the collaboration branch does not exist in this clone."""
+    return DslpError(
+        f"there is no branch {project.branch} to compare with or start from; fetch or push it, or "
+        f'say in {project.settings} which one is for collaboration: branch = "development"'
+    )
 
 
 def _message(error: Any) -> str:

@@ -3,20 +3,18 @@
 import json
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 from dslp.core.actions import add_output, add_summary
 from dslp.core.console import say, table
 from dslp.core.errors import DslpError, nearest
 from dslp.core.settings import Project
+from dslp.github.client import Repository, connect
 from dslp.github.start import start
 
-if TYPE_CHECKING:
-    from dslp.github.client import Repository
-    from dslp.github.policy import Verdict
-
 labels = typer.Typer(help="The labels of the process on GitHub.", no_args_is_help=True)
+labels.callback()(lambda: None)  # it stays a group while it has one command
 
 
 def attach(app: typer.Typer) -> None:
@@ -28,17 +26,10 @@ def attach(app: typer.Typer) -> None:
         app.command(hidden=True)(of_a_workflow)
 
 
-def _connect() -> "tuple[Project, Repository]":
+def _connect() -> tuple[Project, Repository]:
     """The project, whose `.env` is not read, and its repository on GitHub."""
-    from dslp.github.client import connect
-
     project = Project.find(dotenv=False)
     return project, connect(project)
-
-
-@labels.callback()
-def _group() -> None:
-    """Keep the group a group while it has one command."""
 
 
 @labels.command()
@@ -47,13 +38,11 @@ def register(
     prune: Annotated[bool, typer.Option("--prune", help="Delete all other labels.")] = False,
 ) -> None:
     """Make GitHub's labels those of .github/labels.yml, or of the process; keep all others."""
-    from dslp.github.client import connect
     from dslp.github.labels import DEFAULTS, FILE, plan_changes, read_labels, register_labels
 
-    project = Project.find(dotenv=False)
+    project, repository = _connect()
     own = (project.root / FILE).exists()
     wanted = read_labels(project.root / FILE if own else DEFAULTS)
-    repository = connect(project)
     if dry_run:
         changes = plan_changes(wanted, list(repository.pages("/labels")), prune)
     else:
@@ -92,28 +81,18 @@ def check(
     if as_json:
         typer.echo(report.as_json([result.report]))
     else:
-        _show(result.verdict)
-    if publish and checks.publish(repository, result):
-        typer.echo(f"published as {checks.CONTEXT}", err=as_json)
-        raise typer.Exit(0)
+        for finding in result.verdict.findings:
+            line = f"{finding.rule}: {finding.problem}\n    {finding.todo}"
+            line += f"\n    why: dslp rules {finding.rule}"
+            say(checks.annotation(finding) if os.environ.get("GITHUB_ACTIONS") else line)
+        say(f"{result.verdict.state}: {result.verdict.why}")
+    ok = result.report.ok
     if publish:
+        ok = checks.publish(repository, result)
         words = "not published: this token may not, so the job itself passes or fails"
-        typer.echo(words, err=as_json)
-        raise typer.Exit(0 if result.verdict.state == "success" else 1)
-    raise typer.Exit(0 if result.report.ok else 1)
-
-
-def _show(verdict: "Verdict") -> None:
-    """Print the verdict for a person; in GitHub Actions, its findings are annotations."""
-    from dslp.github.pull_request import annotation
-
-    for finding in verdict.findings:
-        if os.environ.get("GITHUB_ACTIONS"):
-            say(annotation(finding))
-        else:
-            why = f"why: dslp rules {finding.rule}"
-            say(f"{finding.rule}: {finding.problem}\n    {finding.todo}\n    {why}")
-    say(f"{verdict.state}: {verdict.why}")
+        typer.echo(f"published as {checks.CONTEXT}" if ok else words, err=as_json)
+        ok = ok or result.verdict.state == "success"
+    raise typer.Exit(0 if ok else 1)
 
 
 def issue_check(
@@ -134,15 +113,15 @@ def issue_check(
     project, repository = _connect()
     if number is not None:
         checks = issues.check_pull_requests(repository, number, project.branch)
+        naming = [number, *issues.issues_naming(repository, number)]
     elif closed is not None:
         say(issues.note_end(repository, closed) or "nothing to note")
-        checks = issues.check_sharing(repository, closed, project.branch)
+        checks, naming = issues.check_sharing(repository, closed, project.branch), []
     for each in checks:
         say(f"#{each.pull.number}: {each.verdict.state}: {each.verdict.why}")
-    if number is not None:
-        for other in dict.fromkeys((number, *issues.issues_naming(repository, number))):
-            for finding in issues.check_issue(repository, other):
-                say(f"{finding.rule}: {finding.problem}")
+    for other in dict.fromkeys(naming):
+        for finding in issues.check_issue(repository, other):
+            say(f"{finding.rule}: {finding.problem}")
 
 
 def protect() -> None:
@@ -169,9 +148,8 @@ def rules(
 
     texts_by_id = texts.rules()
     ids = [name.upper() for name in names or ()]
-    for name in ids:
-        if name not in texts_by_id:
-            raise DslpError(f"there is no rule {name!r:.20}{nearest(name, texts_by_id)}")
+    for name in set(ids) - texts_by_id.keys():
+        raise DslpError(f"there is no rule {name!r:.20}{nearest(name, texts_by_id)}")
     for name in ids:
         out.print(Markdown(f"**{name}: {texts_by_id[name].title}**\n\n{texts_by_id[name].text}"))
         say(f"{texts.address(name)}\n", style="dim")

@@ -38,9 +38,9 @@ def hand_over(repository: Repository, model: Issue, branch: str, base: str) -> I
     experiments = linked_numbers(model, repository.name, "Experiment")
     for pull in repository.pull_requests():
         head = parse_branch(pull.head)
-        if head is None or head.kind != "Experiment" or head.issue not in experiments or pull.fork:
+        if head is None or head.kind != "Experiment" or head.issue not in experiments:
             continue
-        if pull.base.startswith("model/"):
+        if pull.fork or pull.base.startswith("model/"):
             continue
         if not repository.issue(head.issue).labelled("succeeded"):
             yield f"#{pull.number} stays at {pull.base}: #{head.issue} is not labelled succeeded"
@@ -96,13 +96,9 @@ def propose_retraining(repository: Repository, collaboration: str, file: Path) -
     mark = f"<!-- dslp: retrain {name} -->"
     newer = parse_version(facts["newest"]) > parse_version(current)
     issues = repository.pages("/issues", state="open", labels="Model")
-    ours = (one for one in issues if "pull_request" not in one and is_from_team(one, mark))
-    number = next((one["number"] for one in ours), None)
-    if number is not None:
-        yield f"{name}: issue #{number} is open already"
-    else:
-        number = _open_issue(repository, mark, facts, newer)
-        yield f"{name}: issue #{number} is opened"
+    ours = [one for one in issues if "pull_request" not in one and is_from_team(one, mark)]
+    number = ours[0]["number"] if ours else _open_issue(repository, mark, facts, newer)
+    yield f"{name}: issue #{number} is {'open already' if ours else 'opened'}"
     ending = f"-retrain-{slug(name)}"
     for pull in repository.pull_requests():
         if pull.head.startswith("model/") and pull.head.endswith(ending) and not pull.fork:
@@ -128,9 +124,7 @@ def _open_issue(repository: Repository, mark: str, facts: Mapping[str, Any], new
     model, dataset, current = facts["model"], facts["dataset"], facts["stated"]
     change = f"Its pull request raises {dataset} from {current} to {facts['newest']}."
     if not newer:
-        change = (
-            f"There is no version of {dataset} after {current}: first open a Data issue for one."
-        )
+        change = f"{dataset} has no version after {current}: first open a Data issue for one."
     sections = {
         "Ask": f"#{facts['ask']}",
         "Experiment": ", ".join(f"#{number}" for number in experiments) or "_No response_",
@@ -179,22 +173,18 @@ def _open_pull_request(
     repository: Repository, collaboration: str, branch: str, issue: int, facts: Mapping[str, Any]
 ) -> str:
     """Open the pull request; where that is not allowed, the issue says where a person does."""
-    model = facts["model"]
     body = {
-        "title": f"Retrain {model} on {facts['dataset']} {facts['newest']}",
+        "title": f"Retrain {facts['model']} on {facts['dataset']} {facts['newest']}",
         "head": branch,
         "base": collaboration,
         "body": f"For #{issue}, which says what moved. A merge deploys nothing.",
     }
-    try:
-        number = repository.ask("POST", "/pulls", body)["number"]
-    except Unavailable as error:
-        if error.status != 403:
-            raise
+    pull = repository.ask("POST", "/pulls", body, unless=(403,))
+    if pull is None:
         mark = f"<!-- dslp: compare {branch} -->"
         server = os.environ.get("GITHUB_SERVER_URL", "https://github.com")
         page = f"{server}/{repository.name}/compare/{collaboration}...{branch}?expand=1"
         text = f"Actions may not open pull requests here. The change is committed: [open]({page})."
         update_comment(repository, issue, mark, f"{mark}\n{text}")
-        return f"{model}: {branch} is pushed; #{issue} says where to open its pull request"
-    return f"{model}: pull request #{number} is opened"
+        return f"{facts['model']}: {branch} is pushed; #{issue} says where to open it"
+    return f"{facts['model']}: pull request #{pull['number']} is opened"

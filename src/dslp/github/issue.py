@@ -53,21 +53,25 @@ def check_pull_requests(repository: Repository, number: int, collaboration: str)
         # A model's verdict depends on experiments that its issue may not name: check it always.
         depends = number == branch.issue or branch.kind == "Model"
         if depends or number in linked_numbers(issue, repository.name):
-            check = check_pull_request(repository, pull.number, collaboration)
-            if not publish(repository, check):
-                raise DslpError(f"the verdict on #{pull.number} cannot be published")
-            checks.append(check)
+            checks.append(_publish_check(repository, pull, collaboration))
     return checks
 
 
 def check_sharing(repository: Repository, number: int, collaboration: str) -> list[Check]:
-    """Check the open pull requests that share the commit of one that was closed."""
-    sha, checks = repository.pull_request(number).sha, []
-    for pull in repository.pull_requests_of(sha):
-        if pull.state == "open" and pull.sha == sha and not pull.fork:
-            checks.append(check_pull_request(repository, pull.number, collaboration))
-            publish(repository, checks[-1])
-    return checks
+    """Check the open pull requests that share the commit of one that was closed.
+
+    Raises:
+        DslpError: a verdict cannot be published.
+    """
+    pulls = repository.open_pull_requests_at(repository.pull_request(number).sha)
+    return [_publish_check(repository, pull, collaboration) for pull in pulls if not pull.fork]
+
+
+def _publish_check(repository: Repository, pull: PullRequest, collaboration: str) -> Check:
+    check = check_pull_request(repository, pull.number, collaboration)
+    if not publish(repository, check):
+        raise DslpError(f"the verdict on #{pull.number} cannot be published")
+    return check
 
 
 def issues_naming(repository: Repository, number: int) -> list[int]:
@@ -135,9 +139,8 @@ def update_comment(repository: Repository, issue: int, mark: str, text: str | No
 
 def _close_experiment(repository: Repository, pull: PullRequest, branch: Branch) -> str | None:
     """Close an experiment that was merged into a model's branch, which GitHub does not."""
-    if branch.kind != "Experiment" or not pull.base.startswith("model/"):
-        return None
-    if repository.issue(branch.issue).state != "open":
+    ends = branch.kind == "Experiment" and pull.base.startswith("model/")
+    if not ends or repository.issue(branch.issue).state != "open":
         return None
     repository.ask("PATCH", f"/issues/{branch.issue}", {"state": "closed"})
     return f"#{branch.issue} is closed: {pull.head} was merged into {pull.base}"

@@ -81,9 +81,8 @@ def decide(facts: Facts) -> Verdict:
     reason = exemption(facts.pull, facts.collaboration)
     if reason:
         findings = () if reason == RELEASE else tuple(_check_notebooks(facts))
-        if findings:
-            return Verdict("failure", findings[0].problem, findings)
-        return Verdict("success", reason)
+        state, why = ("failure", findings[0].problem) if findings else ("success", reason)
+        return Verdict(state, why, findings)
     branch = parse_branch(facts.pull.head)
     if branch is None:
         todo = "begin from the issue: dslp start NUMBER (names are data/12-words, explore/…, "

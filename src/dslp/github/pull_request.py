@@ -11,7 +11,7 @@ from dslp.core.git import git_output
 from dslp.core.report import Finding, Report
 from dslp.core.settings import Project
 from dslp.core.text import SENTENCE, escape_markdown
-from dslp.github.client import PAGE, Repository, Unavailable
+from dslp.github.client import PAGE, Repository, missing_branch
 from dslp.github.entities import PullRequest
 from dslp.github.forms import linked_numbers
 from dslp.github.policy import STATES, Facts, Verdict, decide, exemption
@@ -44,11 +44,9 @@ def check_pull_request(repository: Repository, number: int, collaboration: str) 
     belongs to the commit, so the strictest verdict of those that share it counts.
     """
     pull = repository.pull_request(number)
-    pulls = [pull]
-    for other in repository.pull_requests_of(pull.sha):
-        if other.state == "open" and other.sha == pull.sha and other.number != number:
-            pulls.append(other)
-    verdicts = [decide(gather_facts(repository, each, collaboration)) for each in pulls]
+    others = [one for one in repository.open_pull_requests_at(pull.sha) if one.number != number]
+    facts = (gather_facts(repository, each, collaboration) for each in (pull, *others))
+    verdicts = [decide(each) for each in facts]
     return Check(pull, max(verdicts, key=lambda verdict: STATES.index(verdict.state)))
 
 
@@ -96,10 +94,8 @@ def gather_facts(
     issue = repository.find_issues([branch.issue])[branch.issue]
     issues = repository.find_issues(linked_numbers(issue, repository.name))
     blocks = branch.kind != "Explore" or is_required(repository, pull.base)
-    merged = []
-    if branch.kind == "Model":
-        merged = list(_merged_experiments(repository, pull.head))
-        repository.find_issues(merged)
+    merged = list(_merged_experiments(repository, pull.head)) if branch.kind == "Model" else []
+    repository.find_issues(merged)
     return Facts(pull, collaboration, issues, files, repository.name, blocks, merged)
 
 
@@ -108,15 +104,10 @@ def is_required(repository: Repository, branch: str) -> bool:
 
     A private repository needs a paid plan for such a rule.
     """
-    try:
-        rules = repository.ask("GET", f"/rules/branches/{quote(branch, safe='')}?per_page={PAGE}")
-    except Unavailable as error:
-        if error.status not in (403, 404):
-            raise
-        return False
+    path = f"/rules/branches/{quote(branch, safe='')}?per_page={PAGE}"
     return any(
         check.get("context") == CONTEXT
-        for rule in rules
+        for rule in repository.ask("GET", path, unless=(403, 404)) or ()
         if rule["type"] == "required_status_checks"
         for check in rule["parameters"]["required_status_checks"]
     )
@@ -134,13 +125,8 @@ def publish(repository: Repository, check: Check) -> bool:
         "description": check.verdict.why[:DESCRIPTION],
         "target_url": address(),
     }
-    try:
-        repository.ask("POST", f"/statuses/{check.pull.sha}", status)
-    except Unavailable as error:
-        if error.status not in (403, 404):
-            raise
-        return False
-    return True
+    path = f"/statuses/{check.pull.sha}"
+    return repository.ask("POST", path, status, unless=(403, 404)) is not None
 
 
 def annotation(finding: Finding) -> str:
@@ -193,7 +179,4 @@ def _local_changes(project: Project) -> list[tuple[str, str]]:
             parts = changes.split("\0")
             pairs = zip(parts[1::2], parts[::2], strict=False)
             return [(path, words.get(change, "modified")) for path, change in pairs]
-    raise DslpError(
-        f"there is no branch {project.branch} to compare with; fetch it, or say in "
-        f'{project.settings} which one is for collaboration: branch = "development"'
-    )
+    raise missing_branch(project)

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from dslp.github.client import Repository, Unavailable
+from dslp.github.client import Repository
 from dslp.github.pull_request import CONTEXT
 
 NAMES = "dslp: names of branches"
@@ -57,17 +57,14 @@ def protect(repository: Repository, collaboration: str) -> list[tuple[str, str]]
     results = [("merge commits", _require_merge_commits(repository))]
     existing = {answer["name"]: answer["id"] for answer in repository.pages("/rulesets")}
     for ruleset in rulesets(collaboration):
-        name = ruleset["name"]
-        if name not in existing:
+        path, result = f"/rulesets/{existing.get(ruleset['name'])}", "unchanged"
+        if ruleset["name"] not in existing:
             repository.ask("POST", "/rulesets", ruleset)
-            results.append((name, "created"))
-            continue
-        path = f"/rulesets/{existing[name]}"
-        if _includes(repository.ask("GET", path), ruleset):
-            results.append((name, "unchanged"))
-        else:
+            result = "created"
+        elif not _includes(repository.ask("GET", path), ruleset):
             repository.ask("PUT", path, ruleset)
-            results.append((name, "changed"))
+            result = "changed"
+        results.append((ruleset["name"], result))
     return results
 
 
@@ -84,23 +81,17 @@ def _ruleset(name: str, names: dict[str, list[str]], rules: list[dict[str, Any]]
 def _require_merge_commits(repository: Repository) -> str:
     if _includes(repository.ask("GET", ""), MERGE_COMMITS):
         return "unchanged"
-    try:
-        repository.ask("PATCH", "", MERGE_COMMITS)
-    except Unavailable as error:
-        if error.status != 403:
-            raise
+    if repository.ask("PATCH", "", MERGE_COMMITS, unless=(403,)) is None:
         return "not changed: the token has no right to the repository's settings"
     return "the only way to merge"
 
 
 def _includes(answer: Any, expected: Any) -> bool:
     """Whether GitHub's answer has everything that is expected; it may have more."""
-    if isinstance(expected, dict):
-        return isinstance(answer, dict) and all(
-            _includes(answer.get(name), value) for name, value in expected.items()
+    if isinstance(expected, dict) and isinstance(answer, dict):
+        return all(_includes(answer.get(name), value) for name, value in expected.items())
+    if isinstance(expected, list) and isinstance(answer, list):
+        return len(expected) == len(answer) and all(
+            any(_includes(other, item) for other in answer) for item in expected
         )
-    if isinstance(expected, list):
-        if not isinstance(answer, list) or len(expected) != len(answer):
-            return False
-        return all(any(_includes(other, item) for other in answer) for item in expected)
     return bool(expected == answer)

@@ -16,12 +16,9 @@ NOISE = re.compile(r"^ {0,3}#{1,6} .*$|_No response_|<!--.*?-->|https?://\S+", r
 
 def similar_issues(issue: Issue, others: Iterable[Issue]) -> list[tuple[float, Issue]]:
     """The other issues that are similar to this one, the most similar first, each with 0 to 1."""
-    unique = {other.number: other for other in others if other.number != issue.number}
-    vectors = _vectors([issue, *unique.values()])
-    pairs = [
-        (_cosine(vectors[0], vector), other)
-        for vector, other in zip(vectors[1:], unique.values(), strict=True)
-    ]
+    unique = list({one.number: one for one in others if one.number != issue.number}.values())
+    own, *vectors = _vectors([issue, *unique])
+    pairs = list(zip([_cosine(own, vector) for vector in vectors], unique, strict=True))
     pairs.sort(key=lambda pair: (-pair[0], -pair[1].number))
     return [pair for pair in pairs if pair[0] >= LEAST][:MOST]
 

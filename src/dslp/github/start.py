@@ -4,9 +4,8 @@ import re
 import shlex
 import subprocess
 import sys
-from collections.abc import Iterable, Sequence
 from importlib.util import find_spec
-from typing import Annotated, Protocol
+from typing import Annotated
 
 import typer
 from dslp.core.branch_names import branch_name, parse_branch, slug
@@ -14,6 +13,7 @@ from dslp.core.console import say, step
 from dslp.core.errors import DslpError, Refused
 from dslp.core.settings import Project
 from dslp.core.text import error_line, visible
+from dslp.github.client import Repository, connect, missing_branch
 from dslp.github.entities import Issue
 from dslp.github.forms import form_fields, linked_numbers
 from dslp.github.similar import similar_issues
@@ -21,23 +21,13 @@ from dslp.github.similar import similar_issues
 COMPARED = ("Explore", "Experiment")  # types of issues that similar work is looked for in
 OUTCOMES = ("succeeded", "failed", "on hold", "blocked - need access")
 IMPORTED = {"dataset": "pandas", "model": "mlflow"}  # by `dslp new`, and by an extra
+DATASET_NAME = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)*")
 PATIENCE = 60  # seconds that git may take, a fetch too
 TITLE = 70  # characters of a title on the terminal
 
 
-class Issues(Protocol):
-    """Where issues are read."""
-
-    def issue(self, number: int) -> Issue:
-        """One issue, or pull request."""
-
-    def issues(self, labels: Sequence[str]) -> Iterable[Issue]:
-        """Those that have all of the labels, open and closed."""
-
-
 def start(number: Annotated[int, typer.Argument(help="Number of the issue.", min=1)]) -> None:
     """Switch to the branch of an issue, or make it after similar work was shown."""
-    from dslp.github.client import connect
     from dslp.github.flow import hand_over
 
     project = Project.find(dotenv=False)
@@ -49,7 +39,7 @@ def start(number: Annotated[int, typer.Argument(help="Number of the issue.", min
             say(line)
 
 
-def begin(project: Project, github: Issues, number: int) -> Issue:
+def begin(project: Project, github: Repository, number: int) -> Issue:
     """Make the branch of an issue, or switch to it; show similar work and offer a scaffold (E5).
 
     Returns:
@@ -120,10 +110,8 @@ def _switch(project: Project, remote: str | None, name: str) -> bool:
         matches = [branch for branch in names if parse_branch(branch) == parse_branch(name)]
         if matches:
             branch = name if name in matches else matches[0]
-            if folder == "refs/heads/":
-                _git(project, "switch", branch)
-            else:
-                _git(project, "switch", "--track", "--create", branch, f"{remote}/{branch}")
+            tracked = ("--track", "--create", branch, f"{remote}/{branch}")
+            _git(project, "switch", *((branch,) if folder == "refs/heads/" else tracked))
             say(f"branch {branch} exists already: switched to it", style="green")
             return True
     return False
@@ -139,13 +127,10 @@ def _base(project: Project, remote: str | None) -> str:
     for ref in (f"refs/remotes/{remote}/{project.branch}", f"refs/heads/{project.branch}"):
         if ref in refs.splitlines():
             return ref
-    raise DslpError(
-        f"there is no branch {project.branch} to start from; push it, or say in "
-        f'{project.settings} which one is for collaboration: branch = "development"'
-    )
+    raise missing_branch(project)
 
 
-def _show_similar(issue: Issue, github: Issues) -> None:
+def _show_similar(issue: Issue, github: Repository) -> None:
     similar = similar_issues(issue, (one for label in COMPARED for one in github.issues([label])))
     if similar:
         say("similar work; read how it ended before you begin:")
@@ -164,7 +149,8 @@ def _offer_scaffold(issue: Issue) -> None:
     word = re.sub(r"^[^a-z]+", "", slug(issue.title)).replace("-", "_") or "work"
     more: list[str] = []
     if issue.kind == "Data":
-        command = ["dataset", _dataset_name(issue) or word]
+        name = form_fields(issue.body).get("Dataset", "").strip("` ")
+        command = ["dataset", name if DATASET_NAME.fullmatch(name) else word]
     elif issue.kind == "Explore":
         name, more = f"{issue.number}-{slug(issue.title)}", ["--title", visible(issue.title, 200)]
         command = ["exploration", name, "--issue", str(issue.number)]
@@ -181,9 +167,3 @@ def _offer_scaffold(issue: Issue) -> None:
         if target:
             more = ["--target", typer.prompt("Column to predict")]
         subprocess.run([sys.executable, "-m", "dslp", "new", *command, *more], check=False)
-
-
-def _dataset_name(issue: Issue) -> str | None:
-    """The name in the form, if it is a valid one."""
-    name = form_fields(issue.body).get("Dataset", "").strip("` ")
-    return name if re.fullmatch(r"[a-z][a-z0-9]*(_[a-z0-9]+)*", name) else None

@@ -92,7 +92,6 @@ def words(error: Any) -> str:
 
 
 def resolve(root: Schema, schema: Schema) -> Schema:
-    """What a reference points to in `root`."""
     while "$ref" in schema:
         target: Any = root
         for key in schema["$ref"].removeprefix("#/").split("/"):

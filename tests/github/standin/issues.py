@@ -15,8 +15,8 @@ LONGEST = 65_536
 
 @route("GET", "/labels", *EITHER)
 def list_labels(call: Call) -> Answer:
-    ordered = call.page(sorted(call.repository.labels, key=lambda one: one.name.lower()))
-    return [views.label(one) for one in ordered]
+    ordered = sorted(call.repository.labels, key=lambda one: one.name.lower())
+    return list(map(vars, call.page(ordered)))
 
 
 @route("POST", "/labels", *EITHER)
@@ -24,7 +24,7 @@ def create_label(call: Call) -> Answer:
     check_label(call.repository, None, call.body)
     color, text = call.body.get("color", "ededed"), call.body.get("description")
     label = call.repository.add_label(call.body["name"], color, text)
-    return 201, views.label(label)
+    return 201, vars(label)
 
 
 def check_label(repository: Repository, label: Label | None, body: dict[str, Any]) -> None:
@@ -57,7 +57,7 @@ def update_label(call: Call) -> Answer:
     label.name = body.get("new_name", label.name)
     label.color = body.get("color", label.color)
     label.description = body.get("description", label.description)
-    return views.label(label)
+    return vars(label)
 
 
 @route("DELETE", "/labels/{name}", *EITHER)
@@ -105,7 +105,7 @@ def update_issue(call: Call) -> Answer:
 def add_labels(call: Call) -> Answer:
     issue, added = call.issue(), call.repository.labelled(call.body["labels"])
     issue.labels = list({one.id: one for one in [*issue.labels, *added]}.values())
-    return [views.label(one) for one in issue.labels]
+    return list(map(vars, issue.labels))
 
 
 @route("GET", f"{ISSUE}/comments", *EITHER)
@@ -123,7 +123,6 @@ def create_comment(call: Call) -> Answer:
 
 
 def numbered_comment(call: Call) -> tuple[Issue, Comment]:
-    """The comment that the path names, and its issue."""
     for issue in call.repository.issues.values():
         for one in issue.comments:
             if one.id == int(call.names["comment_id"]):

@@ -3,26 +3,12 @@
 Tests build a scenario with the `add_…` methods; the routes change the same objects.
 """
 
-import datetime as dt
 import hashlib
-import itertools
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 DEFAULT_LABELS = ("bug", "documentation", "duplicate", "enhancement", "question", "wontfix")
-
-
-class Clock:
-    """A clock that advances one second a reading, and ids that are never used twice."""
-
-    def __init__(self) -> None:
-        self.time = dt.datetime(2026, 1, 5, 9, 0, tzinfo=dt.UTC)
-        self.ids = itertools.count(4_000_001)  # unlike any number of an issue
-
-    def now(self) -> str:
-        self.time += dt.timedelta(seconds=1)
-        return self.time.strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 @dataclass(eq=False)
@@ -37,8 +23,6 @@ class Label:
 
 @dataclass
 class Comment:
-    """A comment on an issue or a pull request."""
-
     id: int
     body: str
     user: str
@@ -98,7 +82,7 @@ class Repository:
 
     owner: str
     name: str
-    clock: Clock
+    ids: Iterator[int]  # of everything that it has; none is used twice
     private: bool = False
     default_branch: str = "main"
     is_fork: bool = False
@@ -112,7 +96,7 @@ class Repository:
     rulesets: list[dict[str, Any]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.id = next(self.clock.ids)
+        self.id = next(self.ids)
         if not self.is_fork:
             self.commit(self.default_branch, {"README.md": f"# {self.name}\n"})
         for name in DEFAULT_LABELS:
@@ -127,7 +111,7 @@ class Repository:
         return next((one for one in self.labels if one.name.lower() == name.lower()), None)
 
     def add_label(self, name: str, color: str = "ededed", text: str | None = None) -> Label:
-        self.labels.append(Label(next(self.clock.ids), name, color, text))
+        self.labels.append(Label(next(self.ids), name, color, text))
         return self.labels[-1]
 
     def labelled(self, names: Iterable[str]) -> list[Label]:
@@ -143,16 +127,14 @@ class Repository:
         user: str = "",
         state: str = "open",
     ) -> Issue:
-        """Open an issue; pull requests share its numbers."""
         number = max(self.issues, default=0) + 1
-        issue = Issue(next(self.clock.ids), number, title, body, user or self.owner, state)
+        issue = Issue(next(self.ids), number, title, body, user or self.owner, state)
         issue.labels = self.labelled(labels)
         self.issues[number] = issue
         return issue
 
     def add_comment(self, number: int, body: str, user: str) -> Comment:
-        """Comment on an issue or a pull request."""
-        comment = Comment(next(self.clock.ids), body, user)
+        comment = Comment(next(self.ids), body, user)
         self.issues[number].comments.append(comment)
         return comment
 
@@ -163,7 +145,7 @@ class Repository:
         parent = self.branches.get(branch) or self.branches.get(self.default_branch)
         tree = {**(self.commits[parent].files if parent else {}), **files}
         remaining = {path: text for path, text in tree.items() if text is not None}
-        number = next(self.clock.ids)
+        number = next(self.ids)
         sha = hashlib.sha1(f"{self.full_name}{number}".encode()).hexdigest()
         parents = tuple(filter(None, [parent, merge]))
         self.commits[sha] = Commit(sha, parents, remaining, number, author or self.owner)
@@ -172,7 +154,7 @@ class Repository:
 
     def fork(self, owner: str) -> "Repository":
         """The same repository at another owner, who has no rights in this one."""
-        fork = Repository(owner, self.name, self.clock, self.private, is_fork=True)
+        fork = Repository(owner, self.name, self.ids, self.private, is_fork=True)
         fork.commits, fork.branches = self.commits, dict(self.branches)  # GitHub shares objects too
         return fork
 

@@ -87,12 +87,6 @@ def list_pulls_of_commit(call: Call) -> Answer:
 def create_status(call: Call) -> Answer:
     sha, body = named_commit(call, "sha"), call.body
     check_length("Status", "description", body["description"], 140)
-    status = Status(
-        next(call.clock.ids),
-        body["state"],
-        body["context"],
-        body["description"],
-        body["target_url"],
-    )
+    status = Status(id=next(call.repository.ids), **body)
     call.repository.statuses.setdefault(sha, []).insert(0, status)
-    return 201, views.status(status)
+    return 201, vars(status)

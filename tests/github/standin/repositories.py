@@ -2,6 +2,7 @@
 
 import base64
 import re
+from collections.abc import Mapping
 from typing import Any
 
 from tests.github.standin import history, views
@@ -102,7 +103,7 @@ def create_ruleset(call: Call) -> Answer:
     check_plan(call)
     if call.body["name"] in [one["name"] for one in call.repository.rulesets]:
         raise invalid("Repository", "name", "custom", "Name must be unique")
-    ruleset = {"id": next(call.clock.ids), **call.body}
+    ruleset = {"id": next(call.repository.ids), **call.body}
     call.repository.rulesets.append(ruleset)
     return 201, view(call.repository, ruleset)
 
@@ -145,10 +146,13 @@ def applies(repository: Repository, ruleset: Ruleset, branch: str) -> bool:
     return include and not exclude
 
 
-def glob(pattern: str) -> str:
-    """A pattern of a ruleset as Ruby's fnmatch reads it: `**` spans folders only before a slash."""
-    special = {"**/": "(?:[^/]+/)*", "*": "[^/]*", "**": "[^/]*", "?": "[^/]"}
-    parts = re.split(r"(\*\*/|\*+|\?|\[[^\]]+\])", pattern)
+# A pattern of a ruleset as Ruby's fnmatch reads it: `**` spans folders only before a slash.
+RUBY = {"**/": "(?:[^/]+/)*", "*": "[^/]*", "**": "[^/]*", "?": "[^/]"}
+
+
+def glob(pattern: str, special: Mapping[str, str] = RUBY) -> str:
+    """A pattern of file names as a regular expression, given what its special parts mean."""
+    parts = re.split(r"(\*\*/|\*+|[?+]|\[[^\]]+\])", pattern)
     return "".join(
         special.get(part) or (part if part[:1] == "[" else re.escape(part)) for part in parts
     )

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from tests.github.standin.model import Clock, Issue, Repository
+from tests.github.standin.model import Issue, Repository
 
 NOT_FOUND = "Not Found"
 Answer = Any  # a body for status 200, or (status, body)
@@ -56,15 +56,10 @@ class Call:
     query: dict[str, list[str]]
     body: Any
 
-    @property
-    def clock(self) -> Clock:
-        return self.repository.clock
-
     def get(self, name: str, default: str = "") -> str:
         return self.query.get(name, [default])[-1]
 
     def issue(self, name: str = "issue_number") -> Issue:
-        """The issue or pull request that the path names."""
         issue = self.repository.issues.get(int(self.names[name]))
         if issue is None or (name == "pull_number" and not issue.pull):
             raise Refused(404, NOT_FOUND)
@@ -74,7 +69,6 @@ class Call:
         return list(reversed(self.repository.issues.values()))
 
     def page(self, items: Iterable[Any]) -> list[Any]:
-        """The page of `items` that was asked for."""
         size, page = min(int(self.get("per_page", "30")), 100), int(self.get("page", "1"))
         return list(items)[(page - 1) * size : page * size]
 

@@ -1,15 +1,16 @@
 """The stand-in itself: remembers, checks every request and response, fails on demand."""
 
+import itertools
 import json
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import unquote
 
 from tests.github.standin import description, issues, pulls, repositories
 from tests.github.standin.faults import Action, Fault, cut
-from tests.github.standin.model import Clock, Repository
+from tests.github.standin.model import Repository
 from tests.github.standin.routing import NOT_FOUND, ROUTES, Call, Refused, Route, Token
 
 HANDLERS = (issues, pulls, repositories)  # importing them fills ROUTES
@@ -32,7 +33,7 @@ class Request:
 class Standin:
     """GitHub: its repositories, its tokens, what it was asked, and what was wrong with that."""
 
-    clock: Clock = field(default_factory=Clock)
+    ids: Iterator[int] = field(default_factory=lambda: itertools.count(4_000_001))
     repositories: dict[str, Repository] = field(default_factory=dict)
     tokens: dict[str, Token] = field(default_factory=dict)
     requests: list[Request] = field(default_factory=list)
@@ -42,9 +43,8 @@ class Standin:
     lock: threading.RLock = field(default_factory=threading.RLock)
 
     def add_repository(self, name: str = "ada/claims", **values: Any) -> Repository:
-        """A new repository; `private` as a keyword."""
         owner, _, short = name.partition("/")
-        repository = Repository(owner, short, self.clock, **values)
+        repository = Repository(owner, short, self.ids, **values)
         return self.repositories.setdefault(name.lower(), repository)
 
     def add_token(self, login: str = "ada") -> str:
@@ -93,7 +93,6 @@ class Standin:
             return *answer, {}
 
     def fail(self, number: int, request: Request, after: bool) -> None:
-        """Let happen what was scripted for this moment."""
         for fault in self.faults:
             if fault.applies(number, request, after):
                 fault.action()

@@ -5,7 +5,7 @@ import zlib
 from typing import Any
 
 from tests.github.standin.history import blob, changes, ends
-from tests.github.standin.model import Comment, Issue, Label, Repository, Status
+from tests.github.standin.model import Comment, Issue, Repository
 
 View = dict[str, Any]
 SITE = "https://github.com"
@@ -31,10 +31,6 @@ def repository(one: Repository) -> View:
     }
 
 
-def label(one: Label) -> View:
-    return dict(vars(one))
-
-
 def author(owner: Repository, login: str) -> View:
     """Who wrote something, and what they are to the repository."""
     return {
@@ -57,7 +53,7 @@ def issue(owner: Repository, one: Issue) -> View:
         "title": one.title,
         "body": one.body,
         "state": one.state,
-        "labels": [label(each) for each in one.labels],
+        "labels": [vars(each) for each in one.labels],
         "html_url": f"{SITE}/{owner.full_name}/{kind}/{one.number}",
     }
     return view | ({"pull_request": {"merged_at": one.pull.merged_at}} if one.pull else {})
@@ -80,10 +76,6 @@ def pull(owner: Repository, one: Issue, whole: bool = True) -> View:
 
 def side(owner: Repository, ref: str, sha: str) -> View:
     return {"ref": ref, "sha": sha, "user": user(owner.owner), "repo": repository(owner)}
-
-
-def status(one: Status) -> View:
-    return dict(vars(one))
 
 
 def ref(branch: str, sha: str) -> View:

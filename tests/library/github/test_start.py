@@ -3,7 +3,7 @@
 import io
 import shlex
 import subprocess
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,7 @@ import pytest
 from dslp.core.branch_names import parse_branch
 from dslp.core.errors import DslpError, Refused
 from dslp.github import start
+from dslp.github.client import Repository
 from dslp.github.entities import Issue
 from dslp.github.similar import similar_issues
 
@@ -30,7 +31,7 @@ def issue(number: int, title: str, *labels: str, body: str = "", **values: Any) 
     return Issue(number, title, body, url=url, **facts)
 
 
-class GitHub:
+class GitHub(Repository):
     """Issues in memory."""
 
     def __init__(self, *issues: Issue) -> None:
@@ -39,8 +40,8 @@ class GitHub:
     def issue(self, number: int) -> Issue:
         return next(one for one in self.all if one.number == number)
 
-    def issues(self, labels: Sequence[str]) -> Iterable[Issue]:
-        return [one for one in self.all if all(map(one.labelled, labels))]
+    def issues(self, labels: Sequence[str] = (), state: str = "all") -> Iterator[Issue]:
+        return (one for one in self.all if all(map(one.labelled, labels)))
 
 
 Begin = Callable[..., str]
@@ -156,7 +157,6 @@ Poisson deviance, mean over records, lower is better\n\n### Assumptions\n\n_No r
 
 
 def experiment(number: int, title: str, approach: str, *labels: str) -> Issue:
-    """An issue as the form makes it."""
     return issue(number, title, *(labels or ("Experiment",)), body=FORM.format(approach))
 
 

@@ -79,9 +79,8 @@ def main() -> None:
         message, code = str(error), 2
         if isinstance(error, DslpError):
             code = error.exit_code
-        elif error.name == "mlflow":
-            message += "; install dslp[experiments]: uv add --dev 'dslp[experiments]'"
         else:
-            message += "; install what this project locks: uv sync"
+            todo = "uv add --dev 'dslp[experiments]'" if error.name == "mlflow" else "uv sync"
+            message += f"; install it: {todo}"
         typer.secho(f"error: {message}", fg="red", err=True)
         sys.exit(code)

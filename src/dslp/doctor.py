@@ -19,9 +19,8 @@ from dslp.core.errors import DslpError
 from dslp.core.git import command_output
 from dslp.core.settings import Project
 from dslp.core.text import error_line, redact
-from dslp.pin import Place, examine_pin
+from dslp.pin import PATIENCE, Place, examine_pin
 
-PATIENCE = 5.0  # seconds for each place
 PORTS = {"postgresql": 5432, "mysql": 3306, "mssql": 1433, "spark": 7077, "tcp": 8786}
 
 
@@ -121,14 +120,11 @@ def _examine_tracking(project: Project) -> Place:
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", str(int(PATIENCE)))
     import mlflow  # noqa: F401 - imported first, so that its seconds are not counted as the server's
 
-    def connect() -> None:
-        Tracking.open(project)
-
-    answer = _examine_answer("tracking", shown, connect)
+    answer = _examine_answer("tracking", shown, lambda: Tracking.open(project))
     return Place("tracking", shown, f"{answer.state}; MLflow {client}", answer.works)
 
 
-def _examine_answer(name: str, shown: str, connect: Callable[[], None]) -> Place:
+def _examine_answer(name: str, shown: str, connect: Callable[[], object]) -> Place:
     """Whether `connect` returns in time."""
     failures: list[str] = []
 

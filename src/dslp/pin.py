@@ -21,7 +21,7 @@ from dslp.core.report import Finding, Report
 from dslp.core.settings import Project
 from dslp.core.text import redact
 
-PATIENCE = 5.0  # seconds for the template's repository
+PATIENCE = 5.0  # seconds for each place
 SYNC = "uv sync, then uv run dslp doctor"
 
 
@@ -93,20 +93,16 @@ def _compare(where: str, repository: str, revision: str, commit: str, root: Path
     if commit.startswith(recorded):
         return Place("library", where, "installed, and the template's own commit")
     todo = f'uvx copier update, or rev = "{recorded}" in [tool.uv.sources.dslp]; then uv sync'
-    todo = SYNC if revision == template else todo
-    return Place(
-        "library", where, f"the template is at {template}, another commit: {todo}", works=False
-    )
+    todo = f"another commit: {SYNC if revision == template else todo}"
+    return Place("library", where, f"the template is at {template}, {todo}", works=False)
 
 
 def _read_source(root: Path) -> Mapping[str, Any] | None:
     """The project's source for the library, empty for an index; None where it asks for none."""
     file = root / "pyproject.toml"
     text = file.read_text(encoding="utf-8") if file.is_file() else ""
-    source: Any = tomllib.loads(text)
-    for name in ("tool", "uv", "sources", "dslp"):
-        source = source.get(name) if isinstance(source, dict) else None
-    if source:
+    uv = tomllib.loads(text).get("tool", {}).get("uv", {})
+    if source := uv.get("sources", {}).get("dslp"):
         return source if isinstance(source, dict) else {"several sources": source}
     return {} if re.search(r"""["']dslp(?![\w.-])[^"'/]*["']""", text) else None
 
@@ -137,11 +133,9 @@ def _same_commit(commit: str, other: str) -> bool | None:
 
 def _tagged_commit(repository: str, tag: str) -> str:
     """The commit of a tag, if its repository answers soon and without asking anybody."""
-    names = [f"refs/tags/{tag}", f"refs/tags/{tag}^{{}}"]  # the second is of an annotated one
+    names = [f"refs/tags/{tag}", f"refs/tags/{tag}^{{}}"]
     quiet = {"GIT_TERMINAL_PROMPT": "0", "GIT_SSH_COMMAND": "ssh -oBatchMode=yes"}
-    lines = (
-        command_output("git", "ls-remote", "--", repository, *names, timeout=PATIENCE, **quiet)
-        or ""
-    )
-    commits = dict(line.split("\t")[::-1] for line in lines.splitlines())
-    return str(commits.get(names[1]) or commits.get(names[0]) or "")
+    command = ("git", "ls-remote", "--", repository, *names)
+    lines = (command_output(*command, timeout=PATIENCE, **quiet) or "").splitlines()
+    # An annotated tag has a second, longer line, of the commit.
+    return max(lines, key=len).split("\t")[0] if lines else ""

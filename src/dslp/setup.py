@@ -6,10 +6,10 @@ left alone.
 """
 
 import os
+import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -21,12 +21,13 @@ from dslp.core.settings import Project
 from dslp.core.text import error_line
 
 HOOKS, LABELS = ".pre-commit-config.yaml", ".github/labels.yml"
+# A line of `git status --porcelain` about a file that is unmerged, or holds what did not apply.
+CONFLICT = r'^(?:U.|.U|AA|DD|\?\?(?=.*\.(?:rej|orig)"?$)) (.+)'
 
 
 class Result(NamedTuple):
     """How a step ended: `done`, `skipped` or `could not`; what or why; the command for later."""
 
-    step: str
     status: str
     text: str
     later: str = ""
@@ -44,12 +45,10 @@ def setup() -> None:
     """
     project = Project.find(dotenv=False)
     _require_repository(project)
-    unfinished = []
-    for result in _steps(project):
-        say(f"{result.status:<11}{result.step}: {result.text}")
-        if result.later:
-            say(f"{'':11}later: {result.later}")
-        unfinished += [result.step] if result.status == "could not" else []
+    hooks = _install_hooks(project)
+    unfinished = _report("commit hooks", hooks)
+    unfinished += _report("first commit", _commit(project, checked=hooks.status != "could not"))
+    unfinished += _report("labels", _register_labels(project))
     if unfinished:
         steps = ", ".join(unfinished)
         say(f"\nLeft to do: {steps}. After that, go on with:\n  uv run dslp setup")
@@ -57,12 +56,12 @@ def setup() -> None:
     say("\n  ".join([f"\nReady. Next, in {project.root}:", *_next_commands(project)]))
 
 
-def _steps(project: Project) -> Iterator[Result]:
-    """Carry the steps out, one after the other."""
-    hooks = _install_hooks(project)
-    yield hooks
-    yield _commit(project, checked=hooks.status != "could not")
-    yield _register_labels(project)
+def _report(step: str, result: Result) -> list[str]:
+    """Print how a step ended; its name, if it could not be done."""
+    say(f"{result.status:<11}{step}: {result.text}")
+    if result.later:
+        say(f"{'':11}later: {result.later}")
+    return [step] if result.status == "could not" else []
 
 
 def _require_repository(project: Project) -> None:
@@ -84,40 +83,38 @@ def _require_repository(project: Project) -> None:
 
 def _install_hooks(project: Project) -> Result:
     """Let pre-commit put its hook into the repository."""
-    step = "commit hooks"
     if not (project.root / HOOKS).is_file():
-        return Result(step, "skipped", f"there is no {HOOKS} (component process)")
+        return Result("skipped", f"there is no {HOOKS} (component process)")
     hooks_path = git_output(project, "config", "core.hooksPath")
     if hooks_path:
         why = f"git's core.hooksPath is {hooks_path}, and pre-commit does not install beside it. "
         why += "Unset that, or check by hand before each commit"
-        return Result(step, "could not", why, "uv run pre-commit run --all-files")
+        return Result("could not", why, "uv run pre-commit run --all-files")
     hook = project.root / (git_output(project, "rev-parse", "--git-path", "hooks/pre-commit") or "")
     before = hook.read_bytes() if hook.is_file() else b""
     code, output = _run(project, _pre_commit(), "install")
     if code:
-        return Result(step, "could not", error_line(output), "uv run pre-commit install")
+        return Result("could not", error_line(output), "uv run pre-commit install")
     if hook.is_file() and hook.read_bytes() == before:
-        return Result(step, "skipped", "already installed")
+        return Result("skipped", "already installed")
     legacy = hook.with_name("pre-commit.legacy").is_file()
     own = "; your own hook is kept, and runs first" if before and legacy else ""
-    return Result(step, "done", f"installed{own}")
+    return Result("done", f"installed{own}")
 
 
 def _commit(project: Project, checked: bool) -> Result:
     """Make the first commit, checked by the hooks, unless somebody has begun one."""
-    step = "first commit"
     if git_output(project, "rev-list", "--all", "--max-count=1"):
-        return _describe_commits(project, step)
+        return _describe_commits(project)
     if git_output(project, "ls-files"):
-        return Result(step, "skipped", "what you staged is left as it is", "git commit")
+        return Result("skipped", "what you staged is left as it is", "git commit")
     if not any(project.root.glob(".copier-answers*.yml")):
         why = "some of these files may not be the template's: look at them first"
-        return Result(step, "skipped", why, "git add --all && git commit")
+        return Result("skipped", why, "git add --all && git commit")
     for person in ("GIT_AUTHOR_IDENT", "GIT_COMMITTER_IDENT"):
         if git_output(project, "-c", "user.useConfigOnly=true", "var", person) is None:
             why = "git does not know who you are: set user.email too, and user.name by"
-            return Result(step, "could not", why, 'git config --global user.name "Your Name"')
+            return Result("could not", why, 'git config --global user.name "Your Name"')
     message = f"Generate {project.root.name} from the life-cycle template"
     commands = [["git", "add", "--all"], ["git", "commit", "--quiet", "--message", message]]
     if not checked:  # then the commit itself runs no checks
@@ -128,34 +125,27 @@ def _commit(project: Project, checked: bool) -> Result:
         for command in commands:
             if _run(project, *command, show=True)[0]:
                 why = f"{' '.join(command[:2])} did not succeed (see above); nothing is staged now"
-                return Result(step, "could not", why, "uv run dslp setup")
+                return Result("could not", why, "uv run dslp setup")
     finally:
         if not git_output(project, "rev-list", "--all", "--max-count=1"):
             git_output(project, "read-tree", "--empty")  # nothing was staged before: begin anew
     files = (git_output(project, "ls-files") or "").splitlines()
     checks = ", checked by the commit hooks" if (project.root / HOOKS).is_file() else ""
-    return Result(step, "done", f"{len(files)} files{checks}{_point_main(project)}")
+    return Result("done", f"{len(files)} files{checks}{_point_main(project)}")
 
 
-def _describe_commits(project: Project, step: str) -> Result:
+def _describe_commits(project: Project) -> Result:
     """The result where there are commits: conflicts of an update, or the number of changes."""
-    rejected = git_output(
-        project, "ls-files", "--others", "--exclude-standard", "--", "*.rej", "*.orig"
-    )
-    unmerged = git_output(project, "diff-files", "--name-only", "--diff-filter=U")
-    names = ", ".join(f"{unmerged or ''}\n{rejected or ''}".split("\n")).strip(", ")
-    if names:
-        why = f"an update left conflicts; resolve {names}"
-        return Result(step, "could not", why, "git status")
-    main = _point_main(project)
-    if main:
-        return Result(step, "done", f"there is one{main}")
-    status = git_output(
-        project, "--no-optional-locks", "status", "--porcelain", "--untracked-files=all"
-    )
-    changed = len((status or "").splitlines())
+    options = ("--no-optional-locks", "status", "--porcelain", "--untracked-files=all")
+    status = git_output(project, *options) or ""
+    if names := re.findall(CONFLICT, status, re.MULTILINE):
+        why = f"an update left conflicts; resolve {', '.join(names)}"
+        return Result("could not", why, "git status")
+    if main := _point_main(project):
+        return Result("done", f"there is one{main}")
+    changed = len(status.splitlines())
     later = "git add --all && git commit" if changed else ""
-    return Result(step, "skipped", f"there are commits; files changed since: {changed}", later)
+    return Result("skipped", f"there are commits; files changed since: {changed}", later)
 
 
 def _point_main(project: Project) -> str:
@@ -173,22 +163,22 @@ def _register_labels(project: Project) -> Result:
     from dslp.github.client import connect, remote
     from dslp.github.labels import read_labels, register_labels
 
-    step, later = "labels", "uv run dslp labels register"
+    later = "uv run dslp labels register"
     if not (project.root / LABELS).is_file():
-        return Result(step, "skipped", f"there is no {LABELS} (component process)")
+        return Result("skipped", f"there is no {LABELS} (component process)")
     if remote(project) is None:
         why = "there is no remote origin on GitHub yet; the first push registers them. Make one by"
-        return Result(step, "skipped", why, "gh repo create --source=. --private --push")
+        return Result("skipped", why, "gh repo create --source=. --private --push")
     try:
         repository = connect(project, {**os.environ, "GITHUB_REPOSITORY": ""})
     except DslpError as error:
-        return Result(step, "skipped", f"{error}; the first push registers them too", later)
+        return Result("skipped", f"{error}; the first push registers them too", later)
     try:
         changes = register_labels(repository, read_labels(project.root / LABELS), prune=False)
     except DslpError as error:
-        return Result(step, "could not", str(error), later)
+        return Result("could not", str(error), later)
     what = f"{repository.name}: {len(changes)} changed. To let GitHub require the policy"
-    return Result(step, "done", what, "uv run dslp protect")
+    return Result("done", what, "uv run dslp protect")
 
 
 def _next_commands(project: Project) -> list[str]:

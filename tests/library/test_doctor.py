@@ -63,7 +63,7 @@ def test_what_does_not_answer_is_named_at_once_without_its_password(toy: Toy) ->
     assert "secret" not in outcome.out + outcome.err
 
 
-def test_a_server_that_keeps_silent_is_given_up_within_seconds(toy: Toy) -> None:
+def test_silence_is_given_up_within_seconds_and_a_missing_address_is_named(toy: Toy) -> None:
     with socket.socket() as mute:
         mute.bind(("127.0.0.1", 0))
         mute.listen()
@@ -73,9 +73,6 @@ def test_a_server_that_keeps_silent_is_given_up_within_seconds(toy: Toy) -> None
     assert time.monotonic() - started < 10
     assert outcome.code == 1
     assert "does not answer" in place(outcome.out, "tracking")
-
-
-def test_an_answer_without_its_address_is_said(toy: Toy) -> None:
     toy.edit(toy.root / "pyproject.toml", 'tracking = "local"', 'tracking = "azureml"')
     outcome = toy.run("doctor")
     assert outcome.code == 1

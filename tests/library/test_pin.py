@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.template_copy import ROOT
+from tests.template_copy import ROOT, git
 
 PROJECT = """[project]
 name = "claims"
@@ -75,11 +75,6 @@ class Pinned:
             assert (actual, words in text) == (verdict, True), f"{recorded}: {actual}, {text}"
 
 
-def git(folder: Path, *arguments: str) -> str:
-    command = ["git", "-C", str(folder), *arguments]
-    return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
-
-
 @pytest.fixture(scope="module")
 def pinned(tmp_path_factory: pytest.TempPathFactory) -> Pinned:
     """A project whose library is installed from the template's first commit."""
@@ -88,19 +83,19 @@ def pinned(tmp_path_factory: pytest.TempPathFactory) -> Pinned:
     shutil.copytree(ROOT / "src", template / "src", ignore=shutil.ignore_patterns("__pycache__"))
     for name in ("pyproject.toml", "README.md", "LICENSE"):
         shutil.copy(ROOT / name, template)
-    git(folder, "init", "--quiet", "--initial-branch=main", str(template))
-    git(template, "add", "--all")
-    git(template, "commit", "--quiet", "--message", "First")
-    git(template, "tag", "--annotate", "--message", "One", "v1.0.0")
-    git(template, "commit", "--quiet", "--allow-empty", "--message", "Second")
-    git(template, "tag", "20261126")
-    first, second = git(template, "rev-list", "--reverse", "main").split()
+    git("init", "--quiet", "--initial-branch=main", cwd=template)
+    git("add", "--all", cwd=template)
+    git("commit", "--quiet", "--message", "First", cwd=template)
+    git("tag", "--annotate", "--message", "One", "v1.0.0", cwd=template)
+    git("commit", "--quiet", "--allow-empty", "--message", "Second", cwd=template)
+    git("tag", "20261126", cwd=template)
+    first, second = git("rev-list", "--reverse", "main", cwd=template).split()
     return Pinned(root, template, first, second)
 
 
 def test_a_pin_is_compared_with_the_template_by_hash_tag_or_description(pinned: Pinned) -> None:
     first, second, own = pinned.first, pinned.second, "installed, and the template's own commit"
-    described = git(pinned.template, "describe", "--tags", "--long", "v1.0.0")
+    described = git("describe", "--tags", "--long", "v1.0.0", cwd=pinned.template).strip()
     pinned.install(pinned.git(first))
     at, sync = pinned.git(first), "uv sync, then uv run dslp doctor"
     away = at.replace(pinned.template.as_uri(), "file:///nowhere")
@@ -129,9 +124,8 @@ def test_a_folder_is_no_pin_and_an_index_is_known_by_its_number(
 ) -> None:
     folder = f'{{ path = "{pinned.template}", editable = true }}'
     pinned.install(folder)
-    pinned.examine(
-        [(folder, pinned.second, "doubtful", f"{pinned.template}: not pinned: a folder")]
-    )
+    unpinned = f"{pinned.template}: not pinned: a folder"
+    pinned.examine([(folder, pinned.second, "doubtful", unpinned)])
     subprocess.run(["uv", "build", "--quiet", "--wheel", "-o", tmp_path, ROOT], check=True)
     pinned.install("", "--find-links", str(tmp_path), "--reinstall-package", "dslp")
     pinned.examine([("", "", "works", "an index: dslp 0.1.0 from an index; its commit is unknown")])

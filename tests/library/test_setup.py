@@ -12,15 +12,13 @@ from tests.github.standin.web import serve
 from tests.setting_up import Place, contents
 
 STEPS = ["commit hooks", "first commit", "labels"]
-SETTINGS = '[tool.dslp]\npackage = "small"\nbranch = "{}"\n'
-AGAIN = "later: uv run dslp setup"
 
 
 @pytest.fixture
 def place(tmp_path: Path) -> Place:
     """A repository without commits, with two quick commit hooks, a lock and labels."""
     place = Place(tmp_path / "kleines Projekt ü", sys.executable, "-m", "dslp", "setup")
-    place.write("pyproject.toml", SETTINGS.format("main"))
+    place.write("pyproject.toml", '[tool.dslp]\npackage = "small"\n')
     place.write("uv.lock", "version = 1\n")
     place.write(".copier-answers.yml", "{}\n")
     place.write(".github/labels.yml", "- { name: Ask, color: c9ecff, description: A question }\n")
@@ -88,7 +86,11 @@ def test_a_commit_that_is_refused_leaves_nothing_and_the_next_run_finishes(
     run = place.set_up()
     assert run.code == 1
     assert "Left to do: first commit." in run.text
-    todo = AGAIN if fault == "hook" else 'later: git config --global user.name "Your Name"'
+    todo = (
+        "later: uv run dslp setup"
+        if fault == "hook"
+        else 'later: git config --global user.name "Your Name"'
+    )
     assert run.reason("first commit").endswith(todo)
     assert place.git("ls-files") == place.git("rev-list", "--all") == ""
     place.config.write_text(config)

@@ -31,20 +31,14 @@ def run(*command: str, cwd: Path = ROOT, **variables: str) -> str:
 class Environment:
     """A Python environment of its own, in which nothing is at first."""
 
-    folder: Path
-    wheel: Path
-    constraints: Path
-
-    @property
-    def python(self) -> str:
-        """Its interpreter."""
-        return str(self.folder / "bin" / "python")
+    python: str
+    files: Path
 
     def install(self, *extras: str) -> None:
         """Install the wheel with these extras, and what they need as uv.lock has it."""
-        named = f"dslp[{','.join(extras)}] @ {self.wheel.as_uri()}"
-        options = ("--quiet", "--python", self.python, "--constraints", str(self.constraints))
-        run(UV, "pip", "install", *options, named)
+        named = f"dslp[{','.join(extras)}] @ {next(self.files.glob('*.whl')).as_uri()}"
+        constraints = ("--constraints", str(self.files / "constraints.txt"))
+        run(UV, "pip", "install", "--quiet", "--python", self.python, *constraints, named)
 
     def has(self, *modules: str) -> list[str]:
         """Those of the modules that can be imported."""
@@ -63,12 +57,11 @@ def built_files(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def environment(built_files: Path, tmp_path: Path) -> Environment:
     """An environment in which nothing is installed yet."""
-    constraints = tmp_path / "constraints.txt"
     options = ("--quiet", "--frozen", "--no-hashes", "--no-emit-project", "--extra", "databricks")
-    run(UV, "export", *options, "--output-file", str(constraints))
+    run(UV, "export", *options, "--output-file", str(built_files / "constraints.txt"))
     folder = tmp_path / "environment"
     run(UV, "venv", "--quiet", "--python", os.path.realpath(sys.executable), str(folder))
-    return Environment(folder, next(built_files.glob("*.whl")), constraints)
+    return Environment(str(folder / "bin" / "python"), built_files)
 
 
 def content(wheel: Path) -> dict[str, bytes]:
@@ -105,13 +98,7 @@ def test_each_stage_brings_what_its_commands_need_and_no_more(
         ("models",): ("model train --candidate linear", "model register", "model promote"),
         ("cluster", "databricks", "spark", "sql"): ("model history",),
     }
-    brought = [
-        "great_expectations",
-        "mlflow",
-        "distributed",
-        "pyspark",
-        "psycopg",
-    ]
+    brought = ["great_expectations", "mlflow", "distributed", "pyspark", "psycopg"]
     for (extras, commands), count in zip(stages.items(), (0, 1, 2, 2, 5), strict=True):
         environment.install(*extras)
         assert environment.has(*brought) == brought[:count]

@@ -46,10 +46,9 @@ class Outcome:
         """The one line that says what is wrong."""
         assert "Traceback" not in self.out + self.err, self.err
         lines = self.err.splitlines()
-        found = [line for line in lines if line.startswith("error: ")]
-        assert len(found) == 1, self.err
-        assert lines[-1] == found[0], f"something follows the error:\n{self.err}"
-        return found[0]
+        (error,) = [line for line in lines if line.startswith("error: ")]
+        assert lines[-1] == error, f"something follows the error:\n{self.err}"
+        return error
 
 
 @dataclass(frozen=True)
@@ -121,15 +120,9 @@ class Toy:
 
     def shell(self, *arguments: str, **variables: str) -> Outcome:
         """Run `dslp` in a process of its own."""
-        done = subprocess.run(
-            [sys.executable, "-m", "dslp", *arguments],
-            cwd=self.root,
-            env=os.environ | variables,
-            capture_output=True,
-            text=True,
-            encoding="utf-8",
-            check=False,
-        )
+        command, env = [sys.executable, "-m", "dslp", *arguments], os.environ | variables
+        options: dict[str, Any] = {"capture_output": True, "encoding": "utf-8"}
+        done = subprocess.run(command, cwd=self.root, env=env, check=False, **options)
         return Outcome(done.returncode, done.stdout, done.stderr)
 
     def done(self, *arguments: str, cwd: Path | None = None, **variables: str) -> Outcome:

@@ -64,19 +64,8 @@ def test_what_does_not_belong_in_git_is_refused_with_its_name(project: Project) 
 
 def notebook(source: str = "1 + 1", output: str = "") -> str:
     """A notebook with one cell, as Jupyter saves it."""
-    result = {
-        "data": {"text/plain": [output]},
-        "execution_count": 1,
-        "metadata": {},
-        "output_type": "execute_result",
-    }
-    cell: dict[str, object] = {
-        "cell_type": "code",
-        "execution_count": 1 if output else None,
-        "id": "0",
-        "metadata": {},
-        "outputs": [result] if output else [],
-        "source": [source],
-    }
+    result = {"name": "stdout", "output_type": "stream", "text": [output]}
+    cell: dict[str, object] = {"cell_type": "code", "id": "0", "metadata": {}, "source": [source]}
+    cell |= {"execution_count": 1 if output else None, "outputs": [result] if output else []}
     content = {"cells": [cell], "metadata": {}, "nbformat": 4, "nbformat_minor": 5}
     return json.dumps(content, indent=1) + "\n"

@@ -94,10 +94,7 @@ def find_python(version: str, machine: dict[str, str]) -> str | None:
     pyenv = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv"))
     path = [folder for folder in machine["PATH"].split(os.pathsep) if "shims" not in folder]
     path += [str(folder) for folder in sorted(pyenv.glob(f"versions/{version}.*/bin"))]
-    done = subprocess.run(
-        ["uv", "python", "find", "--system", "--no-project", version],
-        env=machine | {"UV_PYTHON_DOWNLOADS": "never", "PATH": os.pathsep.join(path)},
-        capture_output=True,
-        text=True,
-    )
+    env = machine | {"UV_PYTHON_DOWNLOADS": "never", "PATH": os.pathsep.join(path)}
+    command = ["uv", "python", "find", "--system", "--no-project", version]
+    done = subprocess.run(command, env=env, capture_output=True, text=True)
     return done.stdout.strip() or None

@@ -7,8 +7,6 @@ from pathlib import Path, PurePosixPath
 LARGE = 500_000  # bytes; more than this is no source
 SAMPLE = 100_000  # bytes; a small sample that a test needs is welcome, in one of these folders
 SAMPLE_FOLDERS = {"fixtures", "samples", "tests"}
-KEPT = {".gitkeep"}  # what marks the folders in data/
-GENERATED = {"uv.lock"}
 
 DATA = re.compile(
     r"\.(arrow|avro|csv|db|dta|duckdb|feather|h5|hdf5|joblib|jsonl|ndjson|npy|npz|onnx|orc|parquet"
@@ -32,21 +30,18 @@ def file_problems(files: Iterable[str], root: Path) -> list[str]:
     problems = []
     for name in files:
         path = PurePosixPath(name.replace("\\", "/"))
-        if not path.parts:
-            continue
         try:
             size = (root / name).stat().st_size
         except OSError:  # deleted or not a file: nothing to commit
             continue
-        problem = _problem(path, size)
-        if problem:
+        if problem := _problem(path, size):
             # A name may hold anything, a new line or bytes that are no text: still one line.
             problems.append(f"{path if name.isprintable() else repr(name)}: {problem}")
     return problems
 
 
 def _problem(path: PurePosixPath, size: int) -> str | None:
-    if path.parts[0] == "data" and path.name not in KEPT:
+    if path.parts[:1] == ("data",) and path.name != ".gitkeep":
         return "contents of data/ are not committed (D1); the dataset's pipeline.py rebuilds them"
     if DATA.search(path.name) or ARCHIVE.search(path.name):
         sampled = SAMPLE_FOLDERS.intersection(path.parts[:-1])
@@ -54,7 +49,7 @@ def _problem(path: PurePosixPath, size: int) -> str | None:
             return "data is not committed (D1); put it in data/, or a small sample in tests/"
         if size > SAMPLE:
             return f"{size:,} bytes of data are no small sample (D1); keep it under {SAMPLE:,}"
-    if size > LARGE and path.name not in GENERATED:
+    if size > LARGE and path.name != "uv.lock":
         return f"{size:,} bytes is large (D1); keep it under {LARGE:,}, or outside the repository"
     stem = path.name.split(".")[0] or path.name
     notebook = path.suffix == ".ipynb"

@@ -8,11 +8,11 @@ text. The figures that it shows stand beside it as text.
 
 import re
 import warnings
-import xml.etree.ElementTree as ET
 from collections.abc import Callable, Mapping, Sequence
 from importlib.resources import files
 from io import StringIO
 from typing import TYPE_CHECKING, Any
+from xml.sax.saxutils import escape
 
 from dslp.core.text import SENTENCE, format_share, visible
 
@@ -22,9 +22,8 @@ if TYPE_CHECKING:
     Draw = Callable[[Axes], None]
 
 Interval = tuple[str, str, float, float, float]  # a name, words, an estimate and its two ends
-SVG = "http://www.w3.org/2000/svg"
 WIDTH, ROW = 420, 44  # pixels, of a picture and of a row in it: letters stay legible on a telephone
-# Matplotlib is given these names of colours, and the style sheet of a picture says what they are.
+# Matplotlib is given these colours, and the style sheet of a picture puts others in their place.
 INK, SOFT, MAIN, OTHER = (f"#01020{number}" for number in range(4))
 
 
@@ -123,24 +122,10 @@ def _svg(
         draw(figure.add_axes(box))
         nothing = dict.fromkeys(("Creator", "Date", "Format", "Type"))
         figure.savefig(text, format="svg", transparent=True, metadata=nothing)
-    return _themed(ET.fromstring(text.getvalue()), words, height)
-
-
-def _themed(root: ET.Element, words: str, height: int) -> str:
-    """The picture with classes in place of colours, its style sheet, and its description."""
-    ET.register_namespace("", SVG)
-    ET.register_namespace("xlink", "http://www.w3.org/1999/xlink")
-    for node in root.iter():
-        style = node.get("style", "")
-        if colours := re.findall(r"(fill|stroke): (#01020\d)", style):
-            node.set("class", " ".join(f"{kind[0]}{colour[-1]}" for kind, colour in colours))
-            node.set("style", re.sub(r"(fill|stroke): #01020\d;?", "", style))
-    root.attrib |= {"width": f"{WIDTH}", "height": f"{height}", "role": "img", "data-by": "dslp"}
-    root.set("aria-label", visible(words, SENTENCE))
+    described = escape(visible(words, SENTENCE), {'"': "&quot;"})
     sheet = files("dslp.core").joinpath("templates", "picture.css").read_text(encoding="utf-8")
-    for place, (name, content) in enumerate(
-        (("title", visible(words, SENTENCE)), ("style", sheet))
-    ):
-        root.insert(place, ET.Element(f"{{{SVG}}}{name}"))
-        root[place].text = content
-    return ET.tostring(root, encoding="unicode") + "\n"
+    root = f'''<svg data-by="dslp" xmlns="http://www.w3.org/2000/svg"
+     xmlns:xlink="http://www.w3.org/1999/xlink" viewBox="0 0 {WIDTH} {height}" width="{WIDTH}"
+     height="{height}" role="img" aria-label="{described}">
+<title>{described}</title><style>{sheet}</style>'''
+    return re.sub(r"^.*?<svg .*?>", lambda _: root, text.getvalue(), count=1, flags=re.DOTALL)

@@ -11,7 +11,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import cache, partial
 from importlib.resources import files
-from math import isfinite
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -100,19 +99,9 @@ class Report:
 def as_json(reports: Sequence[Report]) -> str:
     """The reports of a command in the one form that `--json` prints (docs/library.md)."""
     results = [{"subject": report.subject, "ok": report.ok} | asdict(report) for report in reports]
-    content = {"ok": all(report.ok for report in reports), "results": results}
-    return json.dumps(_json_value(content), indent=2, ensure_ascii=False, allow_nan=False)
-
-
-def _json_value(value: Any) -> Any:
-    """A value in JSON's types; a number that is not finite, which JSON has not, is null."""
-    if isinstance(value, Mapping):
-        return {str(name): _json_value(each) for name, each in value.items()}
-    if isinstance(value, list | tuple):
-        return [_json_value(each) for each in value]
-    if isinstance(value, float):
-        return value if isfinite(value) else None
-    return value if value is None or isinstance(value, str | int) else str(value)
+    text = json.dumps({"ok": all(report.ok for report in reports), "results": results}, default=str)
+    content = json.loads(text, parse_constant=lambda _: None)  # JSON has no NaN and no infinity
+    return json.dumps(content, indent=2, ensure_ascii=False)
 
 
 def is_written(text: str) -> bool:

@@ -12,11 +12,13 @@ import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from io import StringIO
 from pathlib import Path
 from types import ModuleType
 
 from dotenv import load_dotenv
 from dslp.core.errors import DslpError, nearest
+from dslp.core.files import read_text
 from dslp.core.text import error_line
 
 CHOICES = {
@@ -71,23 +73,13 @@ class Project:
         """
         root, table, where = _find_settings((start or Path.cwd()).resolve())
         settings = _check_settings(table, where)
-        try:
-            if dotenv:
-                load_dotenv(root / ".env")
-        except UnicodeDecodeError as error:
-            raise DslpError(f"{root / '.env'} is not UTF-8 text: {error}") from None
+        if dotenv and (root / ".env").is_file():
+            load_dotenv(stream=StringIO(read_text(root / ".env")))
         folder = Path(os.environ.get("DSLP_DATA_DIR") or "data").expanduser()
-        engine = os.environ.get("DSLP_ENGINE")
-        if engine:
-            _choose("DSLP_ENGINE", engine, CHOICES["engine"])
-            settings["engine"] = engine
-        return cls(
-            root=root,
-            data=(data or root / folder).resolve(),
-            usual=data is None,
-            settings=where,
-            **{"package": "", **settings},
-        )
+        if engine := os.environ.get("DSLP_ENGINE"):
+            settings |= _check_settings({"engine": engine}, "DSLP_ENGINE")
+        data, usual = (data or root / folder).resolve(), data is None
+        return cls(root, **{"package": "", **settings}, data=data, usual=usual, settings=where)
 
     @property
     def source(self) -> Path:
@@ -97,10 +89,8 @@ class Project:
             DslpError: no setting says the package; the process runs without one, data do not.
         """
         if not self.package:
-            raise DslpError(
-                f'{self.settings}: package is missing; write package = "NAME" there, for the '
-                "folder src/NAME with the datasets and models"
-            )
+            todo = 'write package = "NAME" there, for the folder src/NAME of datasets and models'
+            raise DslpError(f"{self.settings}: package is missing; {todo}")
         return self.root / "src" / self.package
 
     def module(self, name: str) -> ModuleType:
@@ -127,16 +117,12 @@ class Project:
         except DslpError:
             raise
         except Exception as error:
-            own = [
-                frame
-                for frame in traceback.extract_tb(error.__traceback__)
-                if Path(frame.filename).is_relative_to(self.root / "src")
-            ]
             where = ""
-            if own:
-                where = f" ({Path(own[-1].filename).relative_to(self.root)}:{own[-1].lineno})"
-            reason = error_line(error)
-            raise DslpError(f"{what}: {type(error).__name__}: {reason}{where}") from error
+            for frame in traceback.extract_tb(error.__traceback__):
+                if Path(frame.filename).is_relative_to(self.root / "src"):
+                    where = f" ({Path(frame.filename).relative_to(self.root)}:{frame.lineno})"
+            reason = f"{type(error).__name__}: {error_line(error)}{where}"
+            raise DslpError(f"{what}: {reason}") from error
 
 
 def _find_settings(start: Path) -> tuple[Path, object, str]:
@@ -153,16 +139,14 @@ def _find_settings(start: Path) -> tuple[Path, object, str]:
             return folder, settings, where
         if (folder / ".git").exists():
             return folder, {}, str(own)
-    raise DslpError(
-        f"no git repository and no settings (dslp.toml, or [tool.dslp] in pyproject.toml) in "
-        f"{start} or above; go to your repository, or make one: git init"
-    )
+    missing = "no git repository and no settings (dslp.toml, or [tool.dslp] in pyproject.toml)"
+    raise DslpError(f"{missing} in {start} or above; go to your repository, or make one: git init")
 
 
 def _toml(file: Path) -> dict[str, object]:
     try:
-        return tomllib.loads(file.read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        return tomllib.loads(read_text(file))
+    except tomllib.TOMLDecodeError as error:
         raise DslpError(f"{file} is not valid TOML: {error}") from None
 
 
@@ -174,13 +158,9 @@ def _check_settings(settings: object, where: str) -> dict[str, str]:
         if key == "package":
             if not isinstance(value, str) or not value.isidentifier():
                 raise DslpError(f"{where}: package = {value!r:.40} cannot be imported by that name")
-        elif key in CHOICES:
-            _choose(f"{where}: {key}", value, CHOICES[key])
-        else:
+        elif key not in CHOICES:
             raise DslpError(f"{where}: {key} is not a setting{nearest(key, ('package', *CHOICES))}")
+        elif value not in CHOICES[key]:
+            choices = ", ".join(CHOICES[key])
+            raise DslpError(f"{where}: {key} = {value!r:.40} is not one of {choices}")
     return settings
-
-
-def _choose(name: str, value: object, choices: tuple[str, ...]) -> None:
-    if value not in choices:
-        raise DslpError(f"{name} = {value!r:.40} is not one of {', '.join(choices)}")

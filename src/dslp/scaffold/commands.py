@@ -11,6 +11,7 @@ app = typer.Typer(
     no_args_is_help=True,
 )
 
+NEXT, WRITTEN = "next: uv run dslp ", "written: "
 Name = Annotated[str, typer.Argument(help="Lower-case words joined by _.")]
 
 
@@ -21,13 +22,13 @@ def dataset(name: Name) -> None:
 
     project = Project.find()
     paths, raw = new_dataset(project, name)
-    _say_written(paths)
+    _say_each(WRITTEN, *paths)
     if raw:
         say(f"for {raw}; for personal data, set personal_data in datasheet.md first")
-        _say_next(f"data build {name}", f"data schema {name} --write", f"data validate {name}")
     else:
         say(f"its rows are made up: there is no {project.data / 'raw' / name}.csv or .parquet")
-        _say_next(f"data build {name}", f"data validate {name}")
+    schema = [f"data schema {name} --write"] if raw else []
+    _say_each(NEXT, f"data build {name}", *schema, f"data validate {name}")
 
 
 @app.command()
@@ -45,14 +46,14 @@ def model(
     """Write a model that predicts a column from the others: a baseline, and a better one."""
     from dslp.scaffold.model import new_model
 
-    written = new_model(Project.find(), name, dataset, target, ask, time)
-    _say_written(written.paths)
-    say(f"inputs: {', '.join(written.inputs)}; remove from schema.py what is not known beforehand")
-    if written.left_out:
+    paths, inputs, left_out = new_model(Project.find(), name, dataset, target, ask, time)
+    _say_each(WRITTEN, *paths)
+    say(f"inputs: {', '.join(inputs)}; remove from schema.py what is not known beforehand")
+    if left_out:
         kinds = "text and truth values" if time else "numbers, text and truth values"
         names = "with lower-case names that Python and pydantic do not use themselves"
-        say(f"left out: {', '.join(written.left_out)}; inputs are {kinds}, {names}")
-    _say_next(f"experiment run {name}")
+        say(f"left out: {', '.join(left_out)}; inputs are {kinds}, {names}")
+    _say_each(NEXT, f"experiment run {name}")
 
 
 @app.command()
@@ -64,14 +65,9 @@ def exploration(
     """Write a notebook: from notebooks/template.ipynb, if the project has its own."""
     from dslp.scaffold.exploration import new_exploration
 
-    _say_written([new_exploration(Project.find(), name, issue, title)])
+    _say_each(WRITTEN, new_exploration(Project.find(), name, issue, title))
 
 
-def _say_written(paths: list[str]) -> None:
-    for path in paths:
-        say(f"written: {path}")
-
-
-def _say_next(*commands: str) -> None:
-    for command in commands:
-        say(f"next: uv run dslp {command}")
+def _say_each(words: str, *items: str) -> None:
+    for item in items:
+        say(f"{words}{item}")

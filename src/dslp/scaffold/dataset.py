@@ -9,7 +9,7 @@ from typing import Any
 from dslp.core.errors import DslpError
 from dslp.core.settings import Project
 from dslp.core.text import error_line
-from dslp.scaffold.place import check_name, name_files, place_files, render_skeleton
+from dslp.scaffold.place import check_name, place_skeleton
 
 LONGEST = 30  # characters of a column's name
 SAMPLE = 1_000  # rows of a CSV file that are read
@@ -24,13 +24,13 @@ def new_dataset(project: Project, name: str) -> tuple[list[str], Path | None]:
     Raises:
         DslpError: the name cannot be used or is in use, or the raw data cannot be read.
     """
-    values: dict[str, Any] = {"name": check_name(name, project), "package": project.package}
+    check_name(name, project)
     files = (project.data / "raw" / f"{name}{suffix}" for suffix in (".csv", ".parquet"))
     raw = next((file for file in files if file.is_file()), None)
-    values |= _describe(raw) if raw else {"file": ""}
-    paths = [f"src/{project.package}/datasets/{name}", f"tests/unit/test_{name}.py"]
-    place_files(project.root, name_files(render_skeleton("dataset", **values), *paths))
-    return paths, raw
+    values = _describe(raw) if raw else {"file": ""}
+    values |= {"name": name, "package": project.package}
+    paths = (f"src/{project.package}/datasets/{name}", f"tests/unit/test_{name}.py")
+    return place_skeleton(project, ["dataset"], *paths, **values), raw
 
 
 def _describe(file: Path) -> dict[str, Any]:

@@ -26,10 +26,8 @@ def new_exploration(project: Project, name: str, issue: int | None, title: str) 
         DslpError: the name cannot be used, or is in use; or the template is not a notebook.
     """
     if not NAME.fullmatch(name) or len(name) > 100:
-        raise DslpError(
-            f"{name!r:.60} cannot be a name: letters and digits, words joined by - or _, "
-            "such as 14-visits-by-plan"
-        )
+        rule = "letters and digits, words joined by - or _, such as 14-visits-by-plan"
+        raise DslpError(f"{name!r:.60} cannot be a name: {rule}")
     words = " ".join(title.split()) or " ".join(re.split("[-_]", name.lstrip("0123456789-_")))
     own = project.root / "notebooks" / "template.ipynb"
     template = own if own.is_file() else files("dslp.scaffold") / "skeletons" / "exploration.ipynb"
@@ -41,7 +39,6 @@ def new_exploration(project: Project, name: str, issue: int | None, title: str) 
     text = "".join([f"# {words or name}\n", *lines[1:]])
     text = text.replace("**Issue:** #", f"**Issue:** #{issue or ''}")
     notebook["cells"][0]["source"] = text.splitlines(keepends=True)
-    written = json.dumps(notebook, indent=1, ensure_ascii=False) + "\n"
     path = f"notebooks/{name}.ipynb"
-    place_files(project.root, {path: written})
+    place_files(project.root, {path: json.dumps(notebook, indent=1, ensure_ascii=False) + "\n"})
     return path

@@ -3,7 +3,8 @@
 import keyword
 import os
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -16,8 +17,8 @@ from dslp.core.settings import Project
 NAME = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)*")
 
 
-def check_name(name: str, project: Project) -> str:
-    """The name, if a dataset or a model can have it.
+def check_name(name: str, project: Project) -> None:
+    """Require that a dataset or a model can have the name.
 
     Raises:
         DslpError: it cannot be the name of a module, or is no plain word in YAML.
@@ -25,11 +26,10 @@ def check_name(name: str, project: Project) -> str:
     longest = min(40, 69 - len(project.source.name))  # so that an import of it fits into a line
     reserved = keyword.iskeyword(name) or keyword.issoftkeyword(name) or name == "raw"
     if not NAME.fullmatch(name) or len(name) > longest or reserved or not plain_word(name):
-        raise DslpError(
-            f"{name!r:.60} cannot be a name: lower-case letters and digits, words joined by _, at "
-            f"most {longest} characters, no word of Python or YAML, such as visits_by_plan"
+        rule = (
+            f"lower-case words joined by _, at most {longest} characters, no word of Python or YAML"
         )
-    return name
+        raise DslpError(f"{name!r:.60} cannot be a name: {rule}, such as visits_by_plan")
 
 
 def plain_word(word: str) -> bool:
@@ -37,27 +37,33 @@ def plain_word(word: str) -> bool:
     return bool(yaml.safe_load(word) == word)
 
 
-def render_skeleton(kind: str, **values: object) -> dict[str, str]:
-    """The files of a skeleton by their names, rendered with these values."""
-    from jinja2 import Environment, PackageLoader, StrictUndefined
+def place_skeleton(
+    project: Project, kinds: Sequence[str], folder: str, test: str, **values: object
+) -> list[str]:
+    """Write the files of skeletons, rendered with these values; returns `folder` and `test`.
 
-    loader = PackageLoader("dslp.scaffold", f"skeletons/{kind}")
+    Args:
+        project: where they are written.
+        kinds: the skeletons; where two have a file of one name, the first counts.
+        folder: gets all files but `test.py`.
+        test: the path of `test.py`.
+        values: what the skeletons fill in.
+    """
+    from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
+
     environment = Environment(
-        loader=loader,
+        loader=ChoiceLoader([PackageLoader(__package__, f"skeletons/{kind}") for kind in kinds]),
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    return {
-        name.removesuffix(".txt"): environment.get_template(name).render(values)
-        for name in environment.list_templates()
-    }
-
-
-def name_files(texts: Mapping[str, str], folder: str, test: str) -> dict[str, str]:
-    """The texts of a skeleton by their paths: `test.py` is `test`, all others are in `folder`."""
-    return {test if name == "test.py" else f"{folder}/{name}": t for name, t in texts.items()}
+    files = {}
+    for name in environment.list_templates():
+        path = test if name == "test.py.txt" else f"{folder}/{name.removesuffix('.txt')}"
+        files[path] = environment.get_template(name).render(values)
+    place_files(project.root, files)
+    return [folder, test]
 
 
 def place_files(root: Path, files: Mapping[str, str]) -> None:
@@ -71,24 +77,14 @@ def place_files(root: Path, files: Mapping[str, str]) -> None:
     if existing:
         raise DslpError(f"{existing[0]} exists already; nothing was written")
     try:
-        with TemporaryDirectory(prefix=".new-", dir=root) as folder:
+        with TemporaryDirectory(prefix=".new-", dir=root) as folder, ExitStack() as undo:
             for name, text in files.items():
                 write_text(Path(folder) / name, text)
             if problems := file_problems(files, Path(folder)):
                 raise Refused("; ".join(problems))
-            _move(Path(folder), root, files)
+            for name in files:
+                (root / name).parent.mkdir(parents=True, exist_ok=True)
+                undo.callback(Path(folder, name).rename(root / name).unlink)
+            undo.pop_all()
     except OSError as error:
         raise DslpError(f"nothing was written: {error}") from None
-
-
-def _move(source: Path, root: Path, names: Iterable[str]) -> None:
-    """Move files into the project, or remove those that were moved if one cannot be."""
-    moved: list[Path] = []
-    try:
-        for name in names:
-            (root / name).parent.mkdir(parents=True, exist_ok=True)
-            moved.append((source / name).rename(root / name))
-    except BaseException:
-        for path in moved:
-            path.unlink()
-        raise

@@ -21,13 +21,9 @@ LONG = "Wie viele Räder wurden an diesem Tag an dieser Station ausgeliehen, all
 
 def pytest_passes(toy: Toy, test: str) -> str:
     """Run one of the toy's tests in a process of its own."""
-    done = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "--import-mode=importlib", test],
-        cwd=toy.root,
-        env=os.environ | {"PYTHONPATH": str(toy.root / "src")},
-        capture_output=True,
-        text=True,
-    )
+    command = [sys.executable, "-m", "pytest", "-q", "--import-mode=importlib", test]
+    env = os.environ | {"PYTHONPATH": str(toy.root / "src")}
+    done = subprocess.run(command, cwd=toy.root, env=env, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
 
@@ -142,20 +138,9 @@ def test_a_model_needs_a_dataset_a_target_a_key_and_inputs(toy: Toy) -> None:
 
 
 def test_a_name_that_cannot_be_used_is_refused(toy: Toy) -> None:
-    long, words = "o" * 41, ["class", "match", "raw", "yes", "on"]
-    for name in [
-        "",
-        "Orders",
-        "two words",
-        "a-b",
-        "1st",
-        "_h",
-        "a__b",
-        "../out",
-        "größe",
-        "a\nb",
-        long,
-    ]:
+    words = ["class", "match", "raw", "yes", "on"]
+    odd = ["o" * 41, "two words", "a-b", "1st", "_h", "a__b", "../out", "größe", "a\nb"]
+    for name in ["", "Orders", *odd]:
         assert "cannot be a name: lower-case" in refused(toy, "dataset", "--", name)
     for name in words:
         error = refused(toy, "model", "--target", "visits", "--", name)
@@ -173,12 +158,8 @@ def test_nothing_is_overwritten(toy: Toy) -> None:
     test.parent.mkdir(parents=True)
     test.write_text("mine\n")
     model = ("model", "frequency", "--target", "visits")
-    for arguments in (
-        ("dataset", "visits"),
-        model,
-        ("exploration", "template"),
-        ("dataset", "orders"),
-    ):
+    datasets = (("dataset", "visits"), ("dataset", "orders"))
+    for arguments in (*datasets, model, ("exploration", "template")):
         assert "exists already" in refused(toy, *arguments)
 
 

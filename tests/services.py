@@ -160,8 +160,8 @@ def mlflow(folder: Path, store: str) -> Iterator[str]:
 
 
 @contextmanager
-def spark(folder: Path, memory: str = "1g") -> Iterator[str]:
-    """The address of a Spark cluster of its own: one master, two workers of one core."""
+def spark(folder: Path, memory: str = "1g", workers: int = 2) -> Iterator[str]:
+    """The address of a Spark cluster of its own: one master, and workers of one core."""
     import pyspark
 
     if shutil.which("java") is None and "JAVA_HOME" not in os.environ:
@@ -184,7 +184,7 @@ def spark(folder: Path, memory: str = "1g") -> Iterator[str]:
 
     with ExitStack() as running:
         start("master.Master", "--port", str(port), "--webui-port", str(pages), workers=0)
-        for number in (1, 2):
+        for number in range(1, workers + 1):
             size = ("--cores", "1", "--memory", memory, "--webui-port", "0")
             work = ("--work-dir", str(folder / f"worker-{number}"))
             start("worker.Worker", address, *size, *work, workers=number)

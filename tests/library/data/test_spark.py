@@ -87,6 +87,19 @@ def test_spark_agrees_on_each_expectation(built: Toy, master: str) -> None:
     assert write_suite(built, suites.EDGES) == found(built, "spark")
 
 
+@pytest.mark.campaign
+def test_a_master_without_workers_is_named(tmp_path: Path) -> None:
+    command = "from dslp.data import spark; spark.WORKERS = 6; spark.spark_session()"
+    with services.spark(tmp_path, workers=0) as address:
+        done = subprocess.run(
+            [sys.executable, "-c", command],
+            env=os.environ | {"SPARK_MASTER": address},
+            capture_output=True,
+            text=True,
+        )
+    assert f"the Spark master at {address} has no worker that answers" in done.stderr
+
+
 @pytest.mark.parametrize("case", ["no master", "no java", "old java", "no pyspark"])
 def test_a_session_that_cannot_start_says_why(tmp_path: Path, case: str) -> None:
     with socket.socket() as free:

@@ -13,6 +13,8 @@ from tests.github.standin.model import Repository
 from tests.github.standin.server import Standin
 from tests.template_copy import ROOT, commit, git
 
+pytestmark = pytest.mark.slow
+
 Dslp = Callable[..., Ended]
 
 

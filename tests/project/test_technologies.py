@@ -13,6 +13,8 @@ from tests.project.whole import Project
 from tests.template_copy import Answers, Template, reserved
 from tests.workspaces import AzureML, self_signed, workspace
 
+pytestmark = pytest.mark.slow
+
 CHOICES: list[Answers] = [
     {"tracking": "server", "engine": "sql", "python_versions": ["3.11"]},
     {"tracking": "azureml", "engine": "spark"},

@@ -15,6 +15,8 @@ import pytest
 from tests.setting_up import Place, contents
 from tests.template_copy import Template
 
+pytestmark = pytest.mark.slow
+
 SCRIPT = Path(__file__).parents[2] / "hooks" / "post_generate.py"
 COMMAND = (sys.executable, "hooks/post_generate.py")
 PYENV = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv"))

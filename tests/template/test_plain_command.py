@@ -15,6 +15,8 @@ import yaml
 
 from tests.template_copy import ROOT, Template
 
+pytestmark = pytest.mark.slow
+
 COPIER = Path(sys.executable).with_name("copier")
 COMMAND = [str(COPIER), "copy", "gh:dslp/template", "myproject"]
 ESCAPES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|\x1b[()][A-Z0-9]|\r")

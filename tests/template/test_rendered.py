@@ -13,6 +13,8 @@ from allpairspy import AllPairs
 from tests import clean
 from tests.template_copy import Answers, Template, tree
 
+pytestmark = pytest.mark.slow
+
 ALL = ["process", "data", "experiments", "models", "site"]
 NEEDS = {"models": "experiments", "experiments": "data"}
 

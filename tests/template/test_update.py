@@ -9,6 +9,8 @@ import yaml
 
 from tests.template_copy import Answers, Template, commit, git, publish, tree
 
+pytestmark = pytest.mark.slow
+
 PACKAGE = "src/claims"
 COPIER = str(Path(sys.executable).with_name("copier"))
 # Where the next release improves a file of the template: before these words.

@@ -23,6 +23,8 @@ from mlflow.exceptions import MlflowException
 from tests.library.experiments.conftest import make_tracked, runs
 from tests.library.toy import Toy
 
+pytestmark = pytest.mark.slow
+
 PLAN = """
   ridge: {regressor: ridge, settings: {alpha: 1.0}}
 sweep:
@@ -86,7 +88,6 @@ def folds_recorded(toy: Toy, run: Run) -> list[int]:
     return [metric.step for metric in history]
 
 
-@pytest.mark.slow
 def test_every_trial_is_a_run_beneath_the_sweep_whatever_dies(swept: tuple[Toy, str]) -> None:
     toy, out = swept
     (parent,) = runs(toy, "sweep")
@@ -111,7 +112,6 @@ def test_every_trial_is_a_run_beneath_the_sweep_whatever_dies(swept: tuple[Toy, 
     assert "failed: frequency: train ridge: " in out
 
 
-@pytest.mark.slow
 def test_the_best_trial_is_shown_as_a_candidate_that_can_be_run(
     swept: tuple[Toy, str], tmp_path: Path
 ) -> None:

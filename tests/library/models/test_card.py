@@ -12,6 +12,8 @@ from openapi_core import OpenAPI
 from tests.library.models.conftest import refused
 from tests.library.toy import Toy
 
+pytestmark = pytest.mark.slow
+
 HOSTILE = "<script>alert(1)</script> [x](javascript:y) `a` | *b* ${{ c }}"
 
 

@@ -8,6 +8,8 @@ import pytest
 from tests.library.models.conftest import refused
 from tests.library.toy import Toy
 
+pytestmark = pytest.mark.slow
+
 TEST = """
 from pathlib import Path
 import pandas as pd, pytest
@@ -67,7 +69,6 @@ def line(output: str, gate: str) -> str:
     return " ".join(row.split())
 
 
-@pytest.mark.slow
 @pytest.mark.rule("M4", "M7")
 def test_every_gate_shows_its_figure_and_its_limit(trained: Toy) -> None:
     write_tests(trained, TEST)  # a model trained on its three rows would predict 1000
@@ -93,7 +94,6 @@ def test_a_gate_that_is_not_passed_fails_the_test_and_the_promotion(trained: Toy
     assert trained.registry() == before
 
 
-@pytest.mark.slow
 @pytest.mark.rule("M4")
 def test_behaviour_is_tested_on_the_very_version_and_all_of_it(trained: Toy) -> None:
     gates(trained, "criterion: false", "behaviour: true")

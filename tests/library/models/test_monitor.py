@@ -16,6 +16,8 @@ from hypothesis import strategies as st
 from tests.library.models.conftest import refused
 from tests.library.toy import Outcome, Toy
 
+pytestmark = pytest.mark.slow
+
 
 def month(toy: Toy, **changes: float) -> Path:
     """A file with the rows of another month, which is like the first but for the changes."""

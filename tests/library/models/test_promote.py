@@ -14,6 +14,8 @@ from mlflow import MlflowClient
 from tests.library.models.conftest import refused
 from tests.library.toy import Toy
 
+pytestmark = pytest.mark.slow
+
 
 def history(toy: Toy) -> list[str]:
     """The audit trail as it is shown, newest first."""

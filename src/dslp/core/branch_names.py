@@ -2,11 +2,21 @@
 
 import re
 import unicodedata
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 KINDS = {"data": "Data", "explore": "Explore", "experiment": "Experiment", "model": "Model"}
-NAME = re.compile(r"(?:(data|explore|experiment|model)/)?([1-9]\d{0,8})-([a-z0-9]+(?:-[a-z0-9]+)*)")
+NAME = re.compile(
+    r"(?:(data|explore|experiment|model)/(?!.*/))?([1-9]\d{0,8})-[a-z0-9]+(?:[-/][a-z0-9]+)*"
+)
 LENGTH = 40  # characters of a slug
+# Branches of programs, whose pull requests name their issue in the body.
+AGENTS = ("claude/**/*", "codex/**/*", "copilot/**/*", "cursor/**/*")
+# Branches that programs name, and that need no issue; a project adds its own (`exempt_branches`).
+EXEMPT = (
+    *("dependabot/**/*", "renovate/**/*", "pre-commit-ci-update-config", "release-please--*"),
+    *("template/*", "gh-pages", "*-patch-[0-9]*"),  # the last: an edit on GitHub's page
+)
 
 
 @dataclass(frozen=True)
@@ -23,6 +33,20 @@ def parse_branch(name: str) -> Branch | None:
     if match is None:
         return None
     return Branch(KINDS.get(match[1] or "", ""), int(match[2]))
+
+
+def is_match(name: str, patterns: Iterable[str]) -> bool:
+    """Whether a branch fits one of the patterns, as GitHub's rulesets read them.
+
+    `*`, `?` and `[1-9]` stand for characters of one part of a name, `**/` for any number of parts.
+    """
+    special = {"**/": "(?:[^/]+/)*", "*": "[^/]*", "?": "[^/]"}
+    for pattern in patterns:
+        parts = re.split(r"(\*\*/|\*|\?|\[[\w-]+\])", pattern)
+        whole = (special.get(one) or (one if one[:1] == "[" else re.escape(one)) for one in parts)
+        if re.fullmatch("".join(whole), name):
+            return True
+    return False
 
 
 def issue_of_branch(name: str) -> int | None:

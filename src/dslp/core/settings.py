@@ -6,6 +6,7 @@ with neither has the defaults, so the process runs in any repository of any lang
 
 import importlib
 import os
+import re
 import sys
 import tomllib
 import traceback
@@ -15,6 +16,7 @@ from dataclasses import dataclass
 from io import StringIO
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 from dotenv import load_dotenv
 from dslp.core.errors import DslpError, nearest
@@ -22,10 +24,10 @@ from dslp.core.files import read_text
 from dslp.core.text import error_line
 
 CHOICES = {
-    "branch": ("main", "development"),
     "tracking": ("local", "server", "azureml", "databricks"),
     "engine": ("embedded", "sql", "spark"),
 }
+SETTINGS = ("package", "branch", "exempt_branches", *CHOICES)
 
 
 @dataclass(frozen=True)
@@ -36,6 +38,7 @@ class Project:
         root: the folder of the settings, or of the git repository where there are none.
         package: import name of the project's own package in `src/`; empty where no setting says it.
         branch: the collaboration branch that work is merged into (B8).
+        exempt_branches: patterns of branches that need no issue, besides the usual ones (B1).
         tracking: where runs and models are recorded (G3).
         engine: what the data suites run on (G3).
         data: the folder with raw/, interim/ and processed/ (D7: a parameter).
@@ -47,6 +50,7 @@ class Project:
     package: str
     data: Path
     branch: str = "main"
+    exempt_branches: tuple[str, ...] = ()
     tracking: str = "local"
     engine: str = "embedded"
     usual: bool = True
@@ -150,17 +154,27 @@ def _toml(file: Path) -> dict[str, object]:
         raise DslpError(f"{file} is not valid TOML: {error}") from None
 
 
-def _check_settings(settings: object, where: str) -> dict[str, str]:
+def _check_settings(settings: object, where: str) -> dict[str, Any]:
     """The settings, each one that the library knows, with an allowed value."""
     if not isinstance(settings, dict):
         raise DslpError(f"{where} must be a table of settings, not {settings!r:.40}")
     for key, value in settings.items():
-        if key == "package":
-            if not isinstance(value, str) or not value.isidentifier():
-                raise DslpError(f"{where}: package = {value!r:.40} cannot be imported by that name")
-        elif key not in CHOICES:
-            raise DslpError(f"{where}: {key} is not a setting{nearest(key, ('package', *CHOICES))}")
-        elif value not in CHOICES[key]:
-            choices = ", ".join(CHOICES[key])
-            raise DslpError(f"{where}: {key} = {value!r:.40} is not one of {choices}")
-    return settings
+        if key not in SETTINGS:
+            raise DslpError(f"{where}: {key} is not a setting{nearest(key, SETTINGS)}")
+        if problem := _problem(key, value):
+            raise DslpError(f"{where}: {key} = {value!r:.40} {problem}")
+    lists = {key: tuple(value) for key, value in settings.items() if isinstance(value, list)}
+    return {**settings, **lists}
+
+
+def _problem(key: str, value: object) -> str:
+    """What is wrong with the value of a setting, if anything is."""
+    if key == "exempt_branches":
+        texts = isinstance(value, list) and all(isinstance(one, str) for one in value)
+        return "" if texts else 'is no list of names, such as ["infra/*"]'
+    text = value if isinstance(value, str) else ""
+    if key == "package":
+        return "" if text.isidentifier() else "cannot be imported by that name"
+    if key == "branch":
+        return "" if re.fullmatch(r"\w[\w.-]*(/\w[\w.-]*)*", text) else "is no name of a branch"
+    return "" if value in CHOICES[key] else f"is not one of {', '.join(CHOICES[key])}"

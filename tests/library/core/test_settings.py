@@ -26,7 +26,9 @@ def test_outside_a_repository_the_command_says_what_is_missing(toy: Toy, tmp_pat
     [
         ('brunch = "main"', "brunch is not a setting; do you mean branch? Known are package, "),
         ('package = "toy"\nengine = "gas"', "embedded, sql, spark"),
-        ('branch = ["main"]', "main, development"),
+        ('branch = ["main"]', "branch = ['main'] is no name of a branch"),
+        ("branch = '-f'", "branch = '-f' is no name of a branch"),
+        ("exempt_branches = 'infra/*'", "is no list of names, such as"),
         ("tracking = 3", "tracking = 3"),
         ("package = 3", "package = 3 cannot be imported"),
         ("package = '../toy'", "cannot be imported"),

@@ -160,13 +160,13 @@ def _point_main(project: Project) -> str:
 
 def _register_labels(project: Project) -> Result:
     """Make GitHub's labels those of the file, where there are a remote and a token."""
-    from dslp.github.client import connect, remote
+    from dslp.github.client import connect
     from dslp.github.labels import read_labels, register_labels
 
     later = "uv run dslp labels register"
     if not (project.root / LABELS).is_file():
         return Result("skipped", f"there is no {LABELS} (component process)")
-    if remote(project) is None:
+    if not git_output(project, "remote"):
         why = "there is no remote origin on GitHub yet; the first push registers them. Make one by"
         return Result("skipped", why, "gh repo create --source=. --private --push")
     try:

@@ -16,6 +16,8 @@ from tests.github.standin.model import Issue, Repository, Status
 from tests.github.standin.server import Standin
 
 PYPROJECT = '[tool.dslp]\npackage = "demo"\nbranch = "{branch}"\n'
+ASK = "### Ask\n\n#1\n"
+DONE = f"{ASK}\n### Runs\n\n[twelve](runs)\n\n### Summary\n\nIt works.\n"  # an experiment's
 WORKFLOW = {"contents": "read", "issues": "read", "pull_requests": "read", "statuses": "write"}
 DATASET = {
     f"src/demo/datasets/claims/{name}": "x\n"

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from dslp.github.rules import PAGE
 
-from tests.github.scene import Scene, make
+from tests.github.scene import DONE, Scene, make
 from tests.github.standin import faults
 from tests.github.standin.model import Issue
 from tests.github.standin.server import Standin
@@ -77,7 +77,18 @@ def test_a_link_of_the_wrong_type_is_named(
     ("texts", "is_link"),
     [
         (("#1", "1", " #1 and more", "https://github.com/ada/claims/issues/1", "\r\n#1"), True),
+        (
+            (
+                "ada/claims#1",
+                "Ada/Claims#1",
+                "GH-1",
+                "- [x] **#1**",
+                "[it](https://github.com/ada/claims/issues/1)",
+            ),
+            True,
+        ),
         (("eve/other#1", "https://github.com/eve/other/issues/1", "#0", "#01x"), False),
+        (("<!-- #1 -->", "a <!-- #1 -->", "~~#1~~", "~#1~", "`#1`", "[#1](https://x.org)"), False),
         (("_No response_\n\n### Notes\n\n````\n```\n### Ask\n\n#1\n```\n````",), False),
     ],
 )
@@ -109,12 +120,13 @@ def test_a_change_of_a_label_judges_the_open_pull_requests_anew(scene: Scene) ->
     scene.issue("Model", "### Ask\n\n#1\n\n### Experiment\n\n#2")
     pull, other = scene.pull("model/3-frequency"), scene.pull("data/9-other")
     fork = scene.repository.fork("eve")
-    foreign = scene.pull("2-docs", fork=fork, user="eve")  # a maintainer publishes that
+    foreign = scene.pull("experiment/2-x", fork=fork, user="eve")
     scene.run("issue-check", "2")
     assert state(scene, pull) == "failure"
     experiment.labels += scene.repository.labelled(["succeeded"])
+    experiment.body = DONE
     scene.run("issue-check", "2")
-    assert [state(scene, one) for one in (pull, other, foreign)] == ["success", "none", "none"]
+    assert [state(scene, one) for one in (pull, other, foreign)] == ["success", "none", "failure"]
 
 
 def test_a_verdict_that_a_rate_limit_keeps_back_is_no_success(scene: Scene) -> None:

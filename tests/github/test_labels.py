@@ -59,7 +59,10 @@ def test_only_what_differs_is_changed_and_case_does_not_make_another_label(scene
     scene.run("labels", "register")
     scene.github.forget()
     assert "0 changed" in scene.run("labels", "register").out
-    assert [str(request) for request in scene.github.requests] == ["GET /repos/ada/claims/labels"]
+    assert [str(request) for request in scene.github.requests] == [
+        "GET /repos/ada/claims",
+        "GET /repos/ada/claims/labels",
+    ]
     scene.repository.label("Model").name = "MODEL"  # type: ignore[union-attr]
     scene.repository.label("Data").color = "000000"  # type: ignore[union-attr]
     scene.github.forget()
@@ -121,9 +124,9 @@ def test_killed_after_any_change_the_next_run_ends_in_the_same_state(
 
 
 def test_a_short_failure_is_waited_for_and_a_second_writer_is_no_harm(scene: Scene) -> None:
-    scene.github.at(1, faults.secondary_limit(1))
-    scene.github.at(2, faults.status(502, "Bad Gateway"))
-    scene.github.at(4, lambda: scene.repository.add_label(NAMES[0], "ffffff", "other"))
+    scene.github.at(2, faults.secondary_limit(1))
+    scene.github.at(3, faults.status(502, "Bad Gateway"))
+    scene.github.at(5, lambda: scene.repository.add_label(NAMES[0], "ffffff", "other"))
     assert scene.run("labels", "register").code == 0
     assert set(NAMES) < set(labels(scene))
     assert labels(scene)[NAMES[0]][0] != "ffffff"

@@ -1,21 +1,23 @@
 """The policy on pull requests: the table of branches and flaws, and what the verdict rests on."""
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
 from dslp.github.rules import PAGE
 
-from tests.github.scene import DATASET, Scene, make
+from tests.github.scene import ASK, DATASET, DONE, Scene, make
+from tests.github.standin.history import merge
 from tests.github.standin.model import Issue
 from tests.github.standin.server import Standin
 
 # What a branch is called, its issue's type, its right target, a wrong one, and its links.
-ASK, BOTH = "### Ask\n\n#1\n", "### Ask\n\n#1\n\n### Experiment\n\n#2\n"
+BOTH = "### Ask\n\n#1\n\n### Experiment\n\n#2\n"
 BRANCHES = {
     "data": ("data/{n}-claims", "Data", "main", "model/9-other", ASK),
     "explore": ("explore/{n}-x", "Explore", "main", "model/9-x", "### Belongs to\n\n#1\n"),
-    "experiment": ("experiment/{n}-boosting", "Experiment", "model/9-frequency", "main", ASK),
+    "experiment": ("experiment/{n}-boosting", "Experiment", "model/9-frequency", "main", DONE),
     "model": ("model/{n}-frequency", "Model", "main", "data/8-claims", BOTH),
     "issue": ("{n}-better-docs", "Task", "main", "data/8-claims", ""),
     "development": ("development", "", "main", "data/8-claims", ""),
@@ -41,7 +43,7 @@ EXPECTED: dict[str, tuple[tuple[str, ...], str]] = {
         (("development is merged"), ("the branch's name is not"), *["development is merged"] * 4),
         "+-++++",
     ),
-    "bot": (("a dependency bot's update needs no issue",) * 6, "++++++"),
+    "bot": (("a branch of this name needs no issue",) * 6, "++++++"),
 }
 STATES = {"+": "success", "-": "failure", "?": "pending"}
 
@@ -55,17 +57,17 @@ def situation(scene: Scene, branch: str, flaw: str) -> Issue:
     """A pull request of a branch, right or with a flaw; #1 is an Ask, #2 an Experiment."""
     head, kind, right, wrong, body = BRANCHES[branch]
     scene.issue("Ask")
-    scene.issue("Experiment", ASK, "succeeded")
+    scene.issue("Experiment", DONE, "succeeded")
     state = "closed" if flaw == "closed issue" else "open"
     other = "Data" if kind != "Data" else "Model"
     kind = other if flaw == "wrong issue type" else kind or "Task"
     labels = ["succeeded"] if kind == "Experiment" else []
-    scene.issue(kind, "" if flaw == "missing link" else body, *labels, state=state)
+    body = body.replace(ASK, "") if flaw == "missing link" else body
+    scene.issue(kind, body, *labels, state=state)
     base = wrong if flaw == "wrong target" else right
     for name in {base, right} - {"main"}:
         scene.repository.commit(name, {})
-    user = "dependabot[bot]" if branch == "bot" else ""
-    return scene.pull(head.format(n=77 if flaw == "no issue" else 3), base, user=user)
+    return scene.pull(head.format(n=77 if flaw == "no issue" else 3), base)
 
 
 def verdict(scene: Scene, pull: Issue) -> tuple[str, str]:
@@ -97,8 +99,8 @@ def test_what_failed_is_not_merged_nor_is_a_model_with_it(
     scene: Scene, label: str, state: str
 ) -> None:
     scene.issue("Ask")
-    scene.issue("Experiment", ASK, "succeeded")
-    scene.issue("Experiment", ASK, *[label] * bool(label))
+    scene.issue("Experiment", DONE, "succeeded")
+    scene.issue("Experiment", DONE, *[label] * bool(label))
     scene.issue("Model", f"{BOTH}, #3")
     model = scene.pull("model/4-frequency")
     merged = scene.pull("experiment/3-x", "model/4-frequency")
@@ -167,30 +169,128 @@ def test_where_rulesets_are_not_to_be_had_an_exploration_fails_in_red(
     assert verdict(scene, scene.pull("explore/1-claims"))[0] == "failure"
 
 
-@pytest.mark.parametrize("head", ["template/v1.2.0", "revert-12-model/3-x", "renovate/all"])
-def test_an_exemption_is_for_its_own_branch_without_notebooks_and_not_for_forks(
-    scene: Scene, head: str
+@pytest.mark.rule("B1")
+@pytest.mark.parametrize(
+    "head", ["template/v1.2.0", "renovate/all", "ada-patch-1", "gh-pages", "infra/network"]
+)
+def test_an_exempt_branch_needs_no_issue_but_brings_no_notebook_nor_passes_development_by(
+    tmp_path: Path, github: Standin, head: str
 ) -> None:
-    exempt = head.startswith(("template", "revert"))  # others belong to bots
-    assert verdict(scene, scene.pull(head))[0] == ("success" if exempt else "failure")
+    scene = make(tmp_path, github, "development")
+    with (tmp_path / "pyproject.toml").open("a", encoding="utf-8") as settings:
+        settings.write('exempt_branches = ["infra/*"]\n')
+    assert verdict(scene, scene.pull(head, "development"))[0] == "success"
+    assert "B8: the target is not development" in verdict(scene, scene.pull(head, "main"))[1]
+    notebook = scene.pull(head, "development", files={"a.ipynb": "{}"})
+    assert "X2: notebooks would reach" in verdict(scene, notebook)[1]
     fork = scene.repository.fork("eve")
-    scene.repository.commit("development", {})
-    for pull in (
-        scene.pull(head, fork=fork, user="eve", files={"x": ""}),
-        scene.pull(f"{head}-2", "development"),
-        scene.pull(f"{head}-3", files={"a.ipynb": "{}"}),
-    ):
-        assert verdict(scene, pull)[0] == "failure"
+    assert verdict(scene, scene.pull(head, "development", fork=fork, user="eve"))[0] == "failure"
 
 
-def test_a_check_reads_each_thing_once_and_writes_one_status(scene: Scene) -> None:
-    pull = situation(scene, "model", "right")
+@pytest.mark.rule("I1")
+@pytest.mark.parametrize(
+    ("head", "files", "state"),
+    [
+        ("revert-2-1-docs", {"docs.md": None}, "success"),
+        ("revert-2-1-docs", {"docs.md": None, "more.py": "x"}, "failure"),
+        ("revert-2-anything", {"docs.md": None}, "failure"),  # that was not its branch
+        ("revert-3-1-docs", {"docs.md": None}, "failure"),  # that does not exist
+    ],
+)
+def test_a_branch_named_revert_is_exempt_where_it_takes_back_what_was_merged(
+    scene: Scene, head: str, files: dict[str, str | None], state: str
+) -> None:
+    scene.issue("Task")
+    docs = scene.pull("1-docs", files={"docs.md": "x"})
+    merge(scene.repository, docs, "ada")
+    assert verdict(scene, scene.pull(head, files=files))[0] == state
+    docs.pull.merged_at = None  # type: ignore[union-attr]
+    assert verdict(scene, scene.pull(f"{head}", files=files))[0] == "failure"
+
+
+@pytest.mark.rule("B1", "I1")
+@pytest.mark.parametrize("agent", ["copilot", "claude", "codex", "cursor"])
+@pytest.mark.parametrize(
+    ("body", "kind", "words"),
+    [
+        ("Closes #2", "Task", "issue #2: no rule is broken"),
+        ("Like #9, but fixes ada/claims#2", "Task", "issue #2: no rule is broken"),
+        ("As #2 says", "Data", "D9: no dataset is changed"),
+        ("For #2", "Explore", "never merged"),
+        ("Fixes eve/other#2 <!-- #2 -->", "Task", "names no issue"),
+        ("", "Task", "names no issue"),
+    ],
+)
+def test_the_pull_request_of_an_agent_names_its_issue_in_its_text(
+    scene: Scene, agent: str, body: str, kind: str, words: str
+) -> None:
+    scene.issue("Ask")
+    scene.issue(kind, ASK.replace("Ask", "Belongs to") if kind == "Explore" else ASK)
+    assert words in verdict(scene, scene.pull(f"{agent}/fix/it", body=body))[1]
+
+
+@pytest.mark.rule("B6")
+@pytest.mark.parametrize(
+    ("label", "body", "state"),
+    [("", ASK, "pending"), ("failed", ASK, "failure"), ("", "", "failure")],
+)
+def test_a_draft_of_an_experiment_waits_until_something_is_wrong(
+    scene: Scene, label: str, body: str, state: str
+) -> None:
+    scene.issue("Ask")
+    scene.issue("Experiment", body, *[label] * bool(label))
+    actual, text = verdict(scene, scene.pull("experiment/2-lines", draft=True))
+    assert (actual, "a draft: " in text) == (state, state == "pending")
+
+
+@pytest.mark.rule("I5", "I8", "I9")
+@pytest.mark.parametrize("private", [True, False])
+def test_the_fields_that_the_next_step_needs_are_asked_for_in_any_repository(
+    tmp_path: Path, github: Standin, default_project: Path, private: bool
+) -> None:
+    scene = make(tmp_path, github, private=private)
+    shutil.copytree(default_project / ".github", tmp_path / ".github")
+    scene.issue("Ask")
+    fields = dict.fromkeys(("Ask", "Goal", "Approach", "Metric", "Assumptions"), "#1")
+    results = {"Runs": "[12](x)", "Summary": "_No response_"}
+    scene.issue("Experiment", text(fields | results), "succeeded")
+    scene.repository.commit("model/9-x", {})
+    pull = scene.pull("experiment/2-lines", "model/9-x")
+    assert "I8: issue #2 leaves empty: “Summary”" in verdict(scene, pull)[1]
+    scene.repository.issues[2].body = text({"Ask": "#1", "Goal": "x"} | results)
+    words = "“Approach”, “Metric”, “Assumptions”, “Summary”"
+    assert f"I8: issue #2 leaves empty: {words}" in verdict(scene, pull)[1]
+    scene.repository.issues[2].body = text(fields | results | {"Summary": "x"})
+    assert verdict(scene, pull)[0] == "success"
+    created = ("Ask", "Dataset", "Version", "What it represents", "Parent datasets")
+    made = dict.fromkeys((*created, "How it is built", "Acceptance criteria"), "#1")
+    scene.issue("Data", text(made))
+    assert verdict(scene, scene.pull("data/4-claims"))[0] == "success"  # one of two forms
+
+
+def text(fields: dict[str, str]) -> str:
+    """The body that a form makes of its fields."""
+    return "\n\n".join(f"### {name}\n\n{value}" for name, value in fields.items())
+
+
+@pytest.mark.parametrize(
+    ("branch", "paths"),
+    [
+        ("data", ["/issues/3", "/issues/1", "/pulls/4/files"]),
+        ("explore", ["/issues/3", "/issues/1", "/rules/branches/main"]),
+        ("model", ["/issues/3", "/issues/1", "/issues/2", "/pulls", "/pulls/4/files"]),
+    ],
+)
+def test_a_check_reads_each_thing_once_and_writes_one_status(
+    scene: Scene, branch: str, paths: list[str]
+) -> None:
+    pull = situation(scene, branch, "right")
+    scene.github.forget()
     scene.check(pull)
     requests = [str(one).replace("/repos/ada/claims", "") for one in scene.github.requests]
-    sha = scene.repository.head_sha(pull)
-    reads = [f"/pulls/4 /commits/{sha}/pulls /pulls/4/files /issues/3 /issues/1 /issues/2 /pulls"]
-    expected = [f"GET {path}" for path in reads[0].split()]
-    assert requests == [*expected, f"POST /statuses/{sha}"]
+    expected = [f"GET {path}" for path in ("", "/pulls", *paths)]
+    assert requests == [*expected, f"POST /statuses/{scene.repository.head_sha(pull)}"]
+    assert len(requests) <= 8
 
 
 HOSTILE = "$(touch hacked) `touch hacked` ![x](https://evil) \u202eright <script> %0A::error::no"

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.github.scene import Ended, Scene, make
+from tests.github.scene import DONE, Ended, Scene, make
 from tests.github.standin.faults import Action, status
 from tests.github.standin.model import Issue
 from tests.github.standin.server import Standin
@@ -40,7 +40,7 @@ def begin(scene: Scene) -> None:
     scene.token = scene.github.add_workflow_token(scene.repository, RIGHTS)
     scene.repository.commit("main", {PARAMS: STATED})
     scene.issue("Ask")
-    scene.issue("Experiment", "### Ask\n\n#1", "succeeded")
+    scene.issue("Experiment", DONE, "succeeded")
     scene.issue("Model", "### Ask\n\n#1\n\n### Experiment\n\n#2", state="closed")
     scene.github.forget()
 

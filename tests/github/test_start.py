@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.github.scene import Scene, make
+from tests.github.scene import DONE, Scene, make
 from tests.github.standin.history import merge
 from tests.github.standin.server import Standin
 from tests.template_copy import commit, git
@@ -65,7 +65,7 @@ def test_a_branch_is_judged_before_there_is_a_pull_request_and_by_it_after(scene
 def await_model(scene: Scene, *labels: str) -> None:
     """An experiment with an open pull request, and the Model issue that comes from it."""
     scene.issue("Ask")
-    scene.issue("Experiment", "### Ask\n\n#1", *labels)
+    scene.issue("Experiment", DONE, *labels)
     scene.issue("Model", "### Ask\n\n#1\n\n### Experiment\n\n#2")
     scene.pull("experiment/2-lines")
 

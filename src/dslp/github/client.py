@@ -1,27 +1,35 @@
-"""The requests to GitHub: PyGithub sends them, and every refusal becomes one line of words."""
+"""The requests to GitHub, by `requests`; every refusal becomes one line of words."""
 
 import os
-import re
-import shlex
-import shutil
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
+from math import inf
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlencode
 
+from dslp.core.console import notice
 from dslp.core.errors import DslpError
-from dslp.core.git import command_output, git_output
 from dslp.core.settings import Project
 from dslp.core.text import error_line
 from dslp.github.entities import Issue, PullRequest, read_issue, read_pull_request
+from dslp.github.remote import find_address, find_token
 
 if TYPE_CHECKING:
-    from github.Requester import Requester
+    from requests import Response, Session
 
 PAGE = 100
+HEADERS = {
+    "Accept": "application/vnd.github+json",
+    "X-GitHub-Api-Version": "2022-11-28",
+    "User-Agent": "dslp",
+}
 PATIENCE = 60.0  # seconds that rate limits are waited for, in all
 TRIES = 3  # of a request that only reads
+MOST = 20  # requests for one event: GitHub Actions has 1,000 an hour for all of a repository
+RESERVE = 100  # requests that are left to other events before work that can wait is done
+GONE = (301, 404, 410)  # an issue that was transferred, is not visible, or was deleted
 
 
 class Unavailable(DslpError):
@@ -39,14 +47,37 @@ class Unavailable(DslpError):
 
 @dataclass
 class Repository:
-    """A repository on GitHub; `issues_read` holds the issues that were read already."""
+    """A repository on GitHub, and the requests to it.
+
+    Attributes:
+        name: `owner/name`, as GitHub has it now.
+        api: the address of GitHub's REST API.
+        session: sends the requests, with the token.
+        origin: `owner/name` of the remote `origin`, which may be a fork of it.
+        default_branch: GitHub's default branch.
+        allowance: number of requests that may be sent for one event.
+        sent: number of requests so far.
+        remaining: how many GitHub's limit still allows.
+        issues_read: the issues that were read already; None where there is none.
+    """
 
     name: str
-    requester: "Requester"
+    api: str
+    session: "Session"
+    origin: str = ""
+    default_branch: str = "main"
+    allowance: float = MOST
+    sent: int = 0
+    remaining: float = inf
     waited: float = 0.0
     issues_read: dict[int, Issue | None] = field(default_factory=dict)
 
-    def ask(self, verb: str, path: str, body: object = None, unless: Sequence[int] = ()) -> Any:
+    @property
+    def left(self) -> float:
+        """How many more requests the event may take, where GitHub's limit leaves some to others."""
+        return min(self.allowance - self.sent, self.remaining - RESERVE)
+
+    def ask(self, verb: str, path: str, body: Any = None, unless: Sequence[int] = ()) -> Any:
         """Send one request about this repository and return GitHub's answer.
 
         Args:
@@ -59,71 +90,79 @@ class Repository:
             Unavailable: GitHub refuses or does not answer. A request that reads is tried again
                 after a server's error; one that writes is not, since it may have been carried out.
         """
-        from github.GithubException import GithubException
-        from requests.exceptions import RequestException
+        return self._send(verb, path, body, unless)[0]
 
-        url = f"/repos/{self.name}{path}"
-        tries = TRIES if verb == "GET" else 1
-        while True:
-            tries -= 1
-            try:
-                return self.requester.requestJsonAndCheck(verb, url, input=body)[1]
-            except GithubException as error:
-                if self._wait_for_limit(error):
-                    tries += 1
-                elif error.status in unless:
-                    return None
-                elif error.status < 500 or tries < 1:
-                    raise Unavailable(self._reason(error), error.status) from None
-            except RequestException as error:
-                if tries < 1:
-                    words = f"GitHub does not answer ({type(error).__name__}); run this again later"
-                    raise Unavailable(words) from None
-                time.sleep(TRIES - tries)
-
-    def pages(self, path: str, **query: str) -> Iterator[Any]:
-        """Everything that a list has, page by page of 100."""
-        for page in range(1, 1_000):
-            parameters = urlencode({**query, "per_page": PAGE, "page": page})
-            items = self.ask("GET", f"{path}?{parameters}")
+    def pages(self, path: str, most: int = 1_000, **query: str) -> Iterator[Any]:
+        """Everything that a list has, page by page of 100, and at most so many pages."""
+        for page in range(1, most + 1):
+            given = {name: value for name, value in query.items() if value}
+            parameters = urlencode({**given, "per_page": PAGE, "page": page})
+            items, answer = self._send("GET", f"{path}?{parameters}")
+            if not isinstance(items, list):
+                raise Unavailable(self._no_answer(ValueError()))
             yield from items
-            if len(items) < PAGE:
+            if "next" not in answer.links if answer.links else len(items) < PAGE:
                 return
 
     def issue(self, number: int) -> Issue:
-        """One issue, as GitHub has it now."""
-        return read_issue(self.ask("GET", f"/issues/{number}"))
+        """One issue, as GitHub has it now.
+
+        Raises:
+            Unavailable: there is none, or it was transferred.
+        """
+        issue = self.find_issues([number])[number]
+        if issue is None:
+            raise Unavailable(f"{self.name} has no issue #{number} that this token may see", 404)
+        return issue
 
     def find_issues(self, numbers: Iterable[int]) -> dict[int, Issue | None]:
-        """Issues by their numbers, each read once; None where GitHub has no such issue."""
+        """Issues by their numbers, each read once; None where the repository has no such issue."""
         for number in numbers:
             if number not in self.issues_read:
-                answer = self.ask("GET", f"/issues/{number}", unless=(404, 410))
+                answer = self.ask("GET", f"/issues/{number}", unless=GONE)
                 self.issues_read[number] = read_issue(answer) if answer else None
         return self.issues_read
 
-    def issues(self, labels: Sequence[str] = (), state: str = "all") -> Iterator[Issue]:
-        """All issues that have each of the labels, without pull requests."""
-        for answer in self.pages("/issues", state=state, labels=",".join(labels)):
+    def issues(
+        self, labels: Sequence[str] = (), state: str = "all", most: int = 1_000
+    ) -> Iterator[Issue]:
+        """The issues that have each of the labels, without pull requests, the newest first."""
+        for answer in self.pages("/issues", most, state=state, labels=",".join(labels)):
             if "pull_request" not in answer:
-                yield read_issue(answer)
+                issue = self.issues_read[answer["number"]] = read_issue(answer)
+                yield issue
+
+    @cached_property
+    def open_pull_requests(self) -> list[PullRequest]:
+        """The open pull requests, the newest first, at most 200; read once."""
+        answers = self.pages("/pulls", most=2, state="open")
+        return [read_pull_request(answer) for answer in answers]
 
     def pull_request(self, number: int) -> PullRequest:
-        """One pull request."""
-        return read_pull_request(self.ask("GET", f"/pulls/{number}"))
+        """One pull request.
 
-    def pull_requests(self, state: str = "open", **query: str) -> Iterator[PullRequest]:
-        """The pull requests in a state, by default those that are open."""
-        return map(read_pull_request, self.pages("/pulls", state=state, **query))
+        Raises:
+            Unavailable: there is none.
+        """
+        for pull in self.open_pull_requests:
+            if pull.number == number:
+                return pull
+        answer = self.ask("GET", f"/pulls/{number}", unless=(404,))
+        if answer is None:
+            raise Unavailable(f"{self.name} has no pull request #{number}: is it an issue?", 404)
+        return read_pull_request(answer)
 
     def pull_requests_of(self, commit: str) -> Iterator[PullRequest]:
         """The pull requests that a commit belongs to, merged ones too."""
-        return map(read_pull_request, self.pages(f"/commits/{commit}/pulls"))
+        return map(read_pull_request, self.pages(f"/commits/{commit}/pulls", most=1))
 
-    def open_pull_requests_at(self, commit: str) -> list[PullRequest]:
-        """The open pull requests whose branch has the commit at its head."""
-        pulls = self.pull_requests_of(commit)
-        return [pull for pull in pulls if pull.state == "open" and pull.sha == commit]
+    def open_pull_requests_at(self, pull: PullRequest) -> list[PullRequest]:
+        """The other open pull requests whose branch has the same commit at its head."""
+        pulls: Iterable[PullRequest] = self.open_pull_requests
+        if len(self.open_pull_requests) >= 2 * PAGE:  # there may be more
+            pulls = self.pull_requests_of(pull.sha)
+        same = [one for one in pulls if one.sha == pull.sha and one.state == "open"]
+        return [one for one in same if one.number != pull.number]
 
     def make_branch(self, branch: str, base: str) -> None:
         """Make a branch at the head of `base`, unless it exists."""
@@ -131,77 +170,112 @@ class Repository:
             sha = self.ask("GET", f"/git/ref/heads/{quote(base)}")["object"]["sha"]
             self.ask("POST", "/git/refs", {"ref": f"refs/heads/{branch}", "sha": sha})
 
-    def _wait_for_limit(self, error: Any) -> bool:
-        """Wait until a rate limit ends; False if the error is no rate limit."""
-        headers = error.headers or {}
-        if error.status not in (403, 429) or "rate limit" not in _message(error).lower():
+    def _send(
+        self,
+        verb: str,
+        path: str,
+        body: Any = None,
+        unless: Sequence[int] = (),
+        moved: bool = False,
+    ) -> "tuple[Any, Response]":
+        """Send one request: the content of the answer, and the answer."""
+        from requests.exceptions import RequestException
+
+        tries = TRIES if verb == "GET" else 1
+        while True:
+            tries -= 1
+            self.sent += 1
+            try:
+                answer = self.session.request(
+                    verb,
+                    f"{self.api}/repos/{self.name}{path}",
+                    json=body,
+                    timeout=15,
+                    allow_redirects=moved,
+                )
+                self.remaining = float(answer.headers.get("x-ratelimit-remaining", inf))
+                if answer.ok and not answer.is_redirect:
+                    return answer.json() if answer.content else None, answer
+            except RequestException as error:
+                if tries < 1:
+                    raise Unavailable(self._no_answer(error)) from None
+                time.sleep(TRIES - tries)
+                continue
+            if self._wait_for_limit(answer):
+                tries += 1
+            elif answer.status_code in unless:
+                return None, answer
+            elif answer.status_code < 500 or tries < 1:
+                raise Unavailable(self._reason(answer), answer.status_code)
+
+    def _wait_for_limit(self, answer: "Response") -> bool:
+        """Wait until a rate limit ends; False if the answer is about something else."""
+        if answer.status_code not in (403, 429) or "rate limit" not in _message(answer).lower():
             return False
-        until_reset = float(headers.get("x-ratelimit-reset", 0)) - time.time() + 1
-        wait = max(float(headers.get("retry-after", until_reset)), 1)
+        until_reset = float(answer.headers.get("x-ratelimit-reset", 0)) - time.time() + 1
+        wait = max(float(answer.headers.get("retry-after", until_reset)), 1)
         if self.waited + wait > PATIENCE:
             words = f"GitHub's rate limit is used up for {wait:,.0f} s; run this again after that"
-            raise Unavailable(words, 429) from None  # GitHub says 403, as for a missing right
+            raise Unavailable(words, 429)  # GitHub says 403, as for a missing right
         self.waited += wait
         time.sleep(wait)
         return True
 
-    def _reason(self, error: Any) -> str:
-        message = _message(error)
-        if error.status == 401:
+    def _no_answer(self, error: Exception) -> str:
+        if isinstance(error, ValueError):  # HTML, or cut
+            return f"the answer of {self.api} is cut, or is not GitHub's; run this again later"
+        return (
+            f"GitHub does not answer at {self.api} ({type(error).__name__}); run this again later"
+        )
+
+    def _reason(self, answer: "Response") -> str:
+        status, message = answer.status_code, _message(answer)
+        if status == 401:
             return "GitHub does not accept the token; make a new one: gh auth login"
-        if error.status == 404:
+        if status == 404:
             return f"GitHub has no {self.name} that this token may see, or not this part of it"
-        if error.status == 403 and "upgrade" in message.lower():
+        if status == 403 and "upgrade" in message.lower():
             return f"GitHub offers this for a private repository with a paid plan only: {message}"
-        if error.status == 403:
+        if status == 403:
             return f"the token has no right to do this in {self.name}: {message}"
-        return f"GitHub answers {error.status}: {message}"
+        if 300 <= status < 400:
+            return f"GitHub answers {status}: {self.name} was moved just now; run this again"
+        return f"GitHub answers {status}: {message}"
 
 
 def connect(project: Project, environment: Mapping[str, str] = os.environ) -> Repository:
     """The project's repository on GitHub, by its remote `origin`, with a token of the user's.
 
-    In GitHub Actions, GITHUB_REPOSITORY and GITHUB_API_URL name it; the token is GITHUB_TOKEN,
-    GH_TOKEN, or the output of `gh auth token`.
+    One request asks for the repository's name, since `origin` may have an old one. A fork without
+    issues stands for the repository that it was made from.
 
     Raises:
-        DslpError: there is no remote on GitHub, or no token.
+        DslpError: there is no remote on GitHub, no token, or no issues.
+        Unavailable: GitHub refuses.
     """
-    from github import Auth, Github
+    from requests import Session
 
-    name = environment.get("GITHUB_REPOSITORY") or remote(project)
-    if not name and not shutil.which("git"):
-        raise DslpError("git is not on PATH: see https://git-scm.com/downloads")
-    if not name:
-        raise DslpError(
-            "there is no remote origin on GitHub; make the repository: gh repo create "
-            f"{shlex.quote(project.root.name)} --private --source=. --push"
-        )
-    token = environment.get("GITHUB_TOKEN") or environment.get("GH_TOKEN")
-    token = token or command_output("gh", "auth", "token", timeout=10)
-    if not token:
-        raise DslpError("there is no token for GitHub; log in (gh auth login), or set GITHUB_TOKEN")
-    client = Github(
-        auth=Auth.Token(token),
-        base_url=environment.get("GITHUB_API_URL") or "https://api.github.com",
-        api_version="2022-11-28",
-        seconds_between_requests=0,
-        seconds_between_writes=0,
-        retry=None,  # `ask` waits and tries again, within bounds and with words
-        timeout=15,
-    )
-    return Repository(name, client.requester)
-
-
-def remote(project: Project) -> str | None:
-    """`owner/name` of the remote `origin`, if that is on GitHub."""
-    server = os.environ.get("GITHUB_SERVER_URL", "https://github.com").split("//")[-1]
-    match = re.fullmatch(
-        rf"(?:(?:https|ssh)://(?:[^@/]+@)?|[^@/:]+@){re.escape(server)}(?::\d+)?[/:]"
-        r"([A-Za-z0-9-]+/[A-Za-z0-9._-]+?)(?:\.git)?/?",
-        git_output(project, "remote", "get-url", "origin") or "",
-    )
-    return match[1] if match else None
+    address = find_address(project, environment)
+    token = find_token(address, environment)
+    session = Session()
+    session.headers.update(HEADERS)
+    session.auth = _bearer(token)
+    repository = Repository(address.name, address.api, session)
+    answer, _ = repository._send("GET", "", moved=True)
+    if not isinstance(answer, dict) or "full_name" not in answer:
+        raise Unavailable(f"{address.api} is not GitHub's: it does not describe {address.name}")
+    name = answer["full_name"]
+    if name.lower() != address.name.lower():
+        notice(f"{address.name} has moved: GitHub calls it {name}; that name is used")
+    if not answer.get("has_issues", True):
+        parent = answer.get("parent") if answer.get("fork") else None
+        if parent is None:
+            raise DslpError(f"{name} has no issues: switch them on in its settings on GitHub")
+        notice(f"{name} is a fork without issues: {parent['full_name']} is used")
+        answer = parent
+    repository.name, repository.origin = answer["full_name"], name
+    repository.default_branch = answer["default_branch"]
+    return repository
 
 
 def missing_branch(project: Project) -> DslpError:
@@ -212,7 +286,20 @@ def missing_branch(project: Project) -> DslpError:
     )
 
 
-def _message(error: Any) -> str:
+def _bearer(token: str) -> Any:
+    """The token for each request; as `auth`, since `requests` takes ~/.netrc's otherwise."""
+
+    def sign(request: Any) -> Any:
+        request.headers["Authorization"] = f"Bearer {token}"
+        return request
+
+    return sign
+
+
+def _message(answer: "Response") -> str:
     """GitHub's own words, on one line; the answer may be anything."""
-    data = error.data if isinstance(error.data, dict) else {}
-    return error_line(data.get("message", ""), 160)
+    try:
+        data = answer.json()
+    except ValueError:
+        data = {}
+    return error_line(data.get("message", "") if isinstance(data, dict) else "", 160)

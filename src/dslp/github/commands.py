@@ -2,15 +2,17 @@
 
 import json
 import os
+from math import inf
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 from dslp.core.actions import add_output, add_summary
-from dslp.core.console import say, table
+from dslp.core.console import notice, say, table
 from dslp.core.errors import DslpError, nearest
 from dslp.core.settings import Project
 from dslp.github.client import Repository, connect
+from dslp.github.entities import TYPES
 from dslp.github.start import start
 
 labels = typer.Typer(help="The labels of the process on GitHub.", no_args_is_help=True)
@@ -40,9 +42,10 @@ def register(
     """Make GitHub's labels those of .github/labels.yml, or of the process; keep all others."""
     from dslp.github.labels import DEFAULTS, FILE, plan_changes, read_labels, register_labels
 
-    project, repository = _connect()
+    project = Project.find(dotenv=False)
     own = (project.root / FILE).exists()
     wanted = read_labels(project.root / FILE if own else DEFAULTS)
+    repository = connect(project)
     if dry_run:
         changes = plan_changes(wanted, list(repository.pages("/labels")), prune)
     else:
@@ -56,8 +59,7 @@ def register(
 
 def check(
     pull_request: Annotated[
-        int | None,
-        typer.Option(help="Number of the pull request.", min=1, envvar="DSLP_PULL_REQUEST"),
+        int | None, typer.Option(help="Number of the pull request.", min=1)
     ] = None,
     publish: Annotated[
         bool, typer.Option("--publish", help="Write the verdict as the commit's status.")
@@ -72,11 +74,13 @@ def check(
     event = _event()
     number = pull_request or _number(event, "pull_request")
     if number is not None:
-        result = checks.check_pull_request(repository, number, project.branch)
+        result = checks.check_pull_request(project, repository, number)
     elif "merge_group" in event:
-        result = checks.check_queue(event["merge_group"])
+        result = checks.check_queue(project, event["merge_group"])
     else:
         result, publish = checks.check_branch(project, repository), False
+    if publish:
+        checks.publish(repository, result)
     add_summary(checks.summary(result.verdict))
     if as_json:
         typer.echo(report.as_json([result.report]))
@@ -86,13 +90,10 @@ def check(
             line += f"\n    why: dslp rules {finding.rule}"
             say(checks.annotation(finding) if os.environ.get("GITHUB_ACTIONS") else line)
         say(f"{result.verdict.state}: {result.verdict.why}")
-    ok = result.report.ok
-    if publish:
-        ok = checks.publish(repository, result)
-        words = "not published: this token may not, so the job itself passes or fails"
-        typer.echo(f"published as {checks.CONTEXT}" if ok else words, err=as_json)
-        ok = ok or result.verdict.state == "success"
-    raise typer.Exit(0 if ok else 1)
+        if publish:
+            say(f"published as {checks.CONTEXT}")
+    _show_budget(repository)
+    raise typer.Exit(0 if publish or result.report.ok else 1)
 
 
 def issue_check(
@@ -100,28 +101,30 @@ def issue_check(
         int | None, typer.Argument(help="Number of the issue; by default the event's.")
     ] = None,
 ) -> None:
-    """Comment on an issue which links are missing, and check its open pull requests again.
+    """Comment on an issue what is missing, and check its open pull requests again.
 
-    For a pull request that was closed, note on its issue how it ended.
+    For a pull request that was closed, note on its issue how it ended. An event takes 20 requests
+    at most; with a number, everything that depends on the issue is checked.
     """
     from dslp.github import issue as issues
 
     event = _event()
-    number, closed = number or _number(event, "issue"), _number(event, "pull_request")
-    if number is None and closed is None:
+    issue, closed = number or _number(event, "issue"), _number(event, "pull_request")
+    if issue is None and closed is None:
         raise DslpError("which issue? dslp issue-check NUMBER")
     project, repository = _connect()
-    if number is not None:
-        checks = issues.check_pull_requests(repository, number, project.branch)
-        naming = [number, *issues.issues_naming(repository, number)]
-    elif closed is not None:
-        say(issues.note_end(repository, closed) or "nothing to note")
-        checks, naming = issues.check_sharing(repository, closed, project.branch), []
-    for each in checks:
-        say(f"#{each.pull.number}: {each.verdict.state}: {each.verdict.why}")
-    for other in dict.fromkeys(naming):
-        for finding in issues.check_issue(repository, other):
-            say(f"{finding.rule}: {finding.problem}")
+    if issue is not None:
+        label = (event.get("label") or {}).get("name", "")
+        moved = event.get("action") in ("deleted", "transferred")
+        if number is not None:
+            repository.allowance = inf
+        is_type = number is not None or moved or label in TYPES
+        lines = issues.check_event(project, repository, issue, is_type)
+    else:
+        lines = issues.check_closed(project, repository, closed or 0)
+    for line in lines:
+        say(line)
+    _show_budget(repository)
 
 
 def protect() -> None:
@@ -186,6 +189,12 @@ def tell(
 
     for line in announce_release(_connect()[1], folder, issue):
         say(line)
+
+
+def _show_budget(repository: Repository) -> None:
+    """Say in GitHub Actions, which have 1,000 requests an hour, how many are left of them."""
+    if os.environ.get("GITHUB_ACTIONS"):
+        notice(f"{repository.sent} requests; GitHub leaves {repository.remaining:,.0f} this hour")
 
 
 def _event() -> dict[str, Any]:

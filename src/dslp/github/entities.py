@@ -53,24 +53,22 @@ class PullRequest:
         head: name of its branch.
         base: name of the branch that it is merged into.
         sha: the commit at the head of its branch.
-        author: login of its author.
-        bot: whether the author is an application.
+        body: its text.
+        draft: whether it is a draft, which GitHub does not merge.
         fork: whether its branch is in another repository.
         state: `open` or `closed`.
         merged: whether it was merged.
-        files: number of files that it changes, as GitHub counts them.
     """
 
     number: int
     head: str
     base: str
     sha: str
-    author: str = ""
-    bot: bool = False
+    body: str = ""
+    draft: bool = False
     fork: bool = False
     state: str = "open"
     merged: bool = False
-    files: int = 0
 
 
 def read_issue(answer: Mapping[str, Any]) -> Issue:
@@ -88,16 +86,15 @@ def read_issue(answer: Mapping[str, Any]) -> Issue:
 
 def read_pull_request(answer: Mapping[str, Any]) -> PullRequest:
     """A pull request from GitHub's answer; one of a deleted fork counts as a fork's."""
-    author, head, base = answer["user"] or {}, answer["head"], answer["base"]
+    head, base = answer["head"], answer["base"]
     return PullRequest(
         number=answer["number"],
         head=head["ref"],
         base=base["ref"],
         sha=head["sha"],
-        author=author.get("login", ""),
-        bot=author.get("type") == "Bot",
+        body=answer.get("body") or "",
+        draft=bool(answer.get("draft")),
         fork=(head["repo"] or {}).get("id") != base["repo"]["id"],
         state=answer["state"],
         merged=bool(answer["merged_at"]),
-        files=answer.get("changed_files", 0),
     )

@@ -36,7 +36,7 @@ def hand_over(repository: Repository, model: Issue, branch: str, base: str) -> I
         What was done, or what a person has to do, line by line.
     """
     experiments = linked_numbers(model, repository.name, "Experiment")
-    for pull in repository.pull_requests():
+    for pull in repository.open_pull_requests:
         head = parse_branch(pull.head)
         if head is None or head.kind != "Experiment" or head.issue not in experiments:
             continue
@@ -100,7 +100,7 @@ def propose_retraining(repository: Repository, collaboration: str, file: Path) -
     number = ours[0]["number"] if ours else _open_issue(repository, mark, facts, newer)
     yield f"{name}: issue #{number} is {'open already' if ours else 'opened'}"
     ending = f"-retrain-{slug(name)}"
-    for pull in repository.pull_requests():
+    for pull in repository.open_pull_requests:
         if pull.head.startswith("model/") and pull.head.endswith(ending) and not pull.fork:
             yield f"{name}: pull request #{pull.number} is open already"
             return

@@ -1,12 +1,31 @@
-"""Issue forms read back: the fields of a body, and the links that its type has (I11)."""
+"""Issue forms read back: the fields of a body, what is missing, and the links of its type (I11)."""
 
 import re
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
+from dslp.core.errors import DslpError
+from dslp.core.files import read_yaml
 from dslp.github.entities import Issue
 
+if TYPE_CHECKING:
+    from markdown_it import MarkdownIt
+    from markdown_it.token import Token
+
 EMPTY = {"_no response_", "none", "n/a", "-", ""}
-FENCE = re.compile(r"^ {0,3}(`{3,}|~{3,})")
+MOST = 8  # issues that one issue may name in its links; each is read
+# GitHub's own ways to name an issue: #12, GH-12, ada/claims#12; and the address of its page.
+REFERENCE = re.compile(
+    r"(?<![\w/#&-])(?:([\w-]+/[\w.-]+)?#|GH-|https?://[^\s/]+/([\w-]+/[\w.-]+)/(?:issues|pull)/)"
+    r"([1-9]\d{0,8})\b",
+    re.IGNORECASE,
+)
+CLOSES = re.compile(r"\b(?:close[sd]?|fix(?:e[sd])?|resolve[sd]?):?\s*$", re.IGNORECASE)
+STRUCK = re.compile(r"(?<!~)~[^~\n]+~(?!~)")
 
 
 @dataclass(frozen=True)
@@ -35,39 +54,66 @@ LINKS = {
     "Model": [Link("Ask", True), Link("Experiment", True, ("Experiment",))],
     "Communicate": [Link("Ask", False)],
 }
+# What an experiment's issue says once it has an outcome, by the outcome's label (B5, B6, I8).
+RESULTS = {"succeeded": ("Runs", "Summary"), "failed": ("Summary",)}
 
 
 def form_fields(body: str) -> dict[str, str]:
     """The sections of a body by their headings; an empty one is ''.
 
-    Of two headings with one name, the first counts. Headings inside a code fence are text. The
-    text before the first heading is ignored.
+    Of two headings with one name, the first counts. The text before the first heading is ignored.
     """
-    sections: dict[str, list[str]] = {}
-    lines: list[str] = []
-    fence = ""
-    for line in body.splitlines():
-        mark = FENCE.match(line)
-        if mark and not fence:
-            fence = mark[1]
-        elif mark and mark[1].startswith(fence) and not line.strip().strip(fence[0]):
-            fence = ""
-        if not fence and line.startswith("### "):
-            lines = []
-            sections.setdefault(line[4:].strip(), lines)
-        else:
-            lines.append(line)
-    texts = {name: "\n".join(section).strip() for name, section in sections.items()}
-    return {name: "" if text.lower() in EMPTY else text for name, text in texts.items()}
+    tokens = _markdown("inline").parse(body)
+    lines = re.split(r"\r\n|\r|\n", body)
+    heads = [one for one in tokens if one.type == "heading_open" and one.markup == "###"]
+    starts = [head.map[0] for head in heads if head.map and head.level == 0]
+    fields: dict[str, str] = {}
+    for start, end in zip(starts, [*starts[1:], len(lines)], strict=False):
+        text = "\n".join(lines[start + 1 : end]).strip()
+        name = lines[start].strip().strip("#").strip()
+        fields.setdefault(name, "" if text.lower() in EMPTY else text)
+    return fields
+
+
+def read_forms(root: Path) -> dict[str, list[tuple[str, ...]]]:
+    """The required fields of each issue form of a project, by the type of its issues.
+
+    GitHub requires them in public repositories only. A form that cannot be read requires nothing.
+    """
+    forms: dict[str, list[tuple[str, ...]]] = {}
+    for file in sorted((root / ".github" / "ISSUE_TEMPLATE").glob("*.yml")):
+        with suppress(DslpError, AttributeError, KeyError, TypeError):
+            form: Any = read_yaml(file)
+            required = (one for one in form["body"] if one.get("validations", {}).get("required"))
+            labels = tuple(one["attributes"]["label"] for one in required)
+            for kind in form.get("labels", ()):
+                forms.setdefault(kind, []).append(labels)
+    return forms
+
+
+def empty_fields(issue: Issue, forms: Sequence[tuple[str, ...]]) -> list[str]:
+    """The fields that the issue's next step needs and that are empty, without its links.
+
+    Args:
+        issue: of a type.
+        forms: the required fields of the forms of this type; the form that fits best counts.
+    """
+    fields = form_fields(issue.body)
+    links = [link.field for link in LINKS.get(issue.kind, ())]
+    results = RESULTS if issue.kind == "Experiment" else {}
+    ended = [name for label, names in results.items() if issue.labelled(label) for name in names]
+    missing = [[name for name in form if not fields.get(name)] for form in forms]
+    first = min(missing, key=len, default=[])
+    return [n for n in (*first, *(n for n in ended if not fields.get(n))) if n not in links]
 
 
 def form_links(kind: str, body: str, repository: str = "") -> list[Link]:
-    """The links that the form of a type has, and the issues that each names.
+    """The links that the form of a type has, and the issues that each names, at most MOST.
 
     Args:
         kind: the issue's type.
         body: the issue's text.
-        repository: `owner/name`; addresses of its issues count as their numbers.
+        repository: `owner/name`; other repositories' issues do not count.
     """
     sections = form_fields(body)
     return [
@@ -80,15 +126,55 @@ def linked_numbers(issue: Issue | None, repository: str = "", field: str = "") -
     """The numbers of the issues that an issue names, in one field or in all of its links."""
     links = form_links(issue.kind, issue.body, repository) if issue else []
     named = [number for link in links if field in ("", link.field) for number in link.numbers]
-    return list(dict.fromkeys(named))
+    return list(dict.fromkeys(named))[:MOST]
+
+
+def worked_on(body: str, repository: str) -> int | None:
+    """The issue that a pull request is for by its text: the one that it closes, or the first."""
+    text = _plain_text(body)
+    matches = [one for one in REFERENCE.finditer(text) if _is_own(one, repository)]
+    closed = [one for one in matches if CLOSES.search(text[: one.start()][-20:])]
+    return next((int(one[3]) for one in closed + matches), None)
 
 
 def _numbers(text: str, repository: str) -> tuple[int, ...]:
-    """Issues named as `#12`, as a bare number on its own, or by their address in `repository`."""
-    if repository:
-        address = rf"https?://[^\s/]+/{re.escape(repository)}/issues/(\d+)\S*"
-        text = re.sub(address, r"#\1", text, flags=re.IGNORECASE)
-    numbers = re.findall(r"(?<![\w/#])#([1-9]\d{0,8})\b", text)
+    """Issues named in GitHub's own ways, or by a bare number on its own."""
+    matches = REFERENCE.finditer(_plain_text(text))
+    numbers = [one[3] for one in matches if _is_own(one, repository)]
     if not numbers and re.fullmatch(r"[1-9]\d{0,8}", text.strip()):
         numbers = [text.strip()]
     return tuple(dict.fromkeys(map(int, numbers)))
+
+
+def _is_own(match: re.Match[str], repository: str) -> bool:
+    name = match[1] or match[2]
+    return not name or name.lower() == repository.lower()
+
+
+def _plain_text(text: str) -> str:
+    """Markdown as it is read: without code, comments and what is struck through."""
+    tokens = _markdown().parse(text)
+    blocks = ("".join(_words(one.children or ())) for one in tokens if one.type == "inline")
+    return STRUCK.sub(" ", "\n".join(blocks))
+
+
+def _words(tokens: "Sequence[Token]") -> Iterator[str]:
+    struck, link = 0, ""
+    for token in tokens:
+        struck += {"s_open": 1, "s_close": -1}.get(token.type, 0)
+        if token.type == "link_open":
+            link = str(token.attrs["href"])
+        elif token.type == "link_close":
+            yield f" {link} "
+            link = ""
+        elif not struck and not link:
+            yield token.content if token.type == "text" else " "
+
+
+@cache
+def _markdown(without: str = "") -> "MarkdownIt":
+    """A parser of GitHub's Markdown, as far as it matters here."""
+    from markdown_it import MarkdownIt
+
+    parser = MarkdownIt("commonmark").enable("strikethrough")
+    return parser.disable(without) if without else parser

@@ -1,24 +1,60 @@
 """What follows from a change of an issue: its links and its pull requests are checked again."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from dslp.core.branch_names import Branch, parse_branch
-from dslp.core.errors import DslpError
+from dslp.core.branch_names import Branch
 from dslp.core.report import Finding
+from dslp.core.settings import Project
 from dslp.github.client import Repository
 from dslp.github.entities import Issue, PullRequest
-from dslp.github.forms import form_fields, linked_numbers
-from dslp.github.policy import check_links
-from dslp.github.pull_request import Check, check_pull_request, publish
+from dslp.github.forms import form_fields, linked_numbers, read_forms
+from dslp.github.policy import Facts, check_fields, check_links, issue_of
+from dslp.github.pull_request import check_pull_request, merged_experiments, publish
 from dslp.github.rules import address
 
 MARK = "<!-- dslp: links -->"
 TEAM = ("OWNER", "MEMBER", "COLLABORATOR")
 
 
-def check_issue(repository: Repository, number: int) -> list[Finding]:
-    """Comment on the issue which links are missing or wrong (I11): one comment, kept up to date.
+def check_event(
+    project: Project, repository: Repository, number: int, is_type: bool
+) -> Iterator[str]:
+    """Check an issue that changed, and what depends on it, within the requests of an event.
+
+    Args:
+        project: whose settings and forms hold.
+        repository: on GitHub.
+        number: of the issue.
+        is_type: whether its type may have changed, on which the issues that name it depend.
+
+    Yields:
+        What was found, and what is left to a later run, line by line.
+    """
+    naming: list[int] = []
+    if is_type:
+        others = list(repository.issues(state="open", most=10))
+        naming = [one.number for one in others if number in linked_numbers(one, repository.name)]
+    for finding in check_issue(project, repository, number):
+        yield f"{finding.rule}: {finding.problem}"
+    pulls = _depending(repository, number, naming)
+    for pull in pulls:
+        if repository.left < 6:
+            yield f"#{pull.number} and later pull requests are not checked: {_later(number)}"
+            break
+        check = check_pull_request(project, repository, pull.number)
+        publish(repository, check)
+        yield f"#{pull.number}: {check.verdict.state}: {check.verdict.why}"
+    for done, other in enumerate(naming):
+        if repository.left < 4:
+            yield f"{len(naming) - done} issues that name it are not checked: {_later(number)}"
+            break
+        for finding in check_issue(project, repository, other):
+            yield f"{finding.rule}: {finding.problem}"
+
+
+def check_issue(project: Project, repository: Repository, number: int) -> list[Finding]:
+    """Comment on the issue what is missing or wrong (I4-I11): one comment, kept up to date.
 
     The comment is removed when nothing is wrong any more. A pull request and a closed issue are
     left alone.
@@ -31,56 +67,27 @@ def check_issue(repository: Repository, number: int) -> list[Finding]:
         return []
     issues = repository.find_issues(linked_numbers(issue, repository.name))
     links = check_links(issue, issues, repository.name)
-    findings = [*links, *_check_version(repository, issue)]
+    fields = check_fields(issue, read_forms(project.root))
+    findings = [*links, *fields, *_check_version(repository, issue)]
     update_comment(repository, number, MARK, _comment(findings) if findings else None)
     return findings
 
 
-def check_pull_requests(repository: Repository, number: int, collaboration: str) -> list[Check]:
-    """Check every open pull request whose verdict depends on the issue, and publish it.
+def check_closed(project: Project, repository: Repository, number: int) -> Iterator[str]:
+    """Note how a closed pull request ended, and check the open ones that share its commit.
 
-    Those of forks are left to a maintainer, who may publish.
-
-    Raises:
-        DslpError: a verdict cannot be published.
+    Yields:
+        What was done, line by line.
     """
-    checks = []
-    for pull in repository.pull_requests():
-        branch = parse_branch(pull.head)
-        if branch is None or pull.fork:
-            continue
-        issue = repository.find_issues([branch.issue])[branch.issue]
-        # A model's verdict depends on experiments that its issue may not name: check it always.
-        depends = number == branch.issue or branch.kind == "Model"
-        if depends or number in linked_numbers(issue, repository.name):
-            checks.append(_publish_check(repository, pull, collaboration))
-    return checks
+    pull = repository.pull_request(number)
+    yield note_end(project, repository, pull) or "nothing to note"
+    for other in repository.open_pull_requests_at(pull)[:1]:  # one status for all of them
+        check = check_pull_request(project, repository, other.number)
+        publish(repository, check)
+        yield f"#{other.number}: {check.verdict.state}: {check.verdict.why}"
 
 
-def check_sharing(repository: Repository, number: int, collaboration: str) -> list[Check]:
-    """Check the open pull requests that share the commit of one that was closed.
-
-    Raises:
-        DslpError: a verdict cannot be published.
-    """
-    pulls = repository.open_pull_requests_at(repository.pull_request(number).sha)
-    return [_publish_check(repository, pull, collaboration) for pull in pulls if not pull.fork]
-
-
-def _publish_check(repository: Repository, pull: PullRequest, collaboration: str) -> Check:
-    check = check_pull_request(repository, pull.number, collaboration)
-    if not publish(repository, check):
-        raise DslpError(f"the verdict on #{pull.number} cannot be published")
-    return check
-
-
-def issues_naming(repository: Repository, number: int) -> list[int]:
-    """The open issues that name the issue in one of their fields."""
-    issues = repository.issues(state="open")
-    return [one.number for one in issues if number in linked_numbers(one, repository.name)]
-
-
-def note_end(repository: Repository, number: int) -> str | None:
+def note_end(project: Project, repository: Repository, pull: PullRequest) -> str | None:
     """Note on its issue how a closed pull request ended.
 
     GitHub keeps the head of a pull request when its branch is deleted: the issue of an unmerged
@@ -91,18 +98,19 @@ def note_end(repository: Repository, number: int) -> str | None:
     Returns:
         What was done, or None if nothing was.
     """
-    pull = repository.pull_request(number)
-    branch = parse_branch(pull.head)
-    if pull.state == "open" or branch is None or pull.fork:
+    number = issue_of(pull, repository.name)
+    issues = repository.find_issues([number] if number else ())
+    branch = Facts(pull, project, repository.name, issues=issues).branch
+    if pull.state == "open" or branch is None or not issues[branch.issue]:
         return None
     if pull.merged:
         return _close_experiment(repository, pull, branch)
     if branch.kind not in ("Explore", "Experiment"):
         return None
-    mark = f"<!-- dslp: kept {number} {pull.sha} -->"
+    mark = f"<!-- dslp: kept {pull.number} {pull.sha} -->"
     text = (
         f"{mark}\nThe branch `{pull.head}` ended at {pull.sha}, unmerged. The commit stays with "
-        f"#{number}; get it back with `git fetch origin refs/pull/{number}/head`."
+        f"#{pull.number}; get it back with `git fetch origin refs/pull/{pull.number}/head`."
     )
     if branch.kind == "Explore":
         text += (
@@ -126,21 +134,49 @@ def update_comment(repository: Repository, issue: int, mark: str, text: str | No
     Returns:
         Whether it is new.
     """
-    answers = repository.pages(f"/issues/{issue}/comments")
-    comments = [comment for comment in answers if is_from_team(comment, mark)]
-    for comment in comments[1:] if text else comments:
-        repository.ask("DELETE", f"/issues/comments/{comment['id']}")
-    if text and not comments:
+    comments = _marked_comments(repository, issue, mark)
+    is_new = bool(text) and not comments
+    if is_new:
         repository.ask("POST", f"/issues/{issue}/comments", {"body": text})
+        comments = _marked_comments(repository, issue, mark)  # another run may have written one
     elif text and comments[0]["body"].replace("\r\n", "\n").strip() != text.strip():
         repository.ask("PATCH", f"/issues/comments/{comments[0]['id']}", {"body": text})
-    return bool(text) and not comments
+    for comment in comments[1:] if text else comments:
+        repository.ask("DELETE", f"/issues/comments/{comment['id']}", unless=(404,))
+    return is_new
+
+
+def _marked_comments(repository: Repository, issue: int, mark: str) -> list[Mapping[str, Any]]:
+    answers = repository.pages(f"/issues/{issue}/comments", most=5)
+    return [comment for comment in answers if is_from_team(comment, mark)]
+
+
+def _depending(repository: Repository, number: int, naming: Sequence[int]) -> Iterator[PullRequest]:
+    """The open pull requests whose verdict depends on the issue: its own, and a model's."""
+    issue = repository.find_issues([number])[number]
+    is_experiment = issue is not None and issue.kind == "Experiment"
+    for pull in repository.open_pull_requests:
+        own = issue_of(pull, repository.name)
+        if own is not None and own in (number, *naming):
+            yield pull
+        elif own and is_experiment and pull.head.startswith("model/"):
+            if repository.left >= 6:
+                model = repository.find_issues([own])[own]
+                merged = merged_experiments(repository, pull.head)
+                if number not in (*linked_numbers(model, repository.name), *merged):
+                    continue
+            yield pull
+
+
+def _later(number: int) -> str:
+    return f"the requests of one event are used up; run dslp issue-check {number}"
 
 
 def _close_experiment(repository: Repository, pull: PullRequest, branch: Branch) -> str | None:
     """Close an experiment that was merged into a model's branch, which GitHub does not."""
     ends = branch.kind == "Experiment" and pull.base.startswith("model/")
-    if not ends or repository.issue(branch.issue).state != "open":
+    issue = repository.find_issues([branch.issue])[branch.issue]
+    if not ends or issue is None or issue.state != "open":
         return None
     repository.ask("PATCH", f"/issues/{branch.issue}", {"state": "closed"})
     return f"#{branch.issue} is closed: {pull.head} was merged into {pull.base}"
@@ -151,7 +187,7 @@ def _check_version(repository: Repository, issue: Issue) -> Iterator[Finding]:
     version = _dataset_version(issue)
     if issue.kind != "Data" or not all(version):
         return
-    for other in repository.issues(["Data"]):
+    for other in repository.issues(["Data"], most=3):
         if other.number != issue.number and _dataset_version(other) == version:
             problem = f"issue #{other.number} is for this version of this dataset already"
             todo = "a version has one issue: go on there, or write the next version here"

@@ -4,19 +4,20 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from dslp.core.branch_names import Branch, parse_branch
+from dslp.core.branch_names import AGENTS, EXEMPT, KINDS, Branch, is_match, parse_branch
 from dslp.core.report import Finding
+from dslp.core.settings import Project
 from dslp.github.entities import Issue, PullRequest
-from dslp.github.forms import form_links, linked_numbers
+from dslp.github.forms import empty_fields, form_links, linked_numbers, worked_on
 
-BOTS = {"dependabot": "dependabot[bot]", "renovate": "renovate[bot]"}
 PLAIN = ("Ask", "Communicate", "Task")  # types whose branch has no prefix
 DATASET_FILES = ("datasheet.md", "schema.yml", "suite.yml")
-DATASET = re.compile(r"src/[^/]+/datasets/([^/]+)/(.+)")
+DATASET = re.compile(r"(?:.+/)?src/[^/]+/datasets/([^/]+)/(.+)")
 TEMPLATE = "notebooks/template.ipynb"
+# The rule that says what an issue captures, by its type.
+CAPTURES = {"Ask": "I4", "Data": "I5", "Explore": "I7", "Experiment": "I8", "Model": "I9"}
 Issues = Mapping[int, Issue | None]
 STATES = ("success", "pending", "failure")  # from the mildest to the strictest
-RELEASE = "development is merged to main"
 
 
 @dataclass(frozen=True)
@@ -25,21 +26,43 @@ class Facts:
 
     Attributes:
         pull: the pull request.
-        collaboration: the collaboration branch (B8).
-        issues: the issues that were read, by number; None where there is no such issue.
-        files: changed files and how each was changed, in GitHub's words (`added`, `removed`, ...).
+        project: whose settings name the collaboration branch (B8) and exempt branches (B1).
         repository: `owner/name`.
+        default_branch: GitHub's, which the collaboration branch may be merged to (B8).
+        issues: the issues that were read, by number; None where there is no such issue.
+        forms: the required fields of each form, by the type of its issues.
+        files: changed files and how each was changed, in GitHub's words (`added`, `removed`, ...).
+        are_all_files: whether these are all of them.
         blocks: whether a pending status keeps the merge button shut.
         merged: issues of the experiments that were merged into this (model) branch.
+        is_revert: whether it takes back a merged pull request, and nothing else.
     """
 
     pull: PullRequest
-    collaboration: str
-    issues: Issues = field(default_factory=dict)
-    files: Sequence[tuple[str, str]] = ()
+    project: Project
     repository: str = ""
+    default_branch: str = "main"
+    issues: Issues = field(default_factory=dict)
+    forms: Mapping[str, Sequence[tuple[str, ...]]] = field(default_factory=dict)
+    files: Sequence[tuple[str, str]] = ()
+    are_all_files: bool = True
     blocks: bool = True
     merged: Sequence[int] = ()
+    is_revert: bool = False
+
+    @property
+    def branch(self) -> Branch | None:
+        """The work that the pull request holds, by its branch's name or an agent's text."""
+        number = issue_of(self.pull, self.repository)
+        issue = self.issues.get(number) if number else None
+        kind = issue.kind if issue and issue.kind in KINDS.values() else ""
+        return parse_branch(self.pull.head) or (Branch(kind, number) if number else None)
+
+    @property
+    def is_production(self) -> bool:
+        """Whether the target is what the collaboration branch is merged to (B8)."""
+        base = self.pull.base
+        return base in ("main", self.default_branch) and base != self.project.branch
 
 
 @dataclass(frozen=True)
@@ -57,42 +80,50 @@ class Verdict:
     findings: tuple[Finding, ...] = ()
 
 
-def exemption(pull: PullRequest, collaboration: str) -> str | None:
+def issue_of(pull: PullRequest, repository: str) -> int | None:
+    """The issue of a pull request: its branch names it, or an agent's text does (B1)."""
+    if branch := parse_branch(pull.head):
+        return branch.issue
+    return worked_on(pull.body, repository) if is_match(pull.head, AGENTS) else None
+
+
+def exemption(facts: Facts) -> str | None:
     """Why the pull request needs no issue, if it needs none."""
+    pull, collaboration = facts.pull, facts.project.branch
     if pull.number == 0 and pull.head.startswith("gh-readonly-queue/"):  # no pull request has it
         return "the pull requests in the merge queue were checked before"
     if pull.fork:
         return None
-    if (pull.head, pull.base, collaboration) == ("development", "main", "development"):
-        return RELEASE
-    if pull.base != collaboration:
-        return None
-    if pull.bot and BOTS.get(pull.head.split("/")[0]) == pull.author:
-        return "a dependency bot's update needs no issue"
-    if re.fullmatch(r"template/[\w.-]+", pull.head):
-        return "an update of the template needs no issue"
-    if re.fullmatch(r"revert-\d+-.+", pull.head):
-        return "a revert needs no issue of its own"
-    return None
+    if pull.head == collaboration and facts.is_production:
+        return f"{collaboration} is merged to {pull.base}"
+    if is_match(pull.head, (*EXEMPT, *facts.project.exempt_branches)):
+        return "a branch of this name needs no issue"
+    return "a revert needs no issue of its own" if facts.is_revert else None
 
 
 def decide(facts: Facts) -> Verdict:
-    """The verdict on a pull request (B1-B8, D9, I1, I11, X2)."""
-    reason = exemption(facts.pull, facts.collaboration)
+    """The verdict on a pull request (B1-B8, D9, I1, I4-I11, X2)."""
+    pull, branch = facts.pull, facts.branch
+    reason = exemption(facts)
     if reason:
-        findings = () if reason == RELEASE else tuple(_check_notebooks(facts))
+        findings = () if pull.head == facts.project.branch else tuple(_check_exempt(facts))
         state, why = ("failure", findings[0].problem) if findings else ("success", reason)
         return Verdict(state, why, findings)
-    branch = parse_branch(facts.pull.head)
+    if branch is None and is_match(pull.head, AGENTS):
+        todo = "write the issue's number into its description, such as: Closes #12"
+        finding = Finding("B1", "the pull request of an agent names no issue", todo)
+        return Verdict("failure", finding.problem, (finding,))
     if branch is None:
         todo = "begin from the issue: dslp start NUMBER (names are data/12-words, explore/…, "
-        todo += f"experiment/…, model/…, or 12-words), from {facts.collaboration}"
+        todo += f"experiment/…, model/…, or 12-words), from {facts.project.branch}"
         finding = Finding("B1", "the branch's name does not name its issue", todo)
         return Verdict("failure", "the branch's name is not one of the process", (finding,))
+    issue = facts.issues.get(branch.issue)
     findings = (
         *_check_issue(facts, branch),
         *_check_target(facts, branch),
-        *check_links(facts.issues.get(branch.issue), facts.issues, facts.repository),
+        *check_links(issue, facts.issues, facts.repository),
+        *(check_fields(issue, facts.forms) if issue else ()),
         *_check_experiments(facts, branch),
         *_check_files(facts, branch),
     )
@@ -101,9 +132,11 @@ def decide(facts: Facts) -> Verdict:
         never = Finding("B3", "an exploration is never merged", todo, severe=not facts.blocks)
         why = "an exploration is reviewed and closed, never merged"
         return Verdict("pending" if facts.blocks else "failure", why, (never, *findings))
+    if wrong := [finding for finding in findings if finding.severe]:
+        more = f", and {len(wrong) - 1} more" if len(wrong) > 1 else ""
+        return Verdict("failure", f"{wrong[0].rule}: {wrong[0].problem}{more}", findings)
     if findings:
-        more = f", and {len(findings) - 1} more" if len(findings) > 1 else ""
-        return Verdict("failure", f"{findings[0].rule}: {findings[0].problem}{more}", findings)
+        return Verdict("pending", f"a draft: {findings[0].problem}", findings)
     return Verdict("success", f"{branch.kind or 'issue'} #{branch.issue}: no rule is broken")
 
 
@@ -131,10 +164,18 @@ def check_links(issue: Issue | None, issues: Issues, repository: str) -> Iterato
             yield Finding("I11", f"issue #{issue.number} names {problem}", todo)
 
 
+def check_fields(issue: Issue, forms: Mapping[str, Sequence[tuple[str, ...]]]) -> Iterator[Finding]:
+    """What an issue leaves empty that its next step needs (I4-I9), in a private repository too."""
+    if names := empty_fields(issue, forms.get(issue.kind, ())):
+        fields = ", ".join(f"“{name}”" for name in names)
+        rule = CAPTURES.get(issue.kind, "I10")
+        yield Finding(rule, f"issue #{issue.number} leaves empty: {fields}", "edit it, fill it in")
+
+
 def _check_issue(facts: Facts, branch: Branch) -> Iterator[Finding]:
     issue = facts.issues.get(branch.issue)
     if issue is None or issue.is_pull_request:
-        state = "is a pull request" if issue else "does not exist"
+        state = "is a pull request" if issue else "does not exist here, or was transferred"
         yield Finding("I1", f"issue #{branch.issue} {state}", "open an issue and begin from it")
         return
     if issue.state != "open":
@@ -150,11 +191,12 @@ def _check_issue(facts: Facts, branch: Branch) -> Iterator[Finding]:
 
 
 def _check_target(facts: Facts, branch: Branch) -> Iterator[Finding]:
-    base, collaboration = facts.pull.base, facts.collaboration
+    base, collaboration = facts.pull.base, facts.project.branch
     if branch.kind == "Experiment" and not base.startswith("model/"):
         todo = "if it succeeded, open a Model issue and retarget this to its branch; "
         todo += "if it failed, close this"
-        yield Finding("B6", "an experiment is merged into a model branch only", todo)
+        problem, severe = "an experiment is merged into a model branch only", not facts.pull.draft
+        yield Finding("B6", problem, todo, severe=severe)
     elif branch.kind not in ("Experiment", "Explore") and base != collaboration:
         rule = {"Data": "B2", "Model": "B7"}.get(branch.kind, "B8")
         problem = f"the target is not {collaboration}, the collaboration branch"
@@ -176,7 +218,18 @@ def _check_experiments(facts: Facts, branch: Branch) -> Iterator[Finding]:
             yield Finding("B5", f"experiment #{number} failed", todo)
         elif not experiment.labelled("succeeded"):
             todo = "label its issue succeeded or failed, with a summary"
-            yield Finding("B6", f"experiment #{number} has no outcome yet", todo)
+            problem, severe = f"experiment #{number} has no outcome yet", not facts.pull.draft
+            yield Finding("B6", problem, todo, severe=severe)
+
+
+def _check_exempt(facts: Facts) -> Iterator[Finding]:
+    """What even an exempt branch may not do: pass the collaboration branch by, bring notebooks."""
+    collaboration = facts.project.branch
+    if facts.is_production:
+        problem = f"the target is not {collaboration}, the collaboration branch"
+        todo = f"change the target; a bot's settings name it (target-branch: {collaboration})"
+        yield Finding("B8", problem, todo)
+    yield from _check_notebooks(facts)
 
 
 def _check_notebooks(facts: Facts) -> Iterator[Finding]:
@@ -185,11 +238,11 @@ def _check_notebooks(facts: Facts) -> Iterator[Finding]:
         for path, change in facts.files
         if path.lower().endswith(".ipynb") and path != TEMPLATE and change != "removed"
     ]
-    if notebooks and facts.pull.base == facts.collaboration:
-        problem = f"notebooks would reach {facts.collaboration}: {len(notebooks)}"
+    if notebooks and facts.pull.base == facts.project.branch:
+        problem = f"notebooks would reach {facts.pull.base}: {len(notebooks)}"
         todo = "leave notebooks on an explore branch; bring their results as code or docs"
         yield Finding("X2", problem, todo)
-    if facts.pull.files > len(facts.files):  # GitHub lists 3,000 at most
+    if not facts.are_all_files:
         yield Finding("X2", "there are too many files to check them all", "split it")
 
 
@@ -203,7 +256,7 @@ def _check_files(facts: Facts, branch: Branch) -> Iterator[Finding]:
             datasets.setdefault(match[1], {})[match[2]] = change
     if not datasets and branch.kind == "Data":
         todo = "a data branch changes src/…/datasets/NAME/ with its files"
-        yield Finding("D9", "no dataset is changed", todo)
+        yield Finding("D9", "no dataset is changed", todo, severe=not facts.pull.draft)
     for name, files in sorted(datasets.items()):
         if files.get("pipeline.py") == "removed" and set(files.values()) == {"removed"}:
             continue  # the whole dataset is removed
@@ -214,4 +267,5 @@ def _check_files(facts: Facts, branch: Branch) -> Iterator[Finding]:
         if missing:
             plain = re.sub(r"[^\w./-]", "?", name, flags=re.ASCII)[:80]  # anybody may have named it
             todo = "add it: a dataset is one folder of pipeline, schema, suite and datasheet"
-            yield Finding("D9", f"dataset {plain} comes without {', '.join(missing)}", todo)
+            problem = f"dataset {plain} comes without {', '.join(missing)}"
+            yield Finding("D9", problem, todo, severe=not facts.pull.draft)

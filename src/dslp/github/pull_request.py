@@ -1,6 +1,7 @@
 """The check of a pull request: the facts from GitHub, the verdict as a commit status."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import quote
@@ -11,14 +12,16 @@ from dslp.core.git import git_output
 from dslp.core.report import Finding, Report
 from dslp.core.settings import Project
 from dslp.core.text import SENTENCE, escape_markdown
-from dslp.github.client import PAGE, Repository, missing_branch
-from dslp.github.entities import PullRequest
-from dslp.github.forms import linked_numbers
-from dslp.github.policy import STATES, Facts, Verdict, decide, exemption
+from dslp.github.client import MOST, PAGE, Repository, missing_branch
+from dslp.github.entities import PullRequest, read_pull_request
+from dslp.github.forms import linked_numbers, read_forms
+from dslp.github.policy import STATES, Facts, Verdict, decide, exemption, issue_of
 from dslp.github.rules import address
 
 CONTEXT = "dslp/policy"
 DESCRIPTION = 140  # characters that GitHub keeps of a status
+SHARING = 2  # other pull requests of the same commit that are checked with one
+REVERT = re.compile(r"revert-([1-9]\d{0,8})-(.+)")
 
 
 @dataclass(frozen=True)
@@ -37,16 +40,19 @@ class Check:
         return Report(self.pull.head, 1, verdict.findings, details=details | number)
 
 
-def check_pull_request(repository: Repository, number: int, collaboration: str) -> Check:
+def check_pull_request(project: Project, repository: Repository, number: int) -> Check:
     """Check a pull request, and with it every other open one of the same commit.
 
-    Reads the pull request, its issue, each linked issue and the changed files once. A status
+    Reads the open pull requests, its issue, each linked issue and the changed files once. A status
     belongs to the commit, so the strictest verdict of those that share it counts.
     """
     pull = repository.pull_request(number)
-    others = [one for one in repository.open_pull_requests_at(pull.sha) if one.number != number]
-    facts = (gather_facts(repository, each, collaboration) for each in (pull, *others))
+    others = repository.open_pull_requests_at(pull)
+    facts = (gather_facts(project, repository, each) for each in (pull, *others[:SHARING]))
     verdicts = [decide(each) for each in facts]
+    if len(others) > SHARING:
+        why = f"{len(others) + 1} pull requests share this commit; add one to each branch"
+        verdicts.append(Verdict("failure", why))
     return Check(pull, max(verdicts, key=lambda verdict: STATES.index(verdict.state)))
 
 
@@ -62,41 +68,50 @@ def check_branch(project: Project, repository: Repository) -> Check:
             f"{name or 'no branch'} is checked out; switch to the branch of an issue "
             "(dslp start NUMBER), or say --pull-request NUMBER"
         )
-    owner = repository.name.split("/")[0]
-    for pull in repository.pull_requests(head=f"{owner}:{name}"):
-        return check_pull_request(repository, pull.number, project.branch)
+    owner = repository.origin.split("/")[0]
+    for answer in repository.pages("/pulls", most=1, state="open", head=f"{owner}:{name}"):
+        return check_pull_request(project, repository, answer["number"])
     branch = parse_branch(name)
     base = "model/…" if branch and branch.kind == "Experiment" else project.branch
     pull = PullRequest(0, name, base, git_output(project, "rev-parse", "HEAD") or "")
-    facts = gather_facts(repository, pull, project.branch, _local_changes(project))
+    facts = gather_facts(project, repository, pull, _local_changes(project))
     return Check(pull, decide(replace(facts, blocks=True)))
 
 
-def check_queue(group: Mapping[str, Any]) -> Check:
+def check_queue(project: Project, group: Mapping[str, Any]) -> Check:
     """Check a merge queue's own commit, whose pull requests were checked before."""
     head, base = (str(group[name]).removeprefix("refs/heads/") for name in ("head_ref", "base_ref"))
     pull = PullRequest(0, head, base, str(group["head_sha"]))
-    return Check(pull, decide(Facts(pull, base)))
+    return Check(pull, decide(Facts(pull, project)))
 
 
 def gather_facts(
+    project: Project,
     repository: Repository,
     pull: PullRequest,
-    collaboration: str,
     files: Sequence[tuple[str, str]] | None = None,
 ) -> Facts:
     """Read what the verdict needs; `files` are the changed ones, by default the pull request's."""
+    facts = Facts(pull, project, repository.name, repository.default_branch)
+    number = issue_of(pull, repository.name)
+    if number and not exemption(facts):
+        issue = repository.find_issues([number])[number]
+        issues = repository.find_issues(linked_numbers(issue, repository.name))
+        facts = replace(facts, issues=issues, forms=read_forms(project.root))
+    kind = facts.branch.kind if facts.branch else ""
+    if kind == "Explore":
+        return replace(facts, blocks=is_required(repository, pull.base))
+    if kind == "Model":
+        merged = merged_experiments(repository, pull.head)
+        repository.find_issues(merged)
+        facts = replace(facts, merged=merged)
+    are_all = True
     if files is None:
-        files = list(_changes(repository.pages(f"/pulls/{pull.number}/files")))
-    branch = parse_branch(pull.head)
-    if branch is None or exemption(pull, collaboration):
-        return Facts(pull, collaboration, files=files, repository=repository.name)
-    issue = repository.find_issues([branch.issue])[branch.issue]
-    issues = repository.find_issues(linked_numbers(issue, repository.name))
-    blocks = branch.kind != "Explore" or is_required(repository, pull.base)
-    merged = list(_merged_experiments(repository, pull.head)) if branch.kind == "Model" else []
-    repository.find_issues(merged)
-    return Facts(pull, collaboration, issues, files, repository.name, blocks, merged)
+        most = max(MOST - repository.sent - 2, 1)
+        files = list(changed_files(repository, pull.number, most))
+        are_all = len(files) < most * PAGE
+    is_revert = _is_revert(repository, pull, files)
+    return replace(facts, files=files, are_all_files=are_all, is_revert=is_revert)
 
 
 def is_required(repository: Repository, branch: str) -> bool:
@@ -113,11 +128,11 @@ def is_required(repository: Repository, branch: str) -> bool:
     )
 
 
-def publish(repository: Repository, check: Check) -> bool:
+def publish(repository: Repository, check: Check) -> None:
     """Write the verdict as the commit's status, with a link to the rules.
 
-    Returns:
-        False where the token has no right to write it, such as a fork's.
+    Raises:
+        Unavailable: the token has no right to write it.
     """
     status = {
         "state": check.verdict.state,
@@ -125,8 +140,7 @@ def publish(repository: Repository, check: Check) -> bool:
         "description": check.verdict.why[:DESCRIPTION],
         "target_url": address(),
     }
-    path = f"/statuses/{check.pull.sha}"
-    return repository.ask("POST", path, status, unless=(403, 404)) is not None
+    repository.ask("POST", f"/statuses/{check.pull.sha}", status)
 
 
 def annotation(finding: Finding) -> str:
@@ -148,21 +162,34 @@ def summary(verdict: Verdict) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _changes(files: Iterable[Mapping[str, Any]]) -> Iterator[tuple[str, str]]:
-    """Files and how each was changed; one that was moved is removed there and added here."""
-    for file in files:
+def changed_files(repository: Repository, number: int, most: int) -> Iterator[tuple[str, str]]:
+    """Files of a pull request, on so many pages, and how each was changed.
+
+    One that was moved is removed there and added here.
+    """
+    for file in repository.pages(f"/pulls/{number}/files", most):
         name, status = str(file["filename"]), str(file["status"])
         if status == "renamed" and file.get("previous_filename"):
             yield str(file["previous_filename"]), "removed"
         yield name, "added" if status in ("renamed", "copied") else status
 
 
-def _merged_experiments(repository: Repository, branch: str) -> Iterator[int]:
-    """Issues of the experiments that were merged into a model branch."""
-    for pull in repository.pull_requests(state="closed", base=branch):
-        head = parse_branch(pull.head)
-        if pull.merged and head is not None and head.kind == "Experiment":
-            yield head.issue
+def merged_experiments(repository: Repository, branch: str) -> list[int]:
+    """Issues of the experiments that were merged into a model branch, the newest five."""
+    answers = repository.pages("/pulls", most=1, state="closed", base=branch)
+    pulls = [pull for pull in map(read_pull_request, answers) if pull.merged]
+    heads = [parse_branch(pull.head) for pull in pulls]
+    return [head.issue for head in heads if head and head.kind == "Experiment"][:5]
+
+
+def _is_revert(repository: Repository, pull: PullRequest, files: Sequence[tuple[str, str]]) -> bool:
+    """Whether the branch is what GitHub's button makes: of a merged one, with no other files."""
+    match = REVERT.fullmatch(pull.head)
+    answer = match and repository.ask("GET", f"/pulls/{match[1]}", unless=(404,))
+    if not match or not answer or not answer["merged_at"] or answer["head"]["ref"] != match[2]:
+        return False
+    reverted = dict(changed_files(repository, int(match[1]), max(MOST - repository.sent - 1, 1)))
+    return all(path in reverted for path, _ in files)
 
 
 def _local_changes(project: Project) -> list[tuple[str, str]]:

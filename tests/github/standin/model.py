@@ -51,6 +51,7 @@ class Pull:
     base: str
     sha: str
     source: "Repository"
+    draft: bool = False
     merged_at: str | None = None
     merge_commit_sha: str | None = None
     base_sha: str | None = None  # where the base stood when it was merged
@@ -167,6 +168,7 @@ class Repository:
         files: Mapping[str, str | None] | None = None,
         fork: "Repository | None" = None,
         user: str = "",
+        draft: bool = False,
     ) -> Issue:
         """Open a pull request from a branch, which is made (with `files`) if it does not exist."""
         source = fork or self
@@ -174,7 +176,7 @@ class Repository:
             source.commit(head, files if files is not None else {"work.txt": head})
         issue = self.add_issue(title or head, body, user=user or source.owner)
         base, sha = base or self.default_branch, source.branches[head]
-        issue.pull = Pull(head, base, sha, source)
+        issue.pull = Pull(head, base, sha, source, draft)
         return issue
 
     def head_sha(self, pull: Issue) -> str:

@@ -65,6 +65,7 @@ def pull(owner: Repository, one: Issue, whole: bool = True) -> View:
     view, (base, head) = issue(owner, one), ends(owner, one)
     del view["pull_request"]
     view |= {
+        "draft": one.pull.draft,
         "merged_at": one.pull.merged_at,
         "merge_commit_sha": one.pull.merge_commit_sha,
         "head": side(one.pull.source, one.pull.head_ref, head),

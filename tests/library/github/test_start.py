@@ -40,7 +40,9 @@ class GitHub(Repository):
     def issue(self, number: int) -> Issue:
         return next(one for one in self.all if one.number == number)
 
-    def issues(self, labels: Sequence[str] = (), state: str = "all") -> Iterator[Issue]:
+    def issues(
+        self, labels: Sequence[str] = (), state: str = "all", most: int = 1_000
+    ) -> Iterator[Issue]:
         return (one for one in self.all if all(map(one.labelled, labels)))
 
 

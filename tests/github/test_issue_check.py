@@ -167,3 +167,44 @@ def test_what_an_unmerged_branch_held_stays_findable(scene: Scene, kind: str) ->
     assert scene.repository.head_sha(pull) in note
     assert f"git fetch origin refs/pull/{pull.number}/head" in note
     assert ("docs/" in note) == (kind == "Explore")
+
+
+def crowd(scene: Scene, children: int, others: int) -> Issue:
+    """An Ask with a branch of its own, open issues that name it, and open issues that do not."""
+    ask = scene.issue("Ask")
+    for _ in range(others):
+        scene.issue("Task")
+    for _ in range(children):
+        scene.issue("Data", "### Ask\n\n#1")
+    scene.pull("1-ask")
+    for number in range(5):
+        scene.pull(f"data/{2 + others + number}-claims")
+    return ask
+
+
+@pytest.mark.parametrize("change", ["edited", "unlabeled"])
+def test_an_event_takes_at_most_20_requests_and_says_what_is_left_to_do(
+    scene: Scene, change: str
+) -> None:
+    ask = crowd(scene, children=160, others=840)
+    ask.labels = [] if change == "unlabeled" else ask.labels
+    event = {"action": change, "issue": {"number": 1}, "label": {"name": "Ask"}}
+    if change == "edited":
+        del event["label"]
+    ended = scene.run("issue-check", event=event, GITHUB_ACTIONS="true")
+    assert (ended.code, len(scene.github.requests) <= 20) == (0, True), ended
+    assert f"{len(scene.github.requests)} requests; GitHub leaves" in ended.err
+    assert ("run dslp issue-check 1" in ended.out) == (change == "unlabeled")
+    listed = [one for one in scene.github.requests if one.path.endswith("/issues")]
+    assert bool(listed) == (change == "unlabeled"), "who names it matters when its type changes"
+
+
+def test_by_hand_all_issues_that_name_it_are_checked(scene: Scene) -> None:
+    ask = crowd(scene, children=12, others=1)
+    ask.labels = []
+    ended = scene.run("issue-check", "1")
+    assert (ended.code, "not checked" in ended.out) == (0, False), ended
+    children = [issue for issue in scene.repository.issues.values() if issue.body]
+    assert all("of type Task" in comments(issue)[0] for issue in children if not issue.pull)
+    pulls = [issue for issue in scene.repository.issues.values() if issue.pull]
+    assert [state(scene, one) for one in pulls] == ["success", *["failure"] * 5]

@@ -62,17 +62,12 @@ def find_token(address: Address, environment: Mapping[str, str]) -> str:
     names = ("GITHUB_TOKEN", "GH_TOKEN")
     if not environment.get("GITHUB_API_URL") and not is_github(address.host):
         names = ("GH_ENTERPRISE_TOKEN", "GITHUB_ENTERPRISE_TOKEN")
-    for name in names:
-        if token := environment.get(name):
-            return token
-    token = command_output("gh", "auth", "token", "--hostname", address.host, timeout=10)
+    token = next(filter(None, (environment.get(name, "").strip() for name in names)), None)
+    token = token or command_output("gh", "auth", "token", "--hostname", address.host, timeout=10)
     if not token:
-        login = "gh auth login"
-        if address.host != "github.com":
-            login += f" --hostname {address.host}"
-        raise DslpError(
-            f"there is no token for {address.host}; log in ({login}), or set {names[0]}"
-        )
+        where = "" if address.host == "github.com" else f" --hostname {address.host}"
+        login = f"log in (gh auth login{where}), or set {names[0]}"
+        raise DslpError(f"there is no token for {address.host}; {login}")
     return token
 
 

@@ -28,7 +28,6 @@ HEADERS = {
 PATIENCE = 60.0  # seconds that rate limits are waited for, in all
 TRIES = 3  # of a request that only reads
 MOST = 20  # requests for one event: GitHub Actions has 1,000 an hour for all of a repository
-RESERVE = 100  # requests that are left to other events before work that can wait is done
 GONE = (301, 404, 410)  # an issue that was transferred, is not visible, or was deleted
 
 
@@ -74,8 +73,8 @@ class Repository:
 
     @property
     def left(self) -> float:
-        """How many more requests the event may take, where GitHub's limit leaves some to others."""
-        return min(self.allowance - self.sent, self.remaining - RESERVE)
+        """How many more requests the event may take."""
+        return self.allowance - self.sent
 
     def ask(self, verb: str, path: str, body: Any = None, unless: Sequence[int] = ()) -> Any:
         """Send one request about this repository and return GitHub's answer.

@@ -16,16 +16,7 @@ HOST = r"(\w[\w.-]*)"
 WEB = re.compile(rf"(https?)://(?:[^@/]*@)?{HOST}(:\d+)?/(.+)", re.IGNORECASE)
 SSH = re.compile(rf"(?:(?:ssh|git)://(?:[^@/]*@)?{HOST}(?::\d+)?/|(?:[^@/:]+@)?{HOST}:(?!/))(.+)")
 NAME = re.compile(r"([\w-]+/[\w.-]+?)(?:\.git)?/?")
-FORGES = {
-    "gitlab": "GitLab",
-    "bitbucket": "Bitbucket",
-    "dev.azure": "Azure DevOps",
-    "visualstudio": "Azure DevOps",
-    "codeberg": "Codeberg",
-    "gitea": "Gitea",
-    "forgejo": "Forgejo",
-    "sr.ht": "SourceHut",
-}
+FORGES = ("GitLab", "Bitbucket", "Azure", "Codeberg", "Gitea", "Forgejo")
 
 
 @dataclass(frozen=True)
@@ -102,7 +93,7 @@ def _read_remote(project: Project) -> Address:
         scheme, host, path = "https", _ssh_host(ssh[1] or ssh[2]), ssh[3]
     else:
         raise DslpError(f"the remote {remote} ({shown}) is not on GitHub")
-    forge = next((title for part, title in FORGES.items() if part in host), None)
+    forge = next((name for name in FORGES if name.lower() in host), None)
     if forge:
         where = f"the remote {remote} ({shown}) is on {forge}"
         raise DslpError(f"{where}; issues and pull requests are checked on GitHub only")

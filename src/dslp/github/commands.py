@@ -131,13 +131,23 @@ def issue_check(
     _show_budget(repository)
 
 
-def protect() -> None:
-    """Let GitHub require the policy: names of branches, the status, merge commits."""
+def protect(
+    require: Annotated[
+        list[str] | None, typer.Option(help="A job that must pass too, such as tests.")
+    ] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the changes only.")] = False,
+) -> None:
+    """Let GitHub require the policy: names of branches, the status, merge commits.
+
+    What people added to it or made stricter stays.
+    """
     from dslp.github import rulesets
 
     project, repository = _connect()
-    results = rulesets.protect(repository, project.branch)
-    table(["rule", "result"], [list(row) for row in results])
+    if changes := rulesets.protect(project, repository, require or (), dry_run):
+        table(["where", "setting", "before", "after"], changes)
+    verb = "to change" if dry_run else "changed"
+    say(f"{repository.name}: {len(changes) or 'nothing is'} {verb}")
 
 
 def rules(

@@ -3,7 +3,7 @@
     uv run python -m benchmarks.policy [--runs 7]
 
 The pull request is that of a model: its issue, the two that it names, its files, one status;
-seven requests, answered on loopback by the stand-in that the tests use, which also validates
+eight requests, answered on loopback by the stand-in that the tests use, which also validates
 each of them. What the stand-in needs for that is told apart.
 """
 
@@ -16,7 +16,7 @@ import time
 from pathlib import Path
 
 from benchmarks.machine import describe, row
-from tests.github.scene import make
+from tests.github.scene import DONE, make
 from tests.github.standin.server import Standin
 from tests.github.standin.web import serve
 
@@ -42,7 +42,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         scene = make(Path(name), github)
         scene.issue("Ask")
-        scene.issue("Experiment", "### Ask\n\n#1", "succeeded")
+        scene.issue("Experiment", DONE, "succeeded")
         scene.issue("Model", "### Ask\n\n#1\n\n### Experiment\n\n#2")
         pull = scene.pull("model/3-frequency")
         variables = {
@@ -66,7 +66,7 @@ def main() -> None:
             if run:  # the first one compiles bytecode
                 seconds.append(time.perf_counter() - started)
     server.shutdown()
-    print(f"{describe()}; 7 requests, {runs} runs")
+    print(f"{describe()}; 8 requests, {runs} runs")
     print(row("whole process", seconds))
     print(row("of it, the stand-in answering", answering[1:]))
     both = zip(seconds, answering[1:], strict=True)

@@ -69,7 +69,7 @@ def test_github_is_known_however_its_address_is_written(
         ("git@gitlab.com:ada/team/claims.git", "is on GitLab"),
         ("https://gitlab.corp.example/ada/claims", "is on GitLab"),
         ("https://ada:secret@bitbucket.org/ada/claims.git", "is on Bitbucket"),
-        ("git@ssh.dev.azure.com:v3/ada/claims/claims", "is on Azure DevOps"),
+        ("git@ssh.dev.azure.com:v3/ada/claims/claims", "is on Azure"),
         ("/srv/git/claims.git", "is not on GitHub"),
         ("git@-oProxyCommand=touch hacked:ada/claims", "is not on GitHub"),
         ("https://github.com/ada", "names no owner/name"),

@@ -28,7 +28,6 @@ HEADERS = {
 PATIENCE = 60.0  # seconds that rate limits are waited for, in all
 TRIES = 3  # of a request that only reads
 MOST = 20  # requests for one event: GitHub Actions has 1,000 an hour for all of a repository
-RESERVE = 100  # requests that are left to other events before work that can wait is done
 GONE = (301, 404, 410)  # an issue that was transferred, is not visible, or was deleted
 
 
@@ -74,8 +73,8 @@ class Repository:
 
     @property
     def left(self) -> float:
-        """How many more requests the event may take, where GitHub's limit leaves some to others."""
-        return min(self.allowance - self.sent, self.remaining - RESERVE)
+        """How many more requests the event may take."""
+        return self.allowance - self.sent
 
     def ask(self, verb: str, path: str, body: Any = None, unless: Sequence[int] = ()) -> Any:
         """Send one request about this repository and return GitHub's answer.
@@ -99,7 +98,7 @@ class Repository:
             parameters = urlencode({**given, "per_page": PAGE, "page": page})
             items, answer = self._send("GET", f"{path}?{parameters}")
             if not isinstance(items, list):
-                raise Unavailable(self._no_answer(ValueError()))
+                raise Unavailable(f"{self.api}{path} is no list: is that GitHub?")
             yield from items
             if "next" not in answer.links if answer.links else len(items) < PAGE:
                 return
@@ -171,42 +170,33 @@ class Repository:
             self.ask("POST", "/git/refs", {"ref": f"refs/heads/{branch}", "sha": sha})
 
     def _send(
-        self,
-        verb: str,
-        path: str,
-        body: Any = None,
-        unless: Sequence[int] = (),
-        moved: bool = False,
+        self, verb: str, path: str, body: Any = None, unless: Sequence[int] = (), **options: Any
     ) -> "tuple[Any, Response]":
         """Send one request: the content of the answer, and the answer."""
         from requests.exceptions import RequestException
 
-        tries = TRIES if verb == "GET" else 1
+        url, tries = f"{self.api}/repos/{self.name}{path}", TRIES if verb == "GET" else 1
+        options = {"allow_redirects": False, "timeout": 15, **options}
         while True:
-            tries -= 1
-            self.sent += 1
+            tries, self.sent = tries - 1, self.sent + 1
             try:
-                answer = self.session.request(
-                    verb,
-                    f"{self.api}/repos/{self.name}{path}",
-                    json=body,
-                    timeout=15,
-                    allow_redirects=moved,
-                )
+                answer = self.session.request(verb, url, json=body, **options)
                 self.remaining = float(answer.headers.get("x-ratelimit-remaining", inf))
-                if answer.ok and not answer.is_redirect:
+                if answer.status_code < 300:
                     return answer.json() if answer.content else None, answer
             except RequestException as error:
-                if tries < 1:
-                    raise Unavailable(self._no_answer(error)) from None
-                time.sleep(TRIES - tries)
-                continue
-            if self._wait_for_limit(answer):
-                tries += 1
-            elif answer.status_code in unless:
-                return None, answer
-            elif answer.status_code < 500 or tries < 1:
-                raise Unavailable(self._reason(answer), answer.status_code)
+                words = f"GitHub does not answer at {self.api}, or not in JSON"
+                refusal = Unavailable(f"{words} ({type(error).__name__}); run this again later")
+            else:
+                if answer.status_code in unless:
+                    return None, answer
+                if self._wait_for_limit(answer):
+                    tries += 1
+                    continue
+                refusal = Unavailable(self._reason(answer), answer.status_code)
+            if tries < 1 or 0 < refusal.status < 500:
+                raise refusal from None
+            time.sleep(TRIES - tries)
 
     def _wait_for_limit(self, answer: "Response") -> bool:
         """Wait until a rate limit ends; False if the answer is about something else."""
@@ -220,13 +210,6 @@ class Repository:
         self.waited += wait
         time.sleep(wait)
         return True
-
-    def _no_answer(self, error: Exception) -> str:
-        if isinstance(error, ValueError):  # HTML, or cut
-            return f"the answer of {self.api} is cut, or is not GitHub's; run this again later"
-        return (
-            f"GitHub does not answer at {self.api} ({type(error).__name__}); run this again later"
-        )
 
     def _reason(self, answer: "Response") -> str:
         status, message = answer.status_code, _message(answer)
@@ -258,12 +241,12 @@ def connect(project: Project, environment: Mapping[str, str] = os.environ) -> Re
     address = find_address(project, environment)
     token = find_token(address, environment)
     session = Session()
-    session.headers.update(HEADERS)
-    session.auth = _bearer(token)
+    session.headers.update({**HEADERS, "Authorization": f"Bearer {token}"})
+    session.auth = lambda request: request  # or requests would take the password of ~/.netrc
     repository = Repository(address.name, address.api, session)
-    answer, _ = repository._send("GET", "", moved=True)
+    answer, _ = repository._send("GET", "", allow_redirects=True)
     if not isinstance(answer, dict) or "full_name" not in answer:
-        raise Unavailable(f"{address.api} is not GitHub's: it does not describe {address.name}")
+        raise Unavailable(f"{address.api} does not describe {address.name}: is that GitHub?")
     name = answer["full_name"]
     if name.lower() != address.name.lower():
         notice(f"{address.name} has moved: GitHub calls it {name}; that name is used")
@@ -284,16 +267,6 @@ def missing_branch(project: Project) -> DslpError:
         f"there is no branch {project.branch} to compare with or start from; fetch or push it, or "
         f'say in {project.settings} which one is for collaboration: branch = "development"'
     )
-
-
-def _bearer(token: str) -> Any:
-    """The token for each request; as `auth`, since `requests` takes ~/.netrc's otherwise."""
-
-    def sign(request: Any) -> Any:
-        request.headers["Authorization"] = f"Bearer {token}"
-        return request
-
-    return sign
 
 
 def _message(answer: "Response") -> str:

@@ -10,6 +10,7 @@ import typer
 from dslp.core.actions import add_output, add_summary
 from dslp.core.console import notice, say, table
 from dslp.core.errors import DslpError, nearest
+from dslp.core.git import git_output
 from dslp.core.settings import Project
 from dslp.github.client import Repository, connect
 from dslp.github.entities import TYPES
@@ -31,6 +32,9 @@ def attach(app: typer.Typer) -> None:
 def _connect() -> tuple[Project, Repository]:
     """The project, whose `.env` is not read, and its repository on GitHub."""
     project = Project.find(dotenv=False)
+    if (project.root / ".github").is_dir() and git_output(project, "rev-parse", "--show-prefix"):
+        where = f"{project.root / '.github'} is not at the top of the repository"
+        notice(f"{where}: GitHub does not read it there; move it to the top")
     return project, connect(project)
 
 
@@ -42,10 +46,10 @@ def register(
     """Make GitHub's labels those of .github/labels.yml, or of the process; keep all others."""
     from dslp.github.labels import DEFAULTS, FILE, plan_changes, read_labels, register_labels
 
-    project = Project.find(dotenv=False)
-    own = (project.root / FILE).exists()
-    wanted = read_labels(project.root / FILE if own else DEFAULTS)
-    repository = connect(project)
+    file = Project.find(dotenv=False).root / FILE
+    own = file.exists()
+    wanted = read_labels(file if own else DEFAULTS)
+    _, repository = _connect()
     if dry_run:
         changes = plan_changes(wanted, list(repository.pages("/labels")), prune)
     else:

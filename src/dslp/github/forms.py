@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 EMPTY = {"_no response_", "none", "n/a", "-", ""}
 MOST = 8  # issues that one issue may name in its links; each is read
+LONGEST = 10_000  # characters of a text that are read for issues
 # GitHub's own ways to name an issue: #12, GH-12, ada/claims#12; and the address of its page.
 REFERENCE = re.compile(
     r"(?<![\w/#&-])(?:([\w-]+/[\w.-]+)?#|GH-|https?://[^\s/]+/([\w-]+/[\w.-]+)/(?:issues|pull)/)"
@@ -153,7 +154,7 @@ def _is_own(match: re.Match[str], repository: str) -> bool:
 
 def _plain_text(text: str) -> str:
     """Markdown as it is read: without code, comments and what is struck through."""
-    tokens = _markdown().parse(text)
+    tokens = _markdown().parse(text[:LONGEST])
     blocks = ("".join(_words(one.children or ())) for one in tokens if one.type == "inline")
     return STRUCK.sub(" ", "\n".join(blocks))
 

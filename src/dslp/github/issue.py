@@ -14,6 +14,7 @@ from dslp.github.pull_request import check_pull_request, merged_experiments, pub
 from dslp.github.rules import address
 
 MARK = "<!-- dslp: links -->"
+RESERVE = 100  # requests that are left to verdicts before other issues are checked
 TEAM = ("OWNER", "MEMBER", "COLLABORATOR")
 
 
@@ -46,7 +47,7 @@ def check_event(
         publish(repository, check)
         yield f"#{pull.number}: {check.verdict.state}: {check.verdict.why}"
     for done, other in enumerate(naming):
-        if repository.left < 4:
+        if repository.left < 4 or repository.remaining < RESERVE:
             yield f"{len(naming) - done} issues that name it are not checked: {_later(number)}"
             break
         for finding in check_issue(project, repository, other):
@@ -169,7 +170,7 @@ def _depending(repository: Repository, number: int, naming: Sequence[int]) -> It
 
 
 def _later(number: int) -> str:
-    return f"the requests of one event are used up; run dslp issue-check {number}"
+    return f"few requests are left; run dslp issue-check {number}"
 
 
 def _close_experiment(repository: Repository, pull: PullRequest, branch: Branch) -> str | None:

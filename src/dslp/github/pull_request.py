@@ -63,7 +63,7 @@ def check_branch(project: Project, repository: Repository) -> Check:
         DslpError: no branch is checked out, or it is the collaboration branch itself.
     """
     name = git_output(project, "branch", "--show-current")
-    if not name or name in ("main", project.branch):
+    if not name or name in (repository.default_branch, project.branch):
         raise DslpError(
             f"{name or 'no branch'} is checked out; switch to the branch of an issue "
             "(dslp start NUMBER), or say --pull-request NUMBER"

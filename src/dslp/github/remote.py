@@ -16,16 +16,7 @@ HOST = r"(\w[\w.-]*)"
 WEB = re.compile(rf"(https?)://(?:[^@/]*@)?{HOST}(:\d+)?/(.+)", re.IGNORECASE)
 SSH = re.compile(rf"(?:(?:ssh|git)://(?:[^@/]*@)?{HOST}(?::\d+)?/|(?:[^@/:]+@)?{HOST}:(?!/))(.+)")
 NAME = re.compile(r"([\w-]+/[\w.-]+?)(?:\.git)?/?")
-FORGES = {
-    "gitlab": "GitLab",
-    "bitbucket": "Bitbucket",
-    "dev.azure": "Azure DevOps",
-    "visualstudio": "Azure DevOps",
-    "codeberg": "Codeberg",
-    "gitea": "Gitea",
-    "forgejo": "Forgejo",
-    "sr.ht": "SourceHut",
-}
+FORGES = ("GitLab", "Bitbucket", "Azure", "Codeberg", "Gitea", "Forgejo")
 
 
 @dataclass(frozen=True)
@@ -62,17 +53,12 @@ def find_token(address: Address, environment: Mapping[str, str]) -> str:
     names = ("GITHUB_TOKEN", "GH_TOKEN")
     if not environment.get("GITHUB_API_URL") and not is_github(address.host):
         names = ("GH_ENTERPRISE_TOKEN", "GITHUB_ENTERPRISE_TOKEN")
-    for name in names:
-        if token := environment.get(name):
-            return token
-    token = command_output("gh", "auth", "token", "--hostname", address.host, timeout=10)
+    token = next(filter(None, (environment.get(name, "").strip() for name in names)), None)
+    token = token or command_output("gh", "auth", "token", "--hostname", address.host, timeout=10)
     if not token:
-        login = "gh auth login"
-        if address.host != "github.com":
-            login += f" --hostname {address.host}"
-        raise DslpError(
-            f"there is no token for {address.host}; log in ({login}), or set {names[0]}"
-        )
+        where = "" if address.host == "github.com" else f" --hostname {address.host}"
+        login = f"log in (gh auth login{where}), or set {names[0]}"
+        raise DslpError(f"there is no token for {address.host}; {login}")
     return token
 
 
@@ -107,7 +93,7 @@ def _read_remote(project: Project) -> Address:
         scheme, host, path = "https", _ssh_host(ssh[1] or ssh[2]), ssh[3]
     else:
         raise DslpError(f"the remote {remote} ({shown}) is not on GitHub")
-    forge = next((title for part, title in FORGES.items() if part in host), None)
+    forge = next((name for name in FORGES if name.lower() in host), None)
     if forge:
         where = f"the remote {remote} ({shown}) is on {forge}"
         raise DslpError(f"{where}; issues and pull requests are checked on GitHub only")

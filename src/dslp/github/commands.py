@@ -190,7 +190,7 @@ def propose(folder: Annotated[Path, typer.Argument(help="What `dslp model watch`
 
     project, repository = _connect()
     for file in sorted(folder.glob("*.json")):
-        for line in propose_retraining(repository, project.branch, file):
+        for line in propose_retraining(project, repository, file):
             say(line)
 
 

@@ -17,10 +17,13 @@ from dslp.core.branch_names import parse_branch, slug
 from dslp.core.errors import DslpError
 from dslp.core.files import read_text
 from dslp.core.semver import parse_version
+from dslp.core.settings import Project
 from dslp.github.client import Repository, Unavailable
 from dslp.github.entities import Issue
 from dslp.github.forms import linked_numbers
-from dslp.github.issue import is_from_team, update_comment
+from dslp.github.issue import check_issue, is_from_team, update_comment
+from dslp.github.policy import issue_of
+from dslp.github.pull_request import check_pull_request, publish
 
 PARAMS = re.compile(r"src/\w+/models/(\w+)/params\.yml")
 LONGEST = 60_000  # characters of a comment; GitHub takes some more
@@ -37,13 +40,11 @@ def hand_over(repository: Repository, model: Issue, branch: str, base: str) -> I
     """
     experiments = linked_numbers(model, repository.name, "Experiment")
     for pull in repository.open_pull_requests:
-        head = parse_branch(pull.head)
-        if head is None or head.kind != "Experiment" or head.issue not in experiments:
+        number = issue_of(pull, repository.name)
+        if number not in experiments or pull.base.startswith("model/"):
             continue
-        if pull.fork or pull.base.startswith("model/"):
-            continue
-        if not repository.issue(head.issue).labelled("succeeded"):
-            yield f"#{pull.number} stays at {pull.base}: #{head.issue} is not labelled succeeded"
+        if not repository.issue(number).labelled("succeeded"):
+            yield f"#{pull.number} stays at {pull.base}: #{number} is not labelled succeeded"
             continue
         try:
             repository.make_branch(branch, base)
@@ -51,7 +52,7 @@ def hand_over(repository: Repository, model: Issue, branch: str, base: str) -> I
         except Unavailable as error:
             yield f"#{pull.number} stays at {pull.base} ({error}); set its base to {branch}"
         else:
-            yield f"#{pull.number} (experiment #{head.issue}) is retargeted to {branch}"
+            yield f"#{pull.number} (experiment #{number}) is retargeted to {branch}"
 
 
 def announce_release(repository: Repository, folder: Path, issue: int) -> Iterator[str]:
@@ -65,21 +66,24 @@ def announce_release(repository: Repository, folder: Path, issue: int) -> Iterat
 def released_issue(repository: Repository, commit: str) -> int | None:
     """The Model issue whose branch was merged as this commit."""
     for pull in repository.pull_requests_of(commit):
-        branch = parse_branch(pull.head)
-        if pull.merged and not pull.fork and branch is not None and branch.kind == "Model":
-            return branch.issue
+        number = issue_of(pull, repository.name)
+        if pull.merged and number:
+            work = parse_branch(pull.head) or repository.find_issues([number])[number]
+            if work is not None and work.kind == "Model":
+                return number
     return None
 
 
-def propose_retraining(repository: Repository, collaboration: str, file: Path) -> Iterator[str]:
+def propose_retraining(project: Project, repository: Repository, file: Path) -> Iterator[str]:
     """Ask for a retraining: one Model issue, and one pull request with the newest dataset version.
 
     What is open already is left as it is. Where Actions may not open pull requests, the branch is
-    made, and the issue says where a person opens it.
+    made, and the issue says where a person opens it. What GITHUB_TOKEN opens starts no workflow:
+    the issue and the pull request are checked here, and the tests are started.
 
     Args:
+        project: whose collaboration branch models are merged into.
         repository: on GitHub.
-        collaboration: the branch that models are merged into.
         file: what `dslp model watch` wrote.
 
     Yields:
@@ -99,6 +103,8 @@ def propose_retraining(repository: Repository, collaboration: str, file: Path) -
     ours = [one for one in issues if "pull_request" not in one and is_from_team(one, mark)]
     number = ours[0]["number"] if ours else _open_issue(repository, mark, facts, newer)
     yield f"{name}: issue #{number} is {'open already' if ours else 'opened'}"
+    for finding in () if ours else check_issue(project, repository, number):
+        yield f"{name}: {finding.rule}: {finding.problem}"
     ending = f"-retrain-{slug(name)}"
     for pull in repository.open_pull_requests:
         if pull.head.startswith("model/") and pull.head.endswith(ending) and not pull.fork:
@@ -108,9 +114,20 @@ def propose_retraining(repository: Repository, collaboration: str, file: Path) -
         yield f"{name}: there is no version of {dataset} after {current}"
         return
     branch = f"model/{number}{ending}"
-    repository.make_branch(branch, collaboration)
+    repository.make_branch(branch, project.branch)
     _commit_version(repository, branch, facts)
-    yield _open_pull_request(repository, collaboration, branch, number, facts)
+    opened = _open_pull_request(repository, project.branch, branch, number, facts)
+    if opened is None:
+        yield f"{name}: {branch} is pushed; #{number} says where to open it"
+        return
+    yield f"{name}: pull request #{opened} is opened"
+    check = check_pull_request(project, repository, opened)
+    yield f"#{opened}: {check.verdict.state}: {check.verdict.why}"
+    try:
+        publish(repository, check)
+        repository.ask("POST", "/actions/workflows/tests.yml/dispatches", {"ref": branch})
+    except Unavailable as error:  # an App may have no right to, but what it opens starts workflows
+        yield f"#{opened} is open, but its checks are not all started: {error}"
 
 
 def _open_issue(repository: Repository, mark: str, facts: Mapping[str, Any], newer: bool) -> int:
@@ -171,7 +188,7 @@ def replace_version(text: str, version: str) -> str:
 
 def _open_pull_request(
     repository: Repository, collaboration: str, branch: str, issue: int, facts: Mapping[str, Any]
-) -> str:
+) -> int | None:
     """Open the pull request; where that is not allowed, the issue says where a person does."""
     body = {
         "title": f"Retrain {facts['model']} on {facts['dataset']} {facts['newest']}",
@@ -180,11 +197,11 @@ def _open_pull_request(
         "body": f"For #{issue}, which says what moved. A merge deploys nothing.",
     }
     pull = repository.ask("POST", "/pulls", body, unless=(403,))
-    if pull is None:
-        mark = f"<!-- dslp: compare {branch} -->"
-        server = os.environ.get("GITHUB_SERVER_URL", "https://github.com")
-        page = f"{server}/{repository.name}/compare/{collaboration}...{branch}?expand=1"
-        text = f"Actions may not open pull requests here. The change is committed: [open]({page})."
-        update_comment(repository, issue, mark, f"{mark}\n{text}")
-        return f"{facts['model']}: {branch} is pushed; #{issue} says where to open it"
-    return f"{facts['model']}: pull request #{pull['number']} is opened"
+    if pull is not None:
+        return int(pull["number"])
+    mark = f"<!-- dslp: compare {branch} -->"
+    server = os.environ.get("GITHUB_SERVER_URL", "https://github.com")
+    page = f"{server}/{repository.name}/compare/{collaboration}...{branch}?expand=1"
+    text = f"Actions may not open pull requests here. The change is committed: [open]({page})."
+    update_comment(repository, issue, mark, f"{mark}\n{text}")
+    return None

@@ -8,9 +8,10 @@ from importlib.util import find_spec
 from typing import Annotated
 
 import typer
-from dslp.core.branch_names import branch_name, parse_branch, slug
+from dslp.core.branch_names import branch_name, issue_of_branch, parse_branch, slug
 from dslp.core.console import say, step
 from dslp.core.errors import DslpError, Refused
+from dslp.core.git import git_output
 from dslp.core.settings import Project
 from dslp.core.text import error_line, visible
 from dslp.github.client import Repository, connect, missing_branch
@@ -27,46 +28,69 @@ TITLE = 70  # characters of a title on the terminal
 
 
 def start(number: Annotated[int, typer.Argument(help="Number of the issue.", min=1)]) -> None:
-    """Switch to the branch of an issue, or make it after similar work was shown."""
-    from dslp.github.flow import hand_over
+    """Switch to the branch of an issue, or make it after similar work was shown.
 
-    project = Project.find(dotenv=False)
-    repository = connect(project)
-    issue = begin(project, repository, number)
-    if issue.kind == "Model":
-        branch = _git(project, "branch", "--show-current")
-        for line in hand_over(repository, issue, branch, project.branch):
-            say(line)
-
-
-def begin(project: Project, github: Repository, number: int) -> Issue:
-    """Make the branch of an issue, or switch to it; show similar work and offer a scaffold (E5).
-
-    Returns:
-        The issue.
-
-    Raises:
-        Refused: there are uncommitted changes, the issue is closed, or it is a pull request.
-        DslpError: git or GitHub refuses.
+    A branch that exists is brought up to date. Where GitHub cannot be asked, it is switched to.
     """
+    project = Project.find(dotenv=False)
     if _git(project, "status", "--porcelain"):
         raise Refused("there are uncommitted changes; commit them, or: git stash -u")
-    issue = github.issue(number)
+    try:
+        repository = connect(project)
+        issue = repository.issue(number)
+    except DslpError as error:
+        branches = _branches(project, _remote(project), number)
+        if not branches or getattr(error, "status", 0) == 404:  # there is no such issue
+            raise
+        _git(project, "switch", "--guess", branches[0])
+        say(f"switched to {branches[0]}; GitHub was not asked ({error})", style="yellow")
+    else:
+        begin(project, repository, issue)
+
+
+def begin(project: Project, repository: Repository, issue: Issue) -> None:
+    """Make the branch of an issue, or switch to it and bring it up to date.
+
+    For a new branch, similar work is shown and a scaffold offered (E5). A model's branch takes
+    over the pull requests of its experiments (B6).
+
+    Raises:
+        Refused: the issue is closed, or it is a pull request.
+        DslpError: git refuses.
+    """
+    number = issue.number
     if issue.is_pull_request:
         raise Refused(f"#{number} is a pull request; start from its issue")
     if issue.state != "open":
         raise Refused(f"#{number} is closed; reopen it, or open a new issue")
     say(f"#{number} ({issue.kind}): {visible(issue.title, TITLE)}")
-    remote = _fetch(project)
+    remote = _remote(project)
+    _fetch(project, remote)
     name = branch_name(issue.kind, number, issue.title)
-    if not _switch(project, remote, name):
-        _show_similar(issue, github)
+    branches = _branches(project, remote, number)
+    matches = [branch for branch in branches if parse_branch(branch) == parse_branch(name)]
+    branch = next((one for one in matches if one in (name, matches[0])), name)
+    if matches:
+        _git(project, "switch", "--guess", branch)
+        say(f"branch {branch} exists already: switched to it", style="green")
+    else:
+        _show_similar(issue, repository)
         base = _base(project, remote)
-        _git(project, "switch", "--no-track", "--create", name, base)
+        _git(project, "switch", "--no-track", "--create", branch, base)
         origin = base.removeprefix("refs/").split("/", 1)[-1]
-        say(f"new branch {name}, from {origin}", style="green")
+        say(f"new branch {branch}, from {origin}", style="green")
+    if issue.kind == "Model":
+        from dslp.github.flow import hand_over
+
+        lines = list(hand_over(repository, issue, branch, project.branch))
+        for line in lines:
+            say(line)
+        if lines:
+            _fetch(project, remote)
+    if remote:
+        _follow(project, remote, branch)
+    if not matches:
         _offer_scaffold(issue)
-    return issue
 
 
 def _git(project: Project, *arguments: str) -> str:
@@ -75,7 +99,7 @@ def _git(project: Project, *arguments: str) -> str:
     Raises:
         DslpError: it fails, or takes longer than PATIENCE.
     """
-    command = ["git", "-C", str(project.root), *arguments]
+    command = ["git", "-C", str(project.root), "-c", "checkout.defaultRemote=origin", *arguments]
     try:
         ended = subprocess.run(
             command, capture_output=True, text=True, errors="replace", timeout=PATIENCE
@@ -87,34 +111,50 @@ def _git(project: Project, *arguments: str) -> str:
     return ended.stdout.strip()
 
 
-def _fetch(project: Project) -> str | None:
-    """Fetch from `origin`, or from the first remote; return its name, or None without a remote."""
+def _remote(project: Project) -> str | None:
+    """The remote `origin`, or else the first; None without a remote."""
     remotes = _git(project, "remote").split()
-    if not remotes:
-        return None
-    remote = "origin" if "origin" in remotes else remotes[0]
+    return "origin" if "origin" in remotes else next(iter(remotes), None)
+
+
+def _fetch(project: Project, remote: str | None) -> None:
+    if remote is None:
+        return
     try:
         with step(f"fetching from {remote}"):
             _git(project, "fetch", "--quiet", remote)
     except DslpError as error:
-        say(f"offline? {error}", style="yellow")
-        say(f"going on with what was fetched from {remote} before", style="yellow")
-    return remote
+        words = f"offline? {error}; going on with what was fetched from {remote} before"
+        say(words, style="yellow")
 
 
-def _switch(project: Project, remote: str | None, name: str) -> bool:
-    """Switch to an existing branch of the issue, whatever its title was; False if none exists."""
-    for folder in ("refs/heads/", *([f"refs/remotes/{remote}/"] if remote else [])):
-        refs = _git(project, "for-each-ref", "--format=%(refname)", folder).splitlines()
-        names = [ref.removeprefix(folder) for ref in refs]
-        matches = [branch for branch in names if parse_branch(branch) == parse_branch(name)]
-        if matches:
-            branch = name if name in matches else matches[0]
-            tracked = ("--track", "--create", branch, f"{remote}/{branch}")
-            _git(project, "switch", *((branch,) if folder == "refs/heads/" else tracked))
-            say(f"branch {branch} exists already: switched to it", style="green")
-            return True
-    return False
+def _branches(project: Project, remote: str | None, number: int) -> list[str]:
+    """The branches of an issue, those of this clone first, then those of the remote."""
+    refs = _git(project, "for-each-ref", "--format=%(refname)", "refs/heads", "refs/remotes")
+    names = [re.sub(f"^refs/(heads|remotes/{remote})/", "", ref) for ref in refs.splitlines()]
+    return [name for name in names if issue_of_branch(name) == number]
+
+
+def _follow(project: Project, remote: str, branch: str) -> None:
+    """Let `git pull` and `git push` know the remote's branch, and catch up with it."""
+    key = f"branch.{branch}"
+    current = git_output(project, "config", f"{key}.merge")
+    if current in (None, f"refs/heads/{project.branch}"):  # a push must not go there
+        _git(project, "config", f"{key}.remote", remote)
+        _git(project, "config", f"{key}.merge", f"refs/heads/{branch}")
+    track = "--format=%(upstream:track,nobracket)"
+    state = _git(project, "for-each-ref", track, f"refs/heads/{branch}")
+    if not state:
+        return
+    todo = "git push"
+    if state.startswith("behind"):
+        _git(project, "merge", "--quiet", "--ff-only", "@{upstream}")
+        todo = "fast-forwarded"
+    elif "behind" in state:
+        # A rebase would give new names to the commits that runs are recorded at.
+        todo = "git pull --no-rebase, then git push"
+    state = "it is not there yet" if state == "gone" else state
+    say(f"compared with {remote}: {state}; {todo}")
 
 
 def _base(project: Project, remote: str | None) -> str:

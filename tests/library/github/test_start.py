@@ -35,10 +35,7 @@ class GitHub(Repository):
     """Issues in memory."""
 
     def __init__(self, *issues: Issue) -> None:
-        self.all = issues
-
-    def issue(self, number: int) -> Issue:
-        return next(one for one in self.all if one.number == number)
+        self.all, self.name, self.open_pull_requests = issues, "octo-org/toy", []
 
     def issues(
         self, labels: Sequence[str] = (), state: str = "all", most: int = 1_000
@@ -64,7 +61,7 @@ def begin(committed: Toy, capsys: pytest.CaptureFixture[str]) -> Begin:
 
     def run(*issues: Issue) -> str:
         capsys.readouterr()
-        start.begin(committed.project, GitHub(*issues), issues[0].number)
+        start.begin(committed.project, GitHub(*issues), issues[0])
         return capsys.readouterr().out
 
     return run

@@ -40,7 +40,7 @@ EXPECTED: dict[str, tuple[tuple[str, ...], str]] = {
         "+----+",
     ),
     "development": (
-        (("development is merged"), ("the branch's name is not"), *["development is merged"] * 4),
+        (("development is merged"), ("the branch's name does not"), *["development is merged"] * 4),
         "+-++++",
     ),
     "bot": (("a branch of this name needs no issue",) * 6, "++++++"),
@@ -217,8 +217,8 @@ def test_a_branch_named_revert_is_exempt_where_it_takes_back_what_was_merged(
         ("Like #9, but fixes ada/claims#2", "Task", "issue #2: no rule is broken"),
         ("As #2 says", "Data", "D9: no dataset is changed"),
         ("For #2", "Explore", "never merged"),
-        ("Fixes eve/other#2 <!-- #2 -->", "Task", "names no issue"),
-        ("", "Task", "names no issue"),
+        ("Fixes eve/other#2 <!-- #2 -->", "Task", "does not name its issue"),
+        ("", "Task", "does not name its issue"),
     ],
 )
 def test_the_pull_request_of_an_agent_names_its_issue_in_its_text(

@@ -11,7 +11,7 @@ from dslp.github.entities import Issue, PullRequest
 from dslp.github.forms import form_fields, linked_numbers, read_forms
 from dslp.github.policy import Facts, check_fields, check_links, issue_of
 from dslp.github.pull_request import check_pull_request, merged_experiments, publish
-from dslp.github.rules import address
+from dslp.github.rules import address, broken
 
 MARK = "<!-- dslp: links -->"
 RESERVE = 100  # requests that are left to verdicts before other issues are checked
@@ -190,9 +190,7 @@ def _check_version(repository: Repository, issue: Issue) -> Iterator[Finding]:
         return
     for other in repository.issues(["Data"], most=3):
         if other.number != issue.number and _dataset_version(other) == version:
-            problem = f"issue #{other.number} is for this version of this dataset already"
-            todo = "a version has one issue: go on there, or write the next version here"
-            yield Finding("I6", problem, todo)
+            yield broken("I6", f"issue #{other.number} is for this version of this dataset already")
 
 
 def _dataset_version(issue: Issue) -> tuple[str, str]:
@@ -206,6 +204,5 @@ def _comment(findings: Iterable[Finding]) -> str:
     lines = [MARK, "Please correct this issue:", ""]
     for finding in findings:
         rule = f"[{finding.rule}]({address(finding.rule)})"
-        lines.append(f"- {finding.problem}: {finding.todo}. Rule {rule} says why.")
-    lines += ["", "This comment disappears when it is corrected."]
-    return "\n".join(lines)
+        lines.append(f"- {finding.problem}. {finding.todo} Rule {rule} says why.")
+    return "\n".join([*lines, "", "This comment disappears when it is corrected."])

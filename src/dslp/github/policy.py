@@ -9,6 +9,7 @@ from dslp.core.report import Finding
 from dslp.core.settings import Project
 from dslp.github.entities import Issue, PullRequest
 from dslp.github.forms import empty_fields, form_links, linked_numbers, worked_on
+from dslp.github.rules import broken
 
 PLAIN = ("Ask", "Communicate", "Task")  # types whose branch has no prefix
 DATASET_FILES = ("datasheet.md", "schema.yml", "suite.yml")
@@ -109,29 +110,26 @@ def decide(facts: Facts) -> Verdict:
         findings = () if pull.head == facts.project.branch else tuple(_check_exempt(facts))
         state, why = ("failure", findings[0].problem) if findings else ("success", reason)
         return Verdict(state, why, findings)
-    if branch is None and is_match(pull.head, AGENTS):
-        todo = "write the issue's number into its description, such as: Closes #12"
-        finding = Finding("B1", "the pull request of an agent names no issue", todo)
-        return Verdict("failure", finding.problem, (finding,))
     if branch is None:
-        todo = "begin from the issue: dslp start NUMBER (names are data/12-words, explore/…, "
-        todo += f"experiment/…, model/…, or 12-words), from {facts.project.branch}"
-        finding = Finding("B1", "the branch's name does not name its issue", todo)
-        return Verdict("failure", "the branch's name is not one of the process", (finding,))
+        agent = is_match(pull.head, AGENTS)
+        name = "text of the agent's pull request" if agent else "branch's name"
+        finding = broken("B1", f"the {name} does not name its issue")
+        return Verdict("failure", finding.problem, (finding,))
     issue = facts.issues.get(branch.issue)
     findings = (
         *_check_issue(facts, branch),
         *_check_target(facts, branch),
         *check_links(issue, facts.issues, facts.repository),
-        *(check_fields(issue, facts.forms) if issue else ()),
+        *check_fields(issue, facts.forms),
         *_check_experiments(facts, branch),
         *_check_files(facts, branch),
     )
     if branch.kind == "Explore":
-        todo = "have it reviewed, write its insights into the issue, and close both"
-        never = Finding("B3", "an exploration is never merged", todo, severe=not facts.blocks)
-        why = "an exploration is reviewed and closed, never merged"
-        return Verdict("pending" if facts.blocks else "failure", why, (never, *findings))
+        never = broken(
+            "B3", "an exploration is reviewed and closed, never merged", not facts.blocks
+        )
+        state = "pending" if facts.blocks else "failure"
+        return Verdict(state, never.problem, (never, *findings))
     if wrong := [finding for finding in findings if finding.severe]:
         more = f", and {len(wrong) - 1} more" if len(wrong) > 1 else ""
         return Verdict("failure", f"{wrong[0].rule}: {wrong[0].problem}{more}", findings)
@@ -145,62 +143,57 @@ def check_links(issue: Issue | None, issues: Issues, repository: str) -> Iterato
     if issue is None:
         return
     for link in form_links(issue.kind, issue.body, repository):
-        allowed = " or ".join(link.allowed)
+        allowed, field = " or ".join(link.allowed), f"in the field “{link.field}”"
         if link.required and not link.numbers:
-            problem = f"issue #{issue.number} names no {allowed} in the field “{link.field}”"
-            todo = f"edit the issue and write its number there, such as #{max(issue.number - 1, 1)}"
-            yield Finding("I11", problem, todo)
+            yield broken("I11", f"issue #{issue.number} names no {allowed} {field}")
         for number in link.numbers:
             other = issues.get(number)
             if number == issue.number:
-                problem = f"itself in the field “{link.field}”"
+                problem = "itself"
             elif other is None or other.is_pull_request:
-                problem = f"#{number}, which is no issue"
+                problem = f"#{number}, which is no issue,"
             elif other.kind not in link.allowed:
-                problem = f"#{number}, which is of type {other.kind}"
+                problem = f"#{number}, which is of type {other.kind},"
             else:
                 continue
-            todo = f"name an issue of type {allowed}"
-            yield Finding("I11", f"issue #{issue.number} names {problem}", todo)
+            yield broken("I11", f"issue #{issue.number} names {problem} {field} for {allowed}")
 
 
-def check_fields(issue: Issue, forms: Mapping[str, Sequence[tuple[str, ...]]]) -> Iterator[Finding]:
-    """What an issue leaves empty that its next step needs (I4-I9), in a private repository too."""
-    if names := empty_fields(issue, forms.get(issue.kind, ())):
+def check_fields(
+    issue: Issue | None, forms: Mapping[str, Sequence[tuple[str, ...]]]
+) -> Iterator[Finding]:
+    """What an issue leaves empty that its next step needs (I4-I10), in a private repository too."""
+    if issue and (names := empty_fields(issue, forms.get(issue.kind, ()))):
         fields = ", ".join(f"“{name}”" for name in names)
         rule = CAPTURES.get(issue.kind, "I10")
-        yield Finding(rule, f"issue #{issue.number} leaves empty: {fields}", "edit it, fill it in")
+        yield broken(rule, f"issue #{issue.number} leaves empty: {fields}")
 
 
 def _check_issue(facts: Facts, branch: Branch) -> Iterator[Finding]:
     issue = facts.issues.get(branch.issue)
     if issue is None or issue.is_pull_request:
         state = "is a pull request" if issue else "does not exist here, or was transferred"
-        yield Finding("I1", f"issue #{branch.issue} {state}", "open an issue and begin from it")
+        yield broken("I1", f"issue #{branch.issue} {state}")
         return
     if issue.state != "open":
-        yield Finding("I1", f"issue #{issue.number} is closed", "reopen it, or open a new one")
+        yield broken("I1", f"issue #{issue.number} is closed")
     if len(issue.kinds) > 1:
-        problem = f"issue #{issue.number} has {len(issue.kinds)} types: {', '.join(issue.kinds)}"
-        yield Finding("B1", problem, "keep the one label that names the type of the work")
+        kinds = f"{len(issue.kinds)} types: {', '.join(issue.kinds)}"
+        yield broken("B1", f"issue #{issue.number} has {kinds}")
     expected = (branch.kind,) if branch.kind else PLAIN
     if issue.kind not in expected:
-        problem = f"the branch is for {' or '.join(expected)}, and issue #{issue.number} is of type"
-        todo = "name the branch for the issue's type, or correct the issue's label"
-        yield Finding("B1", f"{problem} {issue.kind}", todo)
+        kinds = f"{' or '.join(expected)}, and issue #{issue.number} is of type {issue.kind}"
+        yield broken("B1", f"the branch is for {kinds}")
 
 
 def _check_target(facts: Facts, branch: Branch) -> Iterator[Finding]:
     base, collaboration = facts.pull.base, facts.project.branch
     if branch.kind == "Experiment" and not base.startswith("model/"):
-        todo = "if it succeeded, open a Model issue and retarget this to its branch; "
-        todo += "if it failed, close this"
-        problem, severe = "an experiment is merged into a model branch only", not facts.pull.draft
-        yield Finding("B6", problem, todo, severe=severe)
+        problem = "an experiment is merged into a model branch only"
+        yield broken("B6", problem, severe=not facts.pull.draft)
     elif branch.kind not in ("Experiment", "Explore") and base != collaboration:
         rule = {"Data": "B2", "Model": "B7"}.get(branch.kind, "B8")
-        problem = f"the target is not {collaboration}, the collaboration branch"
-        yield Finding(rule, problem, f"change the target to {collaboration}")
+        yield broken(rule, f"the target is not {collaboration}, the collaboration branch")
 
 
 def _check_experiments(facts: Facts, branch: Branch) -> Iterator[Finding]:
@@ -214,39 +207,30 @@ def _check_experiments(facts: Facts, branch: Branch) -> Iterator[Finding]:
         if experiment is None or experiment.kind != "Experiment":
             continue  # check_links reports it
         if experiment.labelled("failed"):
-            todo = "summarise it in its issue and close it; a failed experiment is not merged"
-            yield Finding("B5", f"experiment #{number} failed", todo)
+            yield broken("B5", f"experiment #{number} failed")
         elif not experiment.labelled("succeeded"):
-            todo = "label its issue succeeded or failed, with a summary"
-            problem, severe = f"experiment #{number} has no outcome yet", not facts.pull.draft
-            yield Finding("B6", problem, todo, severe=severe)
+            problem = f"experiment #{number} has no outcome yet"
+            yield broken("B6", problem, severe=not facts.pull.draft)
 
 
 def _check_exempt(facts: Facts) -> Iterator[Finding]:
     """What even an exempt branch may not do: pass the collaboration branch by, bring notebooks."""
-    collaboration = facts.project.branch
     if facts.is_production:
-        problem = f"the target is not {collaboration}, the collaboration branch"
-        todo = f"change the target; a bot's settings name it (target-branch: {collaboration})"
-        yield Finding("B8", problem, todo)
+        yield broken("B8", f"the target is not {facts.project.branch}, the collaboration branch")
     yield from _check_notebooks(facts)
 
 
 def _check_notebooks(facts: Facts) -> Iterator[Finding]:
-    notebooks = [
-        path
-        for path, change in facts.files
-        if path.lower().endswith(".ipynb") and path != TEMPLATE and change != "removed"
-    ]
+    paths = [path for path, change in facts.files if change != "removed" and path != TEMPLATE]
+    notebooks = [path for path in paths if path.lower().endswith(".ipynb")]
     if notebooks and facts.pull.base == facts.project.branch:
-        problem = f"notebooks would reach {facts.pull.base}: {len(notebooks)}"
-        todo = "leave notebooks on an explore branch; bring their results as code or docs"
-        yield Finding("X2", problem, todo)
+        yield broken("X2", f"notebooks would reach {facts.pull.base}: {len(notebooks)}")
     if not facts.are_all_files:
-        yield Finding("X2", "there are too many files to check them all", "split it")
+        yield broken("X2", "there are too many files to check them all")
 
 
 def _check_files(facts: Facts, branch: Branch) -> Iterator[Finding]:
+    """Notebooks, and datasets that do not come with all their files (D9, X2)."""
     if branch.kind == "Explore":
         return
     yield from _check_notebooks(facts)
@@ -254,9 +238,7 @@ def _check_files(facts: Facts, branch: Branch) -> Iterator[Finding]:
     for path, change in facts.files:
         if match := DATASET.fullmatch(path):
             datasets.setdefault(match[1], {})[match[2]] = change
-    if not datasets and branch.kind == "Data":
-        todo = "a data branch changes src/…/datasets/NAME/ with its files"
-        yield Finding("D9", "no dataset is changed", todo, severe=not facts.pull.draft)
+    problems = ["no dataset is changed"] if branch.kind == "Data" and not datasets else []
     for name, files in sorted(datasets.items()):
         if files.get("pipeline.py") == "removed" and set(files.values()) == {"removed"}:
             continue  # the whole dataset is removed
@@ -266,6 +248,5 @@ def _check_files(facts: Facts, branch: Branch) -> Iterator[Finding]:
             missing = ["a new version in datasheet.md"]
         if missing:
             plain = re.sub(r"[^\w./-]", "?", name, flags=re.ASCII)[:80]  # anybody may have named it
-            todo = "add it: a dataset is one folder of pipeline, schema, suite and datasheet"
-            problem = f"dataset {plain} comes without {', '.join(missing)}"
-            yield Finding("D9", problem, todo, severe=not facts.pull.draft)
+            problems.append(f"dataset {plain} comes without {', '.join(missing)}")
+    yield from (broken("D9", problem, severe=not facts.pull.draft) for problem in problems)

@@ -154,11 +154,9 @@ def annotation(finding: Finding) -> str:
 def summary(verdict: Verdict) -> str:
     """The verdict as Markdown for the summary of a run."""
     lines = [f"### {CONTEXT}: {verdict.state}", "", escape_markdown(verdict.why, SENTENCE), ""]
-    if verdict.findings:
-        lines += ["| rule | what is wrong | what to do |", "| --- | --- | --- |"]
     for finding in verdict.findings:
-        cells = [escape_markdown(text, SENTENCE) for text in (finding.problem, finding.todo)]
-        lines.append(f"| [{finding.rule}]({address(finding.rule)}) | {' | '.join(cells)} |")
+        problem = escape_markdown(finding.problem, SENTENCE)
+        lines.append(f"- [{finding.rule}]({address(finding.rule)}): {problem}. {finding.todo}")
     return "\n".join(lines) + "\n"
 
 

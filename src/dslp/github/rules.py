@@ -2,7 +2,10 @@
 
 import re
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
+
+from dslp.core.report import Finding
 
 PAGE = "https://github.com/dslp/template/blob/HEAD/src/dslp/github/rules.md"
 SECTION = re.compile(r"^## ([A-Z]\d+): (.+)\n\n((?:(?!<a id=).*\n)+)", re.MULTILINE)
@@ -16,12 +19,23 @@ class Rule:
     title: str
     text: str
 
+    @property
+    def todo(self) -> str:
+        """What to do about it, on one line."""
+        return " ".join(self.text.partition("**What to do.**")[2].split("\n\n")[0].split())
 
+
+@cache
 def rules() -> dict[str, Rule]:
     """All rules that a check can cite, by their ids, in the order of the page."""
     page = Path(__file__).with_suffix(".md").read_text(encoding="utf-8")
     page = re.sub(r"\[([A-Z]\d+)\]\(#\w+\)", r"\1", page)  # a link within the page
     return {name: Rule(name, title, text.strip()) for name, title, text in SECTION.findall(page)}
+
+
+def broken(rule: str, problem: str, severe: bool = True) -> Finding:
+    """The finding that a rule is broken, with what the rule says to do about it."""
+    return Finding(rule, problem, rules()[rule].todo, severe=severe)
 
 
 def address(rule: str = "") -> str:

@@ -10,8 +10,15 @@ from tests.github.standin.routing import Refused
 Action = Callable[[], object]  # what happens; it may raise Refused or Cut
 
 
+HALF = object()  # what an action returns to cut the answer
+
+
 class Cut(Exception):
     """The connection ends without an answer."""
+
+
+class Page(Exception):
+    """Another server answers."""
 
 
 @dataclass
@@ -31,6 +38,20 @@ class Fault:
 
 def cut() -> None:
     raise Cut
+
+
+def truncated() -> Action:
+    """Half of the answer, whose head promises the whole."""
+    return lambda: HALF
+
+
+def html() -> Action:
+    """A page for people with status 200, such as a proxy's."""
+
+    def answer() -> None:
+        raise Page
+
+    return answer
 
 
 def status(code: int, message: str, **headers: str) -> Action:

@@ -71,6 +71,7 @@ def delete_label(call: Call) -> Answer:
 
 @route("GET", "/issues", "issues")
 def list_issues(call: Call) -> Answer:
+    call.check_issues()
     state, labels = call.get("state", "open"), call.get("labels").lower().split(",")
     matches = [
         one
@@ -83,6 +84,7 @@ def list_issues(call: Call) -> Answer:
 
 @route("POST", "/issues", "issues", "anyone")
 def create_issue(call: Call) -> Answer:
+    call.check_issues()
     body = call.body
     check_length("Issue", "title", body["title"], 256)
     check_length("Issue", "body", body["body"], LONGEST)

@@ -52,6 +52,7 @@ class Pull:
     sha: str
     source: "Repository"
     draft: bool = False
+    conflicts: bool = False  # with its base: it cannot be merged
     merged_at: str | None = None
     merge_commit_sha: str | None = None
     base_sha: str | None = None  # where the base stood when it was merged
@@ -75,30 +76,40 @@ class Status:
     context: str
     description: str | None
     target_url: str | None
+    creator: str = ""
 
 
 @dataclass(eq=False)
 class Repository:
-    """A repository, empty but for a first commit and the labels that GitHub gives it."""
+    """A repository, empty but for a first commit and the labels that GitHub gives it.
+
+    A fork has a parent, its commits, and no issues.
+    """
 
     owner: str
     name: str
     ids: Iterator[int]  # of everything that it has; none is used twice
     private: bool = False
     default_branch: str = "main"
-    is_fork: bool = False
+    parent: "Repository | None" = None
     id: int = 0
     settings: dict[str, Any] = field(default_factory=dict)
     labels: list[Label] = field(default_factory=list)
     issues: dict[int, Issue] = field(default_factory=dict)
+    gone: dict[int, str] = field(default_factory=dict)  # deleted issues, or where they are now
     commits: dict[str, Commit] = field(default_factory=dict)
     branches: dict[str, str] = field(default_factory=dict)
     statuses: dict[str, list[Status]] = field(default_factory=dict)
+    checks: dict[str, dict[str, str]] = field(default_factory=dict)  # by commit and job
     rulesets: list[dict[str, Any]] = field(default_factory=list)
+    dispatches: list[dict[str, Any]] = field(default_factory=list)  # of workflows, as requested
 
     def __post_init__(self) -> None:
         self.id = next(self.ids)
-        if not self.is_fork:
+        if self.parent:  # GitHub shares objects too
+            self.commits, self.branches = self.parent.commits, dict(self.parent.branches)
+            self.settings = {"has_issues": False, **self.settings}
+        else:
             self.commit(self.default_branch, {"README.md": f"# {self.name}\n"})
         for name in DEFAULT_LABELS:
             self.add_label(name)
@@ -128,11 +139,22 @@ class Repository:
         user: str = "",
         state: str = "open",
     ) -> Issue:
-        number = max(self.issues, default=0) + 1
+        number = max([0, *self.issues, *self.gone]) + 1
         issue = Issue(next(self.ids), number, title, body, user or self.owner, state)
         issue.labels = self.labelled(labels)
         self.issues[number] = issue
         return issue
+
+    def transfer(self, number: int, to: "Repository") -> Issue:
+        """Move an issue to another repository."""
+        old = self.issues.pop(number)
+        issue = to.add_issue(old.title, old.body, (one.name for one in old.labels), old.user)
+        self.gone[number] = f"/repositories/{to.id}/issues/{issue.number}"
+        return issue
+
+    def delete(self, number: int) -> None:
+        self.gone[number] = ""
+        del self.issues[number]
 
     def add_comment(self, number: int, body: str, user: str) -> Comment:
         comment = Comment(next(self.ids), body, user)
@@ -155,9 +177,7 @@ class Repository:
 
     def fork(self, owner: str) -> "Repository":
         """The same repository at another owner, who has no rights in this one."""
-        fork = Repository(owner, self.name, self.ids, self.private, is_fork=True)
-        fork.commits, fork.branches = self.commits, dict(self.branches)  # GitHub shares objects too
-        return fork
+        return Repository(owner, self.name, self.ids, self.private, parent=self)
 
     def add_pull(
         self,

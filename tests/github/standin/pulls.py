@@ -38,8 +38,11 @@ def create_pull(call: Call) -> Answer:
             reason = f"A pull request already exists for {repository.owner}:{head}."
     if reason:
         raise invalid("PullRequest", "head", "custom", reason)
-    user = call.token.login
-    opened = repository.add_pull(head, base, body["title"], body.get("body"), user=user)
+    opened = repository.add_pull(
+        *(head, base, body["title"], body.get("body")),
+        user=call.token.login,
+        draft=body.get("draft", False),
+    )
     return 201, views.pull(repository, opened)
 
 
@@ -86,7 +89,8 @@ def list_pulls_of_commit(call: Call) -> Answer:
 @route("POST", "/statuses/{sha}", "statuses")
 def create_status(call: Call) -> Answer:
     sha, body = named_commit(call, "sha"), call.body
-    check_length("Status", "description", body["description"], 140)
-    status = Status(id=next(call.repository.ids), **body)
+    check_length("Status", "description", body.get("description"), 140)
+    values = {"description": None, "target_url": None, **body, "creator": call.token.login}
+    status = Status(next(call.repository.ids), **values)
     call.repository.statuses.setdefault(sha, []).insert(0, status)
-    return 201, vars(status)
+    return 201, views.status(status)

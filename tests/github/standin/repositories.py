@@ -5,25 +5,28 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+import yaml
+
 from tests.github.standin import history, views
-from tests.github.standin.model import Repository
-from tests.github.standin.routing import NOT_FOUND, Answer, Call, Refused, invalid, route
+from tests.github.standin.model import Issue, Repository
+from tests.github.standin.routing import BOT, NOT_FOUND, Answer, Call, Refused, invalid, route
 
 CONTENTS = "/contents/{path}"
 RULESET = "/rulesets/{ruleset_id}"
 NO_PLAN = "Upgrade to GitHub Pro or make this repository public to enable this feature."
+APPS = {BOT: 15_368}  # who makes statuses, by the number of the app
 Ruleset = dict[str, Any]
 
 
 @route("GET", "")
 def get_repository(call: Call) -> Answer:
-    return views.repository(call.repository)
+    return views.repository(call.repository, whole=True)
 
 
 @route("PATCH", "", "administration")
 def update_repository(call: Call) -> Answer:
     call.repository.settings |= call.body
-    return views.repository(call.repository)
+    return views.repository(call.repository, whole=True)
 
 
 @route("GET", "/git/ref/{ref}", "contents")
@@ -69,6 +72,25 @@ def put_contents(call: Call) -> Answer:
     text = base64.b64decode(call.body["content"]).decode()
     call.repository.commit(branch, {path: text}, call.token.login)
     return (201 if old is None else 200), {"content": views.file(path, text)}
+
+
+@route("POST", "/actions/workflows/{workflow_id}/dispatches", "actions")
+def dispatch_workflow(call: Call) -> Answer:
+    body, name = call.body, call.names["workflow_id"]
+    path = f".github/workflows/{name}"
+    if path not in branch_files(call, call.repository.default_branch):
+        raise Refused(404, NOT_FOUND)
+    branch = body["ref"].removeprefix("refs/heads/")
+    if branch not in call.repository.branches:
+        raise Refused(422, f"No ref found for: {body['ref']}")
+    events = yaml.safe_load(branch_files(call, branch).get(path, ""))[True]  # YAML 1.1's `on`
+    if "workflow_dispatch" not in events:
+        raise Refused(422, "Workflow does not have 'workflow_dispatch' trigger")
+    inputs, declared = body.get("inputs", {}), (events["workflow_dispatch"] or {}).get("inputs", {})
+    if inputs.keys() - declared.keys():
+        raise Refused(422, f"Unexpected inputs provided: {[*inputs.keys() - declared.keys()]}")
+    call.repository.dispatches.append({"workflow": name, "ref": branch, "inputs": inputs})
+    return 204, None
 
 
 def view(repository: Repository, ruleset: Ruleset, whole: bool = True) -> Ruleset:
@@ -131,6 +153,33 @@ def list_rules(call: Call) -> Answer:
         and applies(call.repository, ruleset, call.names["branch"])
         for rule in ruleset.get("rules", [])
     ]
+
+
+def mergeable(repository: Repository, issue: Issue) -> bool:
+    """Whether GitHub lets a pull request be merged: what the rulesets require has succeeded.
+
+    A check counts if it is a job of GitHub Actions or the latest status of its name, and if its
+    maker is the required one. Reviews are not considered.
+    """
+    assert issue.pull
+    head, wanted = repository.head_sha(issue), []
+    for ruleset in repository.rulesets:
+        if ruleset["enforcement"] == "active" and applies(repository, ruleset, issue.pull.base):
+            for rule in ruleset.get("rules", []):
+                if rule["type"] == "required_status_checks":
+                    wanted += rule["parameters"]["required_status_checks"]
+    results = [
+        *((one.context, one.creator, one.state) for one in repository.statuses.get(head, [])),
+        *((name, BOT, result) for name, result in repository.checks.get(head, {}).items()),
+    ]
+
+    def passes(check: dict[str, Any]) -> bool:
+        name, app = check["context"], check.get("integration_id")
+        states = (state for n, by, state in results if n == name and app in (None, APPS.get(by)))
+        return next(states, "") in ("success", "skipped", "neutral")
+
+    is_open = issue.state == "open" and not issue.pull.draft and not issue.pull.conflicts
+    return is_open and all(map(passes, wanted))
 
 
 def applies(repository: Repository, ruleset: Ruleset, branch: str) -> bool:

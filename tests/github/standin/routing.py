@@ -8,6 +8,8 @@ from typing import Any
 from tests.github.standin.model import Issue, Repository
 
 NOT_FOUND = "Not Found"
+DOCS = "https://docs.github.com/rest"
+BOT = "github-actions[bot]"
 Answer = Any  # a body for status 200, or (status, body)
 
 
@@ -16,9 +18,17 @@ class Refused(Exception):
         super().__init__(message)
         self.status, self.headers = status, headers
         self.body: dict[str, Any] = {"message": message, "status": str(status)}
-        self.body["documentation_url"] = "https://docs.github.com/rest"
+        self.body["documentation_url"] = DOCS
         if errors:
             self.body["errors"] = list(errors)
+
+
+class Moved(Exception):
+    """What was requested is at another path: 301 where it was read, 307 where it was written."""
+
+    def __init__(self, status: int, path: str) -> None:
+        super().__init__(path)
+        self.status, self.path = status, path
 
 
 def invalid(resource: str, field: str, code: str, message: str = "") -> Refused:
@@ -30,17 +40,22 @@ def invalid(resource: str, field: str, code: str, message: str = "") -> Refused:
 class Token:
     """Who asks, and with which rights.
 
-    A workflow's token belongs to one repository and has rights by name ("issues": "write"); a
-    person's token has the rights of that person.
+    The token of a workflow or an app belongs to one repository and has rights by name ("issues":
+    "write"); a person's token has the rights of that person.
     """
 
     login: str
     rights: Mapping[str, str] = field(default_factory=dict)
-    repository: str = ""
+    repository: Repository | None = None
+
+    @property
+    def limit(self) -> int:
+        """How many requests it has an hour; all workflows of a repository share theirs."""
+        return 1_000 if self.login == BOT else 5_000
 
     def may(self, repository: Repository, needs: Sequence[str], level: str) -> bool:
         """Whether it has one of the rights in `needs`, at the level `read` or `write`."""
-        if self.repository == repository.full_name:
+        if self.repository is repository:
             rights = {self.rights.get(need) for need in needs} - {None}
             own = "metadata" in needs or bool(rights) if level == "read" else "write" in rights
         else:
@@ -55,22 +70,36 @@ class Call:
     names: dict[str, str]
     query: dict[str, list[str]]
     body: Any
+    last_page: int = 1  # of the list that is the answer
 
     def get(self, name: str, default: str = "") -> str:
         return self.query.get(name, [default])[-1]
 
     def issue(self, name: str = "issue_number") -> Issue:
-        issue = self.repository.issues.get(int(self.names[name]))
+        number = int(self.names[name])
+        issue, path = self.repository.issues.get(number), self.repository.gone.get(number)
+        if path:
+            raise Moved(301, path)
+        if path is not None:
+            raise Refused(410, "This issue was deleted")
+        if issue and not issue.pull:
+            self.check_issues()
         if issue is None or (name == "pull_number" and not issue.pull):
             raise Refused(404, NOT_FOUND)
         return issue
+
+    def check_issues(self) -> None:
+        if not self.repository.settings.get("has_issues", True):
+            raise Refused(410, "Issues has been disabled in this repository.")
 
     def newest_issues(self) -> list[Issue]:
         return list(reversed(self.repository.issues.values()))
 
     def page(self, items: Iterable[Any]) -> list[Any]:
         size, page = min(int(self.get("per_page", "30")), 100), int(self.get("page", "1"))
-        return list(items)[(page - 1) * size : page * size]
+        everything = list(items)
+        self.last_page = max(1, -(-len(everything) // size))
+        return everything[(page - 1) * size : page * size]
 
 
 Handler = Callable[[Call], Answer]

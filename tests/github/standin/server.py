@@ -2,18 +2,33 @@
 
 import itertools
 import json
+import re
 import threading
+import time
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import unquote
+from urllib.parse import unquote, urlencode
 
 from tests.github.standin import description, issues, pulls, repositories
-from tests.github.standin.faults import Action, Fault, cut
+from tests.github.standin.faults import HALF, Action, Fault, Page, cut
 from tests.github.standin.model import Repository
-from tests.github.standin.routing import NOT_FOUND, ROUTES, Call, Refused, Route, Token
+from tests.github.standin.routing import (
+    BOT,
+    DOCS,
+    NOT_FOUND,
+    ROUTES,
+    Call,
+    Moved,
+    Refused,
+    Route,
+    Token,
+)
 
 HANDLERS = (issues, pulls, repositories)  # importing them fills ROUTES
+PAGE = b"<!DOCTYPE html><html><body><h1>Please sign in to continue</h1></body></html>"
+USED_UP = "API rate limit exceeded for {} ID 1. If you reach out to GitHub Support for help, …"
 ROUTES.sort(key=lambda one: -one.template.count("/"))  # the most particular first
 
 
@@ -30,15 +45,26 @@ class Request:
 
 
 @dataclass
+class Reply:
+    status: int
+    body: bytes
+    headers: dict[str, str]
+    is_cut: bool = False
+
+
+@dataclass
 class Standin:
     """GitHub: its repositories, its tokens, what it was asked, and what was wrong with that."""
 
     ids: Iterator[int] = field(default_factory=lambda: itertools.count(4_000_001))
     repositories: dict[str, Repository] = field(default_factory=dict)
+    renamed: dict[str, Repository] = field(default_factory=dict)  # by their old names
     tokens: dict[str, Token] = field(default_factory=dict)
     requests: list[Request] = field(default_factory=list)
     violations: list[str] = field(default_factory=list)
     faults: list[Fault] = field(default_factory=list)
+    used: Counter[object] = field(default_factory=Counter)  # requests of this hour, by who shares
+    reset: int = field(default_factory=lambda: int(time.time()) + 3600)
     url: str = ""
     lock: threading.RLock = field(default_factory=threading.RLock)
 
@@ -51,8 +77,23 @@ class Standin:
         """A person's token, which may do whatever the person may."""
         return self._add(Token(login))
 
-    def add_workflow_token(self, repository: Repository, rights: Mapping[str, str]) -> str:
-        return self._add(Token("github-actions[bot]", rights, repository.full_name))
+    def add_workflow_token(
+        self, repository: Repository, rights: Mapping[str, str], login: str = BOT
+    ) -> str:
+        """The token of a workflow, or of the app with this `login`."""
+        return self._add(Token(login, rights, repository))
+
+    def leave(self, secret: str, requests: int) -> None:
+        """Let a token, and those that share its limit, have so many requests left."""
+        token = self.tokens[secret]
+        self.used[token.repository, token.login] = token.limit - requests
+
+    def rename(self, repository: Repository, name: str) -> None:
+        """Give a repository another name, of the same owner or another; the old one redirects."""
+        old = repository.full_name.lower()
+        self.renamed[old] = self.repositories.pop(old)
+        repository.owner, _, repository.name = name.partition("/")
+        self.repositories[name.lower()] = repository
 
     def _add(self, token: Token) -> str:
         secret = f"ghp_{len(self.tokens)}"
@@ -79,26 +120,48 @@ class Standin:
     def writes(self) -> list[Request]:
         return [one for one in self.requests if one.method != "GET"]
 
-    def handle(self, request: Request) -> tuple[int, Any, Mapping[str, str]]:
-        """The answer to a request, faults included: its status, body and headers."""
+    def handle(self, request: Request) -> Reply:
+        """The answer to a request, faults included."""
         with self.lock:
             self.requests.append(request)
-            number = len(self.requests)
+            number, headers = len(self.requests), {"Content-Type": "application/json"}
             try:
-                self.fail(number, request, after=False)
-                answer = self.answer(request)
+                headers |= self.count(self.tokens.get(request.token))
+                effects = self.fail(number, request, after=False)
+                status, body, more = self.answer(request)
                 self.fail(number, request, after=True)
+            except Page:
+                return Reply(200, PAGE, {"Content-Type": "text/html; charset=utf-8"})
+            except Moved as moved:
+                url, message = f"{self.url}{moved.path}", "Moved Permanently"
+                body = {"message": message, "url": url, "documentation_url": DOCS}
+                status, more, effects = moved.status, {"Location": url}, []
             except Refused as refused:
-                return refused.status, refused.body, refused.headers
-            return *answer, {}
+                status, body, more, effects = refused.status, refused.body, refused.headers, []
+            data = b"" if body is None else json.dumps(body).encode()
+            return Reply(status, data, {**headers, **more}, HALF in effects)
 
-    def fail(self, number: int, request: Request, after: bool) -> None:
-        for fault in self.faults:
-            if fault.applies(number, request, after):
-                fault.action()
+    def fail(self, number: int, request: Request, after: bool) -> list[object]:
+        return [one.action() for one in self.faults if one.applies(number, request, after)]
 
-    def answer(self, request: Request) -> tuple[int, Any]:
-        routes = ((one, one.match(request.method, request.path)) for one in ROUTES)
+    def count(self, token: Token | None) -> dict[str, str]:
+        """Count a request, and say what is left; refuses it when nothing is."""
+        if token is None:
+            return {}
+        kind = token.repository, token.login
+        is_over = self.used[kind] >= token.limit
+        self.used[kind] += not is_over
+        left = {"limit": token.limit, "remaining": token.limit - self.used[kind]}
+        left |= {"used": self.used[kind], "reset": self.reset}
+        headers = {f"x-ratelimit-{name}": str(value) for name, value in left.items()}
+        if is_over:
+            who = "installation" if token.repository else "user"
+            raise Refused(403, USED_UP.format(who), **headers)
+        return headers
+
+    def answer(self, request: Request) -> tuple[int, Any, Mapping[str, str]]:
+        path = self.current_path(request)
+        routes = ((one, one.match(request.method, path)) for one in ROUTES)
         route, quoted = next(((one, names) for one, names in routes if names), (None, None))
         if route is None or quoted is None:
             self.violations.append(f"{request}: no such path in the stand-in")
@@ -106,16 +169,45 @@ class Standin:
         names = {key: unquote(value) for key, value in quoted.items()}
         operation = description.operation(request.method, route.template)
         sent = operation.request(names, request.query, request.raw)
-        faults = list(operation.faults_of_request(sent))
+        faults, headers = list(operation.faults_of_request(sent)), {}
         try:
-            result = route.handler(self.admit(request, route, names))
+            call = self.admit(request, route, names)
+            result = route.handler(call)
             status, body = result if isinstance(result, tuple) else (200, result)
+            headers = self.links(request, call)
         except Refused as refused:
             status, body = refused.status, refused.body
         data = b"" if body is None else json.dumps(body).encode()
         faults += operation.faults_of_response(sent, status, data)
         self.violations += [f"{request} → {status}: {one}" for one in faults]
-        return status, body
+        return status, body, headers
+
+    def current_path(self, request: Request) -> str:
+        """The path by name for one by a repository's number; an old name is Moved."""
+        _, root, first, second, *rest = [*request.path.split("/"), "", "", ""]
+        if root == "repositories":
+            for one in self.repositories.values():
+                if str(one.id) == first:
+                    return re.sub(r"^/repositories/\d+", f"/repos/{one.full_name}", request.path)
+        old = self.renamed.get(f"{first}/{second}".lower()) if root == "repos" else None
+        if old is None:
+            return request.path
+        query = urlencode(request.query, doseq=True)
+        below = "/".join(["", *filter(None, rest)]) + (f"?{query}" if query else "")
+        raise Moved(301 if request.method == "GET" else 307, f"/repositories/{old.id}{below}")
+
+    def links(self, request: Request, call: Call) -> dict[str, str]:
+        """The header that leads from one page of a list to the others."""
+        page, last = int(call.get("page", "1")), call.last_page
+        pages = {"next": page + 1, "last": last} if page < last else {}
+        pages |= {"first": 1, "prev": page - 1} if page > 1 else {}
+        base = re.sub("^/repos/[^/]+/[^/]+", f"/repositories/{call.repository.id}", request.path)
+        urls = {
+            rel: f"{self.url}{base}?{urlencode({**request.query, 'page': number}, doseq=True)}"
+            for rel, number in pages.items()
+        }
+        value = ", ".join(f'<{url}>; rel="{rel}"' for rel, url in urls.items())
+        return {"Link": value} if value else {}
 
     def admit(self, request: Request, route: Route, names: dict[str, str]) -> Call:
         """What a handler sees of the request; refuses who may not ask this."""

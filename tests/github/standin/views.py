@@ -5,7 +5,7 @@ import zlib
 from typing import Any
 
 from tests.github.standin.history import blob, changes, ends
-from tests.github.standin.model import Comment, Issue, Repository
+from tests.github.standin.model import Comment, Issue, Repository, Status
 
 View = dict[str, Any]
 SITE = "https://github.com"
@@ -16,19 +16,22 @@ def user(login: str) -> View:
     return {"login": login, "id": zlib.crc32(login.encode()) % 10_000_000, "type": kind}
 
 
-def repository(one: Repository) -> View:
-    return {
+def repository(one: Repository, whole: bool = False) -> View:
+    """A repository; only the `whole` names its parent."""
+    view = {
         "id": one.id,
         "name": one.name,
         "full_name": one.full_name,
         "owner": user(one.owner),
         "private": one.private,
-        "fork": one.is_fork,
+        "fork": one.parent is not None,
+        "has_issues": True,
         "html_url": f"{SITE}/{one.full_name}",
         "default_branch": one.default_branch,
         **dict.fromkeys(("allow_merge_commit", "allow_squash_merge", "allow_rebase_merge"), True),
         **one.settings,
     }
+    return view | ({"parent": repository(one.parent)} if whole and one.parent else {})
 
 
 def author(owner: Repository, login: str) -> View:
@@ -72,11 +75,16 @@ def pull(owner: Repository, one: Issue, whole: bool = True) -> View:
         "base": side(owner, one.pull.base, base),
     }
     merged = one.pull.merged_at is not None
-    return view | ({"merged": merged, "changed_files": len(changes(owner, one))} if whole else {})
+    facts = {"changed_files": len(changes(owner, one)), "mergeable": not one.pull.conflicts}
+    return view | ({"merged": merged, **facts} if whole else {})
 
 
 def side(owner: Repository, ref: str, sha: str) -> View:
     return {"ref": ref, "sha": sha, "user": user(owner.owner), "repo": repository(owner)}
+
+
+def status(one: Status) -> View:
+    return {**vars(one), "creator": user(one.creator)}
 
 
 def ref(branch: str, sha: str) -> View:

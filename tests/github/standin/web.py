@@ -1,6 +1,5 @@
 """The stand-in on the wire."""
 
-import json
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qs, urlsplit
@@ -20,19 +19,17 @@ class Handler(BaseHTTPRequestHandler):
         query = parse_qs(split.query, keep_blank_values=True)
         token = self.headers.get("authorization", "").rpartition(" ")[2]
         try:
-            status, body, headers = self.standin.handle(
-                Request(self.command, split.path, query, raw, token)
-            )
+            request = Request(self.command, split.path, query, raw, token)
+            reply = self.standin.handle(request)
         except Cut:
             self.close_connection = True
             return
-        data = b"" if body is None else json.dumps(body).encode()
-        self.send_response(status)
-        headers = {"Content-Type": "application/json; charset=utf-8", **headers}
-        for key, value in {**headers, "Content-Length": str(len(data))}.items():
+        self.send_response(reply.status)
+        for key, value in {**reply.headers, "Content-Length": str(len(reply.body))}.items():
             self.send_header(key, value)
         self.end_headers()
-        self.wfile.write(data)
+        self.wfile.write(reply.body[: len(reply.body) // (2 if reply.is_cut else 1)])
+        self.close_connection |= reply.is_cut
 
     do_GET = do_POST = do_PATCH = do_PUT = do_DELETE = respond  # noqa: N815
 

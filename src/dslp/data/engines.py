@@ -1,92 +1,123 @@
 """What a suite runs on: DuckDB on files, a SQL database, or Spark (G3).
 
-Each engine turns a dataset into a batch of Great Expectations, and nothing else differs.
+An engine runs SQL and knows the types of the columns; what is asked is the same on each.
 """
 
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
-from dslp.core.errors import DslpError
-from dslp.data import sql_tables
+from dslp.core.errors import nearest
+from dslp.data.batch import BATCH, Unreadable, normalized
 from dslp.data.dataset import Dataset, dataset_names
 from dslp.data.reading import quote_identifier, reading_errors, table_expression
+from sqlglot import exp
+
+
+@dataclass(frozen=True)
+class Engine:
+    """A connection to the rows of one dataset.
+
+    Attributes:
+        dialect: SQLGlot's name of its SQL.
+        types: of the columns, by their names.
+        source: the table with the dataset's rows.
+        run: runs a statement; names of the result's columns, and its rows.
+        find: whether there is a table of that name, apart from the dataset's own.
+    """
+
+    dialect: str
+    types: dict[str, exp.DataType]
+    source: str
+    run: Callable[[str], tuple[list[str], list[Sequence[Any]]]]
+    find: Callable[[str], bool]
+    dataset: Dataset
+
+    def fetch(self, query: exp.Query) -> list[dict[str, Any]]:
+        """The rows of a query, in which the table `batch` is the dataset."""
+        source = exp.to_identifier(self.source, quoted=True)
+        columns = [normalized(name, kind, self.dialect) for name, kind in self.types.items()]
+        rows = exp.select(*columns).from_(exp.Table(this=source))
+        hint = False if self.dialect in ("duckdb", "postgres") else None  # they would copy all rows
+        names, values = self.run(query.with_(BATCH, as_=rows, materialized=hint).sql(self.dialect))
+        return [dict(zip(names, each, strict=True)) for each in values]
+
+    def table(self, name: str) -> exp.Table:
+        """Another table, or the dataset by its own name.
+
+        Raises:
+            Unreadable: there is none of that name.
+        """
+        if name == self.dataset.name:
+            return exp.to_table(BATCH)
+        if not self.find(name):
+            names = dataset_names(self.dataset.project)
+            if name in names:
+                todo = f"uv run dslp data build {name}"
+                raise Unreadable(f"{name} is not built; build it: {todo}")
+            raise Unreadable(f"there is no table {name!r}{nearest(name, names)}")
+        return exp.Table(this=exp.to_identifier(name, quoted=True))
 
 
 @contextmanager
-def open_batch(dataset: Dataset, engine: str) -> Iterator[Any]:
-    """The dataset as a batch that `engine` can validate.
+def open_engine(dataset: Dataset, engine: str) -> Iterator[Engine]:
+    """The dataset, open on that engine.
 
     Raises:
         DslpError: the engine is not installed, or the data cannot be reached.
     """
-    import great_expectations as gx
-
-    context = gx.get_context(mode="ephemeral")
-    context.variables.progress_bars = {"globally": False}
     if engine == "spark":
-        from dslp.data import spark
+        from dslp.data.spark import open_spark
 
-        yield spark.spark_batch(context, dataset)
+        with open_spark(dataset) as opened:
+            yield opened
     elif engine == "sql":
-        yield sql_tables.table_batch(context, dataset)
+        from dslp.data.sql_tables import open_database
+
+        with open_database(dataset) as opened:
+            yield opened
     else:
-        yield from _embedded(context, dataset)
+        with open_files(dataset) as opened:
+            yield opened
 
 
-def column_names(data: Any) -> list[str]:
-    """Names of a batch's columns, without the progress bar that its own method shows."""
-    from great_expectations.validator.metrics_calculator import MetricsCalculator
+@contextmanager
+def open_files(dataset: Dataset) -> Iterator[Engine]:
+    """The dataset's files, open in DuckDB.
 
-    names: list[str] = MetricsCalculator(data.data.execution_engine).columns({"batch_id": data.id})
-    return names
-
-
-def _embedded(context: Any, dataset: Dataset) -> Iterator[Any]:
-    import tempfile
-    from uuid import uuid4
-
+    Raises:
+        DslpError: the data is not built, or cannot be read.
+    """
     import duckdb
-    from dslp.data import duckdb_engine
 
-    database = f":memory:{uuid4()}"  # a name shares it with the dialect's own connection
-    view = quote_identifier(dataset.name)
-    with tempfile.TemporaryDirectory() as spill, duckdb.connect(database) as connection:
+    with tempfile.TemporaryDirectory() as spill, duckdb.connect() as connection:
         connection.execute("SET temp_directory = ?", [spill])
         connection.execute("SET preserve_insertion_order = false")
-        _create_other_views(connection, dataset)
-        with reading_errors(dataset):
-            rows = f"SELECT {_without_nan(connection, dataset)} FROM {table_expression(dataset)}"
-            # A view reads the columns that an expectation needs; CSV is read once, into a table.
-            kind = "TABLE" if dataset.built.suffix == ".csv" else "VIEW"
-            connection.execute(f"CREATE OR REPLACE {kind} {view} AS {rows}")
-        source = duckdb_engine.source(context, dataset.name, database)
-        try:
-            yield sql_tables.whole_table(source, dataset.name)
-        finally:
-            source.get_execution_engine().close()
 
+        def create(each: Dataset) -> None:
+            with reading_errors(each):
+                # A view reads the columns that are needed; CSV is read once, into a table.
+                kind = "TABLE" if each.built.suffix == ".csv" else "VIEW"
+                rows = f"SELECT * FROM {table_expression(each)}"
+                connection.execute(
+                    f"CREATE OR REPLACE {kind} {quote_identifier(each.name)} AS {rows}"
+                )
 
-def _without_nan(connection: Any, dataset: Dataset) -> str:
-    """All columns, with null in place of NaN, as in pandas and in a database."""
-    described = connection.execute(f"DESCRIBE SELECT * FROM {table_expression(dataset)}").fetchall()
-    floats = [quote_identifier(name) for name, kind, *_ in described if kind in ("FLOAT", "DOUBLE")]
-    if floats:  # few columns have any, and the replacement slows down every expectation
-        tests = ", ".join(f"bool_or(isnan({name}))" for name in floats)
-        (some,) = connection.execute(f"SELECT {tests} FROM {table_expression(dataset)}").fetchall()
-        floats = [name for name, has_nan in zip(floats, some, strict=True) if has_nan]
-    replaced = ", ".join(
-        f"CASE WHEN NOT isnan({name}) THEN {name} END AS {name}" for name in floats
-    )
-    return f"* REPLACE ({replaced})" if replaced else "*"
+        def run(statement: str) -> tuple[list[str], list[Sequence[Any]]]:
+            with reading_errors(dataset):
+                result = connection.execute(statement)
+                return [each[0] for each in result.description or ()], result.fetchall()
 
+        def find(name: str) -> bool:
+            other = Dataset(dataset.project, name)
+            exists = name in dataset_names(dataset.project) and other.is_built
+            if exists:
+                create(other)
+            return exists
 
-def _create_other_views(connection: Any, dataset: Dataset) -> None:
-    """Create views of the project's other built datasets, for SQL that joins them."""
-    for name in dataset_names(dataset.project):
-        other = Dataset(dataset.project, name)
-        # An unreadable dataset is an error of its own suite.
-        with suppress(DslpError), reading_errors(other):
-            if name != dataset.name and other.is_built:
-                view = f"CREATE OR REPLACE VIEW {quote_identifier(name)}"
-                connection.execute(f"{view} AS SELECT * FROM {table_expression(other)}")
+        create(dataset)
+        described = run(f"DESCRIBE {quote_identifier(dataset.name)}")[1]
+        types = {name: exp.DataType.build(kind, dialect="duckdb") for name, kind, *_ in described}
+        yield Engine("duckdb", types, dataset.name, run, find, dataset)

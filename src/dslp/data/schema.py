@@ -155,14 +155,15 @@ def column_types(dataset: Dataset, connection: "duckdb.DuckDBPyConnection") -> d
     Raises:
         DslpError: the data cannot be read.
     """
-    import pyarrow.dataset as files
+    from pyarrow.parquet import read_schema
 
     path = dataset.built
     with reading_errors(dataset):
-        if path.suffix == ".csv":
-            return arrow_types(connection.sql("FROM rows LIMIT 0").to_arrow_table().schema, path)
-        hive = "hive" if path.is_dir() else None
-        return arrow_types(files.dataset(path, format="parquet", partitioning=hive).schema, path)
+        rows = connection.sql("FROM rows LIMIT 0").to_arrow_table().schema
+        types = arrow_types(rows, path)
+        if path.suffix != ".csv":  # DuckDB has fewer types than Arrow
+            types |= arrow_types(read_schema(dataset.files[0]), path)
+        return types
 
 
 def unknown_categories(

@@ -1,20 +1,23 @@
-"""Spark as the engine of suites: one session for all of them, and a dataset as a batch (G3)."""
+"""Spark as an engine of suites: one session for all of them (G3)."""
 
 import os
 import re
 import socket
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from threading import Thread
 from typing import IO, TYPE_CHECKING, Any
+from uuid import uuid4
 
 from dslp.core.errors import DslpError
 from dslp.core.text import error_line
-from dslp.data.dataset import Dataset
+from dslp.data.dataset import Dataset, dataset_names
+from dslp.data.engines import Engine
 from dslp.data.reading import ROWS, open_rows, partition_columns, read_header, reading_errors
+from sqlglot import exp
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
@@ -27,15 +30,11 @@ TYPES = {"VARCHAR": "STRING", "TIMESTAMP": "TIMESTAMP_NTZ"}  # Spark's names of 
 UNREADABLE = ("TIME", "TIMESTAMP_NS")
 
 
-def spark_batch(context: Any, dataset: Dataset) -> Any:
-    """The dataset as a batch of Great Expectations' on Spark, at SPARK_MASTER or in this process.
+@contextmanager
+def open_spark(dataset: Dataset) -> "Iterator[Engine]":
+    """The dataset's files, open in Spark at SPARK_MASTER, or in this process.
 
-    All suites of this process share one session. Parquet is read by columns, and not kept in
-    memory; all figures are computed in one job.
-
-    Args:
-        context: Great Expectations' own.
-        dataset: what to read; each worker must find the file at the same path.
+    All suites of this process share one session. Each worker must find the files at the same path.
 
     Raises:
         DslpError: Spark is not installed or does not start, or cannot read the data.
@@ -46,14 +45,25 @@ def spark_batch(context: Any, dataset: Dataset) -> Any:
         session.conf.set("spark.sql.shuffle.partitions", str(parts))
     with _reading(dataset):
         frame = _read(session, dataset)
-    from dslp.data.spark_engine import Engine
+        view = f"dslp_{uuid4().hex}"
+        frame.createOrReplaceTempView(view)
+        types = {name: exp.DataType.build(kind, dialect="spark") for name, kind in frame.dtypes}
 
-    source = context.data_sources.add_spark(dataset.name, persist=False)
-    source.get_execution_engine()  # it makes one of its own, and makes no other after that
-    source._execution_engine = Engine(session)
-    asset = source.add_dataframe_asset(dataset.name)
-    whole = asset.add_batch_definition_whole_dataframe("whole")
-    return whole.get_batch({"dataframe": frame})
+    def run(statement: str) -> tuple[list[str], list[Sequence[Any]]]:
+        with _reading(dataset):
+            result = session.sql(statement)
+            return result.columns, [tuple(row) for row in result.collect()]
+
+    def find(name: str) -> bool:
+        other = Dataset(dataset.project, name)
+        exists = name in dataset_names(dataset.project) and other.is_built
+        if exists:
+            with _reading(other):
+                _read(session, other).createOrReplaceTempView(name)
+        return exists or session.catalog.tableExists(name)
+
+    yield Engine("spark", types, view, run, find, dataset)
+    session.catalog.dropTempView(view)
 
 
 def spark_session() -> "SparkSession":
@@ -168,8 +178,6 @@ def _check_answer(master: str) -> None:
 
 
 def _read(session: "SparkSession", dataset: Dataset) -> "DataFrame":
-    from pyspark.sql.functions import lit, nanvl
-
     path = dataset.built
     with open_rows(dataset) as connection, reading_errors(dataset):
         columns = connection.execute(f"DESCRIBE {ROWS}").fetchall()
@@ -183,11 +191,7 @@ def _read(session: "SparkSession", dataset: Dataset) -> "DataFrame":
     place = "file://" + re.sub(r"([\[\]{}*?\\])", r"\\\1", str(path))
     if path.suffix != ".csv":
         deep = str(not partition_columns(dataset)).lower()  # it ignores the names of folders
-        frame = session.read.option("recursiveFileLookup", deep).parquet(place)
-        numbers = [name for name, kind in frame.dtypes if kind in ("double", "float")]
-        return frame.withColumns(
-            {name: nanvl(frame[_quoted(name)], lit(None)) for name in numbers}
-        )  # NaN is missing, as with the other engines
+        return session.read.option("recursiveFileLookup", deep).parquet(place)
     types = [f"{_quoted(name)} {TYPES.get(kind, kind)}" for name, kind, *_ in columns]
     return session.read.csv(
         place,

@@ -1,47 +1,70 @@
-"""Running a dataset's suite, and saying in words what does not hold (D3)."""
+"""Running a dataset's suite, and saying in words what does not hold (D3).
+
+All expectations become one statement; only what fails is asked about again, for examples.
+"""
 
 import re
-import warnings
-from collections.abc import Sequence
-from contextlib import suppress
-from datetime import datetime
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from dslp.core.console import notice
 from dslp.core.errors import DslpError, nearest
 from dslp.core.files import read_yaml
 from dslp.core.report import Finding, Report
 from dslp.core.settings import CHOICES
-from dslp.core.text import error_line
-from dslp.data import sql_tables
-from dslp.data.dataset import Dataset, dataset_names
-from dslp.data.engines import column_names, open_batch
-from dslp.data.schema import differences, key_columns
+from dslp.data.batch import BATCH, Batch, MissingColumn, NotCompiled, Unreadable
+from dslp.data.dataset import Dataset
+from dslp.data.engines import Engine, open_engine
+from dslp.data.expectations import (
+    EXPECTATIONS,
+    Check,
+    Figure,
+    Outcome,
+    compile_expectation,
+    groups,
+)
+from dslp.data.schema import differences, read_schema
+from sqlglot import exp
 
 EXAMPLES = 3
 HIDDEN = "not shown, as the data is personal"
-NAMED = 1_000  # at most so many failing rows are fetched with their keys
-# A missing table in the errors of the engines.
-MISSING = re.compile(r"""(?:[Tt]able with name|table or view|table:|relation) ["`]?(\w+)""")
-KIND = r"^[\w.]+(?:Error|Exception)\b"  # of an error, in a traceback
-# The default of `ignore_row_if` for these expectations.
-IGNORED = {
-    "_pair_values_": "either_value_is_missing",
-    "_multicolumn_sum_": "any_value_is_missing",
-    "_unique_within_record": "any_value_is_missing",
-}
+PARTS = ("type", "kwargs", "meta", "severity", "description", "notes", "id", "windows")
+SEVERITIES = ("critical", "warning", "info")
+OWN = "expectations.py"  # a dataset's own classes of Great Expectations
+
+
+@dataclass(frozen=True)
+class Expectation:
+    """One expectation of a suite file; errors begin with `place`."""
+
+    place: str
+    kind: str  # its type, without `expect_`
+    kwargs: dict[str, Any]
+    description: str
+    severe: bool
+
+    @property
+    def rule(self) -> str:
+        """Its type, as Great Expectations calls it."""
+        return self.kind if self.kind == "unexpected_rows_expectation" else f"expect_{self.kind}"
+
+    @property
+    def subject(self) -> list[str]:
+        """The columns that it is about, or `table`."""
+        single = [self.kwargs.get(name) for name in ("column", "column_A", "column_B")]
+        names = self.kwargs.get("column_list") or [name for name in single if name]
+        return names if isinstance(names, list) and names else ["table"]
 
 
 def validate(
-    dataset: Dataset,
-    engine: str | None = None,
-    suite: Path | None = None,
-    part: bool = False,
+    dataset: Dataset, engine: str | None = None, suite: Path | None = None, part: bool = False
 ) -> Report:
     """Compare a built dataset with its schema and run its suite, or another `suite` file alone.
 
     Where `part` says that the built data is a sample, expectations about the whole are skipped.
-    Failing expectations run twice, the second time in more detail: the good case stays fast.
+    In another data folder than the usual one, the files are read, never a database's table (D7).
 
     Raises:
         DslpError: the suite is not valid, or the engine cannot run it.
@@ -49,221 +72,206 @@ def validate(
     engine = engine or dataset.project.engine
     if engine not in CHOICES["engine"]:
         raise DslpError(f"{engine!r} is no engine{nearest(engine, CHOICES['engine'])}")
+    engine = engine if engine != "sql" or dataset.project.usual else "embedded"
     path = suite or dataset.folder / "suite.yml"
-    expectations, findings = _expectations(path), []
-    if suite is None:
-        lines = differences(dataset, sql_tables.table_columns(dataset)) if engine == "sql" else []
-        if engine != "sql" or dataset.is_built:
-            lines = sorted({*lines, *differences(dataset)})
-        findings = [Finding("schema", line, subject="table") for line in lines]
-    skipped: list[str] = []
-    if part:
-        whole = [each for each in expectations if _is_about_the_whole(path, each)]
-        skipped = [f"{', '.join(_subject(each))}: {each['type']}" for each in whole]
-        expectations = [each for each in expectations if each not in whole]
-    with open_batch(dataset, engine) as data:
-        results = _run(path, data, expectations, result_format="BOOLEAN_ONLY")
-        failing = [
-            expectation
-            for expectation, result in zip(expectations, results, strict=True)
-            if not result["success"]
-        ]
-        for expectation, result in zip(failing, _details(path, data, failing), strict=True):
-            findings.append(_finding(expectation, result, dataset))
-    return Report(dataset.name, len(expectations) + (suite is None), findings, skipped)
+    expectations, findings = read_suite(path), list[Finding]()
+    if suite is None and (engine != "sql" or dataset.is_built):
+        findings = [Finding("schema", each, subject="table") for each in differences(dataset)]
+    with open_engine(dataset, engine) as opened:
+        if suite is None and engine == "sql":
+            types = {name: kind.sql() for name, kind in opened.types.items()}
+            lines = {each.problem for each in findings}
+            more = [line for line in differences(dataset, types) if line not in lines]
+            findings += [Finding("schema", line, subject="table") for line in more]
+        checks, others, outcomes = list[Check](), list[Expectation](), dict[int, Outcome]()
+        compiled, skipped = list[Expectation](), list[str]()
+        for each in expectations:
+            try:
+                check = _compile(each, opened)
+            except MissingColumn as error:
+                if error.name not in read_schema(dataset).columns:
+                    raise DslpError(f"{each.place}: {error}") from None
+                check = Check([], lambda: Outcome(False, text="the data has no such column"))
+            except NotCompiled as error:
+                if engine != "embedded":
+                    raise DslpError(f"{each.place}: {error}; choose --engine embedded") from None
+                notice(f"{each.place}: runs in Great Expectations on pandas, since {error}: slower")
+                others.append(each)
+                continue
+            except Unreadable as error:
+                raise DslpError(f"{each.place}: {error}") from None
+            if part and check.whole:
+                skipped.append(f"{', '.join(each.subject)}: {each.rule}")
+            else:
+                compiled.append(each)
+                checks.append(check)
+        outcomes = _run(compiled, checks, opened)
+        for each, check, outcome in zip(compiled, checks, outcomes, strict=True):
+            if not outcome.ok:
+                examples = _examples(each, check, opened)
+                findings.append(_finding(each, outcome, examples, dataset))
+    if others:
+        from dslp.data.pandas_suite import run_on_pandas
+
+        for each, outcome in zip(others, run_on_pandas(dataset, others), strict=True):
+            if not outcome.ok:
+                findings.append(_finding(each, outcome, [], dataset))
+    number = len(expectations) - len(skipped) + (suite is None)
+    return Report(dataset.name, number, findings, skipped)
 
 
-def _expectations(where: Path) -> list[dict[str, Any]]:
-    """The expectations of a suite file, `_normalized`.
+def read_suite(path: Path) -> list[Expectation]:
+    """The expectations of a suite file.
 
     Raises:
-        DslpError: it has none, or one of them is no mapping of type, kwargs and meta.
+        DslpError: it has none, or one of them is no mapping of type, kwargs and the like.
     """
-    expectations = read_yaml(where).get("expectations")
-    if not isinstance(expectations, list) or not expectations:
-        raise DslpError(f"{where} has no expectations; write a list of type and kwargs")
-    for number, expectation in enumerate(expectations, start=1):
-        if not isinstance(expectation, dict) or not isinstance(expectation.get("type"), str):
-            raise DslpError(f"{where}: expectation {number} has no type")
-        for part in ("kwargs", "meta"):
-            if not isinstance(expectation.get(part, {}), dict):
-                raise DslpError(f"{where}: {part} of expectation {number} is no mapping")
-    return [_normalized(each) for each in expectations]
+    items = read_yaml(path).get("expectations")
+    if not isinstance(items, list) or not items:
+        raise DslpError(f"{path} has no expectations; write a list of type and kwargs")
+    return [_read(f"{path}: expectation {n}", item) for n, item in enumerate(items, start=1)]
 
 
-def _is_about_the_whole(suite: Path, expectation: dict[str, Any]) -> bool:
-    """Whether all rows may pass where a part of them fails, or the other way round."""
-    from great_expectations.expectations.expectation import ColumnAggregateExpectation
-
-    kind = expectation["type"]
-    if kind == "expect_column_distinct_values_to_be_in_set":
-        return False
-    return (
-        kind.startswith("expect_table_row_count_")
-        or "z_scores" in kind
-        or (expectation.get("kwargs") or {}).get("mostly", 1) != 1
-        or isinstance(_read(suite, expectation), ColumnAggregateExpectation)
+def _read(place: str, item: Any) -> Expectation:
+    if not isinstance(item, dict) or not isinstance(item.get("type"), str):
+        raise DslpError(f"{place} has no type; write type and kwargs")
+    for name in item:
+        if name not in PARTS:
+            raise DslpError(f"{place} has {name!r}{nearest(str(name), PARTS)}")
+    for name in ("kwargs", "meta"):
+        if not isinstance(item.get(name, {}), dict):
+            raise DslpError(f"{place}: {name} is no mapping (name: value)")
+    severity = item.get("severity", "critical")
+    if severity not in SEVERITIES:
+        raise DslpError(
+            f"{place}: severity is {severity!r:.40}, not one of {', '.join(SEVERITIES)}"
+        )
+    kind = re.sub(r"(?<=[a-z])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", item["type"]).lower()
+    place = f"{place} ({item['type']})"
+    return Expectation(
+        place,
+        kind.removeprefix("expect_"),
+        item.get("kwargs", {}),
+        str(item.get("description") or ""),
+        severity == "critical",
     )
 
 
-def _normalized(expectation: dict[str, Any]) -> dict[str, Any]:
-    """The same expectation in the one form that all engines read alike.
-
-    Null is no value of a set; a date in quotes is a date, as Great Expectations reads it.
-    """
-    kwargs = dict(expectation.get("kwargs") or {})
-    for name in ("min_value", "max_value"):
-        if isinstance(kwargs.get(name), str):
-            with suppress(ValueError):
-                kwargs[name] = datetime.fromisoformat(kwargs[name])
-    if isinstance(kwargs.get("value_set"), list):
-        kwargs["value_set"] = [value for value in kwargs["value_set"] if value is not None]
-    for part, missing in IGNORED.items():
-        if part in expectation["type"]:
-            kwargs.setdefault("ignore_row_if", missing)
-    return {**expectation, "kwargs": kwargs} if "kwargs" in expectation else expectation
-
-
-def _details(suite: Path, data: Any, failing: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Count and examples for each failing expectation, with whole rows where they are few."""
-    results = _run(suite, data, failing, result_format="SUMMARY")
-    few = [
-        number
-        for number, result in enumerate(results)
-        if 0 < (result["result"].get("unexpected_count") or 0) <= NAMED
-    ]
-    rows = _run(
-        suite,
-        data,
-        [failing[number] for number in few],
-        result_format="COMPLETE",
-        unexpected_index_column_names=column_names(data) if few else [],
+def _compile(each: Expectation, engine: Engine) -> Check:
+    if each.kind not in EXPECTATIONS:
+        if (engine.dataset.folder / OWN).is_file():
+            raise NotCompiled(f"it is not in the catalogue, but perhaps in {OWN}")
+        raise Unreadable(f"there is no such type{nearest(each.kind, EXPECTATIONS)}")
+    return compile_expectation(
+        each.kind, each.kwargs, Batch(engine.types, engine.dialect, engine.table)
     )
-    for number, result in zip(few, rows, strict=True):
-        if not _raised(result):
-            results[number] = result
-    return results
 
 
 def _run(
-    where: Path, data: Any, expectations: list[dict[str, Any]], **result_format: Any
-) -> list[dict[str, Any]]:
-    """Results in the order of `expectations`, which Great Expectations does not keep."""
-    import great_expectations as gx
+    expectations: Sequence[Expectation], checks: Sequence[Check], engine: Engine
+) -> list[Outcome]:
+    """The outcomes of the checks, of one statement.
 
-    if not expectations:
-        return []
-    suite = gx.ExpectationSuite(name=where.stem)
-    suite.expectations += [_read(where, each, number) for number, each in enumerate(expectations)]
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # such as of groups in a regular expression
-            outcome = data.validate(suite, result_format=result_format)
-    except Exception as error:  # the library raises anything about a wrong suite
-        raise DslpError(f"{where} cannot be run: {error_line(error)}") from error
-    results = sorted(
-        (result.to_json_dict() for result in outcome.results),
-        key=lambda result: int(result["expectation_config"]["meta"]["number"]),
-    )
-    for expectation, result in zip(expectations, results, strict=True):
-        if re.search("NotImplementedError|No provider found", str(result["exception_info"])):
-            raise DslpError(
-                f"{where}: this engine cannot run {expectation['type']} ({_raised(result)}); "
-                "choose another with --engine"
-            )
-        if expectation["type"] == "unexpected_rows_expectation" and result["result"]:
-            result["result"]["unexpected_count"] = result["result"].pop("observed_value")
-    return results
-
-
-def _read(where: Path, expectation: dict[str, Any], number: int = 0) -> Any:
-    """The expectation as an object; a suite of the library would drop an invalid one in silence."""
-    from great_expectations.expectations.expectation_configuration import ExpectationConfiguration
-
-    meta = {**(expectation.get("meta") or {}), "number": number}
-    try:
-        return ExpectationConfiguration(**{**expectation, "meta": meta}).to_domain_obj()
-    except Exception as error:  # the library raises anything about a wrong expectation
-        line = error_line(error)
-        raise DslpError(f"{where}: {expectation['type']} cannot be read: {line}") from error
-
-
-def _finding(expectation: dict[str, Any], result: dict[str, Any], dataset: Dataset) -> Finding:
-    names = _subject(expectation)
-    detail = result["result"]
-    personal = dataset.sheet.personal_data  # then values of keys alone are shown
-    observed = [f"{detail['observed_value']}"] if detail.get("observed_value") is not None else []
-    if personal and observed and names != ["table"]:
-        observed = [HIDDEN]
-    observed += [text for text in (_mismatch(detail), _raised(result, dataset)) if text]
-    return Finding(
-        subject=", ".join(names),
-        rule=expectation["type"],
-        why=expectation.get("description", ""),
-        problem=", ".join(observed),
-        count=detail.get("unexpected_count"),
-        examples=_examples(detail, names, key_columns(dataset), personal),
-        severe=expectation.get("severity", "critical") == "critical",
-    )
-
-
-def _subject(expectation: dict[str, Any]) -> list[str]:
-    kwargs = expectation.get("kwargs", {})
-    return (
-        kwargs.get("column_list")
-        or [kwargs[name] for name in ("column", "column_A", "column_B") if name in kwargs]
-        or ["table"]
-    )
-
-
-def _examples(
-    detail: dict[str, Any], names: Sequence[str], keys: Sequence[str], personal: bool
-) -> list[str]:
-    """Failing values with the keys of their rows, or without where there are too many rows.
-
-    Of personal data, the keys alone.
+    Raises:
+        DslpError: the engine cannot run one of them, which is named.
     """
-    if personal:
-        rows = (detail.get("details") or {}).get("unexpected_rows", [])[:1]
-        rows = rows or (detail.get("unexpected_index_list") or [])[:EXAMPLES]
-        texts = [", ".join(f"{name} {row[name]}" for name in keys if name in row) for row in rows]
-        return [text for text in texts if text]
-    for row in (detail.get("details") or {}).get("unexpected_rows", [])[:1]:
-        return [", ".join(f"{name} {value}" for name, value in row.items())]
-    rows = detail.get("unexpected_index_list")
-    if not rows:
-        return [str(value) for value in detail.get("partial_unexpected_list", [])[:EXAMPLES]]
-    shown = []
-    for row in rows[:EXAMPLES]:
-        others = [name for name in keys if name not in names and row.get(name) is not None]
-        others = others or [name for name in row if name not in names][:EXAMPLES]
-        value = ", ".join(f"{name} {row.get(name)}" for name in names)
-        shown.append(value + " where " + ", ".join(f"{name} {row[name]}" for name in others))
-    return shown
+    try:
+        values = _figures([figure for check in checks for figure in check.figures], engine)
+    except DslpError:
+        for each, check in zip(expectations, checks, strict=True):
+            try:
+                _figures(check.figures, engine)
+            except DslpError as error:
+                raise DslpError(f"{each.place} could not be run: {error}") from None
+        raise
+    return [check.verdict(*(values[each] for each in check.figures)) for check in checks]
 
 
-def _mismatch(detail: dict[str, Any]) -> str:
-    if missing := detail.get("partial_missing_list"):
-        return f"without {', '.join(map(str, missing))}"
-    mismatched = (detail.get("details") or {}).get("mismatched")
-    if not isinstance(mismatched, dict):
-        return ""
-    return ", ".join(f"{kind} {', '.join(map(str, names))}" for kind, names in mismatched.items())
+def _figures(figures: Iterable[Figure], engine: Engine) -> dict[Figure, Any]:
+    """The values of figures, of one statement: a row for all rows, and one for each set of keys.
+
+    In each row, the figures of the others are null.
+    """
+    branches: dict[Any, list[Figure]] = {(): []}
+    for figure in dict.fromkeys(figures):
+        branches.setdefault(
+            (figure.keys, figure.where, figure.table) if figure.keys or figure.table else (), []
+        ).append(figure)
+    plain = branches.pop(())
+    if not plain and not branches:
+        return {}
+    width = max(map(len, branches.values()), default=0)
+    empty = [exp.cast(exp.null(), "bigint")] * width
+    first = _branch(0, [*(figure.value for figure in plain), *empty]).from_(exp.to_table(BATCH))
+    queries = [first if plain else first.limit(1)]
+    for number, ((keys, where, table), group) in enumerate(branches.items(), start=1):
+        values = [exp.cast(figure.value, "bigint") for figure in group]
+        nulls = [exp.null()] * len(plain)
+        rows = groups(keys, where) if keys else table
+        rows = rows.subquery("counts") if isinstance(rows, exp.Query) else rows
+        queries.append(_branch(number, [*nulls, *values, *empty[len(group) :]]).from_(rows))
+    query: exp.Query = queries[0]
+    for each in queries[1:]:
+        query = exp.union(query, each, distinct=False)
+    rows = {row["part"]: list(row.values())[1:] for row in engine.fetch(query)}
+    result = dict(zip(plain, rows.get(0, ()), strict=False))
+    for number, group in enumerate(branches.values(), start=1):
+        result |= zip(group, rows[number][len(plain) :], strict=False)
+    return result
 
 
-def _raised(result: dict[str, Any], dataset: Dataset | None = None) -> str:
-    """The error of an engine that could not run the expectation; empty where it could."""
-    information = result["exception_info"]
-    for entry in (information, *information.values()):
-        if isinstance(entry, dict) and entry.get("exception_message"):
-            message = str(entry["exception_message"]).split("[SQL: ")[0]  # not the user's SQL
-            existing = dataset_names(dataset.project) if dataset else []
-            missing = [name for name in MISSING.findall(message) if name in existing]
-            if missing:
-                name = missing[0]
-                message = f"{name} is not built; build it: uv run dslp data build {name}"
-            elif dataset and dataset.sheet.personal_data:  # the message may hold a value
-                kinds = re.findall(KIND, str(entry.get("exception_traceback")), re.MULTILINE)
-                message = kinds[-1] if kinds else HIDDEN
-            return f"it could not be run: {error_line(message, 160)}"
-    return ""
+def _branch(number: int, values: list[exp.Expression]) -> exp.Select:
+    columns = [each.copy().as_(f"f{i}") for i, each in enumerate(values)]
+    return exp.select(exp.convert(number).as_("part"), *columns)
+
+
+def _examples(each: Expectation, check: Check, engine: Engine) -> list[str]:
+    """Some rows that break the expectation: the value, and the key of the row.
+
+    Of personal data, the key alone.
+    """
+    personal, keys = engine.dataset.sheet.personal_data, read_schema(engine.dataset).key
+    if check.query is not None:
+        query = exp.select("*").from_(check.query.copy().subquery("failing")).limit(1)
+        rows = engine.fetch(query)
+        return [
+            ", ".join(f"{n} {v}" for n, v in row.items() if n in keys or not personal)
+            for row in rows
+        ]
+    if check.failing is None:
+        return []
+    names = [name for name in each.subject if name in engine.types]
+    keys = [name for name in keys if name in engine.types]
+    others = [name for name in keys if name not in names]
+    others = (
+        others or [name for name in engine.types if name not in names and not personal][:EXAMPLES]
+    )
+    shown = keys if personal else list(dict.fromkeys([*names, *others]))
+    if not shown:
+        return []
+    column = {name: exp.column(name, quoted=True) for name in shown}
+    query = exp.select(*column.values()).from_(exp.to_table(BATCH)).where(check.failing.copy())
+    query = query.order_by(*(exp.column(n, quoted=True) for n in keys or names)).limit(EXAMPLES)
+    texts = []
+    for row in engine.fetch(query):
+        value = ", ".join(f"{name} {row[name]}" for name in (keys if personal else names))
+        place = ", ".join(f"{name} {row[name]}" for name in others if not personal)
+        texts.append(f"{value} where {place}" if place else value)
+    return texts
+
+
+def _finding(
+    each: Expectation, outcome: Outcome, examples: Sequence[str], dataset: Dataset
+) -> Finding:
+    observed = "" if outcome.observed is None else str(outcome.observed)
+    if observed and dataset.sheet.personal_data and each.subject != ["table"]:
+        observed = HIDDEN
+    return Finding(
+        subject=", ".join(each.subject),
+        rule=each.rule,
+        why=each.description,
+        problem=", ".join(filter(None, (observed, outcome.text))),
+        count=outcome.count,
+        examples=examples,
+        severe=each.severe,
+    )

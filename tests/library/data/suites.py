@@ -26,7 +26,7 @@ column_quantile_values_to_be_between | column: amount, quantile_ranges: \
 column_distinct_values_to_equal_set | column: kind, value_set: [home, office] | 1
 column_most_common_value_to_be_in_set | column: person, value_set: [1], ties_okay: true | no
 compound_columns_to_be_unique | column_list: [day, amount] | 2
-column_pair_values_a_to_be_greater_than_b | column_A: id, column_B: person, or_equal: true | 1
+column_pair_values_a_to_be_greater_than_b | column_A: id, column_B: person, or_equal: true | 2
 column_pair_values_to_be_equal | column_A: person, column_B: person
 unexpected_rows | unexpected_rows_query: "SELECT * FROM {batch} WHERE visits < 0" | 1
 """
@@ -39,8 +39,8 @@ column_sum_to_be_between | column: blank, min_value: 0 | no
 column_values_to_be_between | column: day, max_value: "2024-01-03 12:00:00" | 1
 column_values_to_be_in_set | column: kind, value_set: [a, null] | 1
 column_values_to_not_be_in_set | column: kind, value_set: [b, null] | 1
-column_pair_values_a_to_be_greater_than_b | column_A: show, column_B: lambda | 3
-multicolumn_sum_to_equal | column_list: [lambda, show], sum_total: 2 | 2
+column_pair_values_a_to_be_greater_than_b | column_A: show, column_B: lambda | 4
+multicolumn_sum_to_equal | column_list: [lambda, show], sum_total: 2 | 3
 column_quantile_values_to_be_between | column: lambda, quantile_ranges: \
 {quantiles: [0.4, 0.5, 0.6], value_ranges: [[2, 2], [2, 2], [3, 3]]}
 """

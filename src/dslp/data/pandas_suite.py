@@ -1,0 +1,56 @@
+"""Expectations that SQL cannot say, in Great Expectations on pandas, by its public interface."""
+
+import warnings
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from dslp.core.errors import DslpError
+from dslp.core.text import error_line
+from dslp.data.dataset import Dataset
+from dslp.data.expectations import Outcome
+from dslp.data.reading import read_frame
+
+if TYPE_CHECKING:
+    from dslp.data.suite import Expectation
+
+
+def run_on_pandas(dataset: Dataset, expectations: "Sequence[Expectation]") -> list[Outcome]:
+    """The outcomes of expectations on the rows in memory, in their order.
+
+    Raises:
+        DslpError: one of them cannot be read, or cannot be run.
+    """
+    import great_expectations as gx
+    from great_expectations.expectations.expectation_configuration import ExpectationConfiguration
+
+    if (dataset.folder / "expectations.py").is_file():
+        dataset.project.module(f"datasets.{dataset.name}.expectations")
+    context = gx.get_context(mode="ephemeral")
+    context.variables.progress_bars = {"globally": False}
+    asset = context.data_sources.add_pandas("files").add_dataframe_asset(dataset.name)
+    whole = asset.add_batch_definition_whole_dataframe("whole")
+    batch = whole.get_batch({"dataframe": read_frame(dataset)})
+    outcomes = []
+    for each in expectations:
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                expectation = ExpectationConfiguration(each.rule, each.kwargs).to_domain_obj()
+                result = batch.validate(expectation, result_format="BASIC").to_json_dict()
+        except Exception as error:  # the library raises anything about a wrong expectation
+            raise DslpError(f"{each.place} cannot be run: {error_line(error)}") from error
+        if problem := _exception(result["exception_info"]):
+            reason = type(problem).__name__ if dataset.sheet.personal_data else problem
+            raise DslpError(f"{each.place} cannot be run: {error_line(reason, 160)}")
+        detail = result["result"]
+        observed = detail.get("observed_value")
+        outcomes.append(Outcome(result["success"], detail.get("unexpected_count"), observed))
+    return outcomes
+
+
+def _exception(information: dict[str, Any]) -> str:
+    """The message of the error that kept an expectation from being run."""
+    for entry in (information, *information.values()):
+        if isinstance(entry, dict) and entry.get("exception_message"):
+            return str(entry["exception_message"])
+    return ""

@@ -13,6 +13,7 @@ import yaml
 from dslp.core.errors import DslpError
 from dslp.core.text import error_line
 
+NODES = 1_000_000  # values in a YAML file, at most
 ABANDONED = 3600  # seconds without a byte written
 
 
@@ -53,7 +54,24 @@ def read_yaml(path: Path) -> dict[str, object]:
 
 
 class _Loader(yaml.SafeLoader):
-    """Safe YAML that refuses a name written twice, where plain YAML keeps the last in silence."""
+    """Safe YAML that refuses a name written twice, where plain YAML keeps the last in silence.
+
+    What aliases repeat counts as often as they do, so that a small file cannot fill the memory.
+    """
+
+    def __init__(self, text: str) -> None:
+        super().__init__(text)
+        self.nodes, self.sizes = 0, dict[yaml.Node, int]()
+
+    def compose_node(self, parent: Any, index: Any) -> Any:
+        before, alias = self.nodes, self.check_event(yaml.AliasEvent)
+        node = super().compose_node(parent, index)
+        self.nodes += self.sizes.get(node, NODES) if alias else 1
+        self.sizes.setdefault(node, self.nodes - before)
+        if self.nodes > NODES:
+            problem = f"its aliases (*name) make more than {NODES:,} values of it"
+            raise yaml.MarkedYAMLError(problem=problem, problem_mark=node.start_mark)
+        return node
 
     def compose_mapping_node(self, anchor: Any) -> Any:
         node = super().compose_mapping_node(anchor)

@@ -267,7 +267,7 @@ def row_condition(value: Any, batch: Batch) -> exp.Expression:
     """
     problem = Unreadable(
         f"row_condition {value!r:.60} is not in Great Expectations' own syntax; write it as "
-        """col("visits") > 3 or col("kind").notNull(), without a condition_parser of pandas or Spark"""
+        """col("visits") > 3 or col("kind").notNull(), without the syntax of pandas or Spark"""
     )
     if isinstance(value, str):
         match = CONDITION.fullmatch(value.strip())

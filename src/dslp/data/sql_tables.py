@@ -80,7 +80,7 @@ def database_url() -> str:
         return url
     todo = f"set it to the address of one of {', '.join(DIALECTS)}, or choose the engine embedded"
     if kind == "sqlite":
-        raise DslpError(f"DSLP_DATABASE_URL: SQLite loses time zones and decimals; {todo}")
+        raise DslpError(f"DSLP_DATABASE_URL: sqlite: it loses time zones and decimals; {todo}")
     problem = f"is {redact(url)!r}, which is no database that is known" if url else "is missing"
     raise DslpError(f"DSLP_DATABASE_URL {problem}; {todo}")
 

@@ -251,7 +251,8 @@ def _examples(each: Expectation, check: Check, engine: Engine) -> list[str]:
         return []
     column = {name: exp.column(name, quoted=True) for name in shown}
     query = exp.select(*column.values()).from_(exp.to_table(BATCH)).where(check.failing.copy())
-    query = query.order_by(*(exp.column(n, quoted=True) for n in keys or names)).limit(EXAMPLES)
+    order = [exp.Ordered(this=exp.column(n, quoted=True), nulls_first=False) for n in keys or names]
+    query = query.order_by(*order).limit(EXAMPLES)
     texts = []
     for row in engine.fetch(query):
         value = ", ".join(f"{name} {row[name]}" for name in (keys if personal else names))

@@ -114,7 +114,6 @@ def ours(engine: str) -> Callable[[Path, int], Callable[[], bool]]:
 
     def prepare(folder: Path, rows: int) -> Callable[[], bool]:
         import duckdb  # noqa: F401
-        import great_expectations  # noqa: F401
         from dslp.core.settings import Project
         from dslp.data.dataset import Dataset
         from dslp.data.suite import validate

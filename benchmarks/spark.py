@@ -75,7 +75,6 @@ def compare(folder: Path, rows: int, place: str, master: str, runs: int) -> None
 
 def ours(folder: Path, rows: int) -> dict[str, float]:
     """`dslp data validate --engine spark`, its schema and all."""
-    import great_expectations  # noqa: F401
     from dslp.core.settings import Project
     from dslp.data import spark
     from dslp.data.dataset import Dataset

@@ -445,9 +445,7 @@ ROWS: dict[str, tuple[dict[str, Any], Callable[[Batch, Any], Any]]] = {
     "column_values_to_be_in_type_list": (COLUMN | {"type_list": (Names | None, None)}, _type),
     "column_pair_values_to_be_equal": (
         PAIR,
-        lambda b, k: exp.EQ(
-            **dict(zip(("this", "expression"), _alike(b, [k.column_A, k.column_B])))
-        ),
+        lambda b, k: _alike(b, [k.column_A, k.column_B])[0].eq(b.column(k.column_B)),
     ),
     "column_pair_values_a_to_be_greater_than_b": (
         PAIR | {"or_equal": (bool | None, None)},

@@ -1,7 +1,4 @@
-"""What a suite runs on: DuckDB on files, a SQL database, or Spark (G3).
-
-An engine runs SQL and knows the types of the columns; what is asked is the same on each.
-"""
+"""An engine runs SQL and knows the types of the columns; here it is DuckDB on files (G3)."""
 
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
@@ -59,28 +56,6 @@ class Engine:
                 raise Unreadable(f"{name} is not built; build it: {todo}")
             raise Unreadable(f"there is no table {name!r}{nearest(name, names)}")
         return exp.Table(this=exp.to_identifier(name, quoted=True))
-
-
-@contextmanager
-def open_engine(dataset: Dataset, engine: str) -> Iterator[Engine]:
-    """The dataset, open on that engine.
-
-    Raises:
-        DslpError: the engine is not installed, or the data cannot be reached.
-    """
-    if engine == "spark":
-        from dslp.data.spark import open_spark
-
-        with open_spark(dataset) as opened:
-            yield opened
-    elif engine == "sql":
-        from dslp.data.sql_tables import open_database
-
-        with open_database(dataset) as opened:
-            yield opened
-    else:
-        with open_files(dataset) as opened:
-            yield opened
 
 
 @contextmanager

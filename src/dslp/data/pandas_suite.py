@@ -2,7 +2,7 @@
 
 import warnings
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from dslp.core.errors import DslpError
 from dslp.core.text import error_line
@@ -10,12 +10,11 @@ from dslp.data.dataset import Dataset
 from dslp.data.expectations import Outcome
 from dslp.data.reading import read_frame
 
-if TYPE_CHECKING:
-    from dslp.data.suite import Expectation
 
-
-def run_on_pandas(dataset: Dataset, expectations: "Sequence[Expectation]") -> list[Outcome]:
-    """The outcomes of expectations on the rows in memory, in their order.
+def run_on_pandas(
+    dataset: Dataset, expectations: Sequence[tuple[str, str, dict[str, Any]]]
+) -> list[Outcome]:
+    """The outcomes of expectations (place, type, kwargs) on the rows in memory, in their order.
 
     Raises:
         DslpError: one of them cannot be read, or cannot be run.
@@ -31,17 +30,17 @@ def run_on_pandas(dataset: Dataset, expectations: "Sequence[Expectation]") -> li
     whole = asset.add_batch_definition_whole_dataframe("whole")
     batch = whole.get_batch({"dataframe": read_frame(dataset)})
     outcomes = []
-    for each in expectations:
+    for place, kind, kwargs in expectations:
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
-                expectation = ExpectationConfiguration(each.rule, each.kwargs).to_domain_obj()
+                expectation = ExpectationConfiguration(kind, kwargs).to_domain_obj()
                 result = batch.validate(expectation, result_format="BASIC").to_json_dict()
         except Exception as error:  # the library raises anything about a wrong expectation
-            raise DslpError(f"{each.place} cannot be run: {error_line(error)}") from error
+            raise DslpError(f"{place} cannot be run: {error_line(error)}") from error
         if problem := _exception(result["exception_info"]):
             reason = type(problem).__name__ if dataset.sheet.personal_data else problem
-            raise DslpError(f"{each.place} cannot be run: {error_line(reason, 160)}")
+            raise DslpError(f"{place} cannot be run: {error_line(reason, 160)}")
         detail = result["result"]
         observed = detail.get("observed_value")
         outcomes.append(Outcome(result["success"], detail.get("unexpected_count"), observed))

@@ -5,6 +5,7 @@ All expectations become one statement; only what fails is asked about again, for
 
 import re
 from collections.abc import Iterable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ from dslp.core.report import Finding, Report
 from dslp.core.settings import CHOICES
 from dslp.data.batch import BATCH, Batch, MissingColumn, NotCompiled, Unreadable
 from dslp.data.dataset import Dataset
-from dslp.data.engines import Engine, open_engine
+from dslp.data.engines import Engine, open_files
 from dslp.data.expectations import (
     EXPECTATIONS,
     Check,
@@ -77,7 +78,7 @@ def validate(
     expectations, findings = read_suite(path), list[Finding]()
     if suite is None and (engine != "sql" or dataset.is_built):
         findings = [Finding("schema", each, subject="table") for each in differences(dataset)]
-    with open_engine(dataset, engine) as opened:
+    with _open(dataset, engine) as opened:
         if suite is None and engine == "sql":
             types = {name: kind.sql() for name, kind in opened.types.items()}
             lines = {each.problem for each in findings}
@@ -113,11 +114,25 @@ def validate(
     if others:
         from dslp.data.pandas_suite import run_on_pandas
 
-        for each, outcome in zip(others, run_on_pandas(dataset, others), strict=True):
+        items = [(each.place, each.rule, each.kwargs) for each in others]
+        for each, outcome in zip(others, run_on_pandas(dataset, items), strict=True):
             if not outcome.ok:
                 findings.append(_finding(each, outcome, [], dataset))
     number = len(expectations) - len(skipped) + (suite is None)
     return Report(dataset.name, number, findings, skipped)
+
+
+def _open(dataset: Dataset, engine: str) -> AbstractContextManager[Engine]:
+    """The dataset, open on the engine of that name."""
+    if engine == "spark":
+        from dslp.data.spark import open_spark
+
+        return open_spark(dataset)
+    if engine == "sql":
+        from dslp.data.sql_tables import open_database
+
+        return open_database(dataset)
+    return open_files(dataset)
 
 
 def read_suite(path: Path) -> list[Expectation]:

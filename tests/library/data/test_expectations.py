@@ -13,7 +13,8 @@ import sqlglot
 import yaml
 from dslp.core.errors import DslpError
 from dslp.data import suite
-from dslp.data.engines import Engine, open_engine
+from dslp.data.batch import NotCompiled
+from dslp.data.engines import Engine, open_files
 from dslp.data.expectations import EXPECTATIONS, NO_SQL
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -445,12 +446,12 @@ def test_other_dialects_are_written_and_can_be_parsed(built: Toy, dialect: str) 
         statements.append(statement)
         raise DslpError("not sent")
 
-    with open_engine(built_dataset(built), "embedded") as real:
+    with open_files(built_dataset(built)) as real:
         engine = Engine(dialect, real.types, "visits", run, lambda _: True, real.dataset)
         for each_one in suite.read_suite(built.dataset / "suite.yml"):
             try:
                 check = suite._compile(each_one, engine)
-            except suite.NotCompiled:
+            except NotCompiled:
                 continue
             for figure in check.figures:
                 with pytest.raises(DslpError):

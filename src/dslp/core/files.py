@@ -65,7 +65,7 @@ class _Loader(yaml.SafeLoader):
 
     def compose_node(self, parent: Any, index: Any) -> Any:
         before, alias = self.nodes, self.check_event(yaml.AliasEvent)
-        node = super().compose_node(parent, index)
+        node: Any = super().compose_node(parent, index)
         self.nodes += self.sizes.get(node, NODES) if alias else 1
         self.sizes.setdefault(node, self.nodes - before)
         if self.nodes > NODES:

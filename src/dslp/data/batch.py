@@ -14,6 +14,7 @@ from typing import Any
 from dslp.core.errors import DslpError, nearest
 from sqlglot import exp
 
+Sql = Any  # SQLGlot has no type of an expression that can be compared, called and negated
 BATCH = "batch"  # the table in a statement that is the dataset
 Kind = exp.DType
 FAMILIES = {
@@ -76,7 +77,7 @@ class Batch:
     types: dict[str, exp.DataType]
     dialect: str
     table: Callable[[str], exp.Table] = exp.to_table
-    condition: exp.Expression | None = field(default=None, compare=False)
+    condition: Sql = field(default=None, compare=False)
 
     def family(self, name: str) -> str:
         """The family of a column's type, or `other`.
@@ -89,7 +90,7 @@ class Batch:
         kind = self.types[name].this
         return next((family for family, kinds in FAMILIES.items() if kind in kinds), "other")
 
-    def column(self, name: str, *families: str) -> exp.Expression:
+    def column(self, name: str, *families: str) -> Sql:
         """A column, whose type is of one of these families.
 
         Raises:
@@ -100,7 +101,7 @@ class Batch:
             raise Unreadable(f"column {name!r} is {family}; it must be {' or '.join(families)}")
         return exp.column(name, quoted=True)
 
-    def number(self, name: str) -> exp.Expression:
+    def number(self, name: str) -> Sql:
         """A column as numbers; a boolean is 1 or 0, so that its mean is the share of true."""
         column = self.column(name, *NUMBERS)
         if self.family(name) != "boolean":
@@ -108,11 +109,11 @@ class Batch:
         yes, no = (column.copy().eq(value) for value in (exp.true(), exp.false()))
         return exp.case().when(yes, exp.convert(1)).when(no, exp.convert(0))
 
-    def ordered(self, name: str) -> exp.Expression:
+    def ordered(self, name: str) -> Sql:
         """A column of values that have an order."""
         return self.column(name, *OTHERS) if self.family(name) in OTHERS else self.number(name)
 
-    def literal(self, value: Any, name: str) -> exp.Expression:
+    def literal(self, value: Any, name: str) -> Sql:
         """A value of a suite as a value of that column.
 
         Raises:
@@ -132,33 +133,33 @@ class Batch:
                 return exp.cast(exp.convert(moment.isoformat(sep=" ")), Kind.TIMESTAMPNTZ)
         raise Unreadable(f"{value!r:.40} is no value of column {name!r}, which is {family}")
 
-    def equal(self, name: str, value: Any) -> exp.Expression:
+    def equal(self, name: str, value: Any) -> Sql:
         """Whether a column has this value; none is equal to none."""
         column = self.column(name)
         return column.is_(exp.null()) if is_missing(value) else column.eq(self.literal(value, name))
 
-    def inside(self, name: str, values: Sequence[Any]) -> exp.Expression:
+    def inside(self, name: str, values: Sequence[Any]) -> Sql:
         """Whether a column's value is one of these; null is none of them."""
         literals = [self.literal(value, name) for value in values if not is_missing(value)]
         return self.column(name).isin(*literals) if literals else exp.false()
 
-    def where(self, *tests: exp.Expression) -> exp.Expression | None:
+    def where(self, *tests: Sql) -> Sql:
         """The condition of the rows and these tests, together."""
         tests = (self.condition.copy(), *tests) if self.condition is not None else tests
         return exp.and_(*tests) if tests else None
 
-    def only(self, value: exp.Expression) -> exp.Expression:
+    def only(self, value: Sql) -> Sql:
         """The value, in the rows that this is about; null in others."""
         return value if self.condition is None else exp.case().when(self.condition.copy(), value)
 
 
-def normalized(name: str, kind: exp.DataType, dialect: str) -> exp.Expression:
+def normalized(name: str, kind: exp.DataType, dialect: str) -> Sql:
     """A column as it is in the batch, under its own name."""
-    column: exp.Expression = exp.column(name, quoted=True)
+    column: Sql = exp.column(name, quoted=True)
     if kind.this in FAMILIES["float"]:
         column = _without_nan(column, dialect)
     elif kind.this in FAMILIES["instant"]:
-        zone = exp.AtTimeZone(this=column, zone=exp.convert("UTC"))
+        zone: Sql = exp.AtTimeZone(this=column, zone=exp.convert("UTC"))
         if dialect in ("spark", "databricks"):
             zone = exp.func("to_utc_timestamp", column, exp.func("current_timezone"))
         column = exp.cast(zone, Kind.TIMESTAMPNTZ)
@@ -170,7 +171,7 @@ def normalized(name: str, kind: exp.DataType, dialect: str) -> exp.Expression:
     return column.as_(name, quoted=True)
 
 
-def _without_nan(column: exp.Expression, dialect: str) -> exp.Expression:
+def _without_nan(column: Sql, dialect: str) -> Sql:
     """A column of floats with null in place of NaN."""
     if dialect == "duckdb":  # it folds other tests by the statistics of the file, which lack NaN
         finite = exp.func("isfinite", column).or_(
@@ -184,7 +185,7 @@ def _without_nan(column: exp.Expression, dialect: str) -> exp.Expression:
     return exp.Nullif(this=column, expression=exp.cast(exp.convert("NaN"), "double"))
 
 
-def number(value: Any, family: str) -> exp.Expression:
+def number(value: Any, family: str) -> Sql:
     """A number as a literal: exact, or a float where the column is one."""
     if isinstance(value, float) and abs(value) == float("inf"):
         return exp.cast(exp.convert(f"{'-' * (value < 0)}Infinity"), "double")
@@ -217,12 +218,12 @@ def is_missing(value: Any) -> bool:
     return value is None or value != value
 
 
-def present(*columns: exp.Expression) -> exp.Expression:
+def present(*columns: Sql) -> Sql:
     """Whether all of them have a value."""
     return exp.and_(*(exp.not_(column.copy().is_(exp.null())) for column in columns))
 
 
-def matches(column: exp.Expression, pattern: str, dialect: str) -> exp.Expression:
+def matches(column: Sql, pattern: str, dialect: str) -> Sql:
     """Whether text has a part that matches a regular expression, as DuckDB reads it (RE2).
 
     Raises:
@@ -259,7 +260,7 @@ def matches(column: exp.Expression, pattern: str, dialect: str) -> exp.Expressio
     )
 
 
-def row_condition(value: Any, batch: Batch) -> exp.Expression:
+def row_condition(value: Any, batch: Batch) -> Sql:
     """A `row_condition` as SQL: null is neither equal nor unequal.
 
     Raises:

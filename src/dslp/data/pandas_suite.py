@@ -6,8 +6,8 @@ from typing import Any
 
 from dslp.core.errors import DslpError
 from dslp.core.text import error_line
+from dslp.data.checks import Outcome
 from dslp.data.dataset import Dataset
-from dslp.data.expectations import Outcome
 from dslp.data.reading import read_frame
 
 

@@ -15,17 +15,11 @@ from dslp.core.errors import DslpError, nearest
 from dslp.core.files import read_yaml
 from dslp.core.report import Finding, Report
 from dslp.core.settings import CHOICES
-from dslp.data.batch import BATCH, Batch, MissingColumn, NotCompiled, Unreadable
+from dslp.data.batch import BATCH, Batch, MissingColumn, NotCompiled, Sql, Unreadable
+from dslp.data.checks import Check, Figure, Outcome, groups
 from dslp.data.dataset import Dataset
 from dslp.data.engines import Engine, open_files
-from dslp.data.expectations import (
-    EXPECTATIONS,
-    Check,
-    Figure,
-    Outcome,
-    compile_expectation,
-    groups,
-)
+from dslp.data.expectations import EXPECTATIONS, compile_expectation
 from dslp.data.schema import differences, read_schema
 from sqlglot import exp
 
@@ -84,7 +78,7 @@ def validate(
             lines = {each.problem for each in findings}
             more = [line for line in differences(dataset, types) if line not in lines]
             findings += [Finding("schema", line, subject="table") for line in more]
-        checks, others, outcomes = list[Check](), list[Expectation](), dict[int, Outcome]()
+        checks, others = list[Check](), list[Expectation]()
         compiled, skipped = list[Expectation](), list[str]()
         for each in expectations:
             try:
@@ -235,7 +229,7 @@ def _figures(figures: Iterable[Figure], engine: Engine) -> dict[Figure, Any]:
     return result
 
 
-def _branch(number: int, values: list[exp.Expression]) -> exp.Select:
+def _branch(number: int, values: list[Sql]) -> exp.Select:
     columns = [each.copy().as_(f"f{i}") for i, each in enumerate(values)]
     return exp.select(exp.convert(number).as_("part"), *columns)
 

@@ -4,11 +4,15 @@ import math
 import statistics
 from collections import Counter
 from collections.abc import Callable
+from datetime import datetime, timedelta, timezone
 from decimal import Decimal
 from typing import Any
 
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
+import sqlalchemy
 import sqlglot
 import yaml
 from dslp.core.errors import DslpError
@@ -16,9 +20,11 @@ from dslp.data import suite
 from dslp.data.batch import NotCompiled
 from dslp.data.engines import Engine, open_files
 from dslp.data.expectations import EXPECTATIONS, NO_SQL
+from dslp.data.sql_tables import load_table
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from tests.library.data import suites
 from tests.library.toy import Toy
 
 Row = dict[str, Any]
@@ -308,8 +314,6 @@ SAMPLE = [
 def frame(rows: list[Any]) -> pd.DataFrame:
     columns = [list(column) for column in zip(*rows, strict=True)] or [[]] * 6
     n, k, f, t, b, m = columns
-    import pyarrow as pa
-
     return pd.DataFrame(
         {
             "n": pd.array(n, dtype="Int64"),
@@ -317,9 +321,7 @@ def frame(rows: list[Any]) -> pd.DataFrame:
             "f": pd.array(f, dtype="float64"),
             "t": pd.Series(t, dtype="str"),
             "b": pd.array(b, dtype="boolean"),
-            "m": pd.array(
-                [each and Decimal(each) for each in m], dtype=pd.ArrowDtype(pa.decimal128(5, 2))
-            ),
+            "m": pd.Series([v and Decimal(v) for v in m], dtype=pd.ArrowDtype(pa.decimal128(5, 2))),
             'qu"o.te': pd.array(n, dtype="Int64"),
             "id": range(len(n)),
         }
@@ -365,7 +367,7 @@ def differences(toy: Toy, rows: list[Any], engine: str = "embedded") -> list[Any
     return wrong
 
 
-TABLES = [SAMPLE, SAMPLE[:0], [(None,) * 6] * 2, SAMPLE[:1], SAMPLE[:2] * 2]
+TABLES: list[list[Any]] = [SAMPLE, SAMPLE[:0], [(None,) * 6] * 2, SAMPLE[:1], SAMPLE[:2] * 2]
 
 
 def test_the_catalogue_is_whole(built: Toy) -> None:
@@ -382,6 +384,36 @@ def test_each_expectation_says_what_plain_python_says(built: Toy, rows: list[Any
     write(built)
     built.with_rows(frame(rows))
     assert differences(built, rows) == []
+
+
+@pytest.mark.rule("G3")
+@pytest.mark.parametrize("engine", ["sql", pytest.param("spark", marks=pytest.mark.campaign)])
+def test_each_engine_says_so(
+    built: Toy, engine: str, postgres: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DSLP_DATABASE_URL", postgres)
+    monkeypatch.setenv("SPARK_MASTER", "local[2]")
+    write(built)
+    for rows in TABLES:
+        built.with_rows(frame(rows))
+        load_table(frame(rows).astype({"m": object}), "visits", built.project)
+        with sqlalchemy.create_engine(postgres).begin() as connection:
+            alter = "ALTER TABLE visits ALTER m TYPE numeric(5, 2) USING m::text::numeric"
+            connection.execute(sqlalchemy.text(alter))
+        assert differences(built, rows, engine) == []
+
+
+def test_nan_of_arrow_and_times_with_a_zone(built: Toy) -> None:
+    moments = [datetime(2024, 1, 1, hour, tzinfo=timezone(timedelta(hours=2))) for hour in (1, 3)]
+    table = pa.table({"f": [0.1, math.nan], "at": pa.array(moments), "id": [1, 2]})
+    pq.write_table(table, built.processed)
+    cases = (
+        "column_values_to_not_be_null | column: f | 1",
+        'column_values_to_be_between | column: at, min_value: "2024-01-01" | 1',
+        'column_max_to_be_between | column: at, max_value: "2024-01-01T03:00:00+02:00"',
+        "column_mean_to_be_between | column: f, min_value: 0.1, max_value: 0.1",
+    )
+    assert suites.write_suite(built, *cases) == suites.found(built)
 
 
 ROW = st.tuples(

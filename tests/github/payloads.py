@@ -27,7 +27,8 @@ def issues(
 def push(repository: Repository, branch: str, before: str = "0" * 40) -> Payload:
     sha = repository.branches[branch]
     facts = {"ref": f"refs/heads/{branch}", "before": before, "after": sha}
-    return payload(repository, repository.commits[sha].author, **facts)
+    created, author = not before.strip("0"), repository.commits[sha].author
+    return payload(repository, author, created=created, **facts)
 
 
 def merge_group(repository: Repository, base: str, head: str) -> Payload:

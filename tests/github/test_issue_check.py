@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from dslp.github.rules import PAGE
 
-from tests.github.scene import DONE, Scene, make
+from tests.github.scene import ASK, DONE, Scene, make
 from tests.github.standin import faults
 from tests.github.standin.model import Issue
 from tests.github.standin.server import Standin
@@ -208,3 +208,19 @@ def test_by_hand_all_issues_that_name_it_are_checked(scene: Scene) -> None:
     assert all("of type Task" in comments(issue)[0] for issue in children if not issue.pull)
     pulls = [issue for issue in scene.repository.issues.values() if issue.pull]
     assert [state(scene, one) for one in pulls] == ["success", *["failure"] * 5]
+
+
+def test_what_workflows_of_a_repository_may_ask_in_an_hour_is_shared_and_its_end_is_said(
+    scene: Scene,
+) -> None:
+    scene.issue("Task")
+    child = scene.issue("Data", ASK)
+    event = {"action": "unlabeled", "issue": {"number": 1}, "label": {"name": "Ask"}}
+    other = scene.github.add_workflow_token(scene.repository, {})
+    scene.github.leave(other, 90)  # children wait, so that verdicts do not
+    ended = scene.run("issue-check", event=event)
+    assert (ended.code, child.comments) == (0, []), ended
+    assert "run dslp issue-check 1" in ended.out
+    scene.github.leave(other, 0)
+    ended = scene.run("issue-check", event=event)
+    assert (ended.code, ended.err.count("\n"), "is used up" in ended.err) == (2, 1, True), ended

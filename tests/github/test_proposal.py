@@ -8,11 +8,13 @@ import pytest
 from tests.github.scene import DONE, Ended, Scene, make
 from tests.github.standin.faults import Action, status
 from tests.github.standin.model import Issue
+from tests.github.standin.routing import BOT
 from tests.github.standin.server import Standin
 
 PARAMS = "src/demo/models/frequency/params.yml"
 STATED = "# how it is made\ndataset: {name: visits, version: 1.2.0} # by hand\ntarget: visits\n"
-RIGHTS = {"contents": "write", "issues": "write", "pull_requests": "write"}
+TESTS = {".github/workflows/tests.yml": "on: {workflow_dispatch: }\n"}
+RIGHTS = dict.fromkeys(("contents", "issues", "pull_requests", "statuses", "actions"), "write")
 FACTS = {
     "model": "frequency",
     "params": PARAMS,
@@ -38,7 +40,7 @@ def scene(tmp_path: Path, github: Standin) -> Scene:
 def begin(scene: Scene) -> None:
     scene.repository = make(scene.folder, scene.github).repository
     scene.token = scene.github.add_workflow_token(scene.repository, RIGHTS)
-    scene.repository.commit("main", {PARAMS: STATED})
+    scene.repository.commit("main", {PARAMS: STATED, **TESTS})
     scene.issue("Ask")
     scene.issue("Experiment", DONE, "succeeded")
     scene.issue("Model", "### Ask\n\n#1\n\n### Experiment\n\n#2", state="closed")
@@ -76,9 +78,27 @@ def test_one_issue_and_one_pull_request_for_review(scene: Scene) -> None:
     assert pull.pull.head_ref == f"model/{issue.number}-retrain-frequency"
     files = scene.repository.commits[scene.repository.head_sha(pull)].files
     assert files[PARAMS] == STATED.replace("1.2.0", "1.3.0")
-    scene.token = scene.github.add_token()
-    ended = scene.run("check", "--pull-request", str(pull.number))
+    verdict = scene.status(pull)
+    assert verdict
+    assert (verdict.context, verdict.state, verdict.creator) == ("dslp/policy", "success", BOT)
+    ((ref, name),) = [(one["ref"], one["workflow"]) for one in scene.repository.dispatches]
+    assert (ref, name) == (pull.pull.head_ref, "tests.yml")
+
+
+@pytest.mark.rule("M10")
+def test_what_is_opened_is_checked_and_what_cannot_be_started_is_said(scene: Scene) -> None:
+    scene.repository.issues[1].labels = []  # no Ask any more
+    scene.token = scene.github.add_workflow_token(scene.repository, RIGHTS | {"actions": "read"})
+    ended = propose(scene)
     assert ended.code == 0, ended
+    (issue,), (pull,) = opened(scene)
+    (comment,) = issue.comments
+    assert "I11" in comment.body
+    verdict = scene.status(pull)
+    assert verdict
+    assert verdict.state == "failure"
+    words = f"#{pull.number} is open, but its checks are not all started: the token has no right"
+    assert words in ended.out
 
 
 @pytest.mark.rule("M10")
@@ -134,7 +154,7 @@ def test_stopped_after_any_change_the_next_run_goes_on(scene: Scene) -> None:
     for stops, _ in enumerate(scene.stop_anywhere(lambda: begin(scene), "propose", "reports"), 1):
         propose(scene)
         assert [len(each) for each in opened(scene)] == [1, 1], stops
-    assert stops == 4  # the issue, its branch, its file, the pull request
+    assert stops == 6  # the issue, its branch, its file, the pull request, its verdict and tests
 
 
 def test_only_parameters_of_the_model_are_changed(scene: Scene) -> None:

@@ -1,5 +1,6 @@
 """Work begun, judged and handed over from a laptop: a real repository, and GitHub's stand-in."""
 
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -86,6 +87,42 @@ def test_the_pull_request_goes_to_the_models_branch(scene: Scene) -> None:
     scene.github.forget()
     assert scene.run("start", "3").code == 0
     assert scene.github.writes == []
+
+
+@pytest.mark.rule("B6")
+def test_the_hand_over_with_a_remote_that_git_pulls_from_and_pushes_to(
+    scene: Scene, tmp_path: Path
+) -> None:
+    origin, other = tmp_path / "origin.git", tmp_path / "other"
+    git("clone", "--bare", str(scene.folder), str(origin))
+    git("remote", "add", "origin", str(origin), cwd=scene.folder)
+    scene.issue("Ask")
+    scene.issue("Experiment", "### Ask\n\n#1", "succeeded")
+    scene.run("start", "2")
+    (scene.folder / "work").touch()
+    commit(scene.folder)
+    git("push", cwd=scene.folder)
+    scene.issue("Model", "### Ask\n\n#1\n\n### Experiment\n\n#2")
+    fork = scene.repository.fork("eve")
+    pulls = [scene.pull("experiment/2-a-experiment"), scene.pull("experiment/2-it", fork=fork)]
+    # What the stand-in makes, origin has too.
+    made = partial(git, "branch", BRANCH, "main", cwd=origin)
+    scene.github.on("POST */git/refs", made)
+    ended = scene.run("start", "3")
+    assert ended.code == 0, ended
+    assert [one.pull.base for one in pulls if one.pull] == [BRANCH, BRANCH]
+    assert git("status", "-sb", cwd=scene.folder) == f"## {BRANCH}...origin/{BRANCH}\n"
+    git("clone", "--branch", BRANCH, str(origin), str(other))  # GitHub's button merges
+    git("merge", "--no-ff", "origin/experiment/2-a-experiment", cwd=other)
+    git("push", cwd=other)
+    assert "compared with origin: behind 2; fast-forwarded" in scene.run("start", "3").out
+    assert (scene.folder / "work").exists()
+    (scene.folder / "model").touch()
+    commit(scene.folder)
+    assert "compared with origin: ahead 1; git push" in scene.run("start", "3").out
+    git("push", cwd=scene.folder)
+    git("pull", cwd=other)
+    assert (other / "model").exists()
 
 
 @pytest.mark.rule("B6")

@@ -1,11 +1,13 @@
 """The workflows that a project gets: what starts them, and what they publish."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tests.github import payloads
-from tests.github.scene import DATASET, PYPROJECT
+from tests.github.scene import DATASET, DONE, PYPROJECT
+from tests.github.standin.history import merge
 from tests.github.standin.model import Repository
 from tests.github.standin.server import Standin
 from tests.github.workflows import Runner
@@ -36,48 +38,43 @@ def workspace(runner: Runner, uv: None, default_project: Path) -> Runner:
 
 
 @pytest.mark.parametrize(
-    ("head", "action", "state", "fork"),
+    ("head", "action", "state", "facts"),
     [
-        ("data/2-claims", "opened", "success", False),
-        ("explore/3-claims", "reopened", "failure", False),  # pending once a ruleset requires it
-        ("model/5-frequency", "edited", "failure", True),
-        ("6-docs", "synchronize", "success", True),
+        ("data/2-claims", "opened", "success", {"files": DATASET}),
+        ("explore/3-claims", "reopened", "failure", {}),  # pending once a ruleset requires it
+        ("model/5-frequency", "edited", "failure", {"fork": "eve"}),
+        ("6-docs", "synchronize", "success", {"fork": "eve", "conflicts": True}),
+        ("experiment/4-lines", "converted_to_draft", "pending", {"draft": True}),
+        ("dependabot/uv/numpy-3", "opened", "success", {"user": "dependabot[bot]"}),
     ],
 )
-def test_a_pull_request_gets_one_status_or_a_job_that_says_it(
-    workspace: Runner, claims: Repository, head: str, action: str, state: str, fork: bool
+def test_a_pull_request_gets_one_status_whoever_opens_it_and_with_conflicts_too(
+    workspace: Runner, claims: Repository, head: str, action: str, state: str, facts: dict[str, Any]
 ) -> None:
-    files = DATASET if head.startswith("data/") else None
-    source = claims.fork("eve") if fork else None
-    pull = claims.add_pull(head, files=files, fork=source, user="eve" if fork else "ada")
+    owner, conflicts = facts.pop("fork", ""), facts.pop("conflicts", False)
+    if owner:
+        facts |= {"fork": claims.fork(owner), "user": owner}
+    pull = claims.add_pull(head, "model/5-x" if "experiment" in head else "main", **facts)
+    assert pull.pull
+    pull.pull.conflicts = conflicts
     payload = payloads.pull_request(claims, pull, action)
-    outcome = workspace.run("policy.yml", "pull_request", payload)
-    assert outcome.conclusions == {"policy": state if fork else "success"}, outcome
-    statuses = [(one.context, one.state) for one in claims.statuses.get(claims.head_sha(pull), [])]
-    assert statuses == ([] if fork else [("dslp/policy", state)])
+    outcome = workspace.run("policy.yml", "pull_request_target", payload)
+    assert outcome.conclusions == {"policy": "success"}, outcome
+    (status,) = claims.statuses[claims.head_sha(pull)]
+    assert (status.context, status.state) == ("dslp/policy", state), outcome
     assert bool(outcome.jobs["policy"].annotations) == (state != "success")
 
 
-def test_a_merge_queue_and_a_maintainer_by_hand_get_the_status(
-    workspace: Runner, claims: Repository
-) -> None:
+def test_a_merge_queue_gets_the_status(workspace: Runner, claims: Repository) -> None:
     queued = claims.commit("gh-readonly-queue/main/pr-1", {}).sha
-    pull = claims.add_pull("6-docs")
-    by_hand = payloads.workflow_dispatch(claims, "main", pull_request=str(pull.number))
-    text = (workspace.workflows / "policy.yml").read_text("utf-8")
-    assert "if:" not in text, "it could be skipped"
-    for event, payload, sha in (
-        ("merge_group", payloads.merge_group(claims, "main", queued), queued),
-        ("workflow_dispatch", by_hand, claims.head_sha(pull)),
-    ):
-        outcome = workspace.run("policy.yml", event, payload)
-        assert outcome.conclusions == {"policy": "success"}, outcome
-        assert claims.statuses[sha][0].state == "success"
+    assert "if:" not in (workspace.workflows / "policy.yml").read_text("utf-8"), "it may be skipped"
+    payload = payloads.merge_group(claims, "main", queued)
+    outcome = workspace.run("policy.yml", "merge_group", payload)
+    assert outcome.conclusions == {"policy": "success"}, outcome
+    assert claims.statuses[queued][0].state == "success"
 
 
-def test_what_follows_from_a_change_of_an_issue_and_from_a_closed_exploration(
-    workspace: Runner, claims: Repository
-) -> None:
+def test_what_follows_from_a_change_of_an_issue(workspace: Runner, claims: Repository) -> None:
     pull, experiment = claims.add_pull("model/5-frequency"), claims.issues[4]
     experiment.labels += claims.labelled(["succeeded"])
     experiment.body = "### Ask\n\n_No response_"
@@ -87,12 +84,59 @@ def test_what_follows_from_a_change_of_an_issue_and_from_a_closed_exploration(
     assert [status.state for status in claims.statuses[claims.head_sha(pull)]] == ["success"]
     assert "names no Ask" in experiment.comments[0].body
 
-    pull = claims.add_pull("explore/3-claims")
-    pull.state = "closed"
-    payload = payloads.pull_request(claims, pull, "closed")
-    outcome = workspace.run("issues.yml", "pull_request", payload)
-    assert outcome.conclusions == {"links": "success"}, outcome
-    assert claims.head_sha(pull) in claims.issues[3].comments[0].body
+
+@pytest.mark.rule("B4", "X4")
+def test_branches_that_end_within_a_minute_are_each_noted_with_conflicts_too(
+    workspace: Runner, claims: Repository
+) -> None:
+    claims.commit("model/5-frequency", {})
+    experiment = claims.add_pull("experiment/4-lines", "model/5-frequency")
+    other = claims.add_issue("Another", DONE, ["Experiment", "succeeded"])
+    lines = claims.add_pull(f"experiment/{other.number}-trees", "model/5-frequency")
+    claims.issues[4].labels += claims.labelled(["succeeded"])
+    claims.issues[4].body = DONE
+    explored = claims.add_pull("explore/3-claims")
+    assert explored.pull
+    explored.state, explored.pull.conflicts = "closed", True
+    for pull in (experiment, lines):
+        merge(claims, pull, "ada")
+    happened = [
+        ("pull_request_target", payloads.pull_request(claims, pull, "closed"))
+        for pull in (experiment, lines, explored)
+    ]
+    outcomes = workspace.run_at_once("issues.yml", *happened)
+    assert [one.conclusions for one in outcomes] == [{"links": "success"}] * 3, outcomes
+    assert [claims.issues[n].state for n in (4, other.number)] == ["closed"] * 2
+    assert claims.head_sha(explored) in claims.issues[3].comments[0].body
+
+
+def test_of_events_of_an_issue_none_that_counts_is_replaced_by_another(
+    workspace: Runner, claims: Repository
+) -> None:
+    """A type that is taken away while the issue is edited is what its children depend on."""
+    ask, (label,) = claims.issues[1], claims.issues[1].labels
+    ask.labels = []
+    changes = [("edited", None), ("unlabeled", label), ("edited", None), ("edited", None)]
+    happened = [("issues", payloads.issues(claims, ask, *change)) for change in changes]
+    happened.append(("issues", payloads.issues(claims, claims.issues[4], "edited")))
+    outcomes = workspace.run_at_once("issues.yml", *happened)
+    assert [one.is_cancelled for one in outcomes] == [False, False, True, False, False]
+    assert all("of type Task" in claims.issues[n].comments[0].body for n in (2, 3, 4))
+
+
+@pytest.mark.parametrize(("result", "conclusion"), [("true", "success"), ("false", "failure")])
+def test_one_name_of_tests_says_what_became_of_all_and_is_never_skipped(
+    workspace: Runner, claims: Repository, result: str, conclusion: str
+) -> None:
+    Path(workspace.env["PATH"].split(":")[0], "uv").write_text(f"#!/bin/sh\n{result}\n")
+    pull = claims.add_pull("6-docs")
+    for event, payload in (
+        ("pull_request", payloads.pull_request(claims, pull)),
+        ("merge_group", payloads.merge_group(claims, "main", claims.head_sha(pull))),
+        ("workflow_dispatch", payloads.workflow_dispatch(claims, "main")),
+    ):
+        outcome = workspace.run("tests.yml", event, payload)
+        assert outcome.conclusions == {"python": conclusion, "tests": conclusion}, outcome
 
 
 @pytest.mark.rule("L3")

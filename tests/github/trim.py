@@ -1,10 +1,10 @@
-"""Cut GitHub's own description down to what the stand-in uses.
+"""Cut GitHub's own descriptions down to what the stand-in uses.
 
     npm install --ignore-scripts @octokit/openapi@23.0.2
-    python -m tests.github.trim node_modules/@octokit/openapi/generated/api.github.com.json
+    python -m tests.github.trim node_modules/@octokit/openapi/generated
 
-writes `api.github.com.json` beside this file. Words meant for people are left out; every constraint
-stays.
+writes `api.github.com.json` beside this file, and the requests of GitHub Enterprise Server. Words
+meant for people are left out; every constraint stays.
 """
 
 import json
@@ -13,6 +13,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from tests.github.standin.description import ENTERPRISE, FILE, HOST
 from tests.github.standin.routing import ROUTES
 from tests.github.standin.server import HANDLERS
 
@@ -37,13 +38,15 @@ def strip(node: Any, names: bool = False) -> Any:
     }
 
 
-def trim(whole: dict[str, Any]) -> dict[str, Any]:
+def trim(whole: dict[str, Any], responses: bool) -> dict[str, Any]:
     """The operations that the stand-in has, with all components that they use."""
     paths: dict[str, Any] = {}
     assert HANDLERS  # importing them fills ROUTES
     for route in ROUTES:
         method = route.method.lower()
         operation = strip(whole["paths"][route.template][method])
+        if not responses:
+            operation["responses"] = {}
         paths.setdefault(route.template, {})[method] = operation
     components: dict[str, dict[str, Any]] = {}
     todo = [json.dumps(paths)]
@@ -54,10 +57,11 @@ def trim(whole: dict[str, Any]) -> dict[str, Any]:
                 todo.append(json.dumps(components[kind][name]))
     info = {"title": "GitHub REST API, trimmed", "version": whole["info"]["version"]}
     parts = {"paths": paths, "components": components}
-    return {"openapi": whole["openapi"], "info": info, "servers": whole["servers"], **parts}
+    return {"openapi": whole["openapi"], "info": info, "servers": [{"url": HOST}], **parts}
 
 
 if __name__ == "__main__":
-    trimmed = trim(json.loads(Path(sys.argv[1]).read_bytes()))
-    text = json.dumps(trimmed, separators=(",", ":"), ensure_ascii=False, sort_keys=True)
-    Path(__file__).with_name("api.github.com.json").write_text(text + "\n", encoding="utf-8")
+    for file in (FILE, ENTERPRISE):
+        trimmed = trim(json.loads((Path(sys.argv[1]) / file.name).read_bytes()), file == FILE)
+        text = json.dumps(trimmed, separators=(",", ":"), ensure_ascii=False, sort_keys=True)
+        file.write_text(text + "\n", encoding="utf-8")

@@ -1,7 +1,7 @@
 """Runs a workflow file here: triggers, conditions, steps and rights as GitHub would have them.
 
-It knows what the template's workflows use: no matrices of several jobs, containers or services;
-concurrency and environments are ignored.
+It knows what the template's workflows use: no containers, services or concurrency of single jobs;
+of a matrix, the first job runs.
 """
 
 import re
@@ -12,6 +12,7 @@ from typing import Any
 
 from tests.github import events
 from tests.github.evaluator import Evaluator
+from tests.github.events import Payload
 from tests.github.standin.model import Repository
 from tests.github.standin.server import Standin
 from tests.github.steps import Step, Stub, Workspace, texts
@@ -29,6 +30,7 @@ class Job:
     conclusion: str = "success"
     steps: list[Step] = field(default_factory=list)
     outputs: dict[str, str] = field(default_factory=dict)
+    environment: str = ""
     summary: str = ""
 
     @property
@@ -45,6 +47,7 @@ class Outcome:
     """What a workflow did with an event; no jobs when the event did not start it."""
 
     jobs: dict[str, Job] = field(default_factory=dict)
+    is_cancelled: bool = False
 
     @property
     def conclusions(self) -> dict[str, str]:
@@ -82,17 +85,45 @@ class Runner:
     secrets: dict[str, str] = field(default_factory=dict)
     variables: dict[str, str] = field(default_factory=dict)
 
-    def run(self, name: str, event: str, payload: dict[str, Any]) -> Outcome:
+    def run(self, name: str, event: str, payload: Payload) -> Outcome:
+        return self.run_at_once(name, (event, payload))[0]
+
+    def run_at_once(self, name: str, *happened: tuple[str, Payload]) -> list[Outcome]:
+        """What becomes of events that follow so closely that no run ends before the last event.
+
+        In a concurrency group one run goes on and one waits. A later one takes the place of the one
+        that waits; with `cancel-in-progress`, of both. The others are run one after the other.
+        """
         template, source = self.read(f".github/workflows/{name}")
-        repository = self.github.repositories[payload["repository"]["full_name"].lower()]
-        files = events.changed_files(repository, event, payload)
-        if not events.starts(template["events"], event, payload, files):
-            return Outcome()
+        outcomes = [Outcome() for _ in happened]
+        starts: dict[int, Start] = {}
+        groups: dict[str, list[int]] = {}
+        for number, (event, payload) in enumerate(happened):
+            repository = self.github.repositories[payload["repository"]["full_name"].lower()]
+            if not events.starts(repository, template["events"], event, payload):
+                continue
+            start = starts[number] = self.start(repository, event, payload, source["name"])
+            contexts = {"github": start.github, "inputs": start.inputs, "vars": self.variables}
+            rule = self.evaluator.resolve(template.get("concurrency"), contexts)
+            rule = {"group": rule} if isinstance(rule, str) else rule or {"group": f"run {number}"}
+            group = groups.setdefault(rule["group"].lower(), [])
+            for replaced in group[0 if rule.get("cancel-in-progress") else 1 :]:
+                group.remove(replaced)
+                outcomes[replaced].is_cancelled = True
+                del starts[replaced]
+            group.append(number)
+        for number, start in starts.items():
+            outcomes[number].jobs = self.jobs(template, source, start)
+            checks = start.repository.checks.setdefault(events.judged_commit(start.github), {})
+            checks |= outcomes[number].conclusions
+        return outcomes
+
+    def start(self, repository: Repository, event: str, payload: Payload, workflow: str) -> Start:
         github = events.github_context(repository, event, payload)
-        github |= {"workflow": source.get("name", name), "api_url": self.github.url}
-        secrets = {} if is_from_fork(github) else self.secrets
-        start = Start(github, repository, payload.get("inputs") or {}, secrets)
-        return Outcome(self.jobs(template, source, start))
+        github |= {"workflow": workflow, "run_id": str(next(self.github.ids))}
+        github["api_url"] = self.github.url
+        secrets = {} if events.is_restricted(github) else self.secrets
+        return Start(github, repository, payload.get("inputs") or {}, secrets)
 
     def read(self, path: str) -> tuple[dict[str, Any], dict[str, Any]]:
         """A workflow file as GitHub understands it, and as it is written."""
@@ -117,7 +148,7 @@ class Runner:
     ) -> Job:
         raw = source["jobs"][template["id"]]
         wanted = raw.get("permissions", source["permissions"])
-        job = Job(template["id"], granted(wanted, is_from_fork(start.github), start.most))
+        job = Job(template["id"], granted(wanted, events.is_restricted(start.github), start.most))
         token = self.github.add_workflow_token(start.repository, job.rights)
         needs = {name: ended[name] for name in template.get("needs", [])}
         matrix = raw.get("strategy", {}).get("matrix", {})
@@ -133,6 +164,8 @@ class Runner:
         if not self.evaluator.is_true(template["if"], contexts, status):
             job.conclusion = "skipped"
             return job
+        environment = self.evaluator.resolve(template.get("environment"), contexts) or ""
+        job.environment = environment["name"] if isinstance(environment, dict) else environment
         contexts["secrets"] = start.secrets
         if "uses" in raw:
             return self.call(job, raw, start, contexts)
@@ -159,6 +192,7 @@ class Runner:
         for each in self.jobs(template, source, inner).values():
             job.steps += each.steps
             job.summary += each.summary
+            job.environment = each.environment
             if each.conclusion == "failure":
                 job.conclusion = "failure"
         return job
@@ -179,11 +213,3 @@ def granted(
         for key, one in rights.items():
             assert LEVELS.index(one) <= LEVELS.index(most.get(key, "none")), f"caller has no {key}"
     return rights
-
-
-def is_from_fork(github: Mapping[str, Any]) -> bool:
-    """Whether the event is a pull request from a fork, or of Dependabot: no writes, no secrets."""
-    if github["event_name"] != "pull_request":
-        return False
-    head = github["event"]["pull_request"]["head"]["repo"]
-    return bool(head["full_name"] != github["repository"] or github["actor"] == "dependabot[bot]")

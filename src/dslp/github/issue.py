@@ -135,21 +135,15 @@ def update_comment(repository: Repository, issue: int, mark: str, text: str | No
     Returns:
         Whether it is new.
     """
-    comments = _marked_comments(repository, issue, mark)
-    is_new = bool(text) and not comments
-    if is_new:
-        repository.ask("POST", f"/issues/{issue}/comments", {"body": text})
-        comments = _marked_comments(repository, issue, mark)  # another run may have written one
-    elif text and comments[0]["body"].replace("\r\n", "\n").strip() != text.strip():
-        repository.ask("PATCH", f"/issues/comments/{comments[0]['id']}", {"body": text})
+    answers = repository.pages(f"/issues/{issue}/comments", most=5)
+    comments = [comment for comment in answers if is_from_team(comment, mark)]
     for comment in comments[1:] if text else comments:
         repository.ask("DELETE", f"/issues/comments/{comment['id']}", unless=(404,))
-    return is_new
-
-
-def _marked_comments(repository: Repository, issue: int, mark: str) -> list[Mapping[str, Any]]:
-    answers = repository.pages(f"/issues/{issue}/comments", most=5)
-    return [comment for comment in answers if is_from_team(comment, mark)]
+    if text and not comments:
+        repository.ask("POST", f"/issues/{issue}/comments", {"body": text})
+    elif text and comments[0]["body"].replace("\r\n", "\n").strip() != text.strip():
+        repository.ask("PATCH", f"/issues/comments/{comments[0]['id']}", {"body": text})
+    return bool(text) and not comments
 
 
 def _depending(repository: Repository, number: int, naming: Sequence[int]) -> Iterator[PullRequest]:

@@ -5,7 +5,7 @@ that was killed at any request (L4).
 """
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,11 @@ from dslp.core.files import parse_yaml, read_text
 from dslp.github.client import Repository, Unavailable
 
 FILE = Path(".github") / "labels.yml"
+VALUES = {  # of a label, as GitHub takes them
+    "name": (".{1,50}", "1 to 50 characters"),
+    "color": ("[0-9a-f]{6}", "six lower-case hexadecimal digits in quotes, such as 'c9ecff'"),
+    "description": (".{0,100}", "at most 100 characters"),
+}
 DEFAULTS = Path(__file__).with_name("labels.yml")  # the same file, for a repository without one
 
 
@@ -81,8 +86,8 @@ def plan_changes(labels: Sequence[Label], existing: Sequence[Any], prune: bool) 
             changes.append(Step("rename", name, label, f"to {label.name}"))
         elif current is None:
             changes.append(Step("create", label.name, label, f"#{label.color}"))
-        elif fields := ", ".join(_differences(label, current)):
-            changes.append(Step("update", current["name"], label, fields))
+        elif fields := [f for f in VALUES if (current[f] or "") != getattr(label, f)]:
+            changes.append(Step("update", current["name"], label, ", ".join(fields)))
         changes += [Step("merge", alias["name"], label, f"into {label.name}") for alias in former]
     if prune:
         changes += [Step("delete", label["name"], None, "") for label in present.values()]
@@ -113,49 +118,33 @@ def register_labels(repository: Repository, labels: Sequence[Label], prune: bool
 def carry_out(repository: Repository, change: Step) -> None:
     """One change, as one request; a merge is one for each issue, and one to delete the alias."""
     path, label = f"/labels/{quote(change.name, safe='')}", change.label
-    if label is None:
-        repository.ask("DELETE", path)
-    elif change.action == "merge":
+    if change.action == "merge" and label:
         for issue in list(repository.pages("/issues", state="all", labels=change.name)):
             repository.ask("POST", f"/issues/{issue['number']}/labels", {"labels": [label.name]})
+    if label is None or change.action == "merge":
         repository.ask("DELETE", path)
+        return
+    body = {"color": label.color, "description": label.description}
+    if change.action == "create":
+        repository.ask("POST", "/labels", {"name": label.name, **body})
     else:
-        body = {"color": label.color, "description": label.description}
-        if change.action == "create":
-            repository.ask("POST", "/labels", {"name": label.name, **body})
-        else:
-            repository.ask("PATCH", path, {"new_name": label.name, **body})
+        repository.ask("PATCH", path, {"new_name": label.name, **body})
 
 
 def _read_label(entry: object, where: str) -> Label:
     if not isinstance(entry, dict):
         raise DslpError(f"{where}: must have name, color and description")
-    fields: dict[Any, Any] = {"name": "", "color": "", "description": "", "aliases": []} | entry
-    name, color, description, aliases = list(fields.values())[:4]
-    problems = {
-        f"{', '.join(map(str, list(fields)[4:]))} is not a field of a label": len(fields) > 4,
-        "name must have 1 to 50 characters": not _is_text(name, 50) or not name,
-        "color must be six lower-case hexadecimal digits in quotes, such as 'c9ecff'": (
-            not re.fullmatch(r"[0-9a-f]{6}", color if isinstance(color, str) else "")
-        ),
-        "description must have at most 100 characters": not _is_text(description, 100),
-        "aliases must be a list of names without a comma": not isinstance(aliases, list)
-        or not all(_is_text(alias, 50) and "," not in alias for alias in aliases),
-    }
-    for problem, applies in problems.items():
-        if applies:
-            raise DslpError(f"{where}: {problem}")
-    return Label(name, color, description, tuple(aliases))
+    if unknown := [str(name) for name in entry if name not in (*VALUES, "aliases")]:
+        raise DslpError(f"{where}: {', '.join(unknown)} is not a field of a label")
+    values = {name: entry.get(name, "") for name in VALUES}
+    aliases = entry.get("aliases", [])
+    for name, (pattern, words) in VALUES.items():
+        if not _is_text(values[name], pattern):
+            raise DslpError(f"{where}: {name} must have {words}")
+    if not isinstance(aliases, list) or not all(_is_text(one, "[^,]{1,50}") for one in aliases):
+        raise DslpError(f"{where}: aliases must be a list of names without a comma")
+    return Label(**values, aliases=tuple(aliases))
 
 
-def _is_text(value: object, most: int) -> bool:
-    return isinstance(value, str) and len(value) <= most
-
-
-def _differences(label: Label, current: dict[str, Any]) -> Iterator[str]:
-    if current["name"] != label.name:
-        yield f"name {label.name}"
-    if current["color"].lower() != label.color:
-        yield f"color #{label.color}"
-    if (current["description"] or "") != label.description:
-        yield "description"
+def _is_text(value: object, pattern: str) -> bool:
+    return isinstance(value, str) and re.fullmatch(pattern, value, re.DOTALL) is not None

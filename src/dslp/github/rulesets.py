@@ -24,61 +24,35 @@ METHODS = {
     "allow_squash_merge": "squash",  # it loses the commits that runs are recorded at
     "allow_rebase_merge": "rebase",
 }
-NOT_ASKED = (
-    *("dismiss_stale_reviews_on_push", "require_code_owner_review"),
-    *("require_last_push_approval", "required_review_thread_resolution"),
-)
+REVIEW = {  # what people may make stricter
+    "required_approving_review_count": 0,
+    "dismiss_stale_reviews_on_push": False,
+    "require_code_owner_review": False,
+    "require_last_push_approval": False,
+    "required_review_thread_resolution": False,
+}
+CHECKS = {
+    "strict_required_status_checks_policy": False,
+    "do_not_enforce_on_create": True,  # the first push of `main` has no pull request
+}
 SHOWN = 5  # names in a cell of the table
+MAKERS = {ACTIONS: "GitHub Actions", None: "any app"}
 Ruleset = dict[str, Any]
-
-
-def rulesets(
-    branches: Sequence[str], patterns: Sequence[str], checks: Sequence[str] = ()
-) -> list[Ruleset]:
-    """The two rulesets: names of branches by creation (B1), and what a merge requires.
-
-    Args:
-        branches: the branches that work is merged into.
-        patterns: other names that branches may have.
-        checks: jobs of GitHub Actions that must pass, besides the policy.
-    """
-    required = {
-        "required_status_checks": [
-            {"context": name, "integration_id": ACTIONS} for name in (CONTEXT, *checks)
-        ],
-        "strict_required_status_checks_policy": False,
-        "do_not_enforce_on_create": True,  # the first push of `main` has no pull request
-    }
-    review = {
-        "allowed_merge_methods": ["merge"],
-        "required_approving_review_count": 0,
-        **dict.fromkeys(NOT_ASKED, False),
-    }
-    rules: list[dict[str, Any]] = [
-        {"type": "deletion"},
-        {"type": "non_fast_forward"},
-        {"type": "pull_request", "parameters": review},
-        {"type": "required_status_checks", "parameters": required},
-    ]
-    merged = [f"refs/heads/{name}" for name in branches]
-    named = [*merged, *(f"refs/heads/{pattern}" for pattern in patterns)]
-    return [
-        _ruleset(NAMES, {"include": ["~ALL"], "exclude": named}, [{"type": "creation"}]),
-        _ruleset(MERGES, {"include": merged, "exclude": []}, rules),
-    ]
+Rules = dict[str, dict[str, Any]]  # parameters by the type of the rule
 
 
 def protect(
-    project: Project, repository: Repository, checks: Sequence[str] = (), dry_run: bool = False
+    project: Project, repository: Repository, jobs: Sequence[str] = (), dry_run: bool = False
 ) -> list[list[str]]:
-    """Make or change the rulesets, and let merges keep their commits.
+    """Make or change the two rulesets, and let merges keep their commits.
 
-    All is read before anything is written, so a refusal leaves nothing half done.
+    One ruleset lets only branches with names of the process be made (B1), the other says what a
+    merge requires. All is read before anything is written, so a refusal leaves nothing half done.
 
     Args:
         project: names the collaboration branch, and further names that branches may have.
         repository: on GitHub.
-        checks: jobs that a merge requires.
+        jobs: jobs of GitHub Actions that a merge requires, besides the policy.
         dry_run: only read.
 
     Returns:
@@ -95,14 +69,27 @@ def protect(
     branches = {project.branch, repository.default_branch}
     if repository.ask("GET", "/git/ref/heads/main", unless=(404, 409)):
         branches.add("main")  # `development` is merged to it, whatever the default branch is (B8)
+    names = [*sorted(branches), *PATTERNS, *project.exempt_branches]
+    refs = [f"refs/heads/{name}" for name in names]
+    checks = [{"context": name, "integration_id": ACTIONS} for name in (CONTEXT, *jobs)]
+    creation: Rules = {"creation": {}}
+    merges: Rules = {
+        "deletion": {},
+        "non_fast_forward": {},
+        "pull_request": {"allowed_merge_methods": ["merge"], **REVIEW},
+        "required_status_checks": {"required_status_checks": checks, **CHECKS},
+    }
     changes, requests = [], []
-    for ours in rulesets(sorted(branches), (*PATTERNS, *project.exempt_branches), checks):
-        current = existing.get(ours["name"])
-        merged = merge_ruleset(current, ours) if current else ours
-        if rows := list(_differences(current, merged)):
+    for name, include, exclude, rules in (
+        (NAMES, ["~ALL"], refs, creation),
+        (MERGES, refs[: len(branches)], [], merges),
+    ):
+        current = existing.get(name, {})
+        ruleset = merge_ruleset(current, {"include": include, "exclude": exclude}, rules)
+        if rows := list(_differences(name.removeprefix("dslp: "), current, ruleset)):
             changes += rows
-            path = f"/rulesets/{current['id']}" if current else "/rulesets"
-            requests.append(("PUT" if current else "POST", path, merged))
+            verb, path = ("PUT", f"/rulesets/{current['id']}") if current else ("POST", "/rulesets")
+            requests.append((verb, path, {"name": name, **ruleset}))
     settings = repository.ask("GET", "")
     allowed = [word for name, word in METHODS.items() if settings.get(name)]
     if allowed != ["merge"]:
@@ -110,78 +97,58 @@ def protect(
         body = {name: word == "merge" for name, word in METHODS.items()}
         requests.append(("PATCH", "", body))
     for verb, path, body in () if dry_run else requests:
-        try:
-            repository.ask(verb, path, body)
-        except Unavailable as error:
-            if error.status != 404:
-                raise
+        if repository.ask(verb, path, body, unless=(404,)) is None:
             words = f"the token has no right to administer {repository.name}"
-            raise Unavailable(words, 404) from None
+            raise Unavailable(words, 404)
     return changes
 
 
-def merge_ruleset(current: Ruleset, ours: Ruleset) -> Ruleset:
-    """A ruleset of GitHub's with what is ours set in it, and all else as it is."""
-    names, own_names = current["conditions"]["ref_name"], ours["conditions"]["ref_name"]
-    both = {side: list(dict.fromkeys([*names[side], *own_names[side]])) for side in own_names}
-    own_rules = {rule["type"]: rule for rule in ours["rules"]}
-    rules = [_merge_rule(rule, own_rules.pop(rule["type"], rule)) for rule in current["rules"]]
-    bypass = {key: value for key, value in current.items() if key == "bypass_actors"}
-    return _ruleset(ours["name"], both, [*rules, *own_rules.values()]) | bypass
+def merge_ruleset(current: Ruleset, names: dict[str, list[str]], rules: Rules) -> Ruleset:
+    """A ruleset of GitHub's (or none) with what is ours set in it, and all else as it is."""
+    refs = current["conditions"]["ref_name"] if current else {"include": [], "exclude": []}
+    both = {side: list(dict.fromkeys([*refs[side], *names[side]])) for side in names}
+    kept = [_merge_rule(rule, rules.pop(rule["type"], {})) for rule in current.get("rules", ())]
+    new = [{"type": kind} | ({"parameters": own} if own else {}) for kind, own in rules.items()]
+    merged = {key: value for key, value in current.items() if key == "bypass_actors"}
+    merged |= {"target": "branch", "enforcement": "active", "conditions": {"ref_name": both}}
+    return merged | {"rules": [*kept, *new]}
 
 
 def _merge_rule(rule: dict[str, Any], ours: dict[str, Any]) -> dict[str, Any]:
-    if "parameters" not in rule:
-        return rule
-    parameters = dict(rule["parameters"])
-    if rule["type"] == "pull_request":
-        parameters["allowed_merge_methods"] = ours["parameters"]["allowed_merge_methods"]
-    if rule["type"] == "required_status_checks":
-        own = {one["context"]: one for one in ours["parameters"]["required_status_checks"]}
-        checks = [own.pop(one["context"], one) for one in parameters["required_status_checks"]]
-        parameters["required_status_checks"] = [*checks, *own.values()]
-    return {**rule, "parameters": parameters}
+    parameters = dict(rule.get("parameters", {}))
+    if methods := ours.get("allowed_merge_methods"):
+        parameters["allowed_merge_methods"] = methods
+    if checks := ours.get("required_status_checks"):
+        own = {check["context"]: check for check in checks}
+        kept = [own.pop(one["context"], one) for one in parameters["required_status_checks"]]
+        parameters["required_status_checks"] = [*kept, *own.values()]
+    return {**rule, "parameters": parameters} if parameters else rule
 
 
-def _ruleset(name: str, names: dict[str, list[str]], rules: list[dict[str, Any]]) -> Ruleset:
-    return {
-        "name": name,
-        "target": "branch",
-        "enforcement": "active",
-        "conditions": {"ref_name": names},
-        "rules": rules,
-    }
-
-
-def _differences(before: Ruleset | None, after: Ruleset) -> Iterator[list[str]]:
+def _differences(name: str, before: Ruleset, after: Ruleset) -> Iterator[list[str]]:
     """A row for each setting that differs; one that is off is none of a new ruleset."""
-    old, new = _values(before) if before else {}, _values(after)
-    for name, value in new.items():
-        if value != old.get(name) and (value or name in old):
+    old, new = _values(before), _values(after)
+    for setting, value in new.items():
+        if value != old.get(setting) and (value or before):
             text = _text(value)
-            if name in old and isinstance(value, list) and len(value) > SHOWN:
-                text += f": + {', '.join(one for one in value if one not in old[name])}"
-            yield [
-                after["name"].removeprefix("dslp: "),
-                name.replace("_", " "),
-                _text(old.get(name, "-")),
-                text,
-            ]
+            if before and isinstance(value, list) and len(value) > SHOWN:
+                text += f": + {', '.join(one for one in value if one not in old[setting])}"
+            yield [name, setting.replace("_", " "), _text(old.get(setting, "-")), text]
 
 
 def _values(ruleset: Ruleset) -> dict[str, Any]:
     """The settings of a ruleset by their names; a list has the names of branches or checks."""
-    names = ruleset["conditions"]["ref_name"]
+    if not ruleset:
+        return {}
     values = {"enforcement": ruleset["enforcement"]}
-    values |= {side: [name.removeprefix("refs/heads/") for name in names[side]] for side in names}
+    for side, refs in ruleset["conditions"]["ref_name"].items():
+        values[side] = [ref.removeprefix("refs/heads/") for ref in refs]
     for rule in ruleset["rules"]:
         values |= rule.get("parameters") or {rule["type"]: True}
     if checks := values.get("required_status_checks"):
-        makers = {ACTIONS: " (GitHub Actions)", None: ""}
-        values["required_status_checks"] = [
-            one["context"] + makers.get(one.get("integration_id"), " (another app)")
-            for one in checks
-        ]
+        makers = [MAKERS.get(one.get("integration_id"), "another app") for one in checks]
+        contexts = [one["context"] for one in checks]
+        values["required_status_checks"] = list(map("{} ({})".format, contexts, makers))
     return values
 
 

@@ -1,4 +1,6 @@
-"""GitHub's own description of its API: what is wrong with a request or a response.
+"""GitHub's own descriptions of its API: what is wrong with a request or a response.
+
+A request is to fit GitHub Enterprise Server too; a response, github.com.
 
 GitHub answers with dozens of addresses, counters and flags that no test is about. The stand-in
 leaves them out, so `required` counts in what it receives, not in what it sends.
@@ -18,6 +20,7 @@ from openapi_core.datatypes import RequestParameters
 from werkzeug.datastructures import Headers, ImmutableMultiDict
 
 FILE = Path(__file__).parents[1] / "api.github.com.json"
+ENTERPRISE = FILE.with_name("ghes-3.19.json")
 HOST = "https://api.github.com"
 Schema = dict[str, Any]
 
@@ -114,14 +117,14 @@ def without_required(node: Any) -> Any:
 
 
 @cache
-def read() -> tuple[Schema, OpenAPI, OpenAPI]:
-    """The description in this folder, for requests and for responses; reading takes a moment."""
-    content, config = json.loads(FILE.read_bytes()), Config(spec_validator_cls=None)
+def read(file: Path) -> tuple[Schema, OpenAPI, OpenAPI]:
+    """A description in this folder, for requests and for responses; reading takes a moment."""
+    content, config = json.loads(file.read_bytes()), Config(spec_validator_cls=None)
     requests, responses = (
         OpenAPI.from_dict(one, config=config) for one in (content, without_required(content))
     )
     return content, requests, responses
 
 
-def operation(method: str, template: str) -> Operation:
-    return Operation(*read(), method.lower(), template)
+def operation(method: str, template: str, file: Path = FILE) -> Operation:
+    return Operation(*read(file), method.lower(), template)

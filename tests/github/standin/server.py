@@ -12,6 +12,7 @@ from typing import Any
 from urllib.parse import unquote, urlencode
 
 from tests.github.standin import description, issues, pulls, repositories
+from tests.github.standin.description import ENTERPRISE
 from tests.github.standin.faults import HALF, Action, Fault, Page, cut
 from tests.github.standin.model import Repository
 from tests.github.standin.routing import (
@@ -168,8 +169,10 @@ class Standin:
             raise Refused(404, NOT_FOUND)
         names = {key: unquote(value) for key, value in quoted.items()}
         operation = description.operation(request.method, route.template)
-        sent = operation.request(names, request.query, request.raw)
-        faults, headers = list(operation.faults_of_request(sent)), {}
+        enterprise = description.operation(request.method, route.template, ENTERPRISE)
+        sent, headers = operation.request(names, request.query, request.raw), {}
+        faults = [*operation.faults_of_request(sent)]
+        faults += [f"on Enterprise: {one}" for one in enterprise.faults_of_request(sent)]
         try:
             call = self.admit(request, route, names)
             result = route.handler(call)

@@ -2,6 +2,7 @@
 
 import io
 import shlex
+import shutil
 import subprocess
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -107,8 +108,12 @@ def test_it_starts_from_the_collaboration_branch_as_others_left_it(
     printed = begin(issue(12, "Visits"))
     assert "new branch data/12-visits, from origin/main" in printed
     assert toy.git("rev-parse", "HEAD") == newest
-    upstream = toy.git("for-each-ref", "--format=%(upstream)", "refs/heads/data")
-    assert upstream == "", "a push must not go to the collaboration branch"
+    (toy.root / "work").write_text("1\n")
+    work = toy.commit()
+    toy.git("push", "-q")
+    toy.git("pull", "-q")
+    pushed = remote.git("ls-remote", "origin", "refs/heads/main", "refs/heads/data/12-visits")
+    assert pushed.split()[::2] == [work, newest], "a push must not go to the collaboration branch"
     (tmp_path / "origin.git").rename(tmp_path / "gone.git")
     printed = begin(issue(13, "Orders"))
     assert "offline?" in printed
@@ -134,6 +139,64 @@ def test_an_existing_branch_of_the_issue_is_switched_to_whatever_its_title_was(
     assert toy.git("rev-parse", "--abbrev-ref", "@{upstream}") == "origin/data/13-orders"
 
 
+def test_an_existing_branch_catches_up_or_says_what_to_do(
+    begin: Begin, toy: Toy, remote: Toy
+) -> None:
+    def work(clone: Toy, file: str) -> str:
+        (clone.root / file).write_text("1\n")
+        commit = clone.commit()
+        if clone is remote:
+            clone.git("push", "-q", "origin", "data/13-orders")
+        return commit
+
+    remote.git("switch", "-q", "-c", "data/13-orders")
+    remote.git("push", "-q", "origin", "data/13-orders")
+    assert "compared with" not in begin(issue(13, "Orders"))
+    newest = work(remote, "theirs")
+    assert "compared with origin: behind 1; fast-forwarded" in begin(issue(13, "Orders"))
+    assert toy.git("rev-parse", "HEAD") == newest
+    work(toy, "ours")
+    assert "compared with origin: ahead 1; git push" in begin(issue(13, "Orders"))
+    work(remote, "more")
+    printed = begin(issue(13, "Orders"))
+    assert "origin: ahead 1, behind 1; git pull --no-rebase, then git push" in printed
+    toy.git("pull", "-q", "--no-rebase", "--no-edit")
+    toy.git("push", "-q")
+    assert "compared with" not in begin(issue(13, "Orders"))
+
+
+@pytest.mark.parametrize("why", ["no token", "does not answer", "not on GitHub"])
+def test_without_github_a_branch_that_exists_is_switched_to(
+    toy: Toy,
+    remote: Toy,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    why: str,
+) -> None:
+    toy.git("branch", "explore/12-visits")
+    remote.git("push", "-q", "origin", "main:model/13-orders")
+    toy.git("fetch", "-q")
+    for name in ("GITHUB_TOKEN", "GH_TOKEN", "GITHUB_API_URL", "GITHUB_REPOSITORY"):
+        monkeypatch.delenv(name, raising=False)
+    (tmp_path / "git").symlink_to(shutil.which("git") or "")
+    monkeypatch.setenv("PATH", str(tmp_path))  # without gh
+    if why != "not on GitHub":
+        monkeypatch.setenv("GITHUB_REPOSITORY", "octo-org/toy")
+    if why == "does not answer":
+        monkeypatch.setenv("GITHUB_API_URL", "http://127.0.0.1:9")
+        monkeypatch.setenv("GITHUB_TOKEN", "x")
+        monkeypatch.setattr("time.sleep", lambda _: None)
+    for number, name in ((12, "explore/12-visits"), (13, "model/13-orders")):
+        start.start(number)
+        (line,) = capsys.readouterr().out.splitlines()
+        assert line.startswith(f"switched to {name}; GitHub was not asked (")
+        assert why in line
+        assert branch(toy) == name
+    with pytest.raises(DslpError):
+        start.start(14)
+
+
 def test_work_starts_from_an_open_issue_without_changes(begin: Begin, toy: Toy) -> None:
     closed, pull = issue(12, "A", state="closed"), issue(12, "A", is_pull_request=True)
     for refused, why in ((closed, "#12 is closed"), (pull, "#12 is a pull request")):
@@ -141,7 +204,7 @@ def test_work_starts_from_an_open_issue_without_changes(begin: Begin, toy: Toy) 
             begin(refused)
     (toy.root / "new.py").touch()
     with pytest.raises(Refused, match="uncommitted changes"):
-        begin(issue(12, "Visits"))
+        start.start(12)
     assert toy.git("branch", "--list").split() == ["*", "main"]
 
 

@@ -37,9 +37,12 @@ def changed_models(project: Project, since: str, shared: bool) -> list[str]:
 
     Args:
         project: the project of the models.
-        since: a commit.
+        since: a commit; GitHub writes zeros for the first push of a branch, which changes none.
         shared: whether code in src/ outside of the models and datasets changes every model.
     """
+    if not since.strip("0"):
+        say("this is the first push of the branch, which releases nothing")
+        return []
     names, paths = model_names(project), changed_paths(project, since)
     if paths is None:
         say(f"git does not have the commit {since}: every model counts as changed", "yellow")

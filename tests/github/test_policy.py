@@ -10,6 +10,7 @@ from dslp.github.rules import PAGE
 from tests.github.scene import ASK, DATASET, DONE, Scene, make
 from tests.github.standin.history import merge
 from tests.github.standin.model import Issue
+from tests.github.standin.repositories import mergeable
 from tests.github.standin.server import Standin
 
 # What a branch is called, its issue's type, its right target, a wrong one, and its links.
@@ -89,6 +90,21 @@ def test_table_of_branches_and_flaws(
     assert words[FLAWS.index(flaw)] in text
     assert state == STATES[states[FLAWS.index(flaw)]]
     assert [request.method for request in github.writes] == ["POST"]
+
+
+def test_only_what_a_workflow_says_lets_a_pull_request_be_merged(scene: Scene) -> None:
+    scene.issue("Task")
+    pull = scene.pull("1-docs")
+    scene.protect("--require", "tests")
+    scene.repository.checks[scene.repository.head_sha(pull)] = {"tests": "success"}
+    by_workflow, scene.token = scene.token, scene.github.add_token()
+    assert verdict(scene, pull)[0] == "success"
+    assert not mergeable(scene.repository, pull), "anybody's token could post it"
+    scene.token = by_workflow
+    assert verdict(scene, pull)[0] == "success"
+    assert mergeable(scene.repository, pull)
+    scene.repository.checks.clear()
+    assert not mergeable(scene.repository, pull), "the tests are required, too"
 
 
 @pytest.mark.rule("B5", "B7")

@@ -39,7 +39,7 @@ def start(number: Annotated[int, typer.Argument(help="Number of the issue.", min
         repository = connect(project)
         issue = repository.issue(number)
     except DslpError as error:
-        branches = _branches(project, _remote(project), number)
+        branches = _branches(project, number)
         if not branches or getattr(error, "status", 0) == 404:  # there is no such issue
             raise
         _git(project, "switch", "--guess", branches[0])
@@ -64,12 +64,11 @@ def begin(project: Project, repository: Repository, issue: Issue) -> None:
     if issue.state != "open":
         raise Refused(f"#{number} is closed; reopen it, or open a new issue")
     say(f"#{number} ({issue.kind}): {visible(issue.title, TITLE)}")
-    remote = _remote(project)
-    _fetch(project, remote)
+    remote = _fetch(project)
     name = branch_name(issue.kind, number, issue.title)
-    branches = _branches(project, remote, number)
+    branches = _branches(project, number)
     matches = [branch for branch in branches if parse_branch(branch) == parse_branch(name)]
-    branch = next((one for one in matches if one in (name, matches[0])), name)
+    branch = name if name in matches or not matches else matches[0]
     if matches:
         _git(project, "switch", "--guess", branch)
         say(f"branch {branch} exists already: switched to it", style="green")
@@ -86,7 +85,7 @@ def begin(project: Project, repository: Repository, issue: Issue) -> None:
         for line in lines:
             say(line)
         if lines:
-            _fetch(project, remote)
+            _fetch(project)
     if remote:
         _follow(project, remote, branch)
     if not matches:
@@ -111,27 +110,25 @@ def _git(project: Project, *arguments: str) -> str:
     return ended.stdout.strip()
 
 
-def _remote(project: Project) -> str | None:
-    """The remote `origin`, or else the first; None without a remote."""
+def _fetch(project: Project) -> str | None:
+    """Fetch from `origin`, or from the first remote; return its name, or None without a remote."""
     remotes = _git(project, "remote").split()
-    return "origin" if "origin" in remotes else next(iter(remotes), None)
-
-
-def _fetch(project: Project, remote: str | None) -> None:
-    if remote is None:
-        return
+    if not remotes:
+        return None
+    remote = "origin" if "origin" in remotes else remotes[0]
     try:
         with step(f"fetching from {remote}"):
             _git(project, "fetch", "--quiet", remote)
     except DslpError as error:
         words = f"offline? {error}; going on with what was fetched from {remote} before"
         say(words, style="yellow")
+    return remote
 
 
-def _branches(project: Project, remote: str | None, number: int) -> list[str]:
-    """The branches of an issue, those of this clone first, then those of the remote."""
+def _branches(project: Project, number: int) -> list[str]:
+    """The branches of an issue, those of this clone first, then those of remotes."""
     refs = _git(project, "for-each-ref", "--format=%(refname)", "refs/heads", "refs/remotes")
-    names = [re.sub(f"^refs/(heads|remotes/{remote})/", "", ref) for ref in refs.splitlines()]
+    names = [re.sub("^refs/(heads|remotes/[^/]+)/", "", ref) for ref in refs.splitlines()]
     return [name for name in names if issue_of_branch(name) == number]
 
 
@@ -144,8 +141,6 @@ def _follow(project: Project, remote: str, branch: str) -> None:
         _git(project, "config", f"{key}.merge", f"refs/heads/{branch}")
     track = "--format=%(upstream:track,nobracket)"
     state = _git(project, "for-each-ref", track, f"refs/heads/{branch}")
-    if not state:
-        return
     todo = "git push"
     if state.startswith("behind"):
         _git(project, "merge", "--quiet", "--ff-only", "@{upstream}")
@@ -153,8 +148,9 @@ def _follow(project: Project, remote: str, branch: str) -> None:
     elif "behind" in state:
         # A rebase would give new names to the commits that runs are recorded at.
         todo = "git pull --no-rebase, then git push"
-    state = "it is not there yet" if state == "gone" else state
-    say(f"compared with {remote}: {state}; {todo}")
+    if state:
+        state = state.replace("gone", "it is not there")
+        say(f"compared with {remote}: {state}; {todo}")
 
 
 def _base(project: Project, remote: str | None) -> str:

@@ -223,7 +223,7 @@ def _point_main(project: Project) -> str:
 
 def _register_labels(project: Project) -> Result:
     """Make GitHub's labels those of the file, where there are a remote and a token."""
-    from dslp.github.client import connect
+    from dslp.github.client import Unavailable, connect
     from dslp.github.labels import read_labels, register_labels
 
     later = "uv run dslp labels register"
@@ -234,7 +234,9 @@ def _register_labels(project: Project) -> Result:
         return Result("skipped", why, "gh repo create --source=. --private --push")
     try:
         repository = connect(project, {**os.environ, "GITHUB_REPOSITORY": ""})
-    except DslpError as error:
+    except Unavailable as error:
+        return Result("could not", str(error), later)
+    except DslpError as error:  # another forge, or no token
         return Result("skipped", f"{error}; the first push registers them too", later)
     try:
         changes = register_labels(repository, read_labels(project.root / LABELS), prune=False)

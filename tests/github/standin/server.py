@@ -161,7 +161,10 @@ class Standin:
         return headers
 
     def answer(self, request: Request) -> tuple[int, Any, Mapping[str, str]]:
-        path = self.current_path(request)
+        token = self.tokens.get(request.token)
+        if token is None:
+            raise Refused(401, "Bad credentials")
+        path = self.current_path(request, token)
         routes = ((one, one.match(request.method, path)) for one in ROUTES)
         route, quoted = next(((one, names) for one, names in routes if names), (None, None))
         if route is None or quoted is None:
@@ -174,7 +177,7 @@ class Standin:
         faults = [*operation.faults_of_request(sent)]
         faults += [f"on Enterprise: {one}" for one in enterprise.faults_of_request(sent)]
         try:
-            call = self.admit(request, route, names)
+            call = self.admit(request, token, route, names)
             result = route.handler(call)
             status, body = result if isinstance(result, tuple) else (200, result)
             headers = self.links(request, call)
@@ -185,15 +188,16 @@ class Standin:
         self.violations += [f"{request} → {status}: {one}" for one in faults]
         return status, body, headers
 
-    def current_path(self, request: Request) -> str:
+    def current_path(self, request: Request, token: Token) -> str:
         """The path by name for one by a repository's number; an old name is Moved."""
         _, root, first, second, *rest = [*request.path.split("/"), "", "", ""]
         if root == "repositories":
             for one in self.repositories.values():
                 if str(one.id) == first:
                     return re.sub(r"^/repositories/\d+", f"/repos/{one.full_name}", request.path)
-        old = self.renamed.get(f"{first}/{second}".lower()) if root == "repos" else None
-        if old is None:
+        name = f"{first}/{second}".lower()
+        old = None if name in self.repositories else self.renamed.get(name)
+        if root != "repos" or old is None or not token.may(old, ("metadata",), "read"):
             return request.path
         query = urlencode(request.query, doseq=True)
         below = "/".join(["", *filter(None, rest)]) + (f"?{query}" if query else "")
@@ -212,11 +216,8 @@ class Standin:
         value = ", ".join(f'<{url}>; rel="{rel}"' for rel, url in urls.items())
         return {"Link": value} if value else {}
 
-    def admit(self, request: Request, route: Route, names: dict[str, str]) -> Call:
+    def admit(self, request: Request, token: Token, route: Route, names: dict[str, str]) -> Call:
         """What a handler sees of the request; refuses who may not ask this."""
-        token = self.tokens.get(request.token)
-        if token is None:
-            raise Refused(401, "Bad credentials")
         repository = self.repositories.get(f"{names['owner']}/{names['repo']}".lower())
         if repository is None or not token.may(repository, route.needs, "read"):
             raise Refused(404, NOT_FOUND)

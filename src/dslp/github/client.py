@@ -11,6 +11,7 @@ from urllib.parse import quote, urlencode
 
 from dslp.core.console import notice
 from dslp.core.errors import DslpError
+from dslp.core.git import subfolder_problem
 from dslp.core.settings import Project
 from dslp.core.text import error_line
 from dslp.github.entities import Issue, PullRequest, read_issue, read_pull_request
@@ -259,6 +260,14 @@ def connect(project: Project, environment: Mapping[str, str] = os.environ) -> Re
     repository.name, repository.origin = answer["full_name"], name
     repository.default_branch = answer["default_branch"]
     return repository
+
+
+def find_repository() -> tuple[Project, Repository]:
+    """The project around the working directory, whose `.env` is not read, and its repository."""
+    project = Project.find(dotenv=False)
+    if (project.root / ".github").is_dir() and (problem := subfolder_problem(project)):
+        notice(f"{project.root} is {problem}")
+    return project, connect(project)
 
 
 def missing_branch(project: Project) -> DslpError:

@@ -2,14 +2,15 @@
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 from urllib.parse import quote
 
 from dslp.core.branch_names import parse_branch
+from dslp.core.console import say
 from dslp.core.errors import DslpError
 from dslp.core.git import git_output
-from dslp.core.report import Finding, Report
+from dslp.core.report import Finding
 from dslp.core.settings import Project
 from dslp.core.text import SENTENCE, escape_markdown
 from dslp.github.client import MOST, PAGE, Repository, missing_branch
@@ -24,23 +25,7 @@ SHARING = 2  # other pull requests of the same commit that are checked with one
 REVERT = re.compile(r"revert-([1-9]\d{0,8})-(.+)")
 
 
-@dataclass(frozen=True)
-class Check:
-    """A pull request, or a branch without one, and the verdict on its commit."""
-
-    pull: PullRequest
-    verdict: Verdict
-
-    @property
-    def report(self) -> Report:
-        """The same as `--json` prints it."""
-        verdict = self.verdict
-        details = {"state": verdict.state, "why": verdict.why, "commit": self.pull.sha}
-        number = {"pull_request": self.pull.number or None, "target": self.pull.base}
-        return Report(self.pull.head, 1, verdict.findings, details=details | number)
-
-
-def check_pull_request(project: Project, repository: Repository, number: int) -> Check:
+def check_pull_request(project: Project, repository: Repository, number: int) -> Verdict:
     """Check a pull request, and with it every other open one of the same commit.
 
     Reads the open pull requests, its issue, each linked issue and the changed files once. A status
@@ -52,11 +37,19 @@ def check_pull_request(project: Project, repository: Repository, number: int) ->
     verdicts = [decide(each) for each in facts]
     if len(others) > SHARING:
         why = f"{len(others) + 1} pull requests share this commit; add one to each branch"
-        verdicts.append(Verdict("failure", why))
-    return Check(pull, max(verdicts, key=lambda verdict: STATES.index(verdict.state)))
+        verdicts.append(Verdict(pull, "failure", why))
+    strictest = max(verdicts, key=lambda verdict: STATES.index(verdict.state))
+    return replace(strictest, pull=pull)
 
 
-def check_branch(project: Project, repository: Repository) -> Check:
+def publish_check(project: Project, repository: Repository, number: int) -> None:
+    """Check a pull request, write the verdict as its status, and say it."""
+    verdict = check_pull_request(project, repository, number)
+    publish(repository, verdict)
+    say(f"#{number}: {verdict.state}: {verdict.why}")
+
+
+def check_branch(project: Project, repository: Repository) -> Verdict:
     """Check the branch that is checked out: its open pull request, or one that it could become.
 
     Raises:
@@ -75,14 +68,14 @@ def check_branch(project: Project, repository: Repository) -> Check:
     base = "model/…" if branch and branch.kind == "Experiment" else project.branch
     pull = PullRequest(0, name, base, git_output(project, "rev-parse", "HEAD") or "")
     facts = gather_facts(project, repository, pull, _local_changes(project))
-    return Check(pull, decide(replace(facts, blocks=True)))
+    return decide(replace(facts, blocks=True))
 
 
-def check_queue(project: Project, group: Mapping[str, Any]) -> Check:
+def check_queue(project: Project, group: Mapping[str, Any]) -> Verdict:
     """Check a merge queue's own commit, whose pull requests were checked before."""
     head, base = (str(group[name]).removeprefix("refs/heads/") for name in ("head_ref", "base_ref"))
     pull = PullRequest(0, head, base, str(group["head_sha"]))
-    return Check(pull, decide(Facts(pull, project)))
+    return decide(Facts(pull, project))
 
 
 def gather_facts(
@@ -102,16 +95,15 @@ def gather_facts(
     if kind == "Explore":
         return replace(facts, blocks=is_required(repository, pull.base))
     if kind == "Model":
-        merged = merged_experiments(repository, pull.head)
-        repository.find_issues(merged)
-        facts = replace(facts, merged=merged)
-    are_all = True
+        experiments = model_experiments(repository, pull, number or 0)
+        repository.find_issues(experiments)
+        facts = replace(facts, experiments=experiments)
     if files is None:
         most = max(MOST - repository.sent - 2, 1)
         files = list(changed_files(repository, pull.number, most))
-        are_all = len(files) < most * PAGE
+        facts = replace(facts, are_all_files=len(files) < most * PAGE)
     is_revert = _is_revert(repository, pull, files)
-    return replace(facts, files=files, are_all_files=are_all, is_revert=is_revert)
+    return replace(facts, files=files, is_revert=is_revert)
 
 
 def is_required(repository: Repository, branch: str) -> bool:
@@ -128,19 +120,19 @@ def is_required(repository: Repository, branch: str) -> bool:
     )
 
 
-def publish(repository: Repository, check: Check) -> None:
+def publish(repository: Repository, verdict: Verdict) -> None:
     """Write the verdict as the commit's status, with a link to the rules.
 
     Raises:
         Unavailable: the token has no right to write it.
     """
     status = {
-        "state": check.verdict.state,
+        "state": verdict.state,
         "context": CONTEXT,
-        "description": check.verdict.why[:DESCRIPTION],
+        "description": verdict.why[:DESCRIPTION],
         "target_url": address(),
     }
-    repository.ask("POST", f"/statuses/{check.pull.sha}", status)
+    repository.ask("POST", f"/statuses/{verdict.pull.sha}", status)
 
 
 def annotation(finding: Finding) -> str:
@@ -154,10 +146,14 @@ def annotation(finding: Finding) -> str:
 def summary(verdict: Verdict) -> str:
     """The verdict as Markdown for the summary of a run."""
     lines = [f"### {CONTEXT}: {verdict.state}", "", escape_markdown(verdict.why, SENTENCE), ""]
-    for finding in verdict.findings:
-        problem = escape_markdown(finding.problem, SENTENCE)
-        lines.append(f"- [{finding.rule}]({address(finding.rule)}): {problem}. {finding.todo}")
+    lines += [as_item(one, escape_markdown(one.problem, SENTENCE)) for one in verdict.findings]
     return "\n".join(lines) + "\n"
+
+
+def as_item(finding: Finding, problem: str) -> str:
+    """A finding as an item of a list in Markdown."""
+    rule = f"[{finding.rule}]({address(finding.rule)})"
+    return f"- {problem}. {finding.todo} Rule {rule} says why."
 
 
 def changed_files(repository: Repository, number: int, most: int) -> Iterator[tuple[str, str]]:
@@ -172,12 +168,13 @@ def changed_files(repository: Repository, number: int, most: int) -> Iterator[tu
         yield name, "added" if status in ("renamed", "copied") else status
 
 
-def merged_experiments(repository: Repository, branch: str) -> list[int]:
-    """Issues of the experiments that were merged into a model branch, the newest five."""
-    answers = repository.pages("/pulls", most=1, state="closed", base=branch)
-    pulls = [pull for pull in map(read_pull_request, answers) if pull.merged]
-    heads = [parse_branch(pull.head) for pull in pulls]
-    return [head.issue for head in heads if head and head.kind == "Experiment"][:5]
+def model_experiments(repository: Repository, pull: PullRequest, issue: int) -> list[int]:
+    """The experiments that a model's issue names, and the newest five merged into its branch."""
+    named = linked_numbers(repository.find_issues([issue])[issue], repository.name, "Experiment")
+    answers = repository.pages("/pulls", most=1, state="closed", base=pull.head)
+    heads = [parse_branch(one.head) for one in map(read_pull_request, answers) if one.merged]
+    merged = [head.issue for head in heads if head and head.kind == "Experiment"]
+    return list(dict.fromkeys([*named, *merged[:5]]))
 
 
 def _is_revert(repository: Repository, pull: PullRequest, files: Sequence[tuple[str, str]]) -> bool:

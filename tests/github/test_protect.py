@@ -25,7 +25,7 @@ def scene(tmp_path: Path, github: Standin) -> Scene:
 def test_the_status_is_required_of_github_actions(scene: Scene) -> None:
     ended = scene.run("protect", "--dry-run")
     assert (ended.code, scene.github.writes) == (0, [])
-    assert re.search(r"repository +merge methods +merge, squash, +merge\n", ended.out)
+    assert re.search(r"repository +allow squash merge +true +false\n", ended.out)
     assert max(map(len, ended.out.splitlines())) <= 80
     assert scene.run("protect").out == ended.out.replace("to change", "changed")
     _, merges = scene.repository.rulesets

@@ -21,13 +21,8 @@ if TYPE_CHECKING:
     from requests import Response, Session
 
 PAGE = 100
-HEADERS = {
-    "Accept": "application/vnd.github+json",
-    "X-GitHub-Api-Version": "2022-11-28",
-    "User-Agent": "dslp",
-}
+HEADERS = {"Accept": "application/vnd.github+json", "X-GitHub-Api-Version": "2022-11-28"}
 PATIENCE = 60.0  # seconds that rate limits are waited for, in all
-TRIES = 3  # of a request that only reads
 MOST = 20  # requests for one event: GitHub Actions has 1,000 an hour for all of a repository
 GONE = (301, 404, 410)  # an issue that was transferred, is not visible, or was deleted
 
@@ -176,10 +171,10 @@ class Repository:
         """Send one request: the content of the answer, and the answer."""
         from requests.exceptions import RequestException
 
-        url, tries = f"{self.api}/repos/{self.name}{path}", TRIES if verb == "GET" else 1
+        url = f"{self.api}/repos/{self.name}{path}"
         options = {"allow_redirects": False, "timeout": 15, **options}
-        while True:
-            tries, self.sent = tries - 1, self.sent + 1
+        for wait in (1, 2, 0) if verb == "GET" else (0,):
+            self.sent += 1
             try:
                 answer = self.session.request(verb, url, json=body, **options)
                 self.remaining = float(answer.headers.get("x-ratelimit-remaining", inf))
@@ -192,12 +187,12 @@ class Repository:
                 if answer.status_code in unless:
                     return None, answer
                 if self._wait_for_limit(answer):
-                    tries += 1
-                    continue
+                    return self._send(verb, path, body, unless, **options)
                 refusal = Unavailable(self._reason(answer), answer.status_code)
-            if tries < 1 or 0 < refusal.status < 500:
-                raise refusal from None
-            time.sleep(TRIES - tries)
+                if answer.status_code < 500:
+                    break
+            time.sleep(wait)
+        raise refusal
 
     def _wait_for_limit(self, answer: "Response") -> bool:
         """Wait until a rate limit ends; False if the answer is about something else."""
@@ -268,14 +263,6 @@ def find_repository() -> tuple[Project, Repository]:
     if (project.root / ".github").is_dir() and (problem := subfolder_problem(project)):
         notice(f"{project.root} is {problem}")
     return project, connect(project)
-
-
-def missing_branch(project: Project) -> DslpError:
-    """The error where the collaboration branch does not exist in this clone."""
-    return DslpError(
-        f"there is no branch {project.branch} to compare with or start from; fetch or push it, or "
-        f'say in {project.settings} which one is for collaboration: branch = "development"'
-    )
 
 
 def _message(answer: "Response") -> str:

@@ -16,7 +16,7 @@ from dslp.github import flow, issue, pull_request, rulesets
 from dslp.github import rules as texts
 from dslp.github.client import Repository, find_repository
 from dslp.github.entities import TYPES
-from dslp.github.labels import DEFAULTS, FILE, plan_changes, read_labels, register_labels
+from dslp.github.labels import DEFAULTS, FILE, read_labels, register_labels
 from dslp.github.start import start
 
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Show the changes only.")]
@@ -44,11 +44,8 @@ def register(
     where = f"in {FILE}" if file.exists() else f"by default (there is no {FILE})"
     wanted = read_labels(file if file.exists() else DEFAULTS)
     repository = find_repository()[1]
-    if dry_run:
-        changes = plan_changes(wanted, list(repository.pages("/labels")), prune)
-    else:
-        changes = register_labels(repository, wanted, prune)
-    rows = [[change.name, change.action, change.fields] for change in changes]
+    steps = register_labels(repository, wanted, prune, dry_run)
+    rows = [[step.name, step.action, step.fields] for step in steps]
     _show_changes(repository, ["label", "step", "what"], rows, dry_run)
     say(f"{len(wanted)} labels {where}")
 

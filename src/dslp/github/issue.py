@@ -126,10 +126,9 @@ def _depending(repository: Repository, number: int, naming: Sequence[int]) -> It
     is_experiment = issue is not None and issue.kind == "Experiment"
     for pull in repository.open_pull_requests:
         own, is_model = issue_of(pull, repository.name), pull.head.startswith("model/")
-        if (
-            own in (number, *naming)
-            or ((own and is_model and is_experiment)
-            and (repository.left < LEAST or number in model_experiments(repository, pull, own)))
+        if own in (number, *naming) or (
+            (own and is_model and is_experiment)
+            and (repository.left < LEAST or number in model_experiments(repository, pull, own))
         ):
             yield pull
 

@@ -13,10 +13,11 @@ from dslp.core.git import git_output
 from dslp.core.report import Finding
 from dslp.core.settings import Project
 from dslp.core.text import SENTENCE, escape_markdown
-from dslp.github.client import MOST, PAGE, Repository, missing_branch
+from dslp.github.client import MOST, PAGE, Repository
 from dslp.github.entities import PullRequest, read_pull_request
 from dslp.github.forms import linked_numbers, read_forms
 from dslp.github.policy import STATES, Facts, Verdict, decide, exemption, issue_of
+from dslp.github.remote import collaboration_ref
 from dslp.github.rules import address
 
 CONTEXT = "dslp/policy"
@@ -194,11 +195,7 @@ def _local_changes(project: Project) -> list[tuple[str, str]]:
         DslpError: that branch does not exist here.
     """
     words = {"A": "added", "D": "removed"}
-    for base in (f"origin/{project.branch}", project.branch):
-        options = ("--name-status", "--no-renames", "-z", f"{base}...HEAD")
-        changes = git_output(project, "diff", *options)
-        if changes is not None:
-            parts = changes.split("\0")
-            pairs = zip(parts[1::2], parts[::2], strict=False)
-            return [(path, words.get(change, "modified")) for path, change in pairs]
-    raise missing_branch(project)
+    options = ("--name-status", "--no-renames", "-z", f"{collaboration_ref(project)}...HEAD")
+    parts = (git_output(project, "diff", *options) or "").split("\0")
+    pairs = zip(parts[1::2], parts[::2], strict=False)
+    return [(path, words.get(change, "modified")) for path, change in pairs]

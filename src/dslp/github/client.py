@@ -3,11 +3,12 @@
 import os
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property
 from math import inf
 from typing import TYPE_CHECKING, Any
-from urllib.parse import quote, urlencode
+from urllib.parse import quote
 
 from dslp.core.console import notice
 from dslp.core.errors import DslpError
@@ -87,12 +88,11 @@ class Repository:
         """
         return self._send(verb, path, body, unless)[0]
 
-    def pages(self, path: str, most: int = 1_000, **query: str) -> Iterator[Any]:
+    def pages(self, path: str, most: int = 1_000, **query: str | None) -> Iterator[Any]:
         """Everything that a list has, page by page of 100, and at most so many pages."""
         for page in range(1, most + 1):
-            given = {name: value for name, value in query.items() if value}
-            parameters = urlencode({**given, "per_page": PAGE, "page": page})
-            items, answer = self._send("GET", f"{path}?{parameters}")
+            parameters = {**query, "per_page": PAGE, "page": page}
+            items, answer = self._send("GET", path, params=parameters)
             if not isinstance(items, list):
                 raise Unavailable(f"{self.api}{path} is no list: is that GitHub?")
             yield from items
@@ -122,7 +122,7 @@ class Repository:
         self, labels: Sequence[str] = (), state: str = "all", most: int = 1_000
     ) -> Iterator[Issue]:
         """The issues that have each of the labels, without pull requests, the newest first."""
-        for answer in self.pages("/issues", most, state=state, labels=",".join(labels)):
+        for answer in self.pages("/issues", most, state=state, labels=",".join(labels) or None):
             if "pull_request" not in answer:
                 issue = self.issues_read[answer["number"]] = read_issue(answer)
                 yield issue
@@ -267,8 +267,6 @@ def find_repository() -> tuple[Project, Repository]:
 
 def _message(answer: "Response") -> str:
     """GitHub's own words, on one line; the answer may be anything."""
-    try:
-        data = answer.json()
-    except ValueError:
-        data = {}
-    return error_line(data.get("message", "") if isinstance(data, dict) else "", 160)
+    with suppress(ValueError, AttributeError):
+        return error_line(answer.json().get("message", ""), 160)
+    return ""

@@ -139,7 +139,7 @@ def _read_label(entry: Any, where: str) -> Label:
         raise DslpError(f"{where}: {', '.join(unknown)} is not a field of a label")
     for name, (pattern, words) in FIELDS.items():
         value = values.get(name)
-        texts = value if name == "aliases" and isinstance(value, list) else [value]
+        texts = [value] if name != "aliases" else value if isinstance(value, list) else [None]
         if not all(isinstance(one, str) and re.fullmatch(pattern, one, re.DOTALL) for one in texts):
             raise DslpError(f"{where}: {name} must have {words}")
     return Label(**values)

@@ -18,6 +18,8 @@ TEMPLATE = "notebooks/template.ipynb"
 # The rule that says what an issue captures, by its type.
 CAPTURES = {"Ask": "I4", "Data": "I5", "Explore": "I7", "Experiment": "I8", "Model": "I9"}
 Issues = Mapping[int, Issue | None]
+TARGETS = {"Data": "B2", "Model": "B7"}  # the rule that says where a branch goes, by its type
+OTHER_TARGET = "the target is not {}, the collaboration branch"
 WAITING = ("B6", "D9")  # what a draft may still break
 STATES = ("success", "pending", "failure")  # from the mildest to the strictest
 
@@ -133,22 +135,28 @@ def decide(facts: Facts) -> Verdict:
 def _find_broken(facts: Facts) -> Iterator[Finding]:
     pull, branch = facts.pull, facts.branch
     if exemption(facts):
-        if pull.head != facts.project.branch:
-            yield from _check_exempt(facts)
+        if facts.is_production and pull.head != facts.project.branch:
+            yield broken("B8", OTHER_TARGET.format(facts.project.branch))
     elif branch is None:
         agent = is_match(pull.head, AGENTS)
         name = "text of the agent's pull request" if agent else "branch's name"
         yield broken("B1", f"the {name} does not name its issue")
+        return
     else:
         if branch.kind == "Explore":
             yield broken("B3", "an exploration is reviewed and closed, never merged")
         issue = facts.issues.get(branch.issue)
         yield from _check_issue(facts, branch)
-        yield from _check_target(facts, branch)
         yield from check_links(issue, facts.issues, facts.repository)
         yield from check_fields(issue, facts.forms)
         yield from _check_experiments(facts, branch)
-        yield from _check_files(facts, branch)
+        yield from _check_datasets(facts, branch)
+    paths = [path for path, change in facts.files if change != "removed" and path != TEMPLATE]
+    notebooks = [path for path in paths if path.lower().endswith(".ipynb")]
+    if notebooks and pull.base == facts.project.branch:
+        yield broken("X2", f"notebooks would reach {pull.base}: {len(notebooks)}")
+    if not facts.are_all_files:
+        yield broken("X2", "there are too many files to check them all")
 
 
 def check_links(issue: Issue | None, issues: Issues, repository: str) -> Iterator[Finding]:
@@ -183,29 +191,29 @@ def check_fields(
 
 
 def _check_issue(facts: Facts, branch: Branch) -> Iterator[Finding]:
-    issue = facts.issues.get(branch.issue)
+    """What is wrong with the issue of a branch, and with where the branch goes (B1-B8, I1)."""
+    issue, base, collaboration = (
+        facts.issues.get(branch.issue),
+        facts.pull.base,
+        facts.project.branch,
+    )
     if issue is None or issue.is_pull_request:
         state = "is a pull request" if issue else "does not exist here, or was transferred"
         yield broken("I1", f"issue #{branch.issue} {state}")
-        return
-    if issue.state != "open":
-        yield broken("I1", f"issue #{issue.number} is closed")
-    if len(issue.kinds) > 1:
-        kinds = f"{len(issue.kinds)} types: {', '.join(issue.kinds)}"
-        yield broken("B1", f"issue #{issue.number} has {kinds}")
-    expected = (branch.kind,) if branch.kind else PLAIN
-    if issue.kind not in expected:
-        kinds = f"{' or '.join(expected)}, and issue #{issue.number} is of type {issue.kind}"
-        yield broken("B1", f"the branch is for {kinds}")
-
-
-def _check_target(facts: Facts, branch: Branch) -> Iterator[Finding]:
-    base, collaboration = facts.pull.base, facts.project.branch
+    else:
+        if issue.state != "open":
+            yield broken("I1", f"issue #{issue.number} is closed")
+        if len(issue.kinds) > 1:
+            kinds = f"{len(issue.kinds)} types: {', '.join(issue.kinds)}"
+            yield broken("B1", f"issue #{issue.number} has {kinds}")
+        expected = (branch.kind,) if branch.kind else PLAIN
+        if issue.kind not in expected:
+            kinds = f"{' or '.join(expected)}, and issue #{issue.number} is of type {issue.kind}"
+            yield broken("B1", f"the branch is for {kinds}")
     if branch.kind == "Experiment" and not base.startswith("model/"):
         yield broken("B6", "an experiment is merged into a model branch only")
     elif branch.kind not in ("Experiment", "Explore") and base != collaboration:
-        rule = {"Data": "B2", "Model": "B7"}.get(branch.kind, "B8")
-        yield broken(rule, f"the target is not {collaboration}, the collaboration branch")
+        yield broken(TARGETS.get(branch.kind, "B8"), OTHER_TARGET.format(collaboration))
 
 
 def _check_experiments(facts: Facts, branch: Branch) -> Iterator[Finding]:
@@ -220,30 +228,14 @@ def _check_experiments(facts: Facts, branch: Branch) -> Iterator[Finding]:
             yield broken("B6", f"experiment #{number} has no outcome yet")
 
 
-def _check_exempt(facts: Facts) -> Iterator[Finding]:
-    """What even an exempt branch may not do: pass the collaboration branch by, bring notebooks."""
-    if facts.is_production:
-        yield broken("B8", f"the target is not {facts.project.branch}, the collaboration branch")
-    yield from _check_notebooks(facts)
-
-
-def _check_notebooks(facts: Facts) -> Iterator[Finding]:
-    paths = [path for path, change in facts.files if change != "removed" and path != TEMPLATE]
-    notebooks = [path for path in paths if path.lower().endswith(".ipynb")]
-    if notebooks and facts.pull.base == facts.project.branch:
-        yield broken("X2", f"notebooks would reach {facts.pull.base}: {len(notebooks)}")
-    if not facts.are_all_files:
-        yield broken("X2", "there are too many files to check them all")
-
-
-def _check_files(facts: Facts, branch: Branch) -> Iterator[Finding]:
-    """Notebooks, and datasets that do not come with all their files (D9, X2)."""
-    yield from _check_notebooks(facts)
+def _check_datasets(facts: Facts, branch: Branch) -> Iterator[Finding]:
+    """Datasets that do not come with all their files (D9)."""
     datasets: dict[str, dict[str, str]] = {}
     for path, change in facts.files:
         if match := DATASET.fullmatch(path):
             datasets.setdefault(match[1], {})[match[2]] = change
-    problems = ["no dataset is changed"] if branch.kind == "Data" and not datasets else []
+    if branch.kind == "Data" and not datasets:
+        yield broken("D9", "no dataset is changed")
     for name, files in sorted(datasets.items()):
         if files.get("pipeline.py") == "removed" and set(files.values()) == {"removed"}:
             continue  # the whole dataset is removed
@@ -253,5 +245,4 @@ def _check_files(facts: Facts, branch: Branch) -> Iterator[Finding]:
             missing = ["a new version in datasheet.md"]
         if missing:
             plain = re.sub(r"[^\w./-]", "?", name, flags=re.ASCII)[:80]  # anybody may have named it
-            problems.append(f"dataset {plain} comes without {', '.join(missing)}")
-    yield from (broken("D9", problem) for problem in problems)
+            yield broken("D9", f"dataset {plain} comes without {', '.join(missing)}")

@@ -127,12 +127,8 @@ def publish(repository: Repository, verdict: Verdict) -> None:
     Raises:
         Unavailable: the token has no right to write it.
     """
-    status = {
-        "state": verdict.state,
-        "context": CONTEXT,
-        "description": verdict.why[:DESCRIPTION],
-        "target_url": address(),
-    }
+    status = {"state": verdict.state, "context": CONTEXT, "target_url": address()}
+    status["description"] = verdict.why[:DESCRIPTION]
     repository.ask("POST", f"/statuses/{verdict.pull.sha}", status)
 
 

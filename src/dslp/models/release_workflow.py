@@ -40,7 +40,7 @@ def changed_models(project: Project, since: str, shared: bool) -> list[str]:
         since: a commit; GitHub writes zeros for the first push of a branch, which changes none.
         shared: whether code in src/ outside of the models and datasets changes every model.
     """
-    if not since.strip("0"):
+    if set(since) == {"0"}:
         say("this is the first push of the branch, which releases nothing")
         return []
     names, paths = model_names(project), changed_paths(project, since)

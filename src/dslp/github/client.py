@@ -153,10 +153,7 @@ class Repository:
 
     def open_pull_requests_at(self, pull: PullRequest) -> list[PullRequest]:
         """The other open pull requests whose branch has the same commit at its head."""
-        pulls: Iterable[PullRequest] = self.open_pull_requests
-        if len(self.open_pull_requests) >= 2 * PAGE:  # there may be more
-            pulls = self.pull_requests_of(pull.sha)
-        same = [one for one in pulls if one.sha == pull.sha and one.state == "open"]
+        same = [one for one in self.open_pull_requests if one.sha == pull.sha]
         return [one for one in same if one.number != pull.number]
 
     def make_branch(self, branch: str, base: str) -> None:

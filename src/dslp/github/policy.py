@@ -20,8 +20,8 @@ CAPTURES = {"Ask": "I4", "Data": "I5", "Explore": "I7", "Experiment": "I8", "Mod
 Issues = Mapping[int, Issue | None]
 TARGETS = {"Data": "B2", "Model": "B7"}  # the rule that says where a branch goes, by its type
 OTHER_TARGET = "the target is not {}, the collaboration branch"
-WAITING = ("B6", "D9")  # what a draft may still break
 STATES = ("success", "pending", "failure")  # from the mildest to the strictest
+WAITING = ("B6", "D9")  # what a draft may still break
 
 
 @dataclass(frozen=True)
@@ -118,7 +118,9 @@ def decide(facts: Facts) -> Verdict:
     """The verdict on a pull request (B1-B8, D9, I1, I4-I11, X2)."""
     pull, branch, findings = facts.pull, facts.branch, tuple(_find_broken(facts))
     if pull.draft:
-        findings = tuple(replace(one, severe=one.rule not in WAITING) for one in findings)
+        findings = tuple(
+            replace(one, severe=one.severe and one.rule not in WAITING) for one in findings
+        )
     wrong = [finding for finding in findings if finding.severe]
     if branch and branch.kind == "Explore" and facts.blocks:
         return Verdict(pull, "pending", findings[0].problem, findings)
@@ -135,7 +137,9 @@ def decide(facts: Facts) -> Verdict:
 def _find_broken(facts: Facts) -> Iterator[Finding]:
     pull, branch = facts.pull, facts.branch
     if exemption(facts):
-        if facts.is_production and pull.head != facts.project.branch:
+        if pull.head == facts.project.branch:
+            return
+        if facts.is_production:
             yield broken("B8", OTHER_TARGET.format(facts.project.branch))
     elif branch is None:
         agent = is_match(pull.head, AGENTS)
@@ -144,7 +148,8 @@ def _find_broken(facts: Facts) -> Iterator[Finding]:
         return
     else:
         if branch.kind == "Explore":
-            yield broken("B3", "an exploration is reviewed and closed, never merged")
+            problem = "an exploration is reviewed and closed, never merged"
+            yield broken("B3", problem, severe=not facts.blocks)
         issue = facts.issues.get(branch.issue)
         yield from _check_issue(facts, branch)
         yield from check_links(issue, facts.issues, facts.repository)

@@ -16,13 +16,13 @@ from dslp.core.text import SENTENCE, escape_markdown
 from dslp.github.client import MOST, PAGE, Repository
 from dslp.github.entities import PullRequest, read_pull_request
 from dslp.github.forms import linked_numbers, read_forms
-from dslp.github.policy import STATES, Facts, Verdict, decide, exemption, issue_of
+from dslp.github.policy import STATES, Facts, Verdict, decide, issue_of
 from dslp.github.remote import collaboration_ref
 from dslp.github.rules import address
 
 CONTEXT = "dslp/policy"
 DESCRIPTION = 140  # characters that GitHub keeps of a status
-SHARING = 2  # other pull requests of the same commit that are checked with one
+SHARING = 3  # open pull requests of one commit that are checked together
 REVERT = re.compile(r"revert-([1-9]\d{0,8})-(.+)")
 
 
@@ -33,14 +33,12 @@ def check_pull_request(project: Project, repository: Repository, number: int) ->
     belongs to the commit, so the strictest verdict of those that share it counts.
     """
     pull = repository.pull_request(number)
-    others = repository.open_pull_requests_at(pull)
-    facts = (gather_facts(project, repository, each) for each in (pull, *others[:SHARING]))
-    verdicts = [decide(each) for each in facts]
-    if len(others) > SHARING:
-        why = f"{len(others) + 1} pull requests share this commit; add one to each branch"
+    pulls = [pull, *repository.open_pull_requests_at(pull)]
+    verdicts = [decide(gather_facts(project, repository, one)) for one in pulls[:SHARING]]
+    if len(pulls) > SHARING:
+        why = f"{len(pulls)} pull requests share this commit; add one to each branch"
         verdicts.append(Verdict(pull, "failure", why))
-    strictest = max(verdicts, key=lambda verdict: STATES.index(verdict.state))
-    return replace(strictest, pull=pull)
+    return replace(max(verdicts, key=lambda one: STATES.index(one.state)), pull=pull)
 
 
 def publish_check(project: Project, repository: Repository, number: int) -> None:
@@ -86,12 +84,10 @@ def gather_facts(
     files: Sequence[tuple[str, str]] | None = None,
 ) -> Facts:
     """Read what the verdict needs; `files` are the changed ones, by default the pull request's."""
-    facts = Facts(pull, project, repository.name, repository.default_branch)
-    number = issue_of(pull, repository.name)
-    if number and not exemption(facts):
-        issue = repository.find_issues([number])[number]
-        issues = repository.find_issues(linked_numbers(issue, repository.name))
-        facts = replace(facts, issues=issues, forms=read_forms(project.root))
+    name, number = repository.name, issue_of(pull, repository.name)
+    issue = repository.find_issues([number])[number] if number else None
+    issues, forms = repository.find_issues(linked_numbers(issue, name)), read_forms(project.root)
+    facts = Facts(pull, project, name, repository.default_branch, issues, forms)
     kind = facts.branch.kind if facts.branch else ""
     if kind == "Explore":
         return replace(facts, blocks=is_required(repository, pull.base))

@@ -72,12 +72,12 @@ def test_of_the_events_of_a_pull_request_the_last_gives_the_verdict(
     first, second = claims.add_pull("6-docs"), claims.add_pull("6-more")
     happened = [
         ("pull_request_target", payloads.pull_request(claims, pull, "edited"))
-        for pull in (first, first, second)
+        for pull in (first, first, first, second)
     ]
     outcomes = workspace.run_at_once("policy.yml", *happened)
-    assert [one.is_cancelled for one in outcomes] == [True, False, False]
+    assert [one.is_cancelled for one in outcomes] == [False, True, False, False]
     heads = [claims.head_sha(pull) for pull in (first, second)]
-    assert [len(claims.statuses[sha]) for sha in heads] == [1, 1]
+    assert [len(claims.statuses[sha]) for sha in heads] == [2, 1]
 
 
 def test_a_merge_queue_gets_the_status(workspace: Runner, claims: Repository) -> None:

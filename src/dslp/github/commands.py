@@ -14,7 +14,7 @@ from dslp.core.errors import DslpError, nearest
 from dslp.core.settings import Project
 from dslp.github import flow, issue, pull_request, rulesets
 from dslp.github import rules as texts
-from dslp.github.client import Repository, find_repository
+from dslp.github.client import MOST, Repository, find_repository
 from dslp.github.entities import TYPES
 from dslp.github.labels import DEFAULTS, FILE, read_labels, register_labels
 from dslp.github.start import start
@@ -43,7 +43,7 @@ def register(
     file = Project.find(dotenv=False).root / FILE
     where = f"in {FILE}" if file.exists() else f"by default (there is no {FILE})"
     wanted = read_labels(file if file.exists() else DEFAULTS)
-    repository = find_repository()[1]
+    repository = find_repository(needs_issues=False)[1]
     steps = register_labels(repository, wanted, prune, dry_run)
     rows = [[step.name, step.action, step.fields] for step in steps]
     _show_changes(repository, ["label", "step", "what"], rows, dry_run)
@@ -62,6 +62,7 @@ def check(
     """Check a pull request as GitHub will; without a number, the branch that is checked out."""
     project, repository = find_repository()
     event = _event()
+    repository.allowance = MOST if event else inf
     if number := number or _number(event, "pull_request"):
         verdict = pull_request.check_pull_request(project, repository, number)
     elif "merge_group" in event:
@@ -101,8 +102,8 @@ def issue_check(
     if not changed and not closed:
         raise DslpError("which issue? dslp issue-check NUMBER")
     project, repository = find_repository()
+    repository.allowance = inf if number else MOST
     if changed:
-        repository.allowance = inf if number else repository.allowance
         is_moved = event.get("action") in ("deleted", "transferred")
         is_type = (event.get("label") or {}).get("name") in TYPES
         issue.check_event(project, repository, changed, bool(number) or is_moved or is_type)
@@ -121,7 +122,7 @@ def protect(
 
     What people added to it or made stricter stays.
     """
-    project, repository = find_repository()
+    project, repository = find_repository(needs_issues=False)
     changes = rulesets.protect(project, repository, require or (), dry_run)
     _show_changes(repository, ["where", "setting", "before", "after"], changes, dry_run)
 

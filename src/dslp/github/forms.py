@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 EMPTY = {"_no response_", "none", "n/a", "-", ""}
 MOST = 8  # issues that one issue may name in its links; each is read
-LONGEST = 10_000  # characters of a text that are read for issues
+LONGEST = 10_000  # characters of a field that are read for issues
 # GitHub's own ways to name an issue: #12, GH-12, ada/claims#12; and the address of its page. And
 # the words by which a pull request closes it.
 REFERENCE = re.compile(
@@ -27,7 +27,12 @@ REFERENCE = re.compile(
     r"(?P<number>[1-9]\d{0,8})\b",
     re.IGNORECASE,
 )
-STRUCK = re.compile(r"(?<!~)~[^~\n]+~(?!~)")
+# Tags and comments of HTML, and what is struck through, by HTML or by single tildes.
+UNREAD = re.compile(
+    r"<!--(?:.*?-->|.*)|<(del|s|code|pre)\b[^<>]*>.{0,1000}?</\1\s*>|</?[a-z][^<>]*>"
+    r"|(?<![~\w])~(?=\S)[^~\n]+(?<=\S)~(?![~\w])",
+    re.IGNORECASE | re.DOTALL,
+)
 
 
 @dataclass(frozen=True)
@@ -139,7 +144,7 @@ def worked_on(body: str, repository: str) -> int | None:
 
 def _numbers(text: str, repository: str) -> tuple[int, ...]:
     """Issues named in GitHub's own ways, or by a bare number on its own."""
-    numbers = [one["number"] for one in _references(text, repository)]
+    numbers = [one["number"] for one in _references(text[:LONGEST], repository)]
     if not numbers and re.fullmatch(r"[1-9]\d{0,8}", text.strip()):
         numbers = [text.strip()]
     return tuple(dict.fromkeys(map(int, numbers)))
@@ -154,14 +159,14 @@ def _references(text: str, repository: str) -> Iterator[re.Match[str]]:
 
 def _plain_text(text: str) -> str:
     """Markdown as it is read: without code, comments and what is struck through."""
-    tokens = _markdown().parse(text[:LONGEST])
-    blocks = ("".join(_words(one.children or ())) for one in tokens if one.type == "inline")
-    return STRUCK.sub(" ", "\n".join(blocks))
+    tokens = _markdown().parse(text)
+    blocks = ("".join(_words(one)) for one in tokens if one.type in ("inline", "html_block"))
+    return UNREAD.sub(" ", "\n".join(blocks))
 
 
-def _words(tokens: "Sequence[Token]") -> Iterator[str]:
+def _words(block: "Token") -> Iterator[str]:
     struck, link = 0, ""
-    for token in tokens:
+    for token in block.children or (block,):
         struck += {"s_open": 1, "s_close": -1}.get(token.type, 0)
         if token.type == "link_open":
             link = str(token.attrs["href"])
@@ -169,7 +174,8 @@ def _words(tokens: "Sequence[Token]") -> Iterator[str]:
             yield f" {link} "
             link = ""
         elif not struck and not link:
-            yield token.content if token.type == "text" else " "
+            is_read = token.type in ("text", "html_inline", "html_block")
+            yield token.content if is_read else " "
 
 
 @cache

@@ -4,10 +4,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import chain, repeat
 from typing import Any
 
+from dslp.core.branch_names import AGENTS, is_match
 from dslp.core.console import say
 from dslp.core.report import Finding
 from dslp.core.settings import Project
-from dslp.github.client import Repository
+from dslp.github.client import Repository, UsedUp
 from dslp.github.entities import Issue, PullRequest
 from dslp.github.forms import form_fields, linked_numbers, read_forms
 from dslp.github.policy import Facts, check_fields, check_links, issue_of
@@ -16,7 +17,7 @@ from dslp.github.rules import broken
 
 MARK = "<!-- dslp: links -->"
 RESERVE = 100  # requests that are left to verdicts before other issues are checked
-LEAST = 6  # requests that one more check may take
+MODELS = ("model/*", *AGENTS)  # branches that may hold a model
 TEAM = ("OWNER", "MEMBER", "COLLABORATOR")
 KEPT = (
     "The branch `{pull.head}` ended at {pull.sha}, unmerged. The commit stays with "
@@ -39,16 +40,18 @@ def check_event(project: Project, repository: Repository, number: int, is_type: 
     """
     others = list(repository.issues(state="open", most=10)) if is_type else []
     naming = [one.number for one in others if number in linked_numbers(one, repository.name)]
-    check_issue(project, repository, number)
     pulls = (pull.number for pull in _depending(repository, number, naming))
     checks = chain(zip(pulls, repeat(publish_check)), zip(naming, repeat(check_issue)))
-    for other, check in checks:
-        is_scarce = check is check_issue and repository.remaining < RESERVE
-        if is_scarce or repository.left < LEAST:
-            rest = f"#{other} and what else depends on #{number} is not checked"
-            say(f"{rest}: few requests are left; run dslp issue-check {number}")
-            return
-        check(project, repository, other)
+    other = number
+    try:
+        check_issue(project, repository, number)
+        for other, check in checks:
+            if check is check_issue and repository.remaining < RESERVE:
+                raise UsedUp("few requests are left in this hour")
+            check(project, repository, other)
+    except UsedUp as error:
+        rest = f"#{other} and what else depends on #{number} is not checked"
+        say(f"{rest}: {error}; run dslp issue-check {number}")
 
 
 def check_issue(project: Project, repository: Repository, number: int) -> None:
@@ -125,11 +128,11 @@ def _depending(repository: Repository, number: int, naming: Sequence[int]) -> It
     issue = repository.find_issues([number])[number]
     is_experiment = issue is not None and issue.kind == "Experiment"
     for pull in repository.open_pull_requests:
-        own, is_model = issue_of(pull, repository.name), pull.head.startswith("model/")
-        if own in (number, *naming) or (
-            (own and is_model and is_experiment)
-            and (repository.left < LEAST or number in model_experiments(repository, pull, own))
-        ):
+        own, may_be_model = issue_of(pull, repository.name), is_match(pull.head, MODELS)
+        depends = own in (number, *naming)
+        if not depends and own and may_be_model and is_experiment:
+            depends = number in model_experiments(repository, pull, own)
+        if depends:
             yield pull
 
 

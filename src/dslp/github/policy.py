@@ -109,7 +109,8 @@ def exemption(facts: Facts) -> str | None:
         return None
     if pull.head == collaboration and facts.is_production:
         return f"{collaboration} is merged to {pull.base}"
-    if is_match(pull.head, (*EXEMPT, *facts.project.exempt_branches)):
+    patterns = (*EXEMPT, *facts.project.exempt_branches)
+    if parse_branch(pull.head) is None and is_match(pull.head, patterns):
         return "a branch of this name needs no issue"
     return "a revert needs no issue of its own" if facts.is_revert else None
 

@@ -1,7 +1,7 @@
 """The check of a pull request: the facts from GitHub, the verdict as a commit status."""
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 from urllib.parse import quote
@@ -13,7 +13,7 @@ from dslp.core.git import git_output
 from dslp.core.report import Finding
 from dslp.core.settings import Project
 from dslp.core.text import SENTENCE, escape_markdown
-from dslp.github.client import MOST, PAGE, Repository
+from dslp.github.client import PAGE, Repository
 from dslp.github.entities import PullRequest, read_pull_request
 from dslp.github.forms import linked_numbers, read_forms
 from dslp.github.policy import STATES, Facts, Verdict, decide, issue_of
@@ -22,7 +22,10 @@ from dslp.github.rules import address
 
 CONTEXT = "dslp/policy"
 DESCRIPTION = 140  # characters that GitHub keeps of a status
+LISTED = 3  # pages of changed files; GitHub lists 3,000 files at most
+EXPERIMENTS = 7  # of a model, so that no check takes more than 20 requests
 SHARING = 3  # open pull requests of one commit that are checked together
+Changes = Sequence[tuple[str, str]]
 REVERT = re.compile(r"revert-([1-9]\d{0,8})-(.+)")
 
 
@@ -96,9 +99,8 @@ def gather_facts(
         repository.find_issues(experiments)
         facts = replace(facts, experiments=experiments)
     if files is None:
-        most = max(MOST - repository.sent - 2, 1)
-        files = list(changed_files(repository, pull.number, most))
-        facts = replace(facts, are_all_files=len(files) < most * PAGE)
+        files, are_all = changed_files(repository, pull)
+        facts = replace(facts, are_all_files=are_all)
     is_revert = _is_revert(repository, pull, files)
     return replace(facts, files=files, is_revert=is_revert)
 
@@ -149,25 +151,41 @@ def as_item(finding: Finding, problem: str) -> str:
     return f"- {problem}. {finding.todo} Rule {rule} says why."
 
 
-def changed_files(repository: Repository, number: int, most: int) -> Iterator[tuple[str, str]]:
-    """Files of a pull request, on so many pages, and how each was changed.
+def changed_files(repository: Repository, pull: PullRequest) -> tuple[Changes, bool]:
+    """Files of a pull request and how each was changed, and whether these are all.
 
-    One that was moved is removed there and added here.
+    One that was moved is removed there and added here. Where there are more than 300, the trees
+    say it in three requests.
     """
-    for file in repository.pages(f"/pulls/{number}/files", most):
+    files: list[tuple[str, str]] = []
+    listed = list(repository.pages(f"/pulls/{pull.number}/files", most=LISTED))
+    for file in listed:
         name, status = str(file["filename"]), str(file["status"])
         if status == "renamed" and file.get("previous_filename"):
-            yield str(file["previous_filename"]), "removed"
-        yield name, "added" if status in ("renamed", "copied") else status
+            files.append((str(file["previous_filename"]), "removed"))
+        files.append((name, "added" if status in ("renamed", "copied") else status))
+    if len(listed) < LISTED * PAGE:
+        return files, True
+    path = f"/compare/{quote(pull.base, safe='')}...{pull.sha}?per_page=1"
+    comparison = repository.ask("GET", path, unless=(404,))
+    if comparison is None:
+        return files, False
+    ends = (comparison["merge_base_commit"]["sha"], pull.sha)
+    trees = [repository.ask("GET", f"/git/trees/{sha}?recursive=1") for sha in ends]
+    old, new = ({one["path"]: one["sha"] for one in tree["tree"]} for tree in trees)
+    changed = [path for path in sorted(old.keys() | new.keys()) if old.get(path) != new.get(path)]
+    words = {(True, False): "removed", (False, True): "added", (True, True): "modified"}
+    files = [(path, words[path in old, path in new]) for path in changed]
+    return files, not any(tree["truncated"] for tree in trees)
 
 
 def model_experiments(repository: Repository, pull: PullRequest, issue: int) -> list[int]:
-    """The experiments that a model's issue names, and the newest five merged into its branch."""
+    """The experiments that a model's issue names, and those merged into its branch."""
     named = linked_numbers(repository.find_issues([issue])[issue], repository.name, "Experiment")
     answers = repository.pages("/pulls", most=1, state="closed", base=pull.head)
     heads = [parse_branch(one.head) for one in map(read_pull_request, answers) if one.merged]
     merged = [head.issue for head in heads if head and head.kind == "Experiment"]
-    return list(dict.fromkeys([*named, *merged[:5]]))
+    return list(dict.fromkeys([*named, *merged]))[:EXPERIMENTS]
 
 
 def _is_revert(repository: Repository, pull: PullRequest, files: Sequence[tuple[str, str]]) -> bool:
@@ -176,8 +194,8 @@ def _is_revert(repository: Repository, pull: PullRequest, files: Sequence[tuple[
     answer = match and repository.ask("GET", f"/pulls/{match[1]}", unless=(404,))
     if not match or not answer or not answer["merged_at"] or answer["head"]["ref"] != match[2]:
         return False
-    reverted = dict(changed_files(repository, int(match[1]), max(MOST - repository.sent - 1, 1)))
-    return all(path in reverted for path, _ in files)
+    reverted, _ = changed_files(repository, read_pull_request(answer))
+    return {path for path, _ in files} <= {path for path, _ in reverted}
 
 
 def _local_changes(project: Project) -> list[tuple[str, str]]:

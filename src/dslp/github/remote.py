@@ -13,10 +13,10 @@ from dslp.core.settings import Project
 from dslp.core.text import redact, visible
 
 HOST = r"(\w[\w.-]*)"
-WEB = rf"(https?|ssh|git)://(?:[^@/]*@)?{HOST}(:\d+)?/"
+WEB = rf"(https?|(?:git\+)?ssh|git)://(?:[^@/]*@)?{HOST}(:\d+)?/"
 URL = re.compile(rf"(?:{WEB}|(?:[^@/:]+@)?{HOST}:(?!/))(.+)", re.IGNORECASE)
 NAME = re.compile(r"([\w-]+/[\w.-]+?)(?:\.git)?/?")
-FORGES = ("GitLab", "Bitbucket", "Azure", "Codeberg", "Gitea", "Forgejo")
+FORGES = ("GitLab", "Bitbucket", "Azure", "VisualStudio", "Codeberg", "Gitea", "Forgejo", "sr.ht")
 
 
 @dataclass(frozen=True)
@@ -38,8 +38,8 @@ def find_address(project: Project, environment: Mapping[str, str]) -> Address:
     """
     host = urlsplit(environment.get("GITHUB_SERVER_URL", "")).netloc or "github.com"
     name = environment.get("GITHUB_REPOSITORY")
-    address = Address(host, name, _api("https", host)) if name else _read_remote(project)
-    return replace(address, api=environment.get("GITHUB_API_URL") or address.api)
+    address = Address(host, name, _api(host)) if name else _read_remote(project)
+    return replace(address, api=environment.get("GITHUB_API_URL", "").rstrip("/") or address.api)
 
 
 def find_token(address: Address, environment: Mapping[str, str]) -> str:
@@ -108,16 +108,17 @@ def _read_remote(project: Project) -> Address:
     if match is None:
         raise DslpError(f"{where} is not on GitHub")
     scheme, host = (match[1] or "ssh").lower(), match[2] or match[4]
-    if scheme in ("ssh", "git"):
-        scheme, host = "https", _ssh_host(host)
+    if scheme.startswith("http"):
+        port = match[3] if match[3] not in (None, ":80", ":443") else ""
+        host = host.lower().removeprefix("www.").rstrip(".") + port
     else:
-        host = host.lower().removeprefix("www.") + (match[3] or "")
-    if forge := next((name for name in FORGES if name.lower() in host), None):
+        host = _ssh_host(host)
+    if forge := next((one for one in FORGES if f".{one.lower()}." in f".{host}."), None):
         only = "issues and pull requests are checked on GitHub only"
         raise DslpError(f"{where} is on {forge}; {only}")
     if not (name := NAME.fullmatch(match[5])):
         raise DslpError(f"{where} names no owner/name of GitHub")
-    return Address(host, name[1], _api(scheme, host))
+    return Address(host, name[1], _api(host))
 
 
 def _ssh_host(host: str) -> str:
@@ -128,8 +129,6 @@ def _ssh_host(host: str) -> str:
     return "github.com" if host == "ssh.github.com" else host
 
 
-def _api(scheme: str, host: str) -> str:
+def _api(host: str) -> str:
     """The REST API of a host: github.com and ghe.com have a host for it, a server has a folder."""
-    if is_github(host):
-        return f"https://api.{host}"
-    return f"{scheme}://{host}/api/v3"
+    return f"https://api.{host}" if is_github(host) else f"https://{host}/api/v3"

@@ -54,7 +54,9 @@ def protect(
     names, merges = ours["rulesets"]
     names["conditions"]["ref_name"]["exclude"] = [f"refs/heads/{one}" for one in patterns]
     merges["conditions"]["ref_name"]["include"] = [f"refs/heads/{one}" for one in sorted(branches)]
-    checks = [{"context": name, "integration_id": ACTIONS} for name in (CONTEXT, *jobs)]
+    # A server has an app of its own for GitHub Actions.
+    app = repository.ask("GET", "/apps/github-actions")["id"] if repository.is_server else ACTIONS
+    checks = [{"context": name, "integration_id": app} for name in (CONTEXT, *jobs)]
     merges["rules"][-1]["parameters"]["required_status_checks"] = checks
     listed = repository.pages("/rulesets", includes_parents="false")
     ids = {one["name"]: one["id"] for one in listed}
@@ -82,6 +84,8 @@ def merge_settings(theirs: Any, ours: Any, name: str = "") -> Any:
     """What GitHub has (None for nothing), with what is ours set in it, and all else as it is."""
     if theirs is None or name in FORCED:
         return ours
+    if isinstance(ours, dict) and ours.get("context", CONTEXT) != CONTEXT:
+        return theirs  # a job that is required already keeps its maker: another app may run it
     if isinstance(ours, dict):
         return theirs | {key: merge_settings(theirs.get(key), ours[key], key) for key in ours}
     if isinstance(ours, list):

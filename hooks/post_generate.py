@@ -29,8 +29,8 @@ def repository(branch: str) -> Tuple[str, str, str]:
     exists, (top, _, inside) = place.returncode == 0, place.stdout.strip().partition("\n")
     # A folder that the repository around it ignores, such as build/, is no part of it.
     if inside and (git("check-ignore", "--quiet", ".").returncode or git("ls-files").stdout):
-        why = "hooks, labels and workflows work at its top only; move this folder out of it"
-        return "could not", f"this folder is part of the repository {top}: {why}", AGAIN
+        why = "hooks and .github work at its top only: move this folder out, or .github up"
+        return "could not", f"part of {top}: {why} (dslp doctor says how)", AGAIN
     # `git init` completes a .git folder that was left half made; a .git file points elsewhere.
     if not exists and ("not a git repository" not in place.stderr or (ROOT / ".git").is_file()):
         trust = re.search(r"git config --global --add safe\.directory .*", place.stderr)

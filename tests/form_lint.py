@@ -3,7 +3,8 @@
 A form that GitHub refuses is missing from the chooser without a word, so it has to be found here.
 Sources: GitHub's "Common validation errors when creating issue forms" and "Syntax for issue forms".
 The length of a description is in neither: DataDog/datadog-agent#44754 and flashinfer#4100 found it
-out. YAML is read as version 1.1, as GitHub does: there `Yes` and `on` are no text.
+out. YAML is read as version 1.1, as GitHub does: there `Yes` and `on` are no text. A text without
+quotes ends at ` #`, in workflows as well.
 """
 
 import re
@@ -26,13 +27,27 @@ TEXTS = {"name", "description", "title", "label", "placeholder", "value", "optio
 
 def faults(github: Path) -> list[str]:
     """Everything wrong with the forms and labels of a `.github` folder, one line each."""
-    path = github / "labels.yml"
-    labels = {label.name for label in read_labels(path)} if path.is_file() else set()
+    labels_file = github / "labels.yml"
+    labels = {one.name for one in read_labels(labels_file)} if labels_file.is_file() else set()
     forms = sorted((github / "ISSUE_TEMPLATE").glob("*.yml"))
     texts = {form.name: form.read_text("utf-8") for form in forms if form.stem != "config"}
     lines = [f"{name}: {one}" for name, text in texts.items() for one in form_faults(text, labels)]
     names = [yaml.safe_load(text)["name"] for text in texts.values()]
+    lines += [
+        f"{path.name}: {one}"
+        for path in sorted(github.rglob("*.yml"))
+        for one in cut_faults(path.read_text("utf-8"), path in [*forms, labels_file])
+    ]
     return lines + list(doubles("name of a form", names))
+
+
+def cut_faults(text: str, is_prose: bool) -> Iterator[str]:
+    """Values that YAML cuts at ` #`; where nothing is prose, `# ` begins a comment on purpose."""
+    lines, comment = [*text.splitlines(), ""], re.compile(r"\s+#" if is_prose else r"\s+#\S")
+    for token in yaml.scan(text):
+        is_cut = isinstance(token, yaml.ValueToken) or getattr(token, "plain", False)
+        if is_cut and comment.match(lines[token.end_mark.line], token.end_mark.column):
+            yield f"line {token.end_mark.line + 1} is cut at ' #'; put the value in quotes"
 
 
 def form_faults(text: str, labels: Container[str]) -> Iterator[str]:

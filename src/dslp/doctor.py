@@ -16,7 +16,7 @@ import typer
 from dslp.core import report
 from dslp.core.console import say
 from dslp.core.errors import DslpError
-from dslp.core.git import command_output
+from dslp.core.git import command_output, subfolder_problem
 from dslp.core.settings import Project
 from dslp.core.text import error_line, redact
 from dslp.pin import PATIENCE, Place, examine_pin
@@ -50,6 +50,8 @@ def examine(project: Project) -> Iterator[Place]:
     yield _examine_tool("git", "every run records its commit")
     yield _examine_tool("uv", "it installs what uv.lock lists")
     yield examine_pin(project)
+    if (project.root / ".github").is_dir() and (problem := subfolder_problem(project)):
+        yield Place("github", str(project.root / ".github"), problem, doubtful=True)
     if os.environ.get("PYTHONDONTWRITEBYTECODE"):
         cost = "imports take two to three times as long at each command: unset it"
         yield Place("bytecode", "PYTHONDONTWRITEBYTECODE is set", cost, doubtful=True)

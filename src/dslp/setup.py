@@ -1,4 +1,4 @@
-"""`dslp setup`: the commit hooks, a first commit that they check, and the labels on GitHub.
+"""`dslp setup`: the branch, the commit hooks, a commit that they check, and the labels on GitHub.
 
 Each step says done, skipped (why), or could not (why, and the command for later), like the script
 `hooks/post_generate.py`, which runs this last. Commits, and what somebody staged or changed, are
@@ -14,13 +14,24 @@ from pathlib import Path
 from typing import NamedTuple
 
 import typer
+import yaml
 from dslp.core.console import say
 from dslp.core.errors import DslpError
-from dslp.core.git import git_output
+from dslp.core.files import read_text, write_text
+from dslp.core.git import git_output, subfolder_problem
 from dslp.core.settings import Project
 from dslp.core.text import error_line
 
 HOOKS, LABELS = ".pre-commit-config.yaml", ".github/labels.yml"
+ANSWERS = ".copier-answers.yml"
+# Usual names of a collaboration branch; the first two are merged into main later.
+USUAL = ("develop", "development", "master", "trunk")
+# Files that name the collaboration branch; the settings last, so that a stopped run is repeated.
+NAMING = (
+    *(f".github/workflows/{name}.yml" for name in ("data", "labels", "release", "tests")),
+    *(".github/dependabot.yml", "AGENTS.md", "CONTRIBUTING.md", "docs/solution-architecture.md"),
+    *(ANSWERS, "pyproject.toml"),
+)
 # A line of `git status --porcelain` about a file that is unmerged, or holds what did not apply.
 CONFLICT = r'^(?:U.|.U|AA|DD|\?\?(?=.*\.(?:rej|orig)"?$)) (.+)'
 
@@ -45,8 +56,12 @@ def setup() -> None:
     """
     project = Project.find(dotenv=False)
     _require_repository(project)
+    unfinished = []
+    if branch := _existing_branch(project):
+        unfinished += _report("branch", _adopt_branch(project, branch))
+        project = Project.find(dotenv=False)
     hooks = _install_hooks(project)
-    unfinished = _report("commit hooks", hooks)
+    unfinished += _report("commit hooks", hooks)
     unfinished += _report("first commit", _commit(project, checked=hooks.status != "could not"))
     unfinished += _report("labels", _register_labels(project))
     if unfinished:
@@ -72,13 +87,63 @@ def _require_repository(project: Project) -> None:
     """
     if not shutil.which("git"):
         raise DslpError("git is not on PATH: see https://git-scm.com/downloads")
-    inside = git_output(project, "rev-parse", "--show-prefix")
-    if inside is None:
+    if git_output(project, "rev-parse", "--show-prefix") is None:
         why = "git status says why, and git init makes one where there is none"
         raise DslpError(f"git reads no repository in {project.root}: {why}")
-    if inside:
-        why = "hooks, labels and workflows work at its top only; move this folder out of it"
-        raise DslpError(f"{project.root} is part of another repository: {why}")
+    if problem := subfolder_problem(project):
+        raise DslpError(f"{project.root} is {problem}")
+
+
+def _existing_branch(project: Project) -> str | None:
+    """The branch of an existing repository, where the settings say `main` and it is not (B8).
+
+    It is GitHub's default branch, else the only one with a usual name, else the one that is checked
+    out. None where nothing has to change, or a clone of one branch does not show it.
+    """
+    options = ("--format=%(refname)", "refs/heads", "refs/remotes/origin")
+    refs = git_output(project, "for-each-ref", *options) or ""
+    names = set(re.findall(r"^refs/(?:heads|remotes/origin)/(.+)$", refs, re.MULTILINE))
+    head = git_output(project, "symbolic-ref", "--short", "refs/remotes/origin/HEAD") or ""
+    default, is_new = head.removeprefix("origin/"), ANSWERS not in _committed(project)
+    is_main = "main" in names and not (is_new and default not in ("", "main"))
+    if not names or project.branch != "main" or is_main:
+        return None
+    if default:
+        return default
+    if "refs/remotes/" in refs and ANSWERS in _committed(project):
+        return None
+    usual = [name for name in USUAL if name in names]
+    return usual[0] if len(usual) == 1 else git_output(project, "symbolic-ref", "--short", "HEAD")
+
+
+def _adopt_branch(project: Project, branch: str) -> Result:
+    """Write the branch where the template wrote `main`, so that an update finds its own text."""
+    committed, changed = _committed(project), 0
+    answer = yaml.safe_dump({"collaboration_branch": branch}, allow_unicode=True).strip()
+    texts = {
+        r"([\"'`])main\1": rf"\g<1>{branch}\1",
+        r"^collaboration_branch: main$": answer,
+        r"^    schedule: ": rf'    target-branch: "{branch}"\n    schedule: ',
+    }
+    for name in NAMING:
+        path, before_template = project.root / name, name in committed and ANSWERS not in committed
+        if not path.is_file() or (before_template and name != "pyproject.toml"):
+            continue
+        new = text = read_text(path)
+        for words, replacement in texts.items():
+            new = re.sub(words, replacement, new, flags=re.MULTILINE)
+        if new != text:
+            write_text(path, new)
+            changed += 1
+    if Project.find(dotenv=False).branch != branch:
+        why = f"there is no main; if work is merged into {branch}, write it into {project.settings}"
+        return Result("could not", why, f'branch = "{branch}"')
+    return Result("done", f"{branch}, as in this repository; files that say so now: {changed}")
+
+
+def _committed(project: Project) -> list[str]:
+    """Paths of the files in the last commit."""
+    return (git_output(project, "ls-tree", "-r", "--name-only", "HEAD") or "").splitlines()
 
 
 def _install_hooks(project: Project) -> Result:
@@ -149,18 +214,18 @@ def _describe_commits(project: Project) -> Result:
 
 
 def _point_main(project: Project) -> str:
-    """Point `main` at the first commit of a team on development, which merges to it (B8)."""
+    """Point `main` at the first commit of a team on develop(ment), which merges to it (B8)."""
     head = git_output(project, "symbolic-ref", "--short", "HEAD")
     only = git_output(project, "rev-list", "--all", "--count") == "1"
     existing = git_output(project, "for-each-ref", "refs/heads/main", "refs/remotes/*/main")
-    if existing or not only or not head == project.branch == "development":
+    if existing or not only or head != project.branch or head not in USUAL[:2]:
         return ""
     return "" if git_output(project, "branch", "main") is None else "; main points at it too"
 
 
 def _register_labels(project: Project) -> Result:
     """Make GitHub's labels those of the file, where there are a remote and a token."""
-    from dslp.github.client import connect
+    from dslp.github.client import Unavailable, connect
     from dslp.github.labels import read_labels, register_labels
 
     later = "uv run dslp labels register"
@@ -171,7 +236,9 @@ def _register_labels(project: Project) -> Result:
         return Result("skipped", why, "gh repo create --source=. --private --push")
     try:
         repository = connect(project, {**os.environ, "GITHUB_REPOSITORY": ""})
-    except DslpError as error:
+    except Unavailable as error:
+        return Result("could not", str(error), later)
+    except DslpError as error:  # another forge, or no token
         return Result("skipped", f"{error}; the first push registers them too", later)
     try:
         changes = register_labels(repository, read_labels(project.root / LABELS), prune=False)

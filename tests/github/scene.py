@@ -84,9 +84,9 @@ class Scene:
         ended = self.run("check", "--pull-request", str(pull.number), "--publish")
         return ended, self.status(pull)
 
-    def protect(self) -> None:
+    def protect(self, *options: str) -> None:
         token, self.token = self.token, self.github.add_token()
-        assert self.run("protect").code == 0
+        assert self.run("protect", *options).code == 0
         self.token = token
         self.github.forget()
 

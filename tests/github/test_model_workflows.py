@@ -25,6 +25,8 @@ pytestmark = pytest.mark.slow
 PIPELINE = "src/toy/datasets/visits/pipeline.py"
 PARAMS = "src/toy/models/frequency/params.yml"
 READS = {"contents": "read"}
+COMMAND = READS | {"id_token": "write"}  # of a job that runs a command of dslp near the data
+REPLACED = "1" * 40  # a push that replaced the history: git does not have what was before
 
 
 @pytest.fixture
@@ -116,18 +118,20 @@ def test_from_a_merged_dataset_to_a_champion_and_its_retraining(
     (run,) = tracking.search_runs([experiment.experiment_id])
     assert run.data.tags["dslp.commit"] == toy.git("rev-parse", "HEAD")
 
-    outcome = merged(runner, claims, "model/3-frequency", PARAMS, before="0" * 40)
+    outcome = merged(runner, claims, "model/3-frequency", PARAMS, before=REPLACED)
     assert succeeded(outcome) == {"merged", "challenger", "figures"}, outcome
     (comment,) = issue.comments
     assert "frequency 1.0.0 (version 1) is registered, as the challenger" in comment.body
     for words in ("| success criterion |", "one row, median, ms"):
         assert words in comment.body
-    assert outcome.jobs["challenger"].rights == READS
+    job = outcome.jobs["challenger"]
+    assert (job.rights, job.environment) == (COMMAND, "")
 
     outcome = labelled(runner, claims, issue, "Deploy")
     assert succeeded(outcome) == {"champion", "figures"}, outcome
     assert "frequency 1.0.0 (version 1) is the champion" in issue.comments[-1].body
-    assert outcome.jobs["champion"].rights == READS
+    job = outcome.jobs["champion"]
+    assert (job.rights, job.environment) == (COMMAND, "production")
     history = toy.done("model", "history", MLFLOW_TRACKING_URI=mlflow_server).out
     assert "labelled Deploy (#3)" in " ".join(history.split())
 
@@ -141,7 +145,7 @@ def test_from_a_merged_dataset_to_a_champion_and_its_retraining(
 
     def app(inputs: dict[str, Any]) -> dict[str, str]:
         requested.append(inputs)
-        return {"token": runner.github.add_workflow_token(claims, rights)}
+        return {"token": runner.github.add_workflow_token(claims, rights, "claims[bot]")}
 
     runner.stubs["actions/create-github-app-token"] = app
     runner.variables["DSLP_APP_ID"] = "12"
@@ -154,6 +158,10 @@ def test_from_a_merged_dataset_to_a_champion_and_its_retraining(
     titles = [one.title for one in claims.issues.values()][-2:]
     assert titles[0].startswith("Retrain frequency: amount")
     assert titles[1] == "Retrain frequency on visits 1.3.0"
+    # What an App opens starts workflows, unlike what a workflow's own token does.
+    payload = payloads.pull_request(claims, claims.issues[max(claims.issues)])
+    outcome = runner.run("policy.yml", "pull_request_target", payload)
+    assert succeeded(outcome) == {"policy"}, outcome
 
 
 # --- Without a server, tracking is a file of the machine that GitHub throws away
@@ -174,7 +182,7 @@ def test_a_merge_keeps_the_record_and_says_that_a_file_is_no_registry(
     assert "visits 1.2.0 is NOT registered" in job.summary
     (record,) = (path for path in artifact.rglob("*") if path.is_file())
     assert json.loads(record.read_text(encoding="utf-8"))["rows"] == 300
-    assert job.rights == READS
+    assert job.rights == COMMAND
 
 
 def test_with_a_file_for_tracking_nothing_is_watched_and_that_is_said(
@@ -186,7 +194,7 @@ def test_with_a_file_for_tracking_nothing_is_watched_and_that_is_said(
     assert [path.name for path in artifact.iterdir()] == ["watched.md"]
     (note,) = outcome.jobs["look"].annotations
     assert note.startswith("nothing is monitored: tracking is a file of this machine")
-    assert outcome.jobs["look"].rights == READS
+    assert outcome.jobs["look"].rights == COMMAND
 
 
 # --- What a workflow does, and what it leaves alone
@@ -202,13 +210,13 @@ def test_a_pull_request_with_too_small_a_version_fails(
     toy.edit(toy.dataset / "schema.yml", "amount: {type: double}", "price: {type: double}")
     toy.commit()
     payload = payloads.pull_request(claims, pull)
-    job = runner.run("tests.yml", "pull_request", payload).jobs["tests"]
+    job = runner.run("tests.yml", "pull_request", payload).jobs["python"]
     assert job.conclusion == "failure", job.log
     assert "it takes 2.0.0" in job.log
     assert job.rights == READS
     toy.done("data", "version", "visits", "--write")
     toy.commit()
-    assert succeeded(runner.run("tests.yml", "pull_request", payload)) == {"tests"}
+    assert succeeded(runner.run("tests.yml", "pull_request", payload)) == {"python", "tests"}
 
 
 @pytest.mark.campaign
@@ -232,10 +240,10 @@ def test_an_image_is_built_where_one_is_named(runner: Runner, claims: Repository
     runner.stubs["docker/build-push-action"] = lambda inputs: built.append(inputs["tags"])
     runner.variables["IMAGE"] = "ghcr.io/ada/claims"
     (toy.root / PARAMS).unlink()  # nothing to train
-    outcome = merged(runner, claims, "model/3-frequency", PARAMS, before="0" * 40)
+    outcome = merged(runner, claims, "model/3-frequency", PARAMS, before=REPLACED)
     assert outcome.conclusions["image"] == "success", outcome
     assert built == [f"ghcr.io/ada/claims:{claims.branches['main']}"]
-    outcome = merged(runner, claims, "data/4-visits", PIPELINE, before="0" * 40)
+    outcome = merged(runner, claims, "data/4-visits", PIPELINE, before=REPLACED)
     assert not outcome.jobs
 
 
@@ -245,4 +253,11 @@ def test_other_labels_and_other_issues_release_nothing(
     runner: Runner, claims: Repository, number: int, label: str
 ) -> None:
     outcome = labelled(runner, claims, claims.issues[number], label)
+    assert set(outcome.conclusions.values()) == {"skipped"}
+
+
+def test_the_first_push_of_a_repository_releases_nothing(
+    runner: Runner, claims: Repository
+) -> None:
+    outcome = merged(runner, claims, "model/3-frequency", PARAMS, before="0" * 40)
     assert set(outcome.conclusions.values()) == {"skipped"}

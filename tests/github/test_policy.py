@@ -10,6 +10,7 @@ from dslp.github.rules import PAGE
 from tests.github.scene import ASK, DATASET, DONE, Scene, make
 from tests.github.standin.history import merge
 from tests.github.standin.model import Issue
+from tests.github.standin.repositories import mergeable
 from tests.github.standin.server import Standin
 
 # What a branch is called, its issue's type, its right target, a wrong one, and its links.
@@ -89,6 +90,21 @@ def test_table_of_branches_and_flaws(
     assert words[FLAWS.index(flaw)] in text
     assert state == STATES[states[FLAWS.index(flaw)]]
     assert [request.method for request in github.writes] == ["POST"]
+
+
+def test_only_what_a_workflow_says_lets_a_pull_request_be_merged(scene: Scene) -> None:
+    scene.issue("Task")
+    pull = scene.pull("1-docs")
+    scene.protect("--require", "tests")
+    scene.repository.checks[scene.repository.head_sha(pull)] = {"tests": "success"}
+    by_workflow, scene.token = scene.token, scene.github.add_token()
+    assert verdict(scene, pull)[0] == "success"
+    assert not mergeable(scene.repository, pull), "anybody's token could post it"
+    scene.token = by_workflow
+    assert verdict(scene, pull)[0] == "success"
+    assert mergeable(scene.repository, pull)
+    scene.repository.checks.clear()
+    assert not mergeable(scene.repository, pull), "the tests are required, too"
 
 
 @pytest.mark.rule("B5", "B7")
@@ -185,6 +201,30 @@ def test_an_exempt_branch_needs_no_issue_but_brings_no_notebook_nor_passes_devel
     assert "X2: notebooks would reach" in verdict(scene, notebook)[1]
     fork = scene.repository.fork("eve")
     assert verdict(scene, scene.pull(head, "development", fork=fork, user="eve"))[0] == "failure"
+
+
+@pytest.mark.rule("I1")
+def test_a_name_of_the_process_is_not_exempt_by_its_words(scene: Scene) -> None:
+    scene.issue("Task", state="closed")
+    for head in ("1-patch-2024", "1-hot-patch-2", "9-patch-1"):
+        assert verdict(scene, scene.pull(head))[0] == "failure"
+
+
+@pytest.mark.rule("X2")
+@pytest.mark.parametrize("notebook", [True, False])
+def test_all_of_two_thousand_files_are_looked_at(scene: Scene, notebook: bool) -> None:
+    scene.repository.commit("main", {f"old/{n}.md": "x" for n in range(1_000)})
+    scene.issue("Task")
+    files: dict[str, str | None] = {f"old/{number}.md": None for number in range(1_000)}
+    files |= {f"new/{number}.md": "x" for number in range(1_000)}
+    files |= {"new/z.ipynb": "{}"} if notebook else {}
+    pull = scene.pull("1-docs", files=files)
+    scene.github.forget()
+    state, text = verdict(scene, pull)
+    assert (state, "notebooks would reach main: 1" in text) == (
+        ("failure", True) if notebook else ("success", False)
+    )
+    assert len(scene.github.requests) <= 11
 
 
 @pytest.mark.rule("I1")

@@ -7,6 +7,7 @@ import pytest
 
 from tests.github.scene import DONE, Ended, Scene, make
 from tests.github.standin.faults import Action, status
+from tests.github.standin.history import merge
 from tests.github.standin.model import Issue
 from tests.github.standin.routing import BOT
 from tests.github.standin.server import Standin
@@ -175,3 +176,13 @@ def test_figures_of_a_release_are_commented_once(scene: Scene) -> None:
         assert scene.run("tell", str(folder), "3").code == 0
     texts = [one.body.splitlines()[-1] for one in scene.repository.issues[3].comments]
     assert texts == ["not ours", "second"]
+
+
+@pytest.mark.parametrize(("head", "fork"), [("model/3-a-model", True), ("copilot/fix", False)])
+def test_a_model_of_a_fork_or_an_agent_is_released_like_any_other(
+    scene: Scene, head: str, fork: bool
+) -> None:
+    source = scene.repository.fork("eve") if fork else None
+    pull = scene.pull(head, body="Closes #3", fork=source)
+    ended = scene.run("merged", merge(scene.repository, pull, "ada"))
+    assert "the branch of #3 was merged" in ended.out, ended

@@ -92,7 +92,8 @@ class Runner:
         """What becomes of events that follow so closely that no run ends before the last event.
 
         In a concurrency group one run goes on and one waits. A later one takes the place of the one
-        that waits; with `cancel-in-progress`, of both. The others are run one after the other.
+        that waits; with `cancel-in-progress`, of both; with `queue: max`, a hundred wait. What is
+        not cancelled is run one after the other.
         """
         template, source = self.read(f".github/workflows/{name}")
         outcomes = [Outcome() for _ in happened]
@@ -107,7 +108,8 @@ class Runner:
             rule = self.evaluator.resolve(template.get("concurrency"), contexts)
             rule = {"group": rule} if isinstance(rule, str) else rule or {"group": f"run {number}"}
             group = groups.setdefault(rule["group"].lower(), [])
-            for replaced in group[0 if rule.get("cancel-in-progress") else 1 :]:
+            room = 100 if rule.get("queue") == "max" else 1
+            for replaced in group[0 if rule.get("cancel-in-progress") else room :]:
                 group.remove(replaced)
                 outcomes[replaced].is_cancelled = True
                 del starts[replaced]

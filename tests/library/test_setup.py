@@ -12,6 +12,10 @@ from tests.github.standin.web import serve
 from tests.setting_up import Place, contents
 
 STEPS = ["commit hooks", "first commit", "labels"]
+ORIGIN = (
+    "update-ref refs/remotes/origin/live HEAD",
+    "symbolic-ref refs/remotes/origin/HEAD refs/remotes/origin/live",
+)
 
 
 @pytest.fixture
@@ -144,6 +148,32 @@ def test_conflicts_that_an_update_left_are_not_ready(finished: Place) -> None:
     assert run.code == 1
     assert "an update left conflicts; resolve uv.lock" in run.reason("first commit")
     assert "Ready" not in run.text
+
+
+@pytest.mark.rule("B8")
+@pytest.mark.parametrize(
+    ("commands", "branch"),
+    [
+        ([], ""),
+        (["branch 3-work"], ""),
+        (["branch --move trunk", "checkout -b 3-work"], "trunk"),
+        (["branch develop", "branch --move stable"], "develop"),
+        (["branch develop", "branch --move master", "checkout -b mine"], "mine"),
+        (["branch live", *ORIGIN, "branch --move master"], "live"),
+        (["update-ref refs/remotes/origin/3-work HEAD", "branch --move 3-work"], ""),
+    ],
+)
+def test_the_branch_of_an_existing_repository_is_taken(
+    finished: Place, commands: list[str], branch: str
+) -> None:
+    finished.write("pyproject.toml", '[tool.dslp]\npackage = "small"\nbranch = "main"\n')
+    for command in commands:
+        finished.git(*command.split())
+    run = finished.set_up()
+    assert run.reason("branch").startswith(f"{branch}, as in this repository" if branch else "")
+    assert run.outcomes.get("branch") == ("done" if branch else None)
+    assert f'branch = "{branch or "main"}"' in (finished.project / "pyproject.toml").read_text()
+    assert "branch" not in finished.set_up().outcomes
 
 
 def test_where_there_is_no_repository_it_says_so_in_one_line(place: Place) -> None:

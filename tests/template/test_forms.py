@@ -8,7 +8,7 @@ import pytest
 import yaml
 from dslp.github.forms import LINKS, form_links
 
-from tests import clean
+from tests import clean, form_lint
 from tests.template_copy import ROOT
 
 GITHUB = ROOT / "template" / ".github"
@@ -45,6 +45,14 @@ def required(form: Form) -> set[str]:
 
 def test_github_takes_forms_and_labels() -> None:
     assert clean.github_faults(ROOT / "template") == []
+
+
+def test_a_value_that_yaml_would_cut_is_seen() -> None:
+    text = (GITHUB / "ISSUE_TEMPLATE" / "task.yml").read_text(encoding="utf-8")
+    old = re.sub(r'placeholder: "(.+#15.+)"', r"placeholder: \1", text)
+    assert old != text
+    assert len(list(form_lint.cut_faults(old, is_prose=True))) == 1
+    assert list(form_lint.cut_faults("color: #c9ecff\nif: a # why\n", is_prose=False)) != []
 
 
 # --- What the forms ask for

@@ -172,7 +172,7 @@ def test_inside_another_repository_it_is_not_ready(bare: Place, tmp_path: Path) 
     run = bare.set_up()
     assert run.code == 1
     assert run.outcomes == {"repository": "could not", "environment": "done"}
-    assert f"part of the repository {tmp_path}: " in run.reason("repository")
+    assert f"part of {tmp_path}: " in run.reason("repository")
     assert "Ready" not in run.text
     assert contents(tmp_path / ".git") == before
     assert not (bare.project / ".git").exists()

@@ -30,7 +30,7 @@ TECHNOLOGY = {
     "components": VALID,
     "tracking": ["local", "server", "azureml", "databricks"],
     "engine": ["embedded", "sql", "spark"],
-    "collaboration_branch": ["main", "development"],
+    "collaboration_branch": ["main", "development", "1.0"],
     "example": [True, False],
 }
 

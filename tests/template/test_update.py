@@ -123,6 +123,30 @@ def test_the_oldest_project_that_remembers_its_names_alone_becomes_what_a_new_on
     assert tree(template.update(project)) == once, "a second update changes something"
 
 
+@pytest.mark.rule("B8")
+@pytest.mark.parametrize("branch", ["master", "develop"])
+def test_a_repository_keeps_its_branch_and_an_update_finds_its_own_text(
+    template: Template, tmp_path: Path, branch: str
+) -> None:
+    project, release = tmp_path / "claims", template.releases[-2]
+    (project / ".github" / "workflows").mkdir(parents=True)
+    (project / "theirs.txt").write_text("Theirs.\n", encoding="utf-8")
+    commit(project)
+    git("branch", "--move", branch, cwd=project)
+    template.copy(project, release=release)
+    command = [sys.executable, "-m", "dslp", "setup"]
+    run = subprocess.run(command, cwd=project, capture_output=True, text=True)
+    assert f"branch: {branch}, as in this repository; files that say so now: 10" in run.stdout
+    (project / "theirs.txt").unlink()
+    (project / ".git" / "hooks" / "pre-commit").unlink()
+    answers = {"collaboration_branch": branch, "release_branch": ""}
+    assert tree(project) == tree(template.copy(tmp_path / "new" / "claims", answers, release))
+    commit(project)
+    template.update(project)
+    assert_no_conflict(project)
+    assert recorded(project).items() >= answers.items()
+
+
 ALL = ["process", "data", "experiments", "models", "site"]
 
 

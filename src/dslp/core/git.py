@@ -23,11 +23,23 @@ def command_output(*command: str, timeout: float | None = None, **variables: str
     return str(done.stdout).strip()
 
 
+def subfolder_problem(project: Project) -> str | None:
+    """What is wrong where the project is a folder of a larger repository, and what to do."""
+    folder = git_output(project, "rev-parse", "--show-prefix")
+    if not folder:
+        return None
+    top = git_output(project, "rev-parse", "--show-toplevel")
+    return (
+        f"part of the repository {top}; .github and commit hooks work at its top only. Move this "
+        f"folder out, as a repository of its own; or move its .github to the top, and there set "
+        f"UV_WORKING_DIR: {folder[:-1]} in each workflow and write {folder} before paths"
+    )
+
+
 def changed_paths(project: Project, commit: str | None) -> list[str] | None:
     """Paths in `src/`, from the project's root, that differ from what a commit held.
 
-    None where this repository does not have the commit: it was the first push, or a push that
-    replaced the history.
+    None where this repository does not have the commit: a push replaced the history.
     """
     verify = ("rev-parse", "--verify", "--quiet", "--end-of-options", f"{commit}^{{commit}}")
     if not (digest := git_output(project, *verify)):

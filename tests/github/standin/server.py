@@ -28,7 +28,6 @@ from tests.github.standin.routing import (
 )
 
 HANDLERS = (issues, pulls, repositories)  # importing them fills ROUTES
-PAGE = b"<!DOCTYPE html><html><body><h1>Please sign in to continue</h1></body></html>"
 USED_UP = "API rate limit exceeded for {} ID 1. If you reach out to GitHub Support for help, …"
 ROUTES.sort(key=lambda one: -one.template.count("/"))  # the most particular first
 
@@ -131,8 +130,8 @@ class Standin:
                 effects = self.fail(number, request, after=False)
                 status, body, more = self.answer(request)
                 self.fail(number, request, after=True)
-            except Page:
-                return Reply(200, PAGE, {"Content-Type": "text/html; charset=utf-8"})
+            except Page as page:
+                return Reply(200, page.body, {"Content-Type": page.kind})
             except Moved as moved:
                 url, message = f"{self.url}{moved.path}", "Moved Permanently"
                 body = {"message": message, "url": url, "documentation_url": DOCS}
@@ -161,7 +160,10 @@ class Standin:
         return headers
 
     def answer(self, request: Request) -> tuple[int, Any, Mapping[str, str]]:
-        path = self.current_path(request)
+        token = self.tokens.get(request.token)
+        if token is None:
+            raise Refused(401, "Bad credentials")
+        path = self.current_path(request, token)
         routes = ((one, one.match(request.method, path)) for one in ROUTES)
         route, quoted = next(((one, names) for one, names in routes if names), (None, None))
         if route is None or quoted is None:
@@ -174,7 +176,7 @@ class Standin:
         faults = [*operation.faults_of_request(sent)]
         faults += [f"on Enterprise: {one}" for one in enterprise.faults_of_request(sent)]
         try:
-            call = self.admit(request, route, names)
+            call = self.admit(request, token, route, names)
             result = route.handler(call)
             status, body = result if isinstance(result, tuple) else (200, result)
             headers = self.links(request, call)
@@ -185,15 +187,16 @@ class Standin:
         self.violations += [f"{request} → {status}: {one}" for one in faults]
         return status, body, headers
 
-    def current_path(self, request: Request) -> str:
+    def current_path(self, request: Request, token: Token) -> str:
         """The path by name for one by a repository's number; an old name is Moved."""
         _, root, first, second, *rest = [*request.path.split("/"), "", "", ""]
         if root == "repositories":
             for one in self.repositories.values():
                 if str(one.id) == first:
                     return re.sub(r"^/repositories/\d+", f"/repos/{one.full_name}", request.path)
-        old = self.renamed.get(f"{first}/{second}".lower()) if root == "repos" else None
-        if old is None:
+        name = f"{first}/{second}".lower()
+        old = None if name in self.repositories else self.renamed.get(name)
+        if root != "repos" or old is None or not token.may(old, ("metadata",), "read"):
             return request.path
         query = urlencode(request.query, doseq=True)
         below = "/".join(["", *filter(None, rest)]) + (f"?{query}" if query else "")
@@ -212,12 +215,10 @@ class Standin:
         value = ", ".join(f'<{url}>; rel="{rel}"' for rel, url in urls.items())
         return {"Link": value} if value else {}
 
-    def admit(self, request: Request, route: Route, names: dict[str, str]) -> Call:
+    def admit(self, request: Request, token: Token, route: Route, names: dict[str, str]) -> Call:
         """What a handler sees of the request; refuses who may not ask this."""
-        token = self.tokens.get(request.token)
-        if token is None:
-            raise Refused(401, "Bad credentials")
-        repository = self.repositories.get(f"{names['owner']}/{names['repo']}".lower())
+        name = f"{names['owner']}/{names['repo']}" if "owner" in names else "ada/claims"
+        repository = self.repositories.get(name.lower())
         if repository is None or not token.may(repository, route.needs, "read"):
             raise Refused(404, NOT_FOUND)
         if request.method != "GET" and not token.may(repository, route.needs, "write"):

@@ -56,8 +56,6 @@ def issue(owner: Repository, one: Issue) -> View:
         "title": one.title,
         "body": one.body,
         "state": one.state,
-        "created_at": "2026-01-05T10:00:00Z",
-        "updated_at": "2026-01-06T10:00:00Z",
         "labels": [vars(each) for each in one.labels],
         "html_url": f"{SITE}/{owner.full_name}/{kind}/{one.number}",
     }

@@ -64,7 +64,8 @@ def test_what_git_does_not_know_has_changed_everything(toy: Toy) -> None:
     assert changed_models(toy.project, lost, shared=True) == ["frequency"], "replaced, still here"
     toy.git("reflog", "expire", "--expire=now", "--all")
     toy.git("gc", "--quiet", "--prune=now")
-    for commit in (lost, "0" * 40, "", "nothing", "--output=stolen"):
+    assert changed_models(toy.project, "0" * 40, shared=True) == [], "a first push releases nothing"
+    for commit in (lost, "", "nothing", "--output=stolen"):
         assert changed_models(toy.project, commit, shared=False) == ["frequency"], commit
         assert versioning.changed_datasets(toy.project, commit) == ["visits"], commit
     assert not list(toy.root.rglob("*stolen*"))

@@ -278,9 +278,11 @@ def _query(text: str, batch: Batch) -> Sql:
     if not isinstance(query, exp.Query):
         raise Unreadable("the query does not begin with SELECT")
     own = {BATCH, *(cte.alias for cte in query.find_all(exp.CTE))}
-    for table in query.find_all(exp.Table):
+    for table in list(query.find_all(exp.Table)):
         if isinstance(table.this, exp.Identifier) and table.name not in own and not table.db:
-            batch.table(table.name)
+            own_name = table.alias_or_name  # of the dataset itself, which is the batch
+            table.set("this", batch.table(table.name).this)
+            table.set("alias", exp.TableAlias(this=exp.to_identifier(own_name, quoted=True)))
     return query
 
 

@@ -67,10 +67,13 @@ def test_the_next_version_is_after_the_registered_one(tracked: Toy) -> None:
 
 
 @pytest.mark.rule("D6")
-def test_what_is_not_ready_is_refused_with_what_to_do(tracked: Toy) -> None:
+def test_what_is_not_ready_is_refused_with_what_to_do(
+    tracked: Toy, postgres: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     tracked.edit(tracked.dataset / "datasheet.md", "| 1.2.0 | 3 | made up |\n", "")
     assert "no line for 1.2.0 in its history" in fails(tracked, *REGISTER, code=1)
     tracked.git("checkout", "--", ".")
+    monkeypatch.setenv("DSLP_DATABASE_URL", postgres)
     tracked.done("data", "build", DSLP_ENGINE="sql")
     good = tracked.rows()
     tracked.with_rows(good.assign(visits=-1))

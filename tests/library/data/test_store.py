@@ -94,11 +94,14 @@ def transferred(outcome: Any) -> list[str]:
     return re.findall(r"^(?:sending|fetching) (\S+) .*\.\.\.$", outcome.err, re.MULTILINE)
 
 
-def test_a_colleague_gets_the_very_bytes(built: Toy, colleague: Toy, shared: Path) -> None:
+def test_a_colleague_gets_the_very_bytes(
+    built: Toy, colleague: Toy, shared: Path, postgres: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     sent = built.done(*PUSH, str(shared))
     assert "visits 1.2.0 is in the store: 300 rows, 1 files" in sent.out
     files = {path.name for path in (shared / "visits" / "1.2.0").iterdir()}
     assert files == {"_manifest.json", "visits.parquet"}
+    monkeypatch.setenv("DSLP_DATABASE_URL", postgres)
     colleague.done(*PULL, str(shared), DSLP_ENGINE="sql")
     assert colleague.processed.read_bytes() == built.processed.read_bytes()
     assert not list(colleague.processed.parent.glob(".*"))

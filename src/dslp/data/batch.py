@@ -4,15 +4,16 @@ Null and NaN are missing, text is compared by its characters' codes, times with 
 UTC, a number of a suite is exact where its column is.
 """
 
+import json
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any
 
 from dslp.core.errors import DslpError, nearest
-from sqlglot import exp
+from sqlglot import exp, parse_one
 
 Sql = Any  # SQLGlot has no type of an expression that can be compared, called and negated
 BATCH = "batch"  # the table in a statement that is the dataset
@@ -28,16 +29,24 @@ FAMILIES = {
     "timestamp": exp.DataType.TEMPORAL_TYPES - {Kind.TIME, Kind.TIMETZ},
 }
 NUMBERS = ("boolean", "integer", "decimal", "float")
-OTHERS = ("text", "date", "timestamp", "instant")  # families of values with an order
-COLLATIONS = {"postgres": "C", "tsql": "Latin1_General_100_BIN2_UTF8"}
+TIMES = ("date", "timestamp", "instant")
+SPARK = ("spark", "databricks")
+COLLATIONS = {"postgres": '"C"', "tsql": "Latin1_General_100_BIN2_UTF8"}
+# A column of floats with null in place of NaN. DuckDB folds other tests by the statistics of the
+# file, which lack NaN; SQL Server has no NaN.
+WITHOUT_NAN = {
+    "duckdb": "CASE WHEN isfinite({0}) OR abs({0}) = CAST('Infinity' AS DOUBLE) THEN {0} END",
+    **dict.fromkeys(SPARK, "nanvl({0}, NULL)"),
+    "tsql": "{0}",
+}
 # Looking around, references, possessive repetition and classes that not all engines have.
 FOREIGN = re.compile(r"\(\?(?:[=!>(]|<[=!]|P[=>])|\\[1-9kGKRXpP]|[*+?}]\+")
-# What a class of characters means to DuckDB, and a sign that PostgreSQL spells otherwise.
+# What classes of characters and signs mean to DuckDB, as PostgreSQL writes them.
 CLASSES = {r"\d": "0-9", r"\w": "0-9A-Za-z_", r"\s": r"\t\n\f\r "}
-SIGNS = {r"\b": r"\y", r"\z": r"\Z"}
+SIGNS = {name: f"[{members}]" for name, members in CLASSES.items()} | {r"\b": r"\y", r"\z": r"\Z"}
 CONDITION = re.compile(
-    r"""col\("([^"]+)"\)\s*(?:(\.notnull\(\))|([!=]=|[<>]=?)\s*"""
-    r"""(?:([+-]?\d+(?:\.\d*)?(?:e[+-]?\d+)?)|(?:date\()?(?:"([^"]*)"|'([^']*)')\)?))""",
+    r"""col\("(?P<column>[^"]+)"\)\s*(?:(?P<present>\.notnull\(\))|(?P<operator>[!=]=|[<>]=?)\s*"""
+    r"""(?:(?P<number>[+-]?\d+(?:\.\d+)?(?:e[+-]?\d+)?)|(?:date\()?(?P<text>"[^"]*"|'[^']*')\)?))""",
     re.IGNORECASE,
 )
 OPERATORS: dict[Any, type[exp.Binary]] = {
@@ -76,8 +85,8 @@ class Batch:
 
     types: dict[str, exp.DataType]
     dialect: str
-    table: Callable[[str], exp.Table] = exp.to_table
-    condition: Sql = field(default=None, compare=False)
+    table: Callable[[str], exp.Table]
+    condition: Sql = None
 
     def family(self, name: str) -> str:
         """The family of a column's type, or `other`.
@@ -87,8 +96,7 @@ class Batch:
         """
         if name not in self.types:
             raise MissingColumn(name, list(self.types))
-        kind = self.types[name].this
-        return next((family for family, kinds in FAMILIES.items() if kind in kinds), "other")
+        return family_of(self.types[name])
 
     def column(self, name: str, *families: str) -> Sql:
         """A column, whose type is of one of these families.
@@ -101,17 +109,13 @@ class Batch:
             raise Unreadable(f"column {name!r} is {family}; it must be {' or '.join(families)}")
         return exp.column(name, quoted=True)
 
-    def number(self, name: str) -> Sql:
-        """A column as numbers; a boolean is 1 or 0, so that its mean is the share of true."""
-        column = self.column(name, *NUMBERS)
+    def ordered(self, name: str, *families: str) -> Sql:
+        """Numbers, or values of these families; a boolean is 1 or 0: its mean is the share."""
+        column = self.column(name, *NUMBERS, *families)
         if self.family(name) != "boolean":
             return column
         yes, no = (column.copy().eq(value) for value in (exp.true(), exp.false()))
         return exp.case().when(yes, exp.convert(1)).when(no, exp.convert(0))
-
-    def ordered(self, name: str) -> Sql:
-        """A column of values that have an order."""
-        return self.column(name, *OTHERS) if self.family(name) in OTHERS else self.number(name)
 
     def literal(self, value: Any, name: str) -> Sql:
         """A value of a suite as a value of that column.
@@ -122,95 +126,86 @@ class Batch:
         family, moment = self.family(name), as_moment(value)
         if family == "boolean" and value in (0, 1):
             return exp.convert(bool(value))
-        if family in NUMBERS and isinstance(value, int | float | Decimal):
+        if family in NUMBERS and isinstance(value, int | float):
             return number(value, family)
         if family == "text" and isinstance(value, str):
             return exp.convert(value)
-        if family in ("date", "timestamp", "instant") and moment:
-            if family == "instant":
-                moment = in_utc(moment)
-            if moment.tzinfo is None:
-                return exp.cast(exp.convert(moment.isoformat(sep=" ")), Kind.TIMESTAMPNTZ)
+        if family in TIMES and moment and (family == "instant" or moment.tzinfo is None):
+            return exp.cast(exp.convert(in_utc(moment).isoformat(sep=" ")), Kind.TIMESTAMPNTZ)
         raise Unreadable(f"{value!r:.40} is no value of column {name!r}, which is {family}")
-
-    def equal(self, name: str, value: Any) -> Sql:
-        """Whether a column has this value; none is equal to none."""
-        column = self.column(name)
-        return column.is_(exp.null()) if is_missing(value) else column.eq(self.literal(value, name))
 
     def inside(self, name: str, values: Sequence[Any]) -> Sql:
         """Whether a column's value is one of these; null is none of them."""
         literals = [self.literal(value, name) for value in values if not is_missing(value)]
         return self.column(name).isin(*literals) if literals else exp.false()
 
-    def where(self, *tests: Sql) -> Sql:
-        """The condition of the rows and these tests, together."""
-        tests = (self.condition.copy(), *tests) if self.condition is not None else tests
-        return exp.and_(*tests) if tests else None
+    def where(self, *tests: Sql) -> list[Sql]:
+        """The condition of the rows and these tests."""
+        return [*([] if self.condition is None else [self.condition.copy()]), *tests]
 
-    def only(self, value: Sql) -> Sql:
-        """The value, in the rows that this is about; null in others."""
-        return value if self.condition is None else exp.case().when(self.condition.copy(), value)
+
+def family_of(kind: exp.DataType) -> str:
+    """The family of a type, or `other`."""
+    return next((family for family, kinds in FAMILIES.items() if kind.this in kinds), "other")
 
 
 def normalized(name: str, kind: exp.DataType, dialect: str) -> Sql:
     """A column as it is in the batch, under its own name."""
     column: Sql = exp.column(name, quoted=True)
-    if kind.this in FAMILIES["float"]:
-        column = _without_nan(column, dialect)
-    elif kind.this in FAMILIES["instant"]:
-        zone: Sql = exp.AtTimeZone(this=column, zone=exp.convert("UTC"))
-        if dialect in ("spark", "databricks"):
-            zone = exp.func("to_utc_timestamp", column, exp.func("current_timezone"))
-        column = exp.cast(zone, Kind.TIMESTAMPNTZ)
-    elif kind.this in FAMILIES["text"]:
-        column = exp.cast(column, "text") if kind.this in (Kind.ENUM, Kind.UUID) else column
-        if dialect in COLLATIONS:
-            collation = exp.to_identifier(COLLATIONS[dialect], quoted=dialect == "postgres")
-            column = exp.Collate(this=column, expression=collation)
+    family, quoted = family_of(kind), column.sql(dialect)
+    if family == "float":
+        without = WITHOUT_NAN.get(dialect, "nullif({0}, CAST('NaN' AS DOUBLE PRECISION))")
+        column = parse_one(without.format(quoted), read=dialect)
+    elif family == "instant":
+        zone = (
+            "to_utc_timestamp({}, current_timezone())"
+            if dialect in SPARK
+            else "{} AT TIME ZONE 'UTC'"
+        )
+        column = exp.cast(parse_one(zone.format(quoted), read=dialect), Kind.TIMESTAMPNTZ)
+    elif kind.this in (Kind.ENUM, Kind.UUID):
+        column = exp.cast(column, "text")
+    if family == "text" and dialect in COLLATIONS:
+        column = exp.Collate(this=column, expression=exp.Var(this=COLLATIONS[dialect]))
     return column.as_(name, quoted=True)
 
 
-def _without_nan(column: Sql, dialect: str) -> Sql:
-    """A column of floats with null in place of NaN."""
-    if dialect == "duckdb":  # it folds other tests by the statistics of the file, which lack NaN
-        finite = exp.func("isfinite", column).or_(
-            exp.Abs(this=column.copy()).eq(number(float("inf"), "float"))
-        )
-        return exp.case().when(finite, column.copy())
-    if dialect in ("spark", "databricks"):
-        return exp.func("nanvl", column, exp.null())
-    if dialect == "tsql":  # it has no NaN
-        return column
-    return exp.Nullif(this=column, expression=exp.cast(exp.convert("NaN"), "double"))
+def written(query: exp.Query, dialect: str) -> str:
+    """A query in a dialect, where SQLGlot would write another function than is meant."""
+    for node in list(query.find_all(exp.PercentileCont, exp.PercentileDisc, exp.StddevSamp)):
+        if isinstance(node, exp.StddevSamp) and dialect == "tsql":
+            node.replace(exp.func("STDEV", node.this))
+        elif not isinstance(node, exp.StddevSamp) and dialect != "duckdb":
+            order = f"WITHIN GROUP (ORDER BY {node.this.sql(dialect)})"
+            node.replace(exp.Var(this=f"{node.sql_name()}({node.expression}) {order}"))
+    return query.sql(dialect)
 
 
 def number(value: Any, family: str) -> Sql:
     """A number as a literal: exact, or a float where the column is one."""
-    if isinstance(value, float) and abs(value) == float("inf"):
+    if abs(value) == float("inf"):
         return exp.cast(exp.convert(f"{'-' * (value < 0)}Infinity"), "double")
     if isinstance(value, float) and family == "float":
         return exp.Literal.number(f"{value!r}{'' if 'e' in repr(value) else 'e0'}")
-    return exp.Literal.number(
-        format(Decimal(repr(value) if isinstance(value, float) else value), "f")
-    )
+    return exp.Literal.number(format(Decimal(repr(value + 0)), "f"))
 
 
 def as_moment(value: Any) -> datetime | None:
     """The time that a value of a suite or of the data is, where it is one."""
-    if isinstance(value, str):
-        try:
-            return datetime.fromisoformat(value)
-        except ValueError:
-            return None
-    if isinstance(value, date) and not isinstance(value, datetime):
-        return datetime(value.year, value.month, value.day)
-    return value if isinstance(value, datetime) else None
+    if not isinstance(value, date | str):
+        return None
+    try:
+        return datetime.fromisoformat(str(value))
+    except ValueError:
+        return None
 
 
-def in_utc(moment: datetime) -> datetime:
-    """A time in UTC, without its zone; one without a zone is in UTC."""
-    return moment.astimezone(UTC).replace(tzinfo=None) if moment.tzinfo else moment
+def in_utc(value: Any) -> Any:
+    """A time in UTC, without its zone; one without a zone is in UTC. Another value as it is."""
+    moment = as_moment(value)
+    return (
+        moment.astimezone(UTC).replace(tzinfo=None) if moment and moment.tzinfo else moment or value
+    )
 
 
 def is_missing(value: Any) -> bool:
@@ -218,9 +213,9 @@ def is_missing(value: Any) -> bool:
     return value is None or value != value
 
 
-def present(*columns: Sql) -> Sql:
-    """Whether all of them have a value."""
-    return exp.and_(*(exp.not_(column.copy().is_(exp.null())) for column in columns))
+def present(column: Sql) -> Sql:
+    """Whether a column has a value."""
+    return exp.not_(column.is_(exp.null()))
 
 
 def matches(column: Sql, pattern: str, dialect: str) -> Sql:
@@ -236,28 +231,18 @@ def matches(column: Sql, pattern: str, dialect: str) -> Sql:
     if foreign := FOREIGN.search(pattern.replace(r"\\", "")):
         todo = "RE2 has no looking around, no references and no possessive repetition"
         raise Unreadable(f"{pattern!r} uses {foreign[0]}, which not every engine reads: {todo}")
-    parts, within = [], False
+    # Else it matches before a last line break, too.
+    signs = {"duckdb": {}, "postgres": SIGNS}.get(dialect, {"$": r"\z"})
+    members = CLASSES if dialect == "postgres" else {}
+    text, within = "", False
     for part in re.findall(r"\\.|.", pattern, re.DOTALL):
         within = (within or part == "[") and part != "]"
-        if dialect == "postgres":
-            members = CLASSES.get(part)
-            part = (
-                members
-                if members and within
-                else f"[{members}]"
-                if members
-                else SIGNS.get(part, part)
-            )
-        elif part == "$" and not within and dialect != "duckdb":
-            part = r"\z"  # else it matches before a last line break, too
-        parts.append(part)
-    text = "".join(parts)
-    if dialect == "postgres" and not text.startswith("(?s)"):  # else a dot matches a line break
-        text = re.sub(r"^(\(\?)?", lambda found: "(?p" if found[1] else "(?p)", text, count=1)
-    return exp.RegexpLike(
-        this=column,
-        expression=exp.convert(text.removeprefix("(?s)" if dialect == "postgres" else "")),
-    )
+        text += (members if within else signs).get(part, part)
+    if dialect == "postgres":  # there a dot matches a line break, but for (?p)
+        flags = re.match(r"\(\?([a-z]+)\)", text)
+        if not flags or "s" not in flags[1]:
+            text = f"(?p{text[2:] if flags else ')' + text}"
+    return exp.RegexpLike(this=column, expression=exp.convert(text))
 
 
 def row_condition(value: Any, batch: Batch) -> Sql:
@@ -266,41 +251,30 @@ def row_condition(value: Any, batch: Batch) -> Sql:
     Raises:
         Unreadable: it is not in Great Expectations' own syntax.
     """
-    problem = Unreadable(
+    condition = value if isinstance(value, dict) else {}
+    if isinstance(value, str) and (match := CONDITION.fullmatch(value.strip())):
+        digits, condition = match["number"], match.groupdict()
+        condition["type"] = "nullity" if match["present"] else "comparison"
+        condition["parameter"] = (
+            json.loads(digits.lstrip("+")) if digits else (match["text"] or "")[1:-1]
+        )
+    kind, name, operator, parameter = map(
+        condition.get, ("type", "column", "operator", "parameter")
+    )
+    name = name.get("name") if isinstance(name, dict) else name
+    if kind in ("and", "or"):
+        parts = [row_condition(each, batch) for each in condition.get("conditions") or ()]
+        return exp.and_(*parts) if kind == "and" else exp.or_(*parts)
+    if isinstance(name, str) and kind == "nullity":
+        column = batch.column(name)
+        return column.is_(exp.null()) if condition.get("is_null") else present(column)
+    if isinstance(name, str) and kind == "comparison" and operator in OPERATORS:
+        literal = batch.literal(parameter, name)
+        return OPERATORS[operator](this=batch.column(name), expression=literal)
+    if isinstance(name, str) and operator in ("IN", "NOT_IN") and isinstance(parameter, list):
+        inside = batch.inside(name, parameter)
+        return inside if operator == "IN" else present(batch.column(name)).and_(exp.not_(inside))
+    raise Unreadable(
         f"row_condition {value!r:.60} is not in Great Expectations' own syntax; write it as "
         """col("visits") > 3 or col("kind").notNull(), without the syntax of pandas or Spark"""
     )
-    if isinstance(value, str):
-        match = CONDITION.fullmatch(value.strip())
-        if not match:
-            raise problem
-        name, not_null, operator, digits, *texts = match.groups()
-        text = next((each for each in texts if each is not None), None)
-        parameter = (
-            text
-            if digits is None
-            else float(digits)
-            if re.search(r"[.e]", digits, re.I)
-            else int(digits)
-        )
-        value = {"type": "nullity" if not_null else "comparison", "is_null": False, "column": name}
-        value |= {"operator": operator, "parameter": parameter}
-    if not isinstance(value, dict):
-        raise problem
-    kind, name = value.get("type"), value.get("column")
-    if kind in ("and", "or"):
-        parts = [row_condition(each, batch) for each in value.get("conditions") or ()]
-        return exp.and_(*parts) if kind == "and" else exp.or_(*parts)
-    name = name.get("name") if isinstance(name, dict) else name
-    operator, parameter = value.get("operator"), value.get("parameter")
-    if not isinstance(name, str):
-        raise problem
-    column = batch.column(name)
-    if kind == "nullity":
-        return column.is_(exp.null()) if value.get("is_null") else present(column)
-    if kind == "comparison" and operator in OPERATORS:
-        return OPERATORS[operator](this=column, expression=batch.literal(parameter, name))
-    if kind == "comparison" and operator in ("IN", "NOT_IN") and isinstance(parameter, list):
-        inside = batch.inside(name, parameter)
-        return inside if operator == "IN" else exp.and_(present(column), exp.not_(inside))
-    raise problem

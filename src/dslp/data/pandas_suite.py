@@ -6,8 +6,8 @@ from typing import Any
 
 from dslp.core.errors import DslpError
 from dslp.core.text import error_line
-from dslp.data.checks import Outcome
 from dslp.data.dataset import Dataset
+from dslp.data.expectations import Outcome
 from dslp.data.reading import read_frame
 
 
@@ -38,18 +38,11 @@ def run_on_pandas(
                 result = batch.validate(expectation, result_format="BASIC").to_json_dict()
         except Exception as error:  # the library raises anything about a wrong expectation
             raise DslpError(f"{place} cannot be run: {error_line(error)}") from error
-        if problem := _exception(result["exception_info"]):
-            reason = type(problem).__name__ if dataset.sheet.personal_data else problem
-            raise DslpError(f"{place} cannot be run: {error_line(reason, 160)}")
-        detail = result["result"]
-        observed = detail.get("observed_value")
-        outcomes.append(Outcome(result["success"], detail.get("unexpected_count"), observed))
+        detail, information = result["result"], result["exception_info"]
+        for entry in (information, *information.values()):
+            if isinstance(entry, dict) and (problem := entry.get("exception_message")):
+                reason = "personal data" if dataset.sheet.personal_data else problem
+                raise DslpError(f"{place} cannot be run: {error_line(reason, 160)}")
+        count, observed = detail.get("unexpected_count"), detail.get("observed_value")
+        outcomes.append(Outcome(result["success"], count, observed))
     return outcomes
-
-
-def _exception(information: dict[str, Any]) -> str:
-    """The message of the error that kept an expectation from being run."""
-    for entry in (information, *information.values()):
-        if isinstance(entry, dict) and entry.get("exception_message"):
-            return str(entry["exception_message"])
-    return ""

@@ -5,17 +5,17 @@ import re
 import socket
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from threading import Thread
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING
 from uuid import uuid4
 
 from dslp.core.errors import DslpError
 from dslp.core.text import error_line
-from dslp.data.dataset import Dataset, dataset_names
-from dslp.data.engines import Engine
+from dslp.data.dataset import Dataset
+from dslp.data.engines import Engine, Rows, find_built
 from dslp.data.reading import ROWS, open_rows, partition_columns, read_header, reading_errors
 from sqlglot import exp
 
@@ -49,20 +49,19 @@ def open_spark(dataset: Dataset) -> "Iterator[Engine]":
         frame.createOrReplaceTempView(view)
         types = {name: exp.DataType.build(kind, dialect="spark") for name, kind in frame.dtypes}
 
-    def run(statement: str) -> tuple[list[str], list[Sequence[Any]]]:
+    def create(other: Dataset) -> None:
+        with _reading(other):
+            _read(session, other).createOrReplaceTempView(other.name)
+
+    def run(statement: str) -> Rows:
         with _reading(dataset):
             result = session.sql(statement)
-            return result.columns, [tuple(row) for row in result.collect()]
+            return result.columns, result.collect()
 
     def find(name: str) -> bool:
-        other = Dataset(dataset.project, name)
-        exists = name in dataset_names(dataset.project) and other.is_built
-        if exists:
-            with _reading(other):
-                _read(session, other).createOrReplaceTempView(name)
-        return exists or session.catalog.tableExists(name)
+        return find_built(dataset, create, name) or session.catalog.tableExists(name)
 
-    yield Engine("spark", types, view, run, find, dataset)
+    yield Engine(dataset, "spark", types, view, run, find)
     session.catalog.dropTempView(view)
 
 

@@ -1,24 +1,24 @@
 """Tables of a SQL database: datasets that are loaded into one, and read from there."""
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from dslp.core.errors import DslpError
 from dslp.core.settings import Project
 from dslp.core.text import error_line, redact
 from dslp.data.dataset import Dataset
-from dslp.data.engines import Engine
+from dslp.data.engines import Engine, Rows
+from sqlglot import exp
 
 if TYPE_CHECKING:
     import pandas as pd
+    import sqlalchemy
 
 # SQLGlot's names of SQLAlchemy's dialects; PostgreSQL is proven, the others are not.
-DIALECTS = {
-    **{"postgresql": "postgres", "mssql": "tsql", "snowflake": "snowflake"},
-    **{"databricks": "databricks", "bigquery": "bigquery"},
-}
+DIALECTS = {name: name for name in ("snowflake", "databricks", "bigquery")}
+DIALECTS |= {"postgresql": "postgres", "mssql": "tsql"}
 
 
 @contextmanager
@@ -29,60 +29,59 @@ def open_database(dataset: Dataset) -> Iterator[Engine]:
         DslpError: the table cannot be reached.
     """
     import sqlalchemy
-    from sqlglot import exp
 
-    url = database_url()
-    try:
-        engine = sqlalchemy.create_engine(url)
-        dialect = DIALECTS[sqlalchemy.make_url(url).get_backend_name()]
+    todo = f"load it: uv run dslp data build {dataset.name}"
+    with _connected(f"table {dataset.name} cannot be read", todo) as engine:
+        dialect = DIALECTS[engine.url.get_backend_name()]
         with engine.connect().execution_options(no_parameters=True) as connection:
             if dialect == "postgres":
                 connection.exec_driver_sql("SET TIME ZONE 'UTC'")
             inspector = sqlalchemy.inspect(connection)
-            columns = inspector.get_columns(dataset.name)
             types = {
                 str(each["name"]): exp.DataType.build(
                     each["type"].compile(dialect=engine.dialect), dialect=dialect
                 )
-                for each in columns
+                for each in inspector.get_columns(dataset.name)
             }
 
-            def run(statement: str) -> tuple[list[str], list[Sequence[Any]]]:
+            def run(statement: str) -> Rows:
                 try:
                     result = connection.exec_driver_sql(statement)
-                    return list(result.keys()), [tuple(row) for row in result]
+                    return list(result.keys()), result.all()
                 except sqlalchemy.exc.SQLAlchemyError as error:
                     connection.rollback()
-                    reason = error_line(error.__cause__ or error, 160)
-                    if dataset.sheet.personal_data:  # it may show a value
-                        reason = type(error.__cause__ or error).__name__
-                    raise DslpError(f"{redact(url)}: {reason}") from None
+                    cause = error.__cause__ or error
+                    if dataset.sheet.personal_data:  # the message may show a value
+                        raise DslpError(type(cause).__name__) from None
+                    raise DslpError(error_line(cause, 160)) from None
 
-            yield Engine(dialect, types, dataset.name, run, inspector.has_table, dataset)
-        engine.dispose()
-    except (sqlalchemy.exc.SQLAlchemyError, ImportError) as error:
-        raise DslpError(
-            f"table {dataset.name} in {redact(url)} cannot be read: "
-            f"{error_line(error.__cause__ or error)}; "
-            f"load it: uv run dslp data build {dataset.name}"
-        ) from None
+            yield Engine(dataset, dialect, types, dataset.name, run, inspector.has_table)
 
 
-def database_url() -> str:
-    """The address of the database: DSLP_DATABASE_URL.
+@contextmanager
+def _connected(problem: str, todo: str) -> "Iterator[sqlalchemy.Engine]":
+    """The database at DSLP_DATABASE_URL.
 
     Raises:
-        DslpError: it is missing, or of a database that suites cannot run on.
+        DslpError: the address is missing, of a database that suites cannot run on, or the
+            database cannot be reached or refuses.
     """
+    import sqlalchemy
+
     url = os.environ.get("DSLP_DATABASE_URL", "")
     kind = url.partition(":")[0].partition("+")[0]
-    if kind in DIALECTS:
-        return url
-    todo = f"set it to the address of one of {', '.join(DIALECTS)}, or choose the engine embedded"
-    if kind == "sqlite":
-        raise DslpError(f"DSLP_DATABASE_URL: sqlite: it loses time zones and decimals; {todo}")
-    problem = f"is {redact(url)!r}, which is no database that is known" if url else "is missing"
-    raise DslpError(f"DSLP_DATABASE_URL {problem}; {todo}")
+    if kind not in DIALECTS:
+        wrong = f"is {redact(url)!r}, which is no database that is known" if url else "is missing"
+        wrong = "is sqlite: it loses time zones and decimals" if kind == "sqlite" else wrong
+        names = f"the address of one of {', '.join(DIALECTS)}"
+        raise DslpError(f"DSLP_DATABASE_URL {wrong}; set it to {names}, or choose embedded")
+    try:
+        engine = sqlalchemy.create_engine(url)
+        yield engine
+        engine.dispose()
+    except (sqlalchemy.exc.SQLAlchemyError, OSError, ImportError) as error:
+        reason = error_line(error.__cause__ or error)
+        raise DslpError(f"{redact(url)}: {problem}: {reason}; {todo}") from None
 
 
 def load_table(frame: "pd.DataFrame", name: str, project: Project) -> None:
@@ -94,15 +93,10 @@ def load_table(frame: "pd.DataFrame", name: str, project: Project) -> None:
     Raises:
         DslpError: the database cannot be reached or refuses.
     """
-    import sqlalchemy
-
-    if not project.usual:
-        return
-    url = database_url()
-    try:
-        engine = sqlalchemy.create_engine(url)
-        with engine.begin() as connection:
+    if project.usual:
+        todo = "correct the values, or the rights of the user"
+        with (
+            _connected(f"table {name} cannot be written", todo) as engine,
+            engine.begin() as connection,
+        ):
             frame.to_sql(name, connection, if_exists="replace", index=False, chunksize=10_000)
-        engine.dispose()
-    except (sqlalchemy.exc.SQLAlchemyError, OSError, ImportError) as error:
-        raise DslpError(f"{redact(url)} cannot be written: {error_line(error)}") from None

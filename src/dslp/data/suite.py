@@ -4,53 +4,68 @@ All expectations become one statement; only what fails is asked about again, for
 """
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from functools import reduce
+from itertools import chain
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from dslp.core.console import notice
 from dslp.core.errors import DslpError, nearest
 from dslp.core.files import read_yaml
 from dslp.core.report import Finding, Report
 from dslp.core.settings import CHOICES
-from dslp.data.batch import BATCH, Batch, MissingColumn, NotCompiled, Sql, Unreadable
-from dslp.data.checks import Check, Figure, Outcome, groups
+from dslp.data.batch import BATCH, Batch, MissingColumn, NotCompiled, Unreadable
 from dslp.data.dataset import Dataset
 from dslp.data.engines import Engine, open_files
-from dslp.data.expectations import EXPECTATIONS, compile_expectation
+from dslp.data.expectations import (
+    EXPECTATIONS,
+    STRICT,
+    Check,
+    Figure,
+    Outcome,
+    compile_expectation,
+    read_kwargs,
+)
 from dslp.data.schema import differences, read_schema
+from pydantic import BaseModel
 from sqlglot import exp
 
 EXAMPLES = 3
-HIDDEN = "not shown, as the data is personal"
-PARTS = ("type", "kwargs", "meta", "severity", "description", "notes", "id", "windows")
-SEVERITIES = ("critical", "warning", "info")
 OWN = "expectations.py"  # a dataset's own classes of Great Expectations
 
 
-@dataclass(frozen=True)
-class Expectation:
-    """One expectation of a suite file; errors begin with `place`."""
+class Expectation(BaseModel):
+    """One expectation of a suite file."""
 
-    place: str
-    kind: str  # its type, without `expect_`
-    kwargs: dict[str, Any]
-    description: str
-    severe: bool
+    model_config = STRICT
+
+    type: str
+    kwargs: dict[Any, Any] = {}
+    severity: Literal["critical", "warning", "info"] = "critical"
+    description: str | None = None
+    meta: dict[Any, Any] | None = None
+    notes: Any = None
+    id: Any = None
+    windows: Any = None
+
+    @property
+    def kind(self) -> str:
+        """Its type without `expect_`; Great Expectations writes its names in two ways."""
+        words = re.sub(r"(?<=[a-z])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", self.type)
+        return words.lower().removeprefix("expect_")
 
     @property
     def rule(self) -> str:
         """Its type, as Great Expectations calls it."""
-        return self.kind if self.kind == "unexpected_rows_expectation" else f"expect_{self.kind}"
+        return self.kind if self.kind.endswith("_expectation") else f"expect_{self.kind}"
 
     @property
-    def subject(self) -> list[str]:
-        """The columns that it is about, or `table`."""
+    def columns(self) -> list[str]:
+        """The columns that it is about."""
         single = [self.kwargs.get(name) for name in ("column", "column_A", "column_B")]
-        names = self.kwargs.get("column_list") or [name for name in single if name]
-        return names if isinstance(names, list) and names else ["table"]
+        return self.kwargs.get("column_list") or [name for name in single if name]
 
 
 def validate(
@@ -68,52 +83,36 @@ def validate(
     if engine not in CHOICES["engine"]:
         raise DslpError(f"{engine!r} is no engine{nearest(engine, CHOICES['engine'])}")
     engine = engine if engine != "sql" or dataset.project.usual else "embedded"
-    path = suite or dataset.folder / "suite.yml"
-    expectations, findings = read_suite(path), list[Finding]()
+    expectations, lines = read_suite(suite or dataset.folder / "suite.yml"), list[str]()
     if suite is None and (engine != "sql" or dataset.is_built):
-        findings = [Finding("schema", each, subject="table") for each in differences(dataset)]
+        lines = differences(dataset)
     with _open(dataset, engine) as opened:
         if suite is None and engine == "sql":
             types = {name: kind.sql() for name, kind in opened.types.items()}
-            lines = {each.problem for each in findings}
-            more = [line for line in differences(dataset, types) if line not in lines]
-            findings += [Finding("schema", line, subject="table") for line in more]
-        checks, others = list[Check](), list[Expectation]()
-        compiled, skipped = list[Expectation](), list[str]()
-        for each in expectations:
-            try:
-                check = _compile(each, opened)
-            except MissingColumn as error:
-                if error.name not in read_schema(dataset).columns:
-                    raise DslpError(f"{each.place}: {error}") from None
-                check = Check([], lambda: Outcome(False, text="the data has no such column"))
-            except NotCompiled as error:
-                if engine != "embedded":
-                    raise DslpError(f"{each.place}: {error}; choose --engine embedded") from None
-                notice(f"{each.place}: runs in Great Expectations on pandas, since {error}: slower")
-                others.append(each)
-                continue
-            except Unreadable as error:
-                raise DslpError(f"{each.place}: {error}") from None
-            if part and check.whole:
-                skipped.append(f"{', '.join(each.subject)}: {each.rule}")
-            else:
-                compiled.append(each)
-                checks.append(check)
-        outcomes = _run(compiled, checks, opened)
-        for each, check, outcome in zip(compiled, checks, outcomes, strict=True):
-            if not outcome.ok:
-                examples = _examples(each, check, opened)
-                findings.append(_finding(each, outcome, examples, dataset))
-    if others:
+            lines += [line for line in differences(dataset, types) if line not in lines]
+        checks = {place: _compile(place, each, opened) for place, each in expectations.items()}
+        skipped = [place for place, check in checks.items() if part and check and check.whole]
+        compiled = {p: check for p, check in checks.items() if check and p not in skipped}
+        outcomes = _run(compiled, opened)
+        findings = [
+            _finding(expectations[place], outcome, compiled[place], opened)
+            for place, outcome in outcomes.items()
+            if not outcome.ok
+        ]
+    if others := [place for place, check in checks.items() if check is None]:
         from dslp.data.pandas_suite import run_on_pandas
 
-        items = [(each.place, each.rule, each.kwargs) for each in others]
-        for each, outcome in zip(others, run_on_pandas(dataset, items), strict=True):
+        items = [(place, expectations[place].rule, expectations[place].kwargs) for place in others]
+        for place, outcome in zip(others, run_on_pandas(dataset, items), strict=True):
             if not outcome.ok:
-                findings.append(_finding(each, outcome, [], dataset))
+                findings.append(_finding(expectations[place], outcome, None, opened))
+    schema = [Finding("schema", line, subject="table") for line in lines]
     number = len(expectations) - len(skipped) + (suite is None)
-    return Report(dataset.name, number, findings, skipped)
+    labels = [
+        f"{', '.join(expectations[place].columns) or 'table'}: {expectations[place].rule}"
+        for place in skipped
+    ]
+    return Report(dataset.name, number, schema + findings, labels)
 
 
 def _open(dataset: Dataset, engine: str) -> AbstractContextManager[Engine]:
@@ -129,8 +128,8 @@ def _open(dataset: Dataset, engine: str) -> AbstractContextManager[Engine]:
     return open_files(dataset)
 
 
-def read_suite(path: Path) -> list[Expectation]:
-    """The expectations of a suite file.
+def read_suite(path: Path) -> dict[str, Expectation]:
+    """The expectations of a suite file, by what an error about one begins with.
 
     Raises:
         DslpError: it has none, or one of them is no mapping of type, kwargs and the like.
@@ -138,150 +137,125 @@ def read_suite(path: Path) -> list[Expectation]:
     items = read_yaml(path).get("expectations")
     if not isinstance(items, list) or not items:
         raise DslpError(f"{path} has no expectations; write a list of type and kwargs")
-    return [_read(f"{path}: expectation {n}", item) for n, item in enumerate(items, start=1)]
+    expectations = {}
+    for number, item in enumerate(items, start=1):
+        place = f"{path}: expectation {number}"
+        if not isinstance(item, dict) or not isinstance(item.get("type"), str):
+            raise DslpError(f"{place} has no type; write type and kwargs")
+        place = f"{place} ({item['type']})"
+        expectations[place] = read_kwargs(Expectation, item, place)
+    return expectations
 
 
-def _read(place: str, item: Any) -> Expectation:
-    if not isinstance(item, dict) or not isinstance(item.get("type"), str):
-        raise DslpError(f"{place} has no type; write type and kwargs")
-    for name in item:
-        if name not in PARTS:
-            raise DslpError(f"{place} has {name!r}{nearest(str(name), PARTS)}")
-    for name in ("kwargs", "meta"):
-        if not isinstance(item.get(name, {}), dict):
-            raise DslpError(f"{place}: {name} is no mapping (name: value)")
-    severity = item.get("severity", "critical")
-    if severity not in SEVERITIES:
-        raise DslpError(
-            f"{place}: severity is {severity!r:.40}, not one of {', '.join(SEVERITIES)}"
-        )
-    kind = re.sub(r"(?<=[a-z])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", item["type"]).lower()
-    place = f"{place} ({item['type']})"
-    return Expectation(
-        place,
-        kind.removeprefix("expect_"),
-        item.get("kwargs", {}),
-        str(item.get("description") or ""),
-        severity == "critical",
-    )
+def _compile(place: str, each: Expectation, engine: Engine) -> Check | None:
+    """The check of an expectation, or None where Great Expectations must run it on pandas.
+
+    Raises:
+        DslpError: the expectation is wrong, or this engine cannot run it.
+    """
+    try:
+        if each.kind in EXPECTATIONS:
+            batch = Batch(engine.types, engine.dialect, engine.table)
+            return compile_expectation(each.kind, each.kwargs, batch)
+        if not (engine.dataset.folder / OWN).is_file():
+            raise Unreadable(f"there is no such type{nearest(each.kind, EXPECTATIONS)}")
+        raise NotCompiled(f"it is not in the catalogue, but perhaps in {OWN}")
+    except MissingColumn as error:
+        if error.name not in read_schema(engine.dataset).columns:
+            raise DslpError(f"{place}: {error}") from None
+        return Check([], lambda: Outcome(False, text="the data has no such column"))
+    except NotCompiled as error:
+        if engine.dialect != "duckdb":
+            raise DslpError(f"{place}: {error}; choose --engine embedded") from None
+        notice(f"{place}: runs in Great Expectations on pandas, since {error}: slower")
+        return None
+    except Unreadable as error:
+        raise DslpError(f"{place}: {error}") from None
 
 
-def _compile(each: Expectation, engine: Engine) -> Check:
-    if each.kind not in EXPECTATIONS:
-        if (engine.dataset.folder / OWN).is_file():
-            raise NotCompiled(f"it is not in the catalogue, but perhaps in {OWN}")
-        raise Unreadable(f"there is no such type{nearest(each.kind, EXPECTATIONS)}")
-    return compile_expectation(
-        each.kind, each.kwargs, Batch(engine.types, engine.dialect, engine.table)
-    )
-
-
-def _run(
-    expectations: Sequence[Expectation], checks: Sequence[Check], engine: Engine
-) -> list[Outcome]:
+def _run(checks: dict[str, Check], engine: Engine) -> dict[str, Outcome]:
     """The outcomes of the checks, of one statement.
 
     Raises:
         DslpError: the engine cannot run one of them, which is named.
     """
     try:
-        values = _figures([figure for check in checks for figure in check.figures], engine)
+        values = _values(chain.from_iterable(check.figures for check in checks.values()), engine)
     except DslpError:
-        for each, check in zip(expectations, checks, strict=True):
+        for place, check in checks.items():
             try:
-                _figures(check.figures, engine)
+                _values(check.figures, engine)
             except DslpError as error:
-                raise DslpError(f"{each.place} could not be run: {error}") from None
+                raise DslpError(f"{place} could not be run: {error}") from None
         raise
-    return [check.verdict(*(values[each] for each in check.figures)) for check in checks]
+    return {
+        place: check.verdict(*(values[figure] for figure in check.figures))
+        for place, check in checks.items()
+    }
 
 
-def _figures(figures: Iterable[Figure], engine: Engine) -> dict[Figure, Any]:
-    """The values of figures, of one statement: a row for all rows, and one for each set of keys.
+def _values(figures: Iterable[Figure], engine: Engine) -> dict[Figure, Any]:
+    """The values of figures, of one statement: a row for the batch, and one for each query.
 
-    In each row, the figures of the others are null.
+    In each row, the values of the others are null.
     """
-    branches: dict[Any, list[Figure]] = {(): []}
+    groups: dict[Any, list[Figure]] = {None: []}
     for figure in dict.fromkeys(figures):
-        branches.setdefault(
-            (figure.keys, figure.where, figure.table) if figure.keys or figure.table else (), []
-        ).append(figure)
-    plain = branches.pop(())
-    if not plain and not branches:
+        groups.setdefault(figure.query, []).append(figure)
+    plain = len(groups[None])
+    width = plain + max(len(group) for query, group in groups.items() if query or len(groups) == 1)
+    selects = list[exp.Query]()
+    for number, (query, group) in enumerate(groups.items()):
+        values: list[Any] = [exp.null()] * plain if query else []
+        values += [exp.cast(f.value, "bigint") if query else f.value.copy() for f in group]
+        values += [exp.cast(exp.null(), "bigint")] * (width - len(values))
+        columns = [exp.convert(number).as_("part"), *(v.as_(f"f{i}") for i, v in enumerate(values))]
+        rows = query.subquery("counted") if isinstance(query, exp.Query) else query or BATCH
+        select = exp.select(*columns).from_(rows)
+        selects.append(select if group else select.limit(1))
+    if not any(groups.values()):
         return {}
-    width = max(map(len, branches.values()), default=0)
-    empty = [exp.cast(exp.null(), "bigint")] * width
-    first = _branch(0, [*(figure.value for figure in plain), *empty]).from_(exp.to_table(BATCH))
-    queries = [first if plain else first.limit(1)]
-    for number, ((keys, where, table), group) in enumerate(branches.items(), start=1):
-        values = [exp.cast(figure.value, "bigint") for figure in group]
-        nulls = [exp.null()] * len(plain)
-        rows = groups(keys, where) if keys else table
-        rows = rows.subquery("counts") if isinstance(rows, exp.Query) else rows
-        queries.append(_branch(number, [*nulls, *values, *empty[len(group) :]]).from_(rows))
-    query: exp.Query = queries[0]
-    for each in queries[1:]:
-        query = exp.union(query, each, distinct=False)
-    rows = {row["part"]: list(row.values())[1:] for row in engine.fetch(query)}
-    result = dict(zip(plain, rows.get(0, ()), strict=False))
-    for number, group in enumerate(branches.values(), start=1):
-        result |= zip(group, rows[number][len(plain) :], strict=False)
-    return result
+    statement = reduce(lambda one, two: exp.union(one, two, distinct=False), selects)
+    result = {part: values for part, *values in engine.fetch(statement)[1]}
+    parts = [result.get(0, ())] + [result[n][plain:] for n in range(1, len(groups))]
+    pairs = (zip(*each, strict=False) for each in zip(groups.values(), parts, strict=True))
+    return dict(chain.from_iterable(pairs))
 
 
-def _branch(number: int, values: list[Sql]) -> exp.Select:
-    columns = [each.copy().as_(f"f{i}") for i, each in enumerate(values)]
-    return exp.select(exp.convert(number).as_("part"), *columns)
-
-
-def _examples(each: Expectation, check: Check, engine: Engine) -> list[str]:
-    """Some rows that break the expectation: the value, and the key of the row.
+def _examples(each: Expectation, failing: exp.Query, engine: Engine) -> list[str]:
+    """Some rows that break the expectation: the values, and the key of the row.
 
     Of personal data, the key alone.
     """
     personal, keys = engine.dataset.sheet.personal_data, read_schema(engine.dataset).key
-    if check.query is not None:
-        query = exp.select("*").from_(check.query.copy().subquery("failing")).limit(1)
-        rows = engine.fetch(query)
-        return [
-            ", ".join(f"{n} {v}" for n, v in row.items() if n in keys or not personal)
-            for row in rows
-        ]
-    if check.failing is None:
-        return []
-    names = [name for name in each.subject if name in engine.types]
-    keys = [name for name in keys if name in engine.types]
-    others = [name for name in keys if name not in names]
-    others = (
-        others or [name for name in engine.types if name not in names and not personal][:EXAMPLES]
-    )
-    shown = keys if personal else list(dict.fromkeys([*names, *others]))
-    if not shown:
-        return []
-    column = {name: exp.column(name, quoted=True) for name in shown}
-    query = exp.select(*column.values()).from_(exp.to_table(BATCH)).where(check.failing.copy())
-    order = [exp.Ordered(this=exp.column(n, quoted=True), nulls_first=False) for n in keys or names]
-    query = query.order_by(*order).limit(EXAMPLES)
+    query = exp.select("*").from_(failing.subquery("failing")).limit(EXAMPLES)
+    own = [name for name in each.columns if name in engine.types]
+    if own:
+        order = [name for name in keys if name in engine.types] or own
+        query = query.order_by(*(exp.column(name, quoted=True) for name in order))
+    names, rows = engine.fetch(query)
+    keys = [name for name in keys if name in names]
+    others = [name for name in names if name not in own]
+    shown = keys if personal else own or others
+    place = [] if personal or not own else [n for n in keys if n not in own] or others[:EXAMPLES]
     texts = []
-    for row in engine.fetch(query):
-        value = ", ".join(f"{name} {row[name]}" for name in (keys if personal else names))
-        place = ", ".join(f"{name} {row[name]}" for name in others if not personal)
-        texts.append(f"{value} where {place}" if place else value)
-    return texts
+    for row in rows:
+        values = dict(zip(names, row, strict=True))
+        parts = [", ".join(f"{n} {values[n]}" for n in some) for some in (shown, place) if some]
+        texts.append(" where ".join(parts))
+    return list(filter(None, texts))
 
 
-def _finding(
-    each: Expectation, outcome: Outcome, examples: Sequence[str], dataset: Dataset
-) -> Finding:
+def _finding(each: Expectation, outcome: Outcome, check: Check | None, engine: Engine) -> Finding:
     observed = "" if outcome.observed is None else str(outcome.observed)
-    if observed and dataset.sheet.personal_data and each.subject != ["table"]:
-        observed = HIDDEN
+    if observed and engine.dataset.sheet.personal_data and each.columns:
+        observed = "not shown, as the data is personal"
     return Finding(
-        subject=", ".join(each.subject),
+        subject=", ".join(each.columns) or "table",
         rule=each.rule,
-        why=each.description,
+        why=each.description or "",
         problem=", ".join(filter(None, (observed, outcome.text))),
         count=outcome.count,
-        examples=examples,
-        severe=each.severe,
+        examples=_examples(each, check.failing, engine) if check and check.failing else (),
+        severe=each.severity == "critical",
     )

@@ -17,9 +17,9 @@ import sqlglot
 import yaml
 from dslp.core.errors import DslpError
 from dslp.data import suite
-from dslp.data.batch import NotCompiled
+from dslp.data.batch import Batch, NotCompiled
 from dslp.data.engines import Engine, open_files
-from dslp.data.expectations import EXPECTATIONS, NO_SQL
+from dslp.data.expectations import EXPECTATIONS, NO_SQL, compile_expectation
 from dslp.data.sql_tables import load_table
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -68,6 +68,18 @@ def value(of: Callable[[list[Any]], Any], name: str, low: float, high: float) ->
 
 def chosen(name: str, test: Callable[[set[Any]], bool]) -> Truth:
     return lambda rows: test({row[name] for row in rows} - {None})
+
+
+def near(multiplier: float, name: str) -> Truth:
+    def count(rows: list[Row]) -> int:
+        values = [row[name] for row in rows if row[name] is not None]
+        if len(values) < 2:
+            return 0
+        low, _, high = statistics.quantiles(values, n=4, method="inclusive")
+        reach = multiplier * (high - low)
+        return sum(not low - reach <= value <= high + reach for value in values)
+
+    return count
 
 
 def never(row: Row) -> bool:
@@ -179,7 +191,12 @@ CASES: list[tuple[str, str, Truth]] = [
         "column: k, threshold: 9, double_sided: true",
         lambda rows: True,
     ),
-    ("column_values_to_not_be_outliers", "column: k, multiplier: 1000", lambda rows: True),
+    ("column_values_to_not_be_outliers", "column: k, multiplier: 0.5", near(0.5, "k")),
+    (
+        "column_values_to_not_be_outliers",
+        "column: k, method: std, multiplier: 9",
+        lambda rows: True,
+    ),
     ("column_pair_values_to_be_equal", A_B, each(lambda r: r["n"] == r["k"], "n", "k", ignore=all)),
     ("column_pair_values_a_to_be_greater_than_b", f"{A_B}, ignore_row_if: neither", each(never)),
     (
@@ -479,15 +496,16 @@ def test_other_dialects_are_written_and_can_be_parsed(built: Toy, dialect: str) 
         raise DslpError("not sent")
 
     with open_files(built_dataset(built)) as real:
-        engine = Engine(dialect, real.types, "visits", run, lambda _: True, real.dataset)
-        for each_one in suite.read_suite(built.dataset / "suite.yml"):
+        engine = Engine(real.dataset, dialect, real.types, "visits", run, lambda _: True)
+        batch = Batch(engine.types, dialect, engine.table)
+        for item in suite.read_suite(built.dataset / "suite.yml").values():
             try:
-                check = suite._compile(each_one, engine)
+                check = compile_expectation(item.kind, item.kwargs, batch)
             except NotCompiled:
                 continue
             for figure in check.figures:
                 with pytest.raises(DslpError):
-                    suite._figures([figure], engine)
+                    suite._values([figure], engine)
     for statement in statements:
         sqlglot.parse_one(statement, read=dialect)
     assert len(statements) > 60

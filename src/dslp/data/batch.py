@@ -13,9 +13,9 @@ from decimal import Decimal
 from typing import Any
 
 from dslp.core.errors import DslpError, nearest
+from dslp.data.reading import quote_identifier, quote_literal
 from sqlglot import exp, parse_one
 
-Sql = Any  # SQLGlot has no type of an expression that can be compared, called and negated
 BATCH = "batch"  # the table in a statement that is the dataset
 Kind = exp.DType
 FAMILIES = {
@@ -49,9 +49,7 @@ CONDITION = re.compile(
     r"""(?:(?P<number>[+-]?\d+(?:\.\d+)?(?:e[+-]?\d+)?)|(?:date\()?(?P<text>"[^"]*"|'[^']*')\)?))""",
     re.IGNORECASE,
 )
-OPERATORS: dict[Any, type[exp.Binary]] = {
-    **{"==": exp.EQ, "!=": exp.NEQ, "<": exp.LT, "<=": exp.LTE, ">": exp.GT, ">=": exp.GTE}
-}
+OPERATORS = ("==", "!=", "<", "<=", ">", ">=")
 
 
 class Unreadable(DslpError):
@@ -74,19 +72,21 @@ class MissingColumn(Unreadable):
 
 @dataclass(frozen=True)
 class Batch:
-    """The rows that an expectation is about.
+    """The rows that an expectation is about, in DuckDB's SQL.
 
     Attributes:
         types: of the columns, by their names.
-        dialect: of SQLGlot, such as `duckdb`.
+        dialect: of the engine, such as `duckdb`.
         table: SQL's name of another dataset; it raises an error where that is not built.
+        query: SQL's name of the result of a query of the suite.
         condition: which rows; all without it.
     """
 
     types: dict[str, exp.DataType]
     dialect: str
-    table: Callable[[str], exp.Table]
-    condition: Sql = None
+    table: Callable[[str], str]
+    query: Callable[[str], str]
+    condition: str = "TRUE"
 
     def family(self, name: str) -> str:
         """The family of a column's type, or `other`.
@@ -98,7 +98,7 @@ class Batch:
             raise MissingColumn(name, list(self.types))
         return family_of(self.types[name])
 
-    def column(self, name: str, *families: str) -> Sql:
+    def column(self, name: str, *families: str) -> str:
         """A column, whose type is of one of these families.
 
         Raises:
@@ -107,17 +107,24 @@ class Batch:
         family = self.family(name)
         if families and family not in families:
             raise Unreadable(f"column {name!r} is {family}; it must be {' or '.join(families)}")
-        return exp.column(name, quoted=True)
+        return quote_identifier(name)
 
-    def ordered(self, name: str, *families: str) -> Sql:
+    def number(self, name: str, *families: str) -> str:
         """Numbers, or values of these families; a boolean is 1 or 0: its mean is the share."""
         column = self.column(name, *NUMBERS, *families)
-        if self.family(name) != "boolean":
-            return column
-        yes, no = (column.copy().eq(value) for value in (exp.true(), exp.false()))
-        return exp.case().when(yes, exp.convert(1)).when(no, exp.convert(0))
+        boolean = f"CASE WHEN {column} = TRUE THEN 1 WHEN {column} = FALSE THEN 0 END"
+        return boolean if self.family(name) == "boolean" else column
 
-    def literal(self, value: Any, name: str) -> Sql:
+    def ordered(self, name: str) -> str:
+        """Values that have an order."""
+        return self.number(name, *TIMES, "text")
+
+    def exact(self, name: str) -> str:
+        """Numbers of which the sum does not overflow."""
+        exact = self.family(name) in ("float", "decimal")
+        return self.number(name) if exact else f"CAST({self.number(name)} AS DECIMAL(38, 0))"
+
+    def literal(self, value: Any, name: str) -> str:
         """A value of a suite as a value of that column.
 
         Raises:
@@ -125,23 +132,36 @@ class Batch:
         """
         family, moment = self.family(name), as_moment(value)
         if family == "boolean" and value in (0, 1):
-            return exp.convert(bool(value))
+            return str(bool(value)).upper()
         if family in NUMBERS and isinstance(value, int | float):
             return number(value, family)
         if family == "text" and isinstance(value, str):
-            return exp.convert(value)
+            return quote_literal(value)
         if family in TIMES and moment and (family == "instant" or moment.tzinfo is None):
-            return exp.cast(exp.convert(in_utc(moment).isoformat(sep=" ")), Kind.TIMESTAMPNTZ)
+            return f"CAST('{in_utc(moment)}' AS TIMESTAMP)"
         raise Unreadable(f"{value!r:.40} is no value of column {name!r}, which is {family}")
 
-    def inside(self, name: str, values: Sequence[Any]) -> Sql:
+    def has(self, name: str, value: Any) -> str:
+        """Whether a column has this value, which may be missing."""
+        column = self.column(name)
+        return (
+            f"{column} IS NULL" if is_missing(value) else f"{column} = {self.literal(value, name)}"
+        )
+
+    def inside(self, name: str, values: Sequence[Any]) -> str:
         """Whether a column's value is one of these; null is none of them."""
         literals = [self.literal(value, name) for value in values if not is_missing(value)]
-        return self.column(name).isin(*literals) if literals else exp.false()
+        return f"({self.column(name)} IN ({', '.join(literals)}))" if literals else "FALSE"
 
-    def where(self, *tests: Sql) -> list[Sql]:
-        """The condition of the rows and these tests."""
-        return [*([] if self.condition is None else [self.condition.copy()]), *tests]
+    def only(self, value: str) -> str:
+        """The value, in the rows that this is about; null in others."""
+        every = self.condition == "TRUE"
+        return value if every else f"CASE WHEN {self.condition} THEN {value} END"
+
+    def where(self, *tests: str) -> str:
+        """The condition of the rows and these tests, together."""
+        tests = tests if self.condition == "TRUE" else (self.condition, *tests)
+        return " AND ".join(f"({test})" for test in tests) or "TRUE"
 
 
 def family_of(kind: exp.DataType) -> str:
@@ -149,45 +169,48 @@ def family_of(kind: exp.DataType) -> str:
     return next((family for family, kinds in FAMILIES.items() if kind.this in kinds), "other")
 
 
-def normalized(name: str, kind: exp.DataType, dialect: str) -> Sql:
-    """A column as it is in the batch, under its own name."""
-    column: Sql = exp.column(name, quoted=True)
-    family, quoted = family_of(kind), column.sql(dialect)
+def normalized(name: str, kind: exp.DataType, dialect: str) -> str:
+    """A column as it is in the batch, under its own name, in the dialect."""
+    own = column = exp.to_identifier(name, quoted=True).sql(dialect)
+    family = family_of(kind)
     if family == "float":
-        without = WITHOUT_NAN.get(dialect, "nullif({0}, CAST('NaN' AS DOUBLE PRECISION))")
-        column = parse_one(without.format(quoted), read=dialect)
-    elif family == "instant":
-        zone = (
-            "to_utc_timestamp({}, current_timezone())"
-            if dialect in SPARK
-            else "{} AT TIME ZONE 'UTC'"
+        column = WITHOUT_NAN.get(dialect, "nullif({0}, CAST('NaN' AS {1}))").format(
+            own, kind.sql(dialect)
         )
-        column = exp.cast(parse_one(zone.format(quoted), read=dialect), Kind.TIMESTAMPNTZ)
+    elif family == "instant":
+        column = (
+            f"to_utc_timestamp({own}, current_timezone())"
+            if dialect in SPARK
+            else f"{own} AT TIME ZONE 'UTC'"
+        )
+        column = f"CAST({column} AS {exp.DataType.build(Kind.TIMESTAMPNTZ).sql(dialect)})"
     elif kind.this in (Kind.ENUM, Kind.UUID):
-        column = exp.cast(column, "text")
+        column = f"CAST({own} AS {exp.DataType.build('text').sql(dialect)})"
     if family == "text" and dialect in COLLATIONS:
-        column = exp.Collate(this=column, expression=exp.Var(this=COLLATIONS[dialect]))
-    return column.as_(name, quoted=True)
+        column += f" COLLATE {COLLATIONS[dialect]}"
+    return f"{column} AS {own}"
 
 
-def written(query: exp.Query, dialect: str) -> str:
-    """A query in a dialect, where SQLGlot would write another function than is meant."""
-    for node in list(query.find_all(exp.PercentileCont, exp.PercentileDisc, exp.StddevSamp)):
-        if isinstance(node, exp.StddevSamp) and dialect == "tsql":
-            node.replace(exp.func("STDEV", node.this))
-        elif not isinstance(node, exp.StddevSamp) and dialect != "duckdb":
-            order = f"WITHIN GROUP (ORDER BY {node.this.sql(dialect)})"
-            node.replace(exp.Var(this=f"{node.sql_name()}({node.expression}) {order}"))
-    return query.sql(dialect)
+def written(statement: str, dialect: str) -> str:
+    """A statement in a dialect, where SQLGlot would write another function than is meant."""
+    if dialect == "duckdb":
+        return statement
+    tree = parse_one(statement, read="duckdb")
+    for node in list(tree.find_all(exp.PercentileCont, exp.PercentileDisc)):
+        order = f"WITHIN GROUP (ORDER BY {node.this.sql(dialect)})"
+        node.replace(exp.Var(this=f"{node.sql_name()}({node.expression}) {order}"))
+    for node in list(tree.find_all(exp.StddevSamp) if dialect == "tsql" else ()):
+        node.replace(exp.func("STDEV", node.this))
+    return tree.sql(dialect)
 
 
-def number(value: Any, family: str) -> Sql:
+def number(value: Any, family: str) -> str:
     """A number as a literal: exact, or a float where the column is one."""
     if abs(value) == float("inf"):
-        return exp.cast(exp.convert(f"{'-' * (value < 0)}Infinity"), "double")
+        return f"CAST('{'-' * (value < 0)}Infinity' AS DOUBLE)"
     if isinstance(value, float) and family == "float":
-        return exp.Literal.number(f"{value!r}{'' if 'e' in repr(value) else 'e0'}")
-    return exp.Literal.number(format(Decimal(repr(value + 0)), "f"))
+        return f"{value!r}{'' if 'e' in repr(value) else 'e0'}"
+    return format(Decimal(repr(value + 0)), "f")
 
 
 def as_moment(value: Any) -> datetime | None:
@@ -213,12 +236,7 @@ def is_missing(value: Any) -> bool:
     return value is None or value != value
 
 
-def present(column: Sql) -> Sql:
-    """Whether a column has a value."""
-    return exp.not_(column.is_(exp.null()))
-
-
-def matches(column: Sql, pattern: str, dialect: str) -> Sql:
+def matches(column: str, pattern: str, dialect: str) -> str:
     """Whether text has a part that matches a regular expression, as DuckDB reads it (RE2).
 
     Raises:
@@ -242,10 +260,10 @@ def matches(column: Sql, pattern: str, dialect: str) -> Sql:
         flags = re.match(r"\(\?([a-z]+)\)", text)
         if not flags or "s" not in flags[1]:
             text = f"(?p{text[2:] if flags else ')' + text}"
-    return exp.RegexpLike(this=column, expression=exp.convert(text))
+    return f"regexp_matches({column}, {quote_literal(text)})"
 
 
-def row_condition(value: Any, batch: Batch) -> Sql:
+def row_condition(value: Any, batch: Batch) -> str:
     """A `row_condition` as SQL: null is neither equal nor unequal.
 
     Raises:
@@ -263,17 +281,16 @@ def row_condition(value: Any, batch: Batch) -> Sql:
     )
     name = name.get("name") if isinstance(name, dict) else name
     if kind in ("and", "or"):
-        parts = [row_condition(each, batch) for each in condition.get("conditions") or ()]
-        return exp.and_(*parts) if kind == "and" else exp.or_(*parts)
+        parts = [f"({row_condition(each, batch)})" for each in condition.get("conditions") or ()]
+        return f" {kind} ".join(parts) or "TRUE"
     if isinstance(name, str) and kind == "nullity":
-        column = batch.column(name)
-        return column.is_(exp.null()) if condition.get("is_null") else present(column)
+        return f"{batch.column(name)} IS {'' if condition.get('is_null') else 'NOT '}NULL"
     if isinstance(name, str) and kind == "comparison" and operator in OPERATORS:
-        literal = batch.literal(parameter, name)
-        return OPERATORS[operator](this=batch.column(name), expression=literal)
+        operator = {"==": "=", "!=": "<>"}.get(operator, operator)
+        return f"{batch.column(name)} {operator} {batch.literal(parameter, name)}"
     if isinstance(name, str) and operator in ("IN", "NOT_IN") and isinstance(parameter, list):
         inside = batch.inside(name, parameter)
-        return inside if operator == "IN" else present(batch.column(name)).and_(exp.not_(inside))
+        return inside if operator == "IN" else f"{batch.column(name)} IS NOT NULL AND NOT {inside}"
     raise Unreadable(
         f"row_condition {value!r:.60} is not in Great Expectations' own syntax; write it as "
         """col("visits") > 3 or col("kind").notNull(), without the syntax of pandas or Spark"""

@@ -3,15 +3,17 @@
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
 from dslp.core.errors import nearest
-from dslp.data.batch import BATCH, Unreadable, normalized, written
+from dslp.core.text import error_line
+from dslp.data.batch import BATCH, Batch, Unreadable, normalized, written
 from dslp.data.dataset import Dataset, dataset_names
 from dslp.data.reading import quote_identifier, reading_errors, table_expression
-from sqlglot import exp
+from sqlglot import exp, parse_one
+from sqlglot.errors import SqlglotError
 
 Rows = tuple[Sequence[str], Sequence[Sequence[Any]]]  # names of the columns, and the rows
 
@@ -26,6 +28,7 @@ class Engine:
         source: the table with the dataset's rows.
         run: runs a statement.
         find: whether there is a table of that name, apart from the dataset's own.
+        queries: of the suite, in the engine's dialect, and what a statement calls each.
     """
 
     dataset: Dataset
@@ -34,27 +37,58 @@ class Engine:
     source: str
     run: Callable[[str], Rows]
     find: Callable[[str], bool]
+    queries: dict[str, str] = field(default_factory=dict)
 
-    def fetch(self, query: exp.Query) -> Rows:
-        """The result of a query, in which the table `batch` is the dataset."""
+    @property
+    def batch(self) -> Batch:
+        """What the expectations of the dataset are compiled for."""
+        return Batch(self.types, self.dialect, self.table, self.query)
+
+    def fetch(self, statement: str) -> Rows:
+        """The result of a statement of DuckDB's SQL, in which the table `batch` is the dataset."""
         columns = [normalized(name, kind, self.dialect) for name, kind in self.types.items()]
-        rows = exp.select(*columns).from_(exp.to_identifier(self.source, quoted=True))
-        hint = False if self.dialect in ("duckdb", "postgres") else None  # they would copy all rows
-        return self.run(written(query.with_(BATCH, as_=rows, materialized=hint), self.dialect))
+        source = exp.to_identifier(self.source, quoted=True).sql(self.dialect)
+        once = self.dialect in ("duckdb", "postgres")  # they would copy all rows
+        tables = [
+            f"{BATCH} AS {'NOT MATERIALIZED ' * once}(SELECT {', '.join(columns)} FROM {source})",
+            *(f"{name} AS ({text})" for text, name in self.queries.items() if name in statement),
+        ]
+        return self.run(f"WITH {', '.join(tables)} {written(statement, self.dialect)}")
 
-    def table(self, name: str) -> exp.Table:
-        """Another table, or the dataset by its own name.
+    def table(self, name: str) -> str:
+        """DuckDB's name of another table, or of the dataset by its own name.
 
         Raises:
             Unreadable: there is none of that name.
         """
         if name == self.dataset.name:
-            return exp.to_table(BATCH)
+            return BATCH
         if self.find(name):
-            return exp.Table(this=exp.to_identifier(name, quoted=True))
+            return quote_identifier(name)
         if name in (names := dataset_names(self.dataset.project)):
             raise Unreadable(f"{name} is not built; build it: uv run dslp data build {name}")
         raise Unreadable(f"there is no table {name!r}{nearest(name, names)}")
+
+    def query(self, text: str) -> str:
+        """The name of the result of a query of a suite, in which `{batch}` is the dataset.
+
+        Raises:
+            Unreadable: it is no query, or reads a table that is missing.
+        """
+        try:
+            query = parse_one(text.replace("{batch}", BATCH).rstrip("; \n"), read=self.dialect)
+        except SqlglotError as error:
+            raise Unreadable(f"the query cannot be read: {error_line(error, 160)}") from None
+        if not isinstance(query, exp.Query):
+            raise Unreadable("the query does not begin with SELECT")
+        own = {BATCH, *(cte.alias for cte in query.find_all(exp.CTE))}
+        for table in list(query.find_all(exp.Table)):
+            if isinstance(table.this, exp.Identifier) and table.name not in own and not table.db:
+                alias = exp.to_identifier(table.alias_or_name, quoted=True)
+                # The dataset itself is the batch.
+                table.set("this", exp.to_table(self.table(table.name), dialect="duckdb").this)
+                table.set("alias", exp.TableAlias(this=alias))
+        return self.queries.setdefault(query.sql(self.dialect), f"dslp_query{len(self.queries)}_")
 
 
 def find_built(dataset: Dataset, create: Callable[[Dataset], object], name: str) -> bool:

@@ -5,36 +5,34 @@ Names are Great Expectations' types without `expect_`, parameters its `kwargs` w
 
 import json
 import tomllib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from decimal import Decimal
 from fractions import Fraction
-from functools import cache, reduce
+from functools import cache
 from importlib.resources import files
 from itertools import combinations, pairwise
 from types import SimpleNamespace
 from typing import Annotated, Any, Literal
 
 from dslp.core.errors import nearest
-from dslp.core.text import error_line
 from dslp.data.batch import (
     BATCH,
     NUMBERS,
     TIMES,
     Batch,
     NotCompiled,
-    Sql,
     Unreadable,
     in_utc,
     is_missing,
     matches,
-    number,
-    present,
     row_condition,
 )
+from dslp.data.reading import quote_literal
+from jinja2 import Environment, StrictUndefined, Template
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
-from sqlglot import exp, parse_one
+from sqlglot import exp
 from sqlglot.errors import SqlglotError
 
 TABLE = tomllib.loads(files("dslp.data").joinpath("expectations.toml").read_text(encoding="utf-8"))
@@ -78,10 +76,10 @@ TYPES: dict[str, Any] = {
 
 @dataclass(frozen=True)
 class Figure:
-    """One value of the statement: an aggregate of the batch's rows, or of those of a query."""
+    """One value of the statement: an aggregate of the rows of the batch, or of a table."""
 
-    value: Sql
-    query: Sql = None
+    value: str
+    rows: str = BATCH
 
 
 @dataclass(frozen=True)
@@ -107,7 +105,7 @@ class Check:
 
     figures: Sequence[Figure]
     verdict: Callable[..., Outcome]
-    failing: exp.Select | None = None
+    failing: str = ""
     whole: bool = False
 
 
@@ -130,25 +128,22 @@ def compile_expectation(kind: str, kwargs: Mapping[str, Any], batch: Batch) -> C
         values.pop("condition_parser", None)
     words, *templates = CATALOGUE[kind]
     k = read_kwargs(_parameters(words), values)
-    if kind in ROWS:
-        return _check_rows(kind, templates[0], batch, k)
     if hasattr(k, "min_value"):
-        _check_range(batch, k, ":ordered" in "".join(templates))
+        ordered = "ordered(column)" in "".join(templates)
+        _check_range(batch, k, k.column if ordered else "")
     if not templates:
         outcome = VERDICTS[kind](k, batch)
         return Check([], lambda: outcome)
+    render = _renderer(batch, k, kind in NULLS)
+    if kind in ROWS:
+        return _check_rows(kind, templates[0], batch, k, render)
     figures = [
-        Figure(_restricted(sql, batch.condition), query)
+        _figure(render, template, each=each)
         for template in templates
-        for each in (_alternatives(batch, k) if ":each" in template else [None])
-        for sql, query in [_filled(template, batch, k, each)]
+        for each in (_alternatives(batch, k) if "each" in template else [None])
     ]
     verdict: Callable[..., Outcome] = VERDICTS.get(kind, _compare_value)
-    failing = None
-    if hasattr(k, "value_set") and ":inside" in templates[0]:
-        failing = _select(
-            batch.where(present(HOLES["column"](batch, k)), exp.not_(HOLES["inside"](batch, k)))
-        )
+    failing = render(TABLE["failing"].get(kind, ""))
     return Check(figures, lambda *n: verdict(k, *n), failing, kind not in OF_A_SAMPLE)
 
 
@@ -188,176 +183,115 @@ def _parameters(words: str) -> type[BaseModel]:
 
 
 @cache
-def _template(text: str) -> Sql:
-    return parse_one(text, read="duckdb")
+def _template(text: str) -> Template:
+    return Environment(undefined=StrictUndefined).from_string(text.strip())
 
 
-def _filled(text: str, batch: Batch, k: Any, each: Any = None) -> tuple[Sql, Sql]:
-    """A template's SQL with its holes filled, and the query that it reads in place of the batch."""
-
-    def fill(node: exp.Expr) -> Sql:
-        if not isinstance(node, exp.Placeholder):
-            return node
-        if node.name in HOLES:
-            return HOLES[node.name](batch, k)
-        if node.name == "each":
-            return (
-                exp.convert(each)
-                if hasattr(k, "quantile_ranges")
-                else batch.literal(each, k.column)
-            )
-        value = getattr(k, node.name)
-        return number(value, "float") if isinstance(value, float) else exp.convert(value)
-
-    sql = _template(text).transform(fill)
-    if not isinstance(sql, exp.Select):
-        return sql, None
-    return sql.expressions[0], QUERIES[sql.args["from_"].this.name](batch, k)
-
-
-def _restricted(value: Sql, condition: Sql) -> Sql:
-    """An aggregate of the rows that meet a condition."""
-    for node in value.find_all(exp.AggFunc) if condition is not None else ():
-        inner = exp.convert(1) if isinstance(node.this, exp.Star) else node.this
-        node.set("this", exp.case().when(condition.copy(), inner.copy()))
-    return value
+def _renderer(batch: Batch, k: Any, nulls: bool) -> Callable[..., str]:
+    """What writes the SQL of the expectation's templates, for which it holds names."""
+    present = [f"{batch.column(name)} IS NOT NULL" for name in _names(k)]
+    ignored = "" if nulls else getattr(k, "ignore_row_if", "any").partition("_")[0]
+    considered = present if ignored in ("any", "either") else []
+    considered = [" OR ".join(present)] if ignored in ("all", "both") else considered
+    names = dict(k) | {
+        **{"col": batch.column, "number": batch.number, "ordered": batch.ordered},
+        **{"exact": batch.exact, "has": batch.has, "inside": batch.inside, "only": batch.only},
+        **{"table": batch.table, "query": batch.query, "either": _either},
+        "text": lambda name: batch.column(name, "text"),
+        "double": lambda name: f"CAST({batch.number(name)} AS DOUBLE)",
+        "addend": lambda name: _addend(batch, name),
+        "count": lambda *tests: f"count(CASE WHEN {batch.where(*considered, *tests)} THEN 1 END)",
+        "rows": f"count({'*' if batch.condition == 'TRUE' else batch.only('1')})",
+        "between": lambda value, name="": _between(batch, value, k, name),
+        "matches": lambda text: matches(batch.column(k.column, "text"), text, batch.dialect),
+        "like": lambda text: _like(batch.column(k.column, "text"), text, k.escape or "\\"),
+        "has_type": lambda types: str(has_type(batch, k.column, types)).upper(),
+        "compare": lambda operator: _compared(batch, _names(k), operator),
+        "where": batch.where(*considered),
+        "columns": ", ".join(map(batch.column, _names(k))),
+    }
+    for name, text in TABLE["queries"].items():
+        names[name] = _template(text).render(names)
+    return lambda text, **more: _template(text).render(names | more)
 
 
-def _check_rows(kind: str, template: str, batch: Batch, k: Any) -> Check:
+def _figure(render: Callable[..., str], template: str, **more: Any) -> Figure:
+    """The figure of a template, which is a value, or a query of one value."""
+    value, _, rows = template.removeprefix("SELECT ").partition(" FROM ")
+    if not template.startswith("SELECT "):
+        return Figure(render(template, **more))
+    return Figure(render(value, **more), render(rows, **more))
+
+
+def _check_rows(
+    kind: str, template: str, batch: Batch, k: Any, render: Callable[..., str]
+) -> Check:
     """A check that something holds for `mostly` of the rows that are not ignored."""
-    considered = [] if kind in NULLS else _considered(batch, k)
-    holds, query = _filled(template, batch, k)
-    if query is not None:
-        bad = Figure(holds, query)
-        failing = (
-            _repeated_rows(batch, k)
-            if hasattr(k, "ignore_row_if") or hasattr(k, "column")
-            else query
-        )
+    failing = render(TABLE["failing"].get(kind, ""))
+    of_all = f"FROM {BATCH}" in template  # each row is compared with a value of all of them
+    if of_all and batch.dialect == "tsql":
+        raise NotCompiled("SQL Server counts no rows by a condition with a query in it")
+    if failing:
+        figures = [_figure(render, template)]
     else:
-        holds = _restricted(holds, batch.condition)
-        if hasattr(k, "min_value"):
-            holds = _range(batch, holds, k, ":ordered" in template)
-        if batch.dialect == "tsql" and holds.find(exp.Subquery):
-            raise NotCompiled("SQL Server counts no rows by a condition with a query in it")
-        tests = batch.where(*considered, exp.not_(exp.func("coalesce", holds, exp.false())))
-        bad, failing = _count(tests), _select(tests)
+        test = f"NOT coalesce({render(template)}, FALSE)"
+        figures = [_figure(render, "{{ count(test) }}", test=test)]
+        failing = render("SELECT * FROM batch WHERE {{ where }} AND {{ test }}", test=test)
     least = Fraction(str(getattr(k, "mostly", 1)))
-    if least == 1:
-        whole = query is None and holds.find(exp.Subquery) is not None
-        return Check([bad], lambda n: Outcome(not n, int(n or 0)), failing, whole)
+    if least < 1:
+        figures.append(_figure(render, "{{ count('TRUE') }}"))
 
-    def verdict(n: int | None, of: int) -> Outcome:
-        return Outcome(of - int(n or 0) >= least * of, int(n or 0))
+    def verdict(number_of: int | None, considered: int = 0) -> Outcome:
+        count = int(number_of or 0)
+        return Outcome(count <= (1 - least) * considered, count)
 
-    return Check([bad, _count(batch.where(*considered))], verdict, failing, whole=True)
-
-
-def _considered(batch: Batch, k: Any) -> list[Sql]:
-    """The conditions of the rows that an expectation does not ignore."""
-    values = [present(batch.column(name)) for name in _names(k)]
-    ignored = getattr(k, "ignore_row_if", "any").partition("_")[0]
-    if ignored in ("any", "either"):
-        return values
-    return [exp.or_(*values)] if ignored in ("all", "both") else []
+    return Check(figures, verdict, failing, whole=of_all or least < 1)
 
 
 def _names(k: Any) -> list[str]:
     """The columns that an expectation is about."""
-    if hasattr(k, "column_list"):
-        return list(k.column_list)
-    return [getattr(k, name) for name in ("column", "column_A", "column_B") if hasattr(k, name)]
+    names = getattr(k, "column_list", None)
+    single = [getattr(k, name, None) for name in ("column", "column_A", "column_B")]
+    return list(names or filter(None, single))
 
 
-def _count(tests: list[Sql]) -> Figure:
-    """The number of rows that meet tests."""
-    one = exp.case().when(exp.and_(*tests), exp.convert(1)) if tests else exp.Star()
-    return Figure(exp.Count(this=one))
+def _either(test: Callable[[str], str], texts: Sequence[str], match_on: str = "any") -> str:
+    """Whether a test holds for any of several texts, or for all."""
+    return f"({(' AND ' if match_on == 'all' else ' OR ').join(map(test, texts))})"
 
 
-def _select(tests: list[Sql]) -> exp.Select:
-    """A query of the rows that meet tests."""
-    return exp.select("*").from_(BATCH).where(*(each.copy() for each in tests))
-
-
-def _keys(batch: Batch, k: Any) -> exp.Select:
-    """A query of the different values of columns, and how many rows have each."""
-    columns = [batch.column(name) for name in _names(k)]
-    query = exp.select(*columns, "count(*) AS dslp_times").from_(BATCH)
-    return query.where(*batch.where(*_considered(batch, k))).group_by(*(c.copy() for c in columns))
-
-
-def _repeated_rows(batch: Batch, k: Any) -> exp.Select:
-    """A query of the rows whose values of columns are in another row, too."""
-    columns = [batch.column(name) for name in _names(k)]
-    times = exp.Window(this=exp.Count(this=exp.Star()), partition_by=columns).as_("dslp_times")
-    rows = exp.select("*", times).from_(BATCH).where(*batch.where(*_considered(batch, k)))
-    return exp.select("*").from_(rows.subquery("counted")).where("dslp_times > 1")
-
-
-def _most_common(batch: Batch, k: Any) -> exp.Select:
-    keys = _keys(batch, k)
-    most = exp.select("max(dslp_times)").from_(keys.subquery("counts")).subquery()
-    query = exp.select(batch.column(k.column)).from_(keys.copy().subquery("counts"))
-    return query.where(exp.column("dslp_times").eq(most))
-
-
-def _query(text: str, batch: Batch) -> Sql:
-    """A query of a suite, in which `{batch}` is the dataset.
-
-    Raises:
-        Unreadable: it is no query, or reads a table that is not there.
-    """
-    try:
-        query = parse_one(text.replace("{batch}", BATCH).rstrip("; \n"), read=batch.dialect)
-    except SqlglotError as error:
-        raise Unreadable(f"the query cannot be read: {error_line(error, 160)}") from None
-    if not isinstance(query, exp.Query):
-        raise Unreadable("the query does not begin with SELECT")
-    own = {BATCH, *(cte.alias for cte in query.find_all(exp.CTE))}
-    for table in list(query.find_all(exp.Table)):
-        if isinstance(table.this, exp.Identifier) and table.name not in own and not table.db:
-            own_name = table.alias_or_name  # of the dataset itself, which is the batch
-            table.set("this", batch.table(table.name).this)
-            table.set("alias", exp.TableAlias(this=exp.to_identifier(own_name, quoted=True)))
-    return query
-
-
-def _common_rows(batch: Batch, k: Any) -> Sql:
-    batch.table(k.comparison_data_source_name)
-    queries = [_query(each, batch).subquery() for each in (k.base_query, k.comparison_query)]
-    return exp.Intersect(this=queries[0], expression=queries[1], distinct=False)
-
-
-# What a template reads with FROM.
-QUERIES: dict[str, Callable[[Batch, Any], Sql]] = {
-    "keys": _keys,
-    "most_common": _most_common,
-    "common_rows": _common_rows,
-    "other_table_name": lambda batch, k: batch.table(k.other_table_name),
-    "unexpected_rows_query": lambda batch, k: _query(k.unexpected_rows_query, batch),
-    "base_query": lambda batch, k: _query(k.base_query, batch),
-    "comparison_query": lambda batch, k: _query(k.comparison_query, batch),
-}
-
-
-def _range(batch: Batch, value: Sql, k: Any, ordered: bool) -> Sql:
-    """Whether a value lies between the bounds."""
-    _check_range(batch, k, ordered)
-    operators = (exp.GT if k.strict_min else exp.GTE, exp.LT if k.strict_max else exp.LTE)
-    return exp.and_(
-        *(
-            each(
-                this=value.copy(),
-                expression=batch.literal(b, k.column) if ordered else exp.convert(b),
-            )
-            for each, b in zip(operators, (k.min_value, k.max_value), strict=True)
-            if b is not None
-        )
+def _like(column: str, pattern: str, escape: str) -> str:
+    return (
+        f"{column} LIKE {quote_literal(pattern)} ESCAPE {quote_literal(escape)}"  # defaults differ
     )
 
 
-def _check_range(batch: Batch, k: Any, ordered: bool) -> None:
+def _addend(batch: Batch, name: str) -> str:
+    """A number to be added to those of the other rows, exact where that is."""
+    exact = batch.dialect in ("duckdb", "postgres") or batch.family(name) != "integer"
+    return batch.number(name) if exact else batch.exact(name)
+
+
+def _compared(batch: Batch, names: Sequence[str], operator: str) -> str:
+    """Whether an operator holds for each pair of columns, whose values must be comparable."""
+    families = [batch.family(name) for name in names]
+    if not any({*families} <= {*group} for group in (NUMBERS[1:], TIMES, families[:1])):
+        raise Unreadable(f"columns {', '.join(names)} cannot be compared: {', '.join(families)}")
+    pairs = combinations(map(batch.column, names), 2)
+    return " AND ".join(f"{one} {operator} {other}" for one, other in pairs) or "TRUE"
+
+
+def _between(batch: Batch, value: str, k: Any, name: str) -> str:
+    """Whether a value lies between the bounds, which are values of a column, or numbers."""
+    signs = (">" if k.strict_min else ">=", "<" if k.strict_max else "<=")
+    return " AND ".join(
+        f"{value} {sign} {batch.literal(bound, name) if name else bound}"
+        for sign, bound in zip(signs, (k.min_value, k.max_value), strict=True)
+        if bound is not None
+    )
+
+
+def _check_range(batch: Batch, k: Any, name: str) -> None:
     """Check that bounds are numbers, or values of the column, and in order.
 
     Raises:
@@ -367,9 +301,8 @@ def _check_range(batch: Batch, k: Any, ordered: bool) -> None:
     if not bounds:
         raise Unreadable("min_value and max_value are both missing; write one of them")
     for bound in bounds:
-        if ordered:
-            batch.ordered(k.column, *TIMES, "text")
-            batch.literal(bound, k.column)
+        if name:
+            batch.literal(bound, name)
         elif isinstance(bound, bool) or not isinstance(bound, int | float):
             raise Unreadable(f"{bound!r:.40} is no number")
     for low, high in pairwise(in_utc(bound) for bound in bounds):
@@ -405,7 +338,7 @@ def _alternatives(batch: Batch, k: Any) -> list[Any]:
     if len(shares) != len(ranges):
         raise Unreadable("quantile_ranges needs as many pairs in value_ranges as quantiles")
     for each in ranges:
-        _check_range(batch, each, ordered=True)
+        _check_range(batch, each, k.column)
     return list(shares)
 
 
@@ -416,116 +349,21 @@ def _ranges(k: Any) -> list[Any]:
     return [SimpleNamespace(**words, min_value=low, max_value=high) for low, high in pairs]
 
 
-def has_type(batch: Batch, k: Any) -> bool:
+def has_type(batch: Batch, column: str, types: Sequence[str] | None) -> bool:
     """Whether a column has one of the types, by their names in SQL, pandas, Arrow or Spark."""
-    batch.column(k.column)
-    names = k.type_list if hasattr(k, "type_list") else [k.type_]
-    actual = batch.types[k.column].this
-    for name in names or ():
+    batch.column(column)
+    actual = batch.types[column].this
+    for name in types or ():
         plain = name.lower().removesuffix("type").removesuffix("()")
         try:
             kind = exp.DataType.build(TABLE["types"].get(plain, plain), dialect=batch.dialect).this
         except SqlglotError:
             continue  # a name of another engine
-        alike = (exp.DataType.TEXT_TYPES, TIMESTAMPS, {actual})
-        if any({kind, actual} <= group for group in alike):
+        if any(
+            {kind, actual} <= alike for alike in (exp.DataType.TEXT_TYPES, TIMESTAMPS, {actual})
+        ):
             return True
-    return names is None
-
-
-def _alike(batch: Batch, k: Any) -> Iterator[tuple[Sql, Sql]]:
-    """Pairs of columns, whose values can be compared with each other.
-
-    Raises:
-        Unreadable: they cannot.
-    """
-    names = _names(k)
-    families = [batch.family(name) for name in names]
-    if not any({*families} <= {*group} for group in (NUMBERS[1:], TIMES, families[:1])):
-        raise Unreadable(f"columns {', '.join(names)} cannot be compared: {', '.join(families)}")
-    for pair in combinations(names, 2):
-        yield batch.column(pair[0]), batch.column(pair[1])
-
-
-def _compared(operator: type[exp.Binary]) -> Callable[[Batch, Any], Sql]:
-    return lambda batch, k: exp.and_(
-        exp.true(), *(operator(this=one, expression=two) for one, two in _alike(batch, k))
-    )
-
-
-def _pairs(batch: Batch, k: Any) -> Sql:
-    names = (k.column_A, k.column_B)
-    rows = [
-        [
-            batch.column(name).is_(exp.null())
-            if is_missing(value)
-            else batch.column(name).eq(batch.literal(value, name))
-            for name, value in zip(names, pair, strict=True)
-        ]
-        for pair in k.value_pairs_set
-    ]
-    return exp.or_(exp.false(), *(exp.and_(*row) for row in rows))
-
-
-def _total(batch: Batch, k: Any) -> Sql:
-    """Whether the sum of the columns is that number; integers of their own types overflow."""
-    families = {name: batch.family(name) for name in k.column_list}
-    values = [
-        batch.ordered(name)
-        if family in ("float", "decimal")
-        else exp.cast(batch.ordered(name), "decimal(38, 0)")
-        for name, family in families.items()
-    ]
-    total = reduce(lambda one, two: exp.Add(this=one, expression=two), values)
-    return total.eq(number(k.sum_total, "float" if "float" in families.values() else "decimal"))
-
-
-def _addend(batch: Batch, k: Any) -> Sql:
-    """A number to be added to others, exact where that is."""
-    value, exact = batch.ordered(k.column), batch.dialect in ("duckdb", "postgres")
-    integer = batch.family(k.column) == "integer" and not exact  # else the sum overflows
-    return exp.cast(value, "decimal(38, 0)") if integer else value
-
-
-def _matching(
-    parameter: str, test: Callable[[Batch, Any, str], Sql]
-) -> Callable[[Batch, Any], Sql]:
-    """Whether text matches a pattern, or any or all of several."""
-
-    def hole(batch: Batch, k: Any) -> Sql:
-        patterns = getattr(k, f"{parameter}_list", None) or [getattr(k, parameter)]
-        tests = [test(batch, k, each) for each in patterns]
-        return exp.and_(*tests) if getattr(k, "match_on", "any") == "all" else exp.or_(*tests)
-
-    return hole
-
-
-def _like(batch: Batch, k: Any, pattern: str) -> Sql:
-    like = exp.Like(this=batch.column(k.column, "text"), expression=exp.convert(pattern))
-    return exp.Escape(this=like, expression=exp.convert(k.escape or "\\"))  # defaults differ
-
-
-# What a template calls by `:name`, besides the parameters.
-HOLES: dict[str, Callable[[Batch, Any], Sql]] = {
-    "column": lambda batch, k: batch.column(k.column),
-    "ordered": lambda batch, k: batch.ordered(k.column, *TIMES, "text"),
-    "double": lambda batch, k: exp.cast(batch.ordered(k.column), "double"),
-    "addend": _addend,
-    "text": lambda batch, k: batch.column(k.column, "text"),
-    "inside": lambda batch, k: batch.inside(k.column, k.value_set),
-    "matches": _matching(
-        "regex", lambda batch, k, each: matches(batch.column(k.column, "text"), each, batch.dialect)
-    ),
-    "fits": _matching("like_pattern", _like),
-    "has_type": lambda batch, k: exp.convert(has_type(batch, k)),
-    "equal": _compared(exp.EQ),
-    "same": _compared(exp.NullSafeEQ),
-    "different": _compared(exp.NullSafeNEQ),
-    "greater": lambda batch, k: _compared(exp.GTE if k.or_equal else exp.GT)(batch, k),
-    "pairs": _pairs,
-    "total": _total,
-    "near": lambda batch, k: _filled(TABLE["near"][k.method], batch, k)[0],
-}
+    return types is None
 
 
 def _compare_value(k: Any, value: Any, whole: Any = None) -> Outcome:
@@ -586,7 +424,7 @@ VERDICTS: dict[str, Callable[..., Outcome]] = {
         lambda k, names: k.column in (names[k.column_index :][:1] if k.column_index else names)
     ),
     "column_type_to_be": lambda k, batch: Outcome(
-        has_type(batch, k), text=batch.types[k.column].sql(batch.dialect)
+        has_type(batch, k.column, [k.type_]), text=batch.types[k.column].sql(batch.dialect)
     ),
     "table_columns_to_match_ordered_list": _compare_names(
         lambda k, names: k.column_list in (None, names)

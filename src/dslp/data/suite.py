@@ -6,7 +6,6 @@ All expectations become one statement; only what fails is asked about again, for
 import re
 from collections.abc import Iterable
 from contextlib import AbstractContextManager
-from functools import reduce
 from itertools import chain
 from pathlib import Path
 from typing import Any, Literal
@@ -16,7 +15,7 @@ from dslp.core.errors import DslpError, nearest
 from dslp.core.files import read_yaml
 from dslp.core.report import Finding, Report
 from dslp.core.settings import CHOICES
-from dslp.data.batch import BATCH, Batch, MissingColumn, NotCompiled, Unreadable
+from dslp.data.batch import BATCH, MissingColumn, NotCompiled, Unreadable
 from dslp.data.dataset import Dataset
 from dslp.data.engines import Engine, open_files
 from dslp.data.expectations import (
@@ -28,9 +27,9 @@ from dslp.data.expectations import (
     compile_expectation,
     read_kwargs,
 )
+from dslp.data.reading import quote_identifier
 from dslp.data.schema import differences, read_schema
 from pydantic import BaseModel
-from sqlglot import exp
 
 EXAMPLES = 3
 OWN = "expectations.py"  # a dataset's own classes of Great Expectations
@@ -155,8 +154,7 @@ def _compile(place: str, each: Expectation, engine: Engine) -> Check | None:
     """
     try:
         if each.kind in EXPECTATIONS:
-            batch = Batch(engine.types, engine.dialect, engine.table)
-            return compile_expectation(each.kind, each.kwargs, batch)
+            return compile_expectation(each.kind, each.kwargs, engine.batch)
         if not (engine.dataset.folder / OWN).is_file():
             raise Unreadable(f"there is no such type{nearest(each.kind, EXPECTATIONS)}")
         raise NotCompiled(f"it is not in the catalogue, but perhaps in {OWN}")
@@ -199,41 +197,37 @@ def _values(figures: Iterable[Figure], engine: Engine) -> dict[Figure, Any]:
 
     In each row, the values of the others are null.
     """
-    groups: dict[Any, list[Figure]] = {None: []}
+    groups: dict[str, list[Figure]] = {BATCH: []}
     for figure in dict.fromkeys(figures):
-        groups.setdefault(figure.query, []).append(figure)
-    plain = len(groups[None])
-    width = plain + max(len(group) for query, group in groups.items() if query or len(groups) == 1)
-    selects = list[exp.Query]()
-    for number, (query, group) in enumerate(groups.items()):
-        values: list[Any] = [exp.null()] * plain if query else []
-        values += [exp.cast(f.value, "bigint") if query else f.value.copy() for f in group]
-        values += [exp.cast(exp.null(), "bigint")] * (width - len(values))
-        columns = [exp.convert(number).as_("part"), *(v.as_(f"f{i}") for i, v in enumerate(values))]
-        rows = query.subquery("counted") if isinstance(query, exp.Query) else query or BATCH
-        select = exp.select(*columns).from_(rows)
-        selects.append(select if group else select.limit(1))
+        groups.setdefault(figure.rows, []).append(figure)
     if not any(groups.values()):
         return {}
-    statement = reduce(lambda one, two: exp.union(one, two, distinct=False), selects)
-    result = {part: values for part, *values in engine.fetch(statement)[1]}
+    plain = len(groups[BATCH])
+    width = max(plain * (rows != BATCH) + len(group) for rows, group in groups.items())
+    selects = list[str]()
+    for number, (rows, group) in enumerate(groups.items()):
+        values = [figure.value for figure in group]
+        if rows != BATCH:
+            values = ["NULL"] * plain + [f"CAST({value} AS BIGINT)" for value in values]
+        values += ["CAST(NULL AS BIGINT)"] * (width - len(values))
+        columns = [f"{number} AS part", *(f"{value} AS f{i}" for i, value in enumerate(values))]
+        selects.append(f"SELECT {', '.join(columns)} FROM {rows}{' WHERE FALSE' * (not group)}")
+    result = {part: values for part, *values in engine.fetch(" UNION ALL ".join(selects))[1]}
     parts = [result.get(0, ())] + [result[n][plain:] for n in range(1, len(groups))]
     pairs = (zip(*each, strict=False) for each in zip(groups.values(), parts, strict=True))
     return dict(chain.from_iterable(pairs))
 
 
-def _examples(each: Expectation, failing: exp.Query, engine: Engine) -> list[str]:
+def _examples(each: Expectation, failing: str, engine: Engine) -> list[str]:
     """Some rows that break the expectation: the values, and the key of the row.
 
     Of personal data, the key alone.
     """
     personal, keys = engine.dataset.sheet.personal_data, read_schema(engine.dataset).key
-    query = exp.select("*").from_(failing.subquery("failing")).limit(EXAMPLES)
     own = [name for name in each.columns if name in engine.types]
-    if own:
-        order = [name for name in keys if name in engine.types] or own
-        query = query.order_by(*(exp.column(name, quoted=True) for name in order))
-    names, rows = engine.fetch(query)
+    order = ", ".join(map(quote_identifier, [name for name in keys if name in engine.types] or own))
+    query = f"SELECT * FROM ({failing}) AS failing {f'ORDER BY {order}' if own else ''}"
+    names, rows = engine.fetch(f"{query} LIMIT {EXAMPLES}")
     keys = [name for name in keys if name in names]
     others = [name for name in names if name not in own]
     shown = keys if personal else own or others

@@ -17,7 +17,7 @@ import sqlglot
 import yaml
 from dslp.core.errors import DslpError
 from dslp.data import suite
-from dslp.data.batch import Batch, NotCompiled
+from dslp.data.batch import NotCompiled
 from dslp.data.engines import Engine, open_files
 from dslp.data.expectations import EXPECTATIONS, NO_SQL, compile_expectation
 from dslp.data.sql_tables import load_table
@@ -497,10 +497,9 @@ def test_other_dialects_are_written_and_can_be_parsed(built: Toy, dialect: str) 
 
     with open_files(built_dataset(built)) as real:
         engine = Engine(real.dataset, dialect, real.types, "visits", run, lambda _: True)
-        batch = Batch(engine.types, dialect, engine.table)
         for item in suite.read_suite(built.dataset / "suite.yml").values():
             try:
-                check = compile_expectation(item.kind, item.kwargs, batch)
+                check = compile_expectation(item.kind, item.kwargs, engine.batch)
             except NotCompiled:
                 continue
             for figure in check.figures:

@@ -6,8 +6,8 @@ UTC, a number of a suite is exact where its column is.
 
 import json
 import re
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any
@@ -77,16 +77,12 @@ class Batch:
     Attributes:
         types: of the columns, by their names.
         dialect: of the engine, such as `duckdb`.
-        table: SQL's name of another dataset; it raises an error where that is not built.
-        query: SQL's name of the result of a query of the suite.
         condition: which rows; all without it.
     """
 
     types: dict[str, exp.DataType]
     dialect: str
-    table: Callable[[str], str]
-    query: Callable[[str], str]
-    condition: str = "TRUE"
+    condition: str = field(default="TRUE", kw_only=True)
 
     def family(self, name: str) -> str:
         """The family of a column's type, or `other`.

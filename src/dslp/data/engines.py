@@ -19,12 +19,10 @@ Rows = tuple[Sequence[str], Sequence[Sequence[Any]]]  # names of the columns, an
 
 
 @dataclass(frozen=True)
-class Engine:
+class Engine(Batch):
     """A connection to the rows of one dataset.
 
     Attributes:
-        dialect: SQLGlot's name of its SQL.
-        types: of the columns, by their names.
         source: the table with the dataset's rows.
         run: runs a statement.
         find: whether there is a table of that name, apart from the dataset's own.
@@ -32,17 +30,10 @@ class Engine:
     """
 
     dataset: Dataset
-    dialect: str
-    types: dict[str, exp.DataType]
     source: str
     run: Callable[[str], Rows]
     find: Callable[[str], bool]
     queries: dict[str, str] = field(default_factory=dict)
-
-    @property
-    def batch(self) -> Batch:
-        """What the expectations of the dataset are compiled for."""
-        return Batch(self.types, self.dialect, self.table, self.query)
 
     def fetch(self, statement: str) -> Rows:
         """The result of a statement of DuckDB's SQL, in which the table `batch` is the dataset."""
@@ -129,4 +120,4 @@ def open_files(dataset: Dataset) -> Iterator[Engine]:
         described = run(f"DESCRIBE {quote_identifier(dataset.name)}")[1]
         types = {name: exp.DataType.build(kind, dialect="duckdb") for name, kind, *_ in described}
         find = partial(find_built, dataset, create)
-        yield Engine(dataset, "duckdb", types, dataset.name, run, find)
+        yield Engine(types, "duckdb", dataset, dataset.name, run, find)

@@ -21,7 +21,6 @@ from dslp.data.batch import (
     BATCH,
     NUMBERS,
     TIMES,
-    Batch,
     NotCompiled,
     Unreadable,
     in_utc,
@@ -29,6 +28,7 @@ from dslp.data.batch import (
     matches,
     row_condition,
 )
+from dslp.data.engines import Engine
 from dslp.data.reading import quote_literal
 from jinja2 import Environment, StrictUndefined, Template
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
@@ -109,7 +109,7 @@ class Check:
     whole: bool = False
 
 
-def compile_expectation(kind: str, kwargs: Mapping[str, Any], batch: Batch) -> Check:
+def compile_expectation(kind: str, kwargs: Mapping[str, Any], batch: Engine) -> Check:
     """The check of an expectation.
 
     Args:
@@ -187,7 +187,7 @@ def _template(text: str) -> Template:
     return Environment(undefined=StrictUndefined).from_string(text.strip())
 
 
-def _renderer(batch: Batch, k: Any, nulls: bool) -> Callable[..., str]:
+def _renderer(batch: Engine, k: Any, nulls: bool) -> Callable[..., str]:
     """What writes the SQL of the expectation's templates, for which it holds names."""
     present = [f"{batch.column(name)} IS NOT NULL" for name in _names(k)]
     ignored = "" if nulls else getattr(k, "ignore_row_if", "any").partition("_")[0]
@@ -224,7 +224,7 @@ def _figure(render: Callable[..., str], template: str, **more: Any) -> Figure:
 
 
 def _check_rows(
-    kind: str, template: str, batch: Batch, k: Any, render: Callable[..., str]
+    kind: str, template: str, batch: Engine, k: Any, render: Callable[..., str]
 ) -> Check:
     """A check that something holds for `mostly` of the rows that are not ignored."""
     failing = render(TABLE["failing"].get(kind, ""))
@@ -266,13 +266,13 @@ def _like(column: str, pattern: str, escape: str) -> str:
     )
 
 
-def _addend(batch: Batch, name: str) -> str:
+def _addend(batch: Engine, name: str) -> str:
     """A number to be added to those of the other rows, exact where that is."""
     exact = batch.dialect in ("duckdb", "postgres") or batch.family(name) != "integer"
     return batch.number(name) if exact else batch.exact(name)
 
 
-def _compared(batch: Batch, names: Sequence[str], operator: str) -> str:
+def _compared(batch: Engine, names: Sequence[str], operator: str) -> str:
     """Whether an operator holds for each pair of columns, whose values must be comparable."""
     families = [batch.family(name) for name in names]
     if not any({*families} <= {*group} for group in (NUMBERS[1:], TIMES, families[:1])):
@@ -281,7 +281,7 @@ def _compared(batch: Batch, names: Sequence[str], operator: str) -> str:
     return " AND ".join(f"{one} {operator} {other}" for one, other in pairs) or "TRUE"
 
 
-def _between(batch: Batch, value: str, k: Any, name: str) -> str:
+def _between(batch: Engine, value: str, k: Any, name: str) -> str:
     """Whether a value lies between the bounds, which are values of a column, or numbers."""
     signs = (">" if k.strict_min else ">=", "<" if k.strict_max else "<=")
     return " AND ".join(
@@ -291,7 +291,7 @@ def _between(batch: Batch, value: str, k: Any, name: str) -> str:
     )
 
 
-def _check_range(batch: Batch, k: Any, name: str) -> None:
+def _check_range(batch: Engine, k: Any, name: str) -> None:
     """Check that bounds are numbers, or values of the column, and in order.
 
     Raises:
@@ -328,7 +328,7 @@ def lies_between(value: Any, k: Any) -> Outcome:
     return Outcome(ok, observed=value)
 
 
-def _alternatives(batch: Batch, k: Any) -> list[Any]:
+def _alternatives(batch: Engine, k: Any) -> list[Any]:
     """The values for which a template with `:each` stands."""
     if not hasattr(k, "quantile_ranges"):
         return [value for value in k.value_set if not is_missing(value)]
@@ -349,7 +349,7 @@ def _ranges(k: Any) -> list[Any]:
     return [SimpleNamespace(**words, min_value=low, max_value=high) for low, high in pairs]
 
 
-def has_type(batch: Batch, column: str, types: Sequence[str] | None) -> bool:
+def has_type(batch: Engine, column: str, types: Sequence[str] | None) -> bool:
     """Whether a column has one of the types, by their names in SQL, pandas, Arrow or Spark."""
     batch.column(column)
     actual = batch.types[column].this
@@ -395,7 +395,7 @@ def _compare_results(k: Any, first: int, second: int, same: int) -> Outcome:
     return Outcome(same >= Fraction(str(k.mostly)) * most, most - same)
 
 
-def _compare_column_set(k: Any, batch: Batch) -> Outcome:
+def _compare_column_set(k: Any, batch: Engine) -> Outcome:
     expected = k.column_set or list(batch.types)
     missing = [name for name in expected if name not in batch.types]
     extra = [name for name in batch.types if name not in expected] if k.exact_match else []
@@ -404,7 +404,7 @@ def _compare_column_set(k: Any, batch: Batch) -> Outcome:
     return Outcome(not parts, text=", ".join(parts))
 
 
-def _compare_names(ok: Callable[[Any, list[str]], bool]) -> Callable[[Any, Batch], Outcome]:
+def _compare_names(ok: Callable[[Any, list[str]], bool]) -> Callable[[Any, Engine], Outcome]:
     return lambda k, batch: Outcome(
         ok(k, list(batch.types)), text=f"the columns {', '.join(batch.types)}"
     )

@@ -7,7 +7,6 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from threading import Thread
 from typing import IO, TYPE_CHECKING
 from uuid import uuid4
@@ -41,7 +40,8 @@ def open_spark(dataset: Dataset) -> "Iterator[Engine]":
     """
     session = spark_session()
     if session.sparkContext.appName == NAME:  # Spark's own number is for hundreds of cores
-        parts = max(session.sparkContext.defaultParallelism, _bytes(dataset.built) // PART)
+        size = sum(file.stat().st_size for file in dataset.files)
+        parts = max(session.sparkContext.defaultParallelism, size // PART)
         session.conf.set("spark.sql.shuffle.partitions", str(parts))
     with _reading(dataset):
         frame = _read(session, dataset)
@@ -61,7 +61,7 @@ def open_spark(dataset: Dataset) -> "Iterator[Engine]":
     def find(name: str) -> bool:
         return find_built(dataset, create, name) or session.catalog.tableExists(name)
 
-    yield Engine(dataset, "spark", types, view, run, find)
+    yield Engine(types, "spark", dataset, view, run, find)
     session.catalog.dropTempView(view)
 
 
@@ -191,7 +191,10 @@ def _read(session: "SparkSession", dataset: Dataset) -> "DataFrame":
     if path.suffix != ".csv":
         deep = str(not partition_columns(dataset)).lower()  # it ignores the names of folders
         return session.read.option("recursiveFileLookup", deep).parquet(place)
-    types = [f"{_quoted(name)} {TYPES.get(kind, kind)}" for name, kind, *_ in columns]
+    types = [
+        f"{exp.to_identifier(name, quoted=True).sql('spark')} {TYPES.get(kind, kind)}"
+        for name, kind, *_ in columns
+    ]
     return session.read.csv(
         place,
         schema=", ".join(types),
@@ -201,15 +204,6 @@ def _read(session: "SparkSession", dataset: Dataset) -> "DataFrame":
         escape='"',
         mode="FAILFAST",
     )
-
-
-def _bytes(path: Path) -> int:
-    files = path.rglob("*") if path.is_dir() else [path]
-    return sum(file.stat().st_size for file in files)
-
-
-def _quoted(name: str) -> str:
-    return "`" + name.replace("`", "``") + "`"
 
 
 @contextmanager

@@ -55,7 +55,7 @@ def open_database(dataset: Dataset) -> Iterator[Engine]:
                         raise DslpError(type(cause).__name__) from None
                     raise DslpError(error_line(cause, 160)) from None
 
-            yield Engine(dataset, dialect, types, dataset.name, run, inspector.has_table)
+            yield Engine(types, dialect, dataset, dataset.name, run, inspector.has_table)
 
 
 @contextmanager

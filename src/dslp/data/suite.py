@@ -154,7 +154,7 @@ def _compile(place: str, each: Expectation, engine: Engine) -> Check | None:
     """
     try:
         if each.kind in EXPECTATIONS:
-            return compile_expectation(each.kind, each.kwargs, engine.batch)
+            return compile_expectation(each.kind, each.kwargs, engine)
         if not (engine.dataset.folder / OWN).is_file():
             raise Unreadable(f"there is no such type{nearest(each.kind, EXPECTATIONS)}")
         raise NotCompiled(f"it is not in the catalogue, but perhaps in {OWN}")

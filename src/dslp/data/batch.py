@@ -120,6 +120,11 @@ class Batch:
         exact = self.family(name) in ("float", "decimal")
         return self.number(name) if exact else f"CAST({self.number(name)} AS DECIMAL(38, 0))"
 
+    def addend(self, name: str) -> str:
+        """Numbers to be added to those of other rows, where some engines sum exactly."""
+        exact = self.dialect in ("duckdb", "postgres") or self.family(name) != "integer"
+        return self.number(name) if exact else self.exact(name)
+
     def literal(self, value: Any, name: str) -> str:
         """A value of a suite as a value of that column.
 
@@ -232,8 +237,8 @@ def is_missing(value: Any) -> bool:
     return value is None or value != value
 
 
-def matches(column: str, pattern: str, dialect: str) -> str:
-    """Whether text has a part that matches a regular expression, as DuckDB reads it (RE2).
+def regular_expression(pattern: str, dialect: str) -> str:
+    """A regular expression of RE2, as DuckDB reads it, in the words of another dialect.
 
     Raises:
         Unreadable: it is none, or uses what not all engines have, such as looking ahead.
@@ -256,7 +261,7 @@ def matches(column: str, pattern: str, dialect: str) -> str:
         flags = re.match(r"\(\?([a-z]+)\)", text)
         if not flags or "s" not in flags[1]:
             text = f"(?p{text[2:] if flags else ')' + text}"
-    return f"regexp_matches({column}, {quote_literal(text)})"
+    return text
 
 
 def row_condition(value: Any, batch: Batch) -> str:

@@ -5,7 +5,7 @@ Names are Great Expectations' types without `expect_`, parameters its `kwargs` w
 
 import json
 import tomllib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from decimal import Decimal
@@ -25,7 +25,7 @@ from dslp.data.batch import (
     Unreadable,
     in_utc,
     is_missing,
-    matches,
+    regular_expression,
     row_condition,
 )
 from dslp.data.engines import Engine
@@ -195,23 +195,16 @@ def _renderer(batch: Engine, k: Any, nulls: bool) -> Callable[..., str]:
     considered = [" OR ".join(present)] if ignored in ("all", "both") else considered
     names = dict(k) | {
         **{"col": batch.column, "number": batch.number, "ordered": batch.ordered},
-        **{"exact": batch.exact, "has": batch.has, "inside": batch.inside, "only": batch.only},
-        **{"table": batch.table, "query": batch.query, "either": _either},
-        "text": lambda name: batch.column(name, "text"),
-        "double": lambda name: f"CAST({batch.number(name)} AS DOUBLE)",
-        "addend": lambda name: _addend(batch, name),
-        "count": lambda *tests: f"count(CASE WHEN {batch.where(*considered, *tests)} THEN 1 END)",
-        "rows": f"count({'*' if batch.condition == 'TRUE' else batch.only('1')})",
-        "between": lambda value, name="": _between(batch, value, k, name),
-        "matches": lambda text: matches(batch.column(k.column, "text"), text, batch.dialect),
-        "like": lambda text: _like(batch.column(k.column, "text"), text, k.escape or "\\"),
-        "has_type": lambda types: str(has_type(batch, k.column, types)).upper(),
-        "compare": lambda operator: _compared(batch, _names(k), operator),
+        **{"exact": batch.exact, "addend": batch.addend, "literal": batch.literal},
+        **{"has": batch.has, "inside": batch.inside, "only": batch.only, "quote": quote_literal},
+        **{"table": batch.table, "query": batch.query, "condition": batch.condition != "TRUE"},
+        "regex_of": lambda pattern: regular_expression(pattern, batch.dialect),
+        "has_type": lambda types: str(has_type(batch, k.column, types)),
+        "pairs": lambda: _comparable_pairs(batch, _names(k)),
         "where": batch.where(*considered),
         "columns": ", ".join(map(batch.column, _names(k))),
     }
-    for name, text in TABLE["queries"].items():
-        names[name] = _template(text).render(names)
+    names |= vars(_template(TABLE["macros"]).make_module(names))
     return lambda text, **more: _template(text).render(names | more)
 
 
@@ -255,40 +248,16 @@ def _names(k: Any) -> list[str]:
     return list(names or filter(None, single))
 
 
-def _either(test: Callable[[str], str], texts: Sequence[str], match_on: str = "any") -> str:
-    """Whether a test holds for any of several texts, or for all."""
-    return f"({(' AND ' if match_on == 'all' else ' OR ').join(map(test, texts))})"
+def _comparable_pairs(batch: Engine, names: Sequence[str]) -> Iterable[tuple[str, str]]:
+    """The pairs of columns.
 
-
-def _like(column: str, pattern: str, escape: str) -> str:
-    return (
-        f"{column} LIKE {quote_literal(pattern)} ESCAPE {quote_literal(escape)}"  # defaults differ
-    )
-
-
-def _addend(batch: Engine, name: str) -> str:
-    """A number to be added to those of the other rows, exact where that is."""
-    exact = batch.dialect in ("duckdb", "postgres") or batch.family(name) != "integer"
-    return batch.number(name) if exact else batch.exact(name)
-
-
-def _compared(batch: Engine, names: Sequence[str], operator: str) -> str:
-    """Whether an operator holds for each pair of columns, whose values must be comparable."""
+    Raises:
+        Unreadable: their values cannot be compared with each other.
+    """
     families = [batch.family(name) for name in names]
     if not any({*families} <= {*group} for group in (NUMBERS[1:], TIMES, families[:1])):
         raise Unreadable(f"columns {', '.join(names)} cannot be compared: {', '.join(families)}")
-    pairs = combinations(map(batch.column, names), 2)
-    return " AND ".join(f"{one} {operator} {other}" for one, other in pairs) or "TRUE"
-
-
-def _between(batch: Engine, value: str, k: Any, name: str) -> str:
-    """Whether a value lies between the bounds, which are values of a column, or numbers."""
-    signs = (">" if k.strict_min else ">=", "<" if k.strict_max else "<=")
-    return " AND ".join(
-        f"{value} {sign} {batch.literal(bound, name) if name else bound}"
-        for sign, bound in zip(signs, (k.min_value, k.max_value), strict=True)
-        if bound is not None
-    )
+    return combinations(map(batch.column, names), 2)
 
 
 def _check_range(batch: Engine, k: Any, name: str) -> None:

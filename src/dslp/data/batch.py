@@ -82,7 +82,7 @@ class Batch:
 
     types: dict[str, exp.DataType]
     dialect: str
-    condition: str = field(default="TRUE", kw_only=True)
+    condition: str = field(default="", kw_only=True)
 
     def family(self, name: str) -> str:
         """The family of a column's type, or `other`.
@@ -105,26 +105,6 @@ class Batch:
             raise Unreadable(f"column {name!r} is {family}; it must be {' or '.join(families)}")
         return quote_identifier(name)
 
-    def number(self, name: str, *families: str) -> str:
-        """Numbers, or values of these families; a boolean is 1 or 0: its mean is the share."""
-        column = self.column(name, *NUMBERS, *families)
-        boolean = f"CASE WHEN {column} = TRUE THEN 1 WHEN {column} = FALSE THEN 0 END"
-        return boolean if self.family(name) == "boolean" else column
-
-    def ordered(self, name: str) -> str:
-        """Values that have an order."""
-        return self.number(name, *TIMES, "text")
-
-    def exact(self, name: str) -> str:
-        """Numbers of which the sum does not overflow."""
-        exact = self.family(name) in ("float", "decimal")
-        return self.number(name) if exact else f"CAST({self.number(name)} AS DECIMAL(38, 0))"
-
-    def addend(self, name: str) -> str:
-        """Numbers to be added to those of other rows, where some engines sum exactly."""
-        exact = self.dialect in ("duckdb", "postgres") or self.family(name) != "integer"
-        return self.number(name) if exact else self.exact(name)
-
     def literal(self, value: Any, name: str) -> str:
         """A value of a suite as a value of that column.
 
@@ -142,27 +122,10 @@ class Batch:
             return f"CAST('{in_utc(moment)}' AS TIMESTAMP)"
         raise Unreadable(f"{value!r:.40} is no value of column {name!r}, which is {family}")
 
-    def has(self, name: str, value: Any) -> str:
-        """Whether a column has this value, which may be missing."""
-        column = self.column(name)
-        return (
-            f"{column} IS NULL" if is_missing(value) else f"{column} = {self.literal(value, name)}"
-        )
-
     def inside(self, name: str, values: Sequence[Any]) -> str:
         """Whether a column's value is one of these; null is none of them."""
         literals = [self.literal(value, name) for value in values if not is_missing(value)]
         return f"({self.column(name)} IN ({', '.join(literals)}))" if literals else "FALSE"
-
-    def only(self, value: str) -> str:
-        """The value, in the rows that this is about; null in others."""
-        every = self.condition == "TRUE"
-        return value if every else f"CASE WHEN {self.condition} THEN {value} END"
-
-    def where(self, *tests: str) -> str:
-        """The condition of the rows and these tests, together."""
-        tests = tests if self.condition == "TRUE" else (self.condition, *tests)
-        return " AND ".join(f"({test})" for test in tests) or "TRUE"
 
 
 def family_of(kind: exp.DataType) -> str:

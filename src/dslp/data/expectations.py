@@ -191,17 +191,17 @@ def _renderer(batch: Engine, k: Any, nulls: bool) -> Callable[..., str]:
     """What writes the SQL of the expectation's templates, for which it holds names."""
     present = [f"{batch.column(name)} IS NOT NULL" for name in _names(k)]
     ignored = "" if nulls else getattr(k, "ignore_row_if", "any").partition("_")[0]
-    considered = present if ignored in ("any", "either") else []
-    considered = [" OR ".join(present)] if ignored in ("all", "both") else considered
+    considered = [batch.condition] if batch.condition else []
+    considered += present if ignored in ("any", "either") else []
+    considered += [" OR ".join(present)] if ignored in ("all", "both") else []
     names = dict(k) | {
-        **{"col": batch.column, "number": batch.number, "ordered": batch.ordered},
-        **{"exact": batch.exact, "addend": batch.addend, "literal": batch.literal},
-        **{"has": batch.has, "inside": batch.inside, "only": batch.only, "quote": quote_literal},
-        **{"table": batch.table, "query": batch.query, "condition": batch.condition != "TRUE"},
+        **{"col": batch.column, "family": batch.family, "literal": batch.literal},
+        **{"inside": batch.inside, "table": batch.table, "query": batch.query},
+        **{"condition": batch.condition, "dialect": batch.dialect, "quote": quote_literal},
         "regex_of": lambda pattern: regular_expression(pattern, batch.dialect),
         "has_type": lambda types: str(has_type(batch, k.column, types)),
         "pairs": lambda: _comparable_pairs(batch, _names(k)),
-        "where": batch.where(*considered),
+        "where": " AND ".join(f"({test})" for test in considered) or "TRUE",
         "columns": ", ".join(map(batch.column, _names(k))),
     }
     names |= vars(_template(TABLE["macros"]).make_module(names))

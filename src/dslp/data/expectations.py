@@ -163,7 +163,8 @@ def read_kwargs(model: type[BaseModel], values: Mapping[str, Any], what: str = "
                 f"{what} has {name!r}{nearest(name, list(model.model_fields))}"
             ) from None
         problem = f", not {first['input']!r:.40}" if first["type"] != "missing" else ""
-        raise Unreadable(f"{what}: {name}: {first['msg']}{problem}") from None
+        where = ": ".join(filter(None, (what, name)))
+        raise Unreadable(f"{where}: {first['msg']}{problem}") from None
 
 
 @cache

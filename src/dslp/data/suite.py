@@ -139,10 +139,8 @@ def read_suite(path: Path) -> dict[str, Expectation]:
     expectations = {}
     for number, item in enumerate(items, start=1):
         place = f"{path}: expectation {number}"
-        if not isinstance(item, dict) or not isinstance(item.get("type"), str):
-            raise DslpError(f"{place} has no type; write type and kwargs")
-        place = f"{place} ({item['type']})"
-        expectations[place] = read_kwargs(Expectation, item, place)
+        each = read_kwargs(Expectation, item, place)
+        expectations[f"{place} ({each.type})"] = each
     return expectations
 
 
@@ -229,7 +227,7 @@ def _examples(each: Expectation, failing: str, engine: Engine) -> list[str]:
     query = f"SELECT * FROM ({failing}) AS failing {f'ORDER BY {order}' if own else ''}"
     names, rows = engine.fetch(f"{query} LIMIT {EXAMPLES}")
     keys = [name for name in keys if name in names]
-    others = [name for name in names if name not in own]
+    others = [n for n in names if n not in own and (n in engine.types or not own)]
     shown = keys if personal else own or others
     place = [] if personal or not own else [n for n in keys if n not in own] or others[:EXAMPLES]
     texts = []

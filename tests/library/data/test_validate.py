@@ -47,7 +47,7 @@ BOMB = "- type: x\n  meta:\n    a0: &a0 [1, 1]\n" + "".join(
     ("suite", "problem"),
     [
         ("", "has no expectations"),
-        ("- {type: 3}\n", "expectation 1 has no type"),
+        ("- {type: 3}\n", "expectation 1: type: Input should be a valid string, not 3"),
         (
             f"{KIND}  kwargs: {{column: id}}\n- {{type: expect_wonders}}",
             "expectation 2 (expect_wonders): there is no such",

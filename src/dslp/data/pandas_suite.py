@@ -41,7 +41,8 @@ def run_on_pandas(
         detail, information = result["result"], result["exception_info"]
         for entry in (information, *information.values()):
             if isinstance(entry, dict) and (problem := entry.get("exception_message")):
-                reason = "personal data" if dataset.sheet.personal_data else problem
+                hidden = "the reason is not shown, as the data is personal"
+                reason = hidden if dataset.sheet.personal_data else problem
                 raise DslpError(f"{place} cannot be run: {error_line(reason, 160)}")
         count, observed = detail.get("unexpected_count"), detail.get("observed_value")
         outcomes.append(Outcome(result["success"], count, observed))

@@ -109,11 +109,6 @@ def test_an_answer_that_is_cut_or_not_githubs_is_one_line(
     assert "GitHub does not answer at http://127.0.0.1" in ended.err
 
 
-def test_a_read_is_tried_again_where_one_answer_was_cut(scene: Scene) -> None:
-    scene.github.faults.append(faults.Fault(faults.truncated(), 2, 2))
-    assert scene.run("check", "--pull-request", "3").code == 0
-
-
 def test_an_issue_is_no_pull_request(scene: Scene) -> None:
     ended = scene.run("check", "--pull-request", "2")
     words = "ada/claims has no pull request #2: is it an issue?"

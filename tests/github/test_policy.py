@@ -218,6 +218,7 @@ def test_all_of_two_thousand_files_are_looked_at(scene: Scene, notebook: bool) -
     [
         ("revert-2-1-docs", {"docs.md": None}, "success"),
         ("revert-2-1-docs", {"docs.md": None, "more.py": "x"}, "failure"),
+        ("revert-2-1-docs", {"docs.md": "new text"}, "failure"),
         ("revert-2-anything", {"docs.md": None}, "failure"),  # that was not its branch
         ("revert-3-1-docs", {"docs.md": None}, "failure"),  # that does not exist
     ],

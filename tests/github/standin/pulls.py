@@ -1,5 +1,7 @@
 """Pull requests, and the statuses of commits."""
 
+from typing import Any
+
 from tests.github.standin import history, views
 from tests.github.standin.issues import check_length
 from tests.github.standin.model import Status
@@ -64,7 +66,13 @@ def update_pull(call: Call) -> Answer:
 @route("GET", f"{PULL}/files", "pull_requests")
 def list_files(call: Call) -> Answer:
     files = history.changes(call.repository, call.issue("pull_number"))
-    return [{"filename": path, "status": how} for path, how in call.page(files.items())]
+    sizes: list[dict[str, Any]] = [{"filename": path, "status": how} for path, how in files.items()]
+    for one in sizes:  # each text is one line
+        one |= {
+            "additions": int(one["status"] != "removed"),
+            "deletions": int(one["status"] != "added"),
+        }
+    return call.page(sizes)
 
 
 def named_commit(call: Call, name: str) -> str:

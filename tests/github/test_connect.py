@@ -61,8 +61,7 @@ def test_a_repository_that_moves_meanwhile_is_an_error_and_nothing_goes_elsewher
 def test_a_fork_without_issues_stands_for_what_it_was_made_from(
     scene: Scene, github: Standin
 ) -> None:
-    fork = scene.repository.fork("eve")
-    github.repositories["eve/claims"] = fork
+    fork = github.repositories["eve/claims"] = scene.repository.fork("eve")
     pull = scene.pull("data/2-more", fork=fork, user="eve")
     ended = scene.run("check", "--pull-request", str(pull.number), GITHUB_REPOSITORY="eve/claims")
     assert ended.code == 0, ended
@@ -75,8 +74,7 @@ def test_a_fork_without_issues_stands_for_what_it_was_made_from(
 def test_in_its_own_actions_and_for_its_own_settings_a_fork_stands_for_itself(
     scene: Scene, github: Standin
 ) -> None:
-    fork = scene.repository.fork("ada2")
-    github.repositories["ada2/claims"] = fork
+    fork = github.repositories["ada2/claims"] = scene.repository.fork("ada2")
     scene.token = github.add_token("ada2")
     names = {"GITHUB_REPOSITORY": "ada2/claims"}
     ended = scene.run("check", "--pull-request", "3", GITHUB_ACTIONS="true", **names)

@@ -1,7 +1,5 @@
 """Pull requests, and the statuses of commits."""
 
-from typing import Any
-
 from tests.github.standin import history, views
 from tests.github.standin.issues import check_length
 from tests.github.standin.model import Status
@@ -66,13 +64,10 @@ def update_pull(call: Call) -> Answer:
 @route("GET", f"{PULL}/files", "pull_requests")
 def list_files(call: Call) -> Answer:
     files = history.changes(call.repository, call.issue("pull_number"))
-    sizes: list[dict[str, Any]] = [{"filename": path, "status": how} for path, how in files.items()]
-    for one in sizes:  # each text is one line
-        one |= {
-            "additions": int(one["status"] != "removed"),
-            "deletions": int(one["status"] != "added"),
-        }
-    return call.page(sizes)
+    lines = {"added": (1, 0), "modified": (1, 1), "removed": (0, 1)}  # each text is one line
+    names = ("filename", "status", "additions", "deletions")
+    pages = [(path, how, *lines[how]) for path, how in call.page(files.items())]
+    return [dict(zip(names, one, strict=True)) for one in pages]
 
 
 def named_commit(call: Call, name: str) -> str:

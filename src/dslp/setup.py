@@ -19,7 +19,7 @@ from dslp.core.console import say
 from dslp.core.errors import DslpError
 from dslp.core.files import read_text, write_text
 from dslp.core.git import git_output, subfolder_problem
-from dslp.core.settings import Project
+from dslp.core.settings import BRANCH, Project
 from dslp.core.text import error_line
 
 HOOKS, LABELS = ".pre-commit-config.yaml", ".github/labels.yml"
@@ -31,6 +31,19 @@ NAMING = (
     *(f".github/workflows/{name}.yml" for name in ("data", "labels", "release", "tests")),
     *(".github/dependabot.yml", "AGENTS.md", "CONTRIBUTING.md", "docs/solution-architecture.md"),
     *(ANSWERS, "pyproject.toml"),
+)
+# Where the template writes the name; all else that is called main is not the branch.
+NAMED = "|".join(
+    rf"(?<={before})main(?={after})"
+    for before, after in {
+        r'branches: \["': r'"\]$',
+        r"\|\| '": r"'\) ",
+        '^branch = "': '"$',
+        "merged into `": "`",
+        "Commit to `": "`",
+        'checkout "': '"$',
+        "mainBranchName': '": "'",
+    }.items()
 )
 # A line of `git status --porcelain` about a file that is unmerged, or holds what did not apply.
 CONFLICT = r'^(?:U.|.U|AA|DD|\?\?(?=.*\.(?:rej|orig)"?$)) (.+)'
@@ -57,7 +70,7 @@ def setup() -> None:
     project = Project.find(dotenv=False)
     _require_repository(project)
     unfinished = []
-    if branch := _existing_branch(project):
+    if (branch := _existing_branch(project)) is not None:
         unfinished += _report("branch", _adopt_branch(project, branch))
         project = Project.find(dotenv=False)
     hooks = _install_hooks(project)
@@ -97,8 +110,8 @@ def _require_repository(project: Project) -> None:
 def _existing_branch(project: Project) -> str | None:
     """The branch of an existing repository, where the settings say `main` and it is not (B8).
 
-    It is GitHub's default branch, else the only one with a usual name, else the one that is checked
-    out. None where nothing has to change, or a clone of one branch does not show it.
+    It is GitHub's default branch, else the only one with a usual name, else the only one; empty
+    where that is open. None where nothing has to change, or a clone of one branch does not show it.
     """
     options = ("--format=%(refname)", "refs/heads", "refs/remotes/origin")
     refs = git_output(project, "for-each-ref", *options) or ""
@@ -113,32 +126,34 @@ def _existing_branch(project: Project) -> str | None:
     if "refs/remotes/" in refs and ANSWERS in _committed(project):
         return None
     usual = [name for name in USUAL if name in names]
-    return usual[0] if len(usual) == 1 else git_output(project, "symbolic-ref", "--short", "HEAD")
+    only = usual or list(names)  # a branch that is checked out may be anybody's work
+    return only[0] if len(only) == 1 else ""
 
 
 def _adopt_branch(project: Project, branch: str) -> Result:
     """Write the branch where the template wrote `main`, so that an update finds its own text."""
-    committed, changed = _committed(project), 0
+    why = f"there is no main; say in {project.settings} which branch work is merged into"
+    if not re.fullmatch(BRANCH, branch):
+        name = f", and {branch} has characters that workflows read otherwise" if branch else ""
+        return Result("could not", why + name, 'branch = "NAME"')
+    texts: dict[Path, str] = {}
+    committed = _committed(project)
     answer = yaml.safe_dump({"collaboration_branch": branch}, allow_unicode=True).strip()
-    texts = {
-        r"([\"'`])main\1": rf"\g<1>{branch}\1",
-        r"^collaboration_branch: main$": answer,
-        r"^    schedule: ": rf'    target-branch: "{branch}"\n    schedule: ',
-    }
     for name in NAMING:
         path, before_template = project.root / name, name in committed and ANSWERS not in committed
         if not path.is_file() or (before_template and name != "pyproject.toml"):
             continue
-        new = text = read_text(path)
-        for words, replacement in texts.items():
-            new = re.sub(words, replacement, new, flags=re.MULTILINE)
-        if new != text:
-            write_text(path, new)
-            changed += 1
-    if Project.find(dotenv=False).branch != branch:
-        why = f"there is no main; if work is merged into {branch}, write it into {project.settings}"
+        text = read_text(path)
+        new = re.sub(NAMED, branch, text, flags=re.MULTILINE)
+        new = re.sub("^collaboration_branch: main$", answer, new, flags=re.MULTILINE)
+        if name.endswith("dependabot.yml") and "target-branch" not in new:
+            new = new.replace("    schedule: ", f'    target-branch: "{branch}"\n    schedule: ')
+        texts |= {path: new} if new != text else {}
+    if project.root / "pyproject.toml" not in texts:
         return Result("could not", why, f'branch = "{branch}"')
-    return Result("done", f"{branch}, as in this repository; files that say so now: {changed}")
+    for path, text in texts.items():
+        write_text(path, text)
+    return Result("done", f"{branch}, as in this repository; files that say so now: {len(texts)}")
 
 
 def _committed(project: Project) -> list[str]:

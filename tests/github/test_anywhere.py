@@ -104,12 +104,6 @@ def test_what_is_missing_is_said_in_a_line(dslp: Dslp, tmp_path: Path) -> None:
         ended = dslp(tmp_path, *command.split())
         assert (ended.code, ended.err.count("\n")) == (2, 1), ended
         assert "no git repository and no settings" in ended.err
-    folder = repository(tmp_path / "claims", REPOSITORIES["R"])
-    git("branch", "--move", "main", "1-better", cwd=folder)
-    (folder / "R" / "below").mkdir()
-    git("remote", "remove", "origin", cwd=folder)
-    ended = dslp(folder / "R" / "below", "check", GITHUB_TOKEN="x", GITHUB_REPOSITORY="")
-    assert (ended.code, "no remote origin on GitHub" in ended.err) == (2, True), ended
 
 
 def test_what_needs_no_extra_runs_without_any(dslp: Dslp, wheel: Path, tmp_path: Path) -> None:

@@ -61,8 +61,7 @@ def test_a_repository_that_moves_meanwhile_is_an_error_and_nothing_goes_elsewher
 def test_a_fork_without_issues_stands_for_what_it_was_made_from(
     scene: Scene, github: Standin
 ) -> None:
-    fork = scene.repository.fork("eve")
-    github.repositories["eve/claims"] = fork
+    fork = github.repositories["eve/claims"] = scene.repository.fork("eve")
     pull = scene.pull("data/2-more", fork=fork, user="eve")
     ended = scene.run("check", "--pull-request", str(pull.number), GITHUB_REPOSITORY="eve/claims")
     assert ended.code == 0, ended
@@ -75,8 +74,7 @@ def test_a_fork_without_issues_stands_for_what_it_was_made_from(
 def test_in_its_own_actions_and_for_its_own_settings_a_fork_stands_for_itself(
     scene: Scene, github: Standin
 ) -> None:
-    fork = scene.repository.fork("ada2")
-    github.repositories["ada2/claims"] = fork
+    fork = github.repositories["ada2/claims"] = scene.repository.fork("ada2")
     scene.token = github.add_token("ada2")
     names = {"GITHUB_REPOSITORY": "ada2/claims"}
     ended = scene.run("check", "--pull-request", "3", GITHUB_ACTIONS="true", **names)
@@ -107,11 +105,6 @@ def test_an_answer_that_is_cut_or_not_githubs_is_one_line(
     ended = scene.run(*command.split())
     assert (ended.code, ended.out, ended.err.count("\n")) == (2, "", 1), ended
     assert "GitHub does not answer at http://127.0.0.1" in ended.err
-
-
-def test_a_read_is_tried_again_where_one_answer_was_cut(scene: Scene) -> None:
-    scene.github.faults.append(faults.Fault(faults.truncated(), 2, 2))
-    assert scene.run("check", "--pull-request", "3").code == 0
 
 
 def test_an_issue_is_no_pull_request(scene: Scene) -> None:

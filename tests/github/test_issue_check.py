@@ -6,7 +6,6 @@ import pytest
 from dslp.github.rules import PAGE
 
 from tests.github.scene import ASK, DONE, Scene, make
-from tests.github.standin import faults
 from tests.github.standin.model import Issue
 from tests.github.standin.server import Standin
 
@@ -129,14 +128,6 @@ def test_a_change_of_a_label_judges_the_open_pull_requests_anew(scene: Scene) ->
     experiment.body = DONE
     scene.run("issue-check", "2")
     assert [state(scene, one) for one in (pull, other, foreign)] == ["success", "none", "failure"]
-
-
-def test_a_verdict_that_a_rate_limit_keeps_back_is_no_success(scene: Scene) -> None:
-    scene.issue("Task")
-    scene.pull("1-docs")
-    scene.github.on("POST */statuses/*", faults.primary_limit(3600))
-    ended = scene.run("issue-check", "1")
-    assert (ended.code, "rate limit" in ended.err) == (2, True)
 
 
 def test_when_the_stricter_of_two_on_a_commit_is_closed_the_other_is_judged_anew(

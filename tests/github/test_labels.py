@@ -139,7 +139,6 @@ REFUSALS = {
     "rate limit is used up": faults.primary_limit(3600),
 }
 MISSING = {
-    "GitHub does not answer": {"GITHUB_API_URL": "http://127.0.0.1:9"},
     "gh repo create": {"GITHUB_REPOSITORY": ""},
     "log in (gh auth login)": {"GITHUB_TOKEN": "", "PATH": "/nonexistent"},
 }

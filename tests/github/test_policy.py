@@ -176,15 +176,6 @@ def test_one_type_and_no_notebook_reaches_the_collaboration_branch(
     assert (actual, words in text) == (state, True)
 
 
-@pytest.mark.rule("B3")
-def test_where_rulesets_are_not_to_be_had_an_exploration_fails_in_red(
-    tmp_path: Path, github: Standin
-) -> None:
-    scene = make(tmp_path, github, private=True)
-    scene.issue("Explore")
-    assert verdict(scene, scene.pull("explore/1-claims"))[0] == "failure"
-
-
 @pytest.mark.rule("B1")
 @pytest.mark.parametrize(
     "head", ["template/v1.2.0", "renovate/all", "ada-patch-1", "gh-pages", "infra/network"]
@@ -201,13 +192,8 @@ def test_an_exempt_branch_needs_no_issue_but_brings_no_notebook_nor_passes_devel
     assert "X2: notebooks would reach" in verdict(scene, notebook)[1]
     fork = scene.repository.fork("eve")
     assert verdict(scene, scene.pull(head, "development", fork=fork, user="eve"))[0] == "failure"
-
-
-@pytest.mark.rule("I1")
-def test_a_name_of_the_process_is_not_exempt_by_its_words(scene: Scene) -> None:
-    scene.issue("Task", state="closed")
-    for head in ("1-patch-2024", "1-hot-patch-2", "9-patch-1"):
-        assert verdict(scene, scene.pull(head))[0] == "failure"
+    process = scene.pull("1-hot-patch-2", "development")
+    assert verdict(scene, process)[0] == "failure", "it names an issue, which does not exist"
 
 
 @pytest.mark.rule("X2")
@@ -221,9 +207,8 @@ def test_all_of_two_thousand_files_are_looked_at(scene: Scene, notebook: bool) -
     pull = scene.pull("1-docs", files=files)
     scene.github.forget()
     state, text = verdict(scene, pull)
-    assert (state, "notebooks would reach main: 1" in text) == (
-        ("failure", True) if notebook else ("success", False)
-    )
+    assert state == ("failure" if notebook else "success")
+    assert ("notebooks would reach main: 1" in text) == notebook
     assert len(scene.github.requests) <= 11
 
 
@@ -233,6 +218,7 @@ def test_all_of_two_thousand_files_are_looked_at(scene: Scene, notebook: bool) -
     [
         ("revert-2-1-docs", {"docs.md": None}, "success"),
         ("revert-2-1-docs", {"docs.md": None, "more.py": "x"}, "failure"),
+        ("revert-2-1-docs", {"docs.md": "new text"}, "failure"),
         ("revert-2-anything", {"docs.md": None}, "failure"),  # that was not its branch
         ("revert-3-1-docs", {"docs.md": None}, "failure"),  # that does not exist
     ],

@@ -27,6 +27,8 @@ CHOICES = {
     "tracking": ("local", "server", "azureml", "databricks"),
     "engine": ("embedded", "sql", "spark"),
 }
+BRANCH = r"\w[\w.-]*(/\w[\w.-]*)*"  # names that git, patterns and workflows read alike
+PATTERN = r"[\w.*?/-]+|[\w.*?/-]*(\[\w+(-\w)?\][\w.*?/-]*)+"  # of a branch, as GitHub reads it
 SETTINGS = ("package", "branch", "exempt_branches", *CHOICES)
 
 
@@ -84,6 +86,12 @@ class Project:
             settings |= _check_settings({"engine": engine}, "DSLP_ENGINE")
         data, usual = (data or root / folder).resolve(), data is None
         return cls(root, **{"package": "", **settings}, data=data, usual=usual, settings=where)
+
+    @property
+    def github(self) -> Path:
+        """The folder `.github` that GitHub reads: at the top of the repository."""
+        folders = (self.root, *self.root.parents)
+        return next((one for one in folders if (one / ".git").exists()), self.root) / ".github"
 
     @property
     def source(self) -> Path:
@@ -170,11 +178,12 @@ def _check_settings(settings: object, where: str) -> dict[str, Any]:
 def _problem(key: str, value: object) -> str:
     """What is wrong with the value of a setting, if anything is."""
     if key == "exempt_branches":
-        texts = isinstance(value, list) and all(isinstance(one, str) for one in value)
-        return "" if texts else 'is no list of names, such as ["infra/*"]'
+        names = value if isinstance(value, list) else [None]
+        fits = all(isinstance(one, str) and re.fullmatch(PATTERN, one) for one in names)
+        return "" if fits else 'is no list of names or patterns, such as ["infra/*"]'
     text = value if isinstance(value, str) else ""
     if key == "package":
         return "" if text.isidentifier() else "cannot be imported by that name"
     if key == "branch":
-        return "" if re.fullmatch(r"\w[\w.-]*(/\w[\w.-]*)*", text) else "is no name of a branch"
+        return "" if re.fullmatch(BRANCH, text) else "is no name of a branch"
     return "" if value in CHOICES[key] else f"is not one of {', '.join(CHOICES[key])}"

@@ -40,7 +40,7 @@ def register(
     prune: Annotated[bool, typer.Option("--prune", help="Delete all other labels.")] = False,
 ) -> None:
     """Make GitHub's labels those of .github/labels.yml, or of the process; keep all others."""
-    file = Project.find(dotenv=False).root / FILE
+    file = Project.find(dotenv=False).github / FILE.name
     where = f"in {FILE}" if file.exists() else f"by default (there is no {FILE})"
     wanted = read_labels(file if file.exists() else DEFAULTS)
     repository = find_repository(needs_issues=False)[1]

@@ -82,13 +82,13 @@ def form_fields(body: str) -> dict[str, str]:
     return fields
 
 
-def read_forms(root: Path) -> dict[str, list[tuple[str, ...]]]:
-    """The required fields of each issue form of a project, by the type of its issues.
+def read_forms(folder: Path) -> dict[str, list[tuple[str, ...]]]:
+    """The required fields of each issue form in `.github`, by the type of its issues.
 
     GitHub requires them in public repositories only. A form that cannot be read requires nothing.
     """
     forms: dict[str, list[tuple[str, ...]]] = {}
-    for file in sorted((root / ".github" / "ISSUE_TEMPLATE").glob("*.yml")):
+    for file in sorted((folder / "ISSUE_TEMPLATE").glob("*.yml")):
         with suppress(DslpError, AttributeError, KeyError, TypeError):
             form: Any = read_yaml(file)
             required = (one for one in form["body"] if one.get("validations", {}).get("required"))

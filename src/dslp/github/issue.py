@@ -65,7 +65,7 @@ def check_issue(project: Project, repository: Repository, number: int) -> None:
         return
     issues = repository.find_issues(linked_numbers(issue, repository.name))
     links = check_links(issue, issues, repository.name)
-    fields = check_fields(issue, read_forms(project.root))
+    fields = check_fields(issue, read_forms(project.github))
     findings = [*links, *fields, *_check_version(repository, issue)]
     update_comment(repository, number, MARK, _comment(findings) if findings else "")
     for finding in findings:

@@ -66,7 +66,7 @@ class Facts:
     def is_production(self) -> bool:
         """Whether the target is what the collaboration branch is merged to (B8)."""
         base = self.pull.base
-        return base in ("main", self.default_branch) and base != self.project.branch
+        return base in ("main", "master", self.default_branch) and base != self.project.branch
 
 
 @dataclass(frozen=True)

@@ -89,7 +89,7 @@ def gather_facts(
     """Read what the verdict needs; `files` are the changed ones, by default the pull request's."""
     name, number = repository.name, issue_of(pull, repository.name)
     issue = repository.find_issues([number])[number] if number else None
-    issues, forms = repository.find_issues(linked_numbers(issue, name)), read_forms(project.root)
+    issues, forms = repository.find_issues(linked_numbers(issue, name)), read_forms(project.github)
     facts = Facts(pull, project, name, repository.default_branch, issues, forms)
     kind = facts.branch.kind if facts.branch else ""
     if kind == "Explore":
@@ -194,8 +194,19 @@ def _is_revert(repository: Repository, pull: PullRequest, files: Sequence[tuple[
     answer = match and repository.ask("GET", f"/pulls/{match[1]}", unless=(404,))
     if not match or not answer or not answer["merged_at"] or answer["head"]["ref"] != match[2]:
         return False
-    reverted, _ = changed_files(repository, read_pull_request(answer))
-    return {path for path, _ in files} <= {path for path, _ in reverted}
+    reverted = _sizes(repository, int(match[1]))
+    if not pull.number:  # a branch of this clone, whose pull request GitHub does not have yet
+        return {path for path, _ in files} <= reverted.keys()
+    own = _sizes(repository, pull.number)
+    return {
+        name: (removed, added) for name, (added, removed) in own.items()
+    }.items() <= reverted.items()
+
+
+def _sizes(repository: Repository, number: int) -> dict[str, tuple[Any, Any]]:
+    """Lines that a pull request adds to each file and removes from it, of the first 300 files."""
+    files = repository.pages(f"/pulls/{number}/files", most=LISTED)
+    return {one["filename"]: (one.get("additions"), one.get("deletions")) for one in files}
 
 
 def _local_changes(project: Project) -> list[tuple[str, str]]:

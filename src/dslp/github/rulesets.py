@@ -47,8 +47,9 @@ def protect(
         Unavailable: GitHub refuses; a private repository needs a paid plan for rulesets.
     """
     branches = {project.branch, repository.default_branch}
-    if repository.ask("GET", "/git/ref/heads/main", unless=(404, 409)):
-        branches.add("main")  # `development` is merged to it, whatever the default branch is (B8)
+    for name in {"main", "master"} - branches:  # `development` is merged to one of them (B8)
+        if repository.ask("GET", f"/git/ref/heads/{name}", unless=(404, 409)):
+            branches.add(name)
     patterns = (*sorted(branches), *PATTERNS, *project.exempt_branches)
     ours: Any = read_yaml(FILE)
     names, merges = ours["rulesets"]

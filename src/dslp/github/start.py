@@ -47,7 +47,11 @@ def start(number: Annotated[int, typer.Argument(help="Number of the issue.", min
         if not branches or getattr(error, "status", 0) == 404:  # there is no such issue
             raise
         _git(project, "switch", "--guess", branches[0])
-        say(f"switched to {branches[0]}; GitHub was not asked ({error})", style="yellow")
+        others = f" (not to {', '.join(branches[1:])})" if branches[1:] else ""
+        say(f"switched to {branches[0]}{others}; GitHub was not asked ({error})", style="yellow")
+        if remote := remote_name(project):
+            _fetch(project, remote)
+            _follow(project, remote, branches[0])
     else:
         begin(project, repository, issue)
 

@@ -47,8 +47,9 @@ def changed_models(project: Project, since: str, shared: bool) -> list[str]:
     if paths is None:
         say(f"git does not have the commit {since}: every model counts as changed", "yellow")
         return names
-    settings = (f"{since}:./{file}" for file in ("pyproject.toml", "dslp.toml"))
-    if all(git_output(project, "cat-file", "-e", file) is None for file in settings):
+    files = git_output(project, "ls-tree", "--name-only", since, "./") or ""
+    settings = git_output(project, "show", f"{since}:./pyproject.toml") or ""
+    if "dslp.toml" not in files.split() and "[tool.dslp]" not in settings:
         say(f"the project is not in {since} yet: its first push releases nothing")
         return []
     if shared and any(_is_shared(path) for path in paths):

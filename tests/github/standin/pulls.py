@@ -64,7 +64,10 @@ def update_pull(call: Call) -> Answer:
 @route("GET", f"{PULL}/files", "pull_requests")
 def list_files(call: Call) -> Answer:
     files = history.changes(call.repository, call.issue("pull_number"))
-    return [{"filename": path, "status": how} for path, how in call.page(files.items())]
+    lines = {"added": (1, 0), "modified": (1, 1), "removed": (0, 1)}  # each text is one line
+    names = ("filename", "status", "additions", "deletions")
+    pages = [(path, how, *lines[how]) for path, how in call.page(files.items())]
+    return [dict(zip(names, one, strict=True)) for one in pages]
 
 
 def named_commit(call: Call, name: str) -> str:

@@ -189,8 +189,9 @@ def test_without_github_a_branch_that_exists_is_switched_to(
         monkeypatch.setattr("time.sleep", lambda _: None)
     for number, name in ((12, "explore/12-visits"), (13, "model/13-orders")):
         start.start(number)
-        (line,) = capsys.readouterr().out.splitlines()
+        line, *state = capsys.readouterr().out.splitlines()
         assert line.startswith(f"switched to {name}; GitHub was not asked (")
+        assert state in ([], ["compared with origin: it is not there; git push"])
         assert why in line
         assert branch(toy) == name
     with pytest.raises(DslpError):

@@ -68,11 +68,11 @@ class Dataset:
     @property
     def stale(self) -> bool:
         """Whether it, or a dataset that it is built from, has another origin by now."""
-        pending = [self]
+        pending, names = [self], dataset_names(self.project)
         for each in pending:  # which grows
             if not each.has_origin(each.processed):
                 return True
-            parents = [Dataset(self.project, name) for name in each.inputs or () if name != "raw"]
+            parents = [Dataset(self.project, name) for name in each.inputs or () if name in names]
             pending += [parent for parent in parents if parent not in pending]
         return False
 

@@ -24,7 +24,7 @@ def card(toy: Toy, *arguments: str) -> str:
 
 @pytest.mark.rule("M11")
 def test_the_card_is_made_from_the_record_alone(trained: Toy) -> None:
-    trained.edit(trained.dataset / "datasheet.md", "It is made up.", f'"{HOSTILE}"')
+    trained.edit(trained.dataset / "datasheet.md", "They are made up.", f'"{HOSTILE}"')
     trained.done("model", "train", "--candidate", "linear")
     trained.done("model", "register", "--issue", "31")
     trained.done("model", "promote", "--why", HOSTILE, "--issue", "31")

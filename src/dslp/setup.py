@@ -95,7 +95,7 @@ def _require_repository(project: Project) -> None:
 
 
 def _existing_branch(project: Project) -> str | None:
-    """The branch of an existing repository without `main`, where the settings say `main` (B8).
+    """The branch of an existing repository, where the settings say `main` and it is not (B8).
 
     It is GitHub's default branch, else the only one with a usual name, else the one that is checked
     out. None where nothing has to change, or a clone of one branch does not show it.
@@ -103,11 +103,13 @@ def _existing_branch(project: Project) -> str | None:
     options = ("--format=%(refname)", "refs/heads", "refs/remotes/origin")
     refs = git_output(project, "for-each-ref", *options) or ""
     names = set(re.findall(r"^refs/(?:heads|remotes/origin)/(.+)$", refs, re.MULTILINE))
-    if not names or project.branch != "main" or "main" in names:
+    head = git_output(project, "symbolic-ref", "--short", "refs/remotes/origin/HEAD") or ""
+    default, is_new = head.removeprefix("origin/"), ANSWERS not in _committed(project)
+    is_main = "main" in names and not (is_new and default not in ("", "main"))
+    if not names or project.branch != "main" or is_main:
         return None
-    default = git_output(project, "symbolic-ref", "--short", "refs/remotes/origin/HEAD")
     if default:
-        return default.removeprefix("origin/")
+        return default
     if "refs/remotes/" in refs and ANSWERS in _committed(project):
         return None
     usual = [name for name in USUAL if name in names]

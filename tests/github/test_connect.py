@@ -72,6 +72,26 @@ def test_a_fork_without_issues_stands_for_what_it_was_made_from(
     assert (ended.code, "ada/claims has no issues: switch them on" in ended.err) == (2, True), ended
 
 
+def test_in_its_own_actions_and_for_its_own_settings_a_fork_stands_for_itself(
+    scene: Scene, github: Standin
+) -> None:
+    fork = scene.repository.fork("ada2")
+    github.repositories["ada2/claims"] = fork
+    scene.token = github.add_token("ada2")
+    names = {"GITHUB_REPOSITORY": "ada2/claims"}
+    ended = scene.run("check", "--pull-request", "3", GITHUB_ACTIONS="true", **names)
+    assert (ended.code, "ada2/claims has no issues" in ended.err) == (2, True), ended
+    assert scene.run("protect", **names).code == 0
+    assert (bool(fork.rulesets), scene.repository.rulesets) == (True, [])
+
+
+@pytest.mark.parametrize("answer", ["null", "{}", "[]", '"x"', ""])
+def test_an_answer_that_describes_no_issue_says_nothing_of_it(scene: Scene, answer: str) -> None:
+    scene.github.on("GET */issues/1", faults.content(answer))
+    ended = scene.run("check", "--pull-request", "3", "--publish")
+    assert (ended.code, ended.err.count("\n"), scene.repository.statuses) == (2, 1, {}), ended
+
+
 @pytest.mark.parametrize("fault", [faults.html, faults.truncated, lambda: faults.cut])
 @pytest.mark.parametrize("command", ["labels register", "check --pull-request 3", "start 2"])
 @pytest.mark.parametrize("pattern", ["GET /repos/ada/claims", "GET /repos/ada/claims/*"])

@@ -88,7 +88,9 @@ def test_a_link_of_the_wrong_type_is_named(
             True,
         ),
         (("eve/other#1", "https://github.com/eve/other/issues/1", "#0", "#01x"), False),
+        (("~5 % of #1, ~3 % more", "<p>#1</p>", "<!-- #9 --> #1", "a~b #1 c~d"), True),
         (("<!-- #1 -->", "a <!-- #1 -->", "~~#1~~", "~#1~", "`#1`", "[#1](https://x.org)"), False),
+        (("<del>#1</del>", "<!-- a\n\n#1 -->", "a <s>#1</s>"), False),
         (("_No response_\n\n### Notes\n\n````\n```\n### Ask\n\n#1\n```\n````",), False),
     ],
 )
@@ -197,6 +199,27 @@ def test_an_event_takes_at_most_20_requests_and_says_what_is_left_to_do(
     assert ("run dslp issue-check 1" in ended.out) == (change == "unlabeled")
     listed = [one for one in scene.github.requests if one.path.endswith("/issues")]
     assert bool(listed) == (change == "unlabeled"), "who names it matters when its type changes"
+
+
+@pytest.mark.parametrize("models", [6, 30])
+def test_a_verdict_that_an_event_cannot_finish_is_left_as_it_was(scene: Scene, models: int) -> None:
+    scene.issue("Ask")
+    for _ in range(7):
+        scene.issue("Experiment", DONE, "succeeded")
+    experiments = ", ".join(f"#{number}" for number in range(2, 9))
+    for _ in range(models):
+        scene.issue("Model", f"### Ask\n\n#1\n\n### Experiment\n\n{experiments}")
+    pulls = [scene.pull(f"model/{9 + number}-x") for number in range(models)]
+    scene.issue("Model", "### Ask\n\n#1\n\n### Experiment\n\n#2")
+    pulls.append(scene.pull("claude/x", body=f"Closes #{9 + 2 * models}"))
+    event = {"action": "labeled", "issue": {"number": 2}, "label": {"name": "failed"}}
+    scene.repository.issues[2].labels += scene.repository.labelled(["failed"])
+    ended = scene.run("issue-check", event=event)
+    assert (ended.code, len(scene.github.requests) <= 20) == (0, True), ended
+    assert "run dslp issue-check 2" in ended.out
+    assert {state(scene, pull) for pull in pulls} <= {"failure", "none"}
+    assert scene.run("issue-check", "2").code == 0
+    assert {state(scene, pull) for pull in pulls} == {"failure"}
 
 
 def test_by_hand_all_issues_that_name_it_are_checked(scene: Scene) -> None:

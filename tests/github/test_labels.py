@@ -50,7 +50,7 @@ def test_labels_are_those_of_the_file_or_of_the_process(scene: Scene, file: bool
     assert {name: labels(scene)[name][0] for name in NAMES} == COLOURS
     assert all(labels(scene)[name][1] for name in NAMES)
     assert "bug" in labels(scene), "a label of the team stays"
-    assert "11 changed, 11 labels" in ended.out
+    assert "11 changed\n11 labels" in ended.out
     assert ("by default (there is no .github/labels.yml)" in ended.out) != file
 
 
@@ -58,7 +58,7 @@ def test_labels_are_those_of_the_file_or_of_the_process(scene: Scene, file: bool
 def test_only_what_differs_is_changed_and_case_does_not_make_another_label(scene: Scene) -> None:
     scene.run("labels", "register")
     scene.github.forget()
-    assert "0 changed" in scene.run("labels", "register").out
+    assert "nothing is changed" in scene.run("labels", "register").out
     assert [str(request) for request in scene.github.requests] == [
         "GET /repos/ada/claims",
         "GET /repos/ada/claims/labels",

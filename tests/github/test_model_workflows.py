@@ -158,6 +158,10 @@ def test_from_a_merged_dataset_to_a_champion_and_its_retraining(
     titles = [one.title for one in claims.issues.values()][-2:]
     assert titles[0].startswith("Retrain frequency: amount")
     assert titles[1] == "Retrain frequency on visits 1.3.0"
+    # What an App opens starts workflows, unlike what a workflow's own token does.
+    payload = payloads.pull_request(claims, claims.issues[max(claims.issues)])
+    outcome = runner.run("policy.yml", "pull_request_target", payload)
+    assert succeeded(outcome) == {"policy"}, outcome
 
 
 # --- Without a server, tracking is a file of the machine that GitHub throws away

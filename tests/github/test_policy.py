@@ -204,6 +204,30 @@ def test_an_exempt_branch_needs_no_issue_but_brings_no_notebook_nor_passes_devel
 
 
 @pytest.mark.rule("I1")
+def test_a_name_of_the_process_is_not_exempt_by_its_words(scene: Scene) -> None:
+    scene.issue("Task", state="closed")
+    for head in ("1-patch-2024", "1-hot-patch-2", "9-patch-1"):
+        assert verdict(scene, scene.pull(head))[0] == "failure"
+
+
+@pytest.mark.rule("X2")
+@pytest.mark.parametrize("notebook", [True, False])
+def test_all_of_two_thousand_files_are_looked_at(scene: Scene, notebook: bool) -> None:
+    scene.repository.commit("main", {f"old/{n}.md": "x" for n in range(1_000)})
+    scene.issue("Task")
+    files: dict[str, str | None] = {f"old/{number}.md": None for number in range(1_000)}
+    files |= {f"new/{number}.md": "x" for number in range(1_000)}
+    files |= {"new/z.ipynb": "{}"} if notebook else {}
+    pull = scene.pull("1-docs", files=files)
+    scene.github.forget()
+    state, text = verdict(scene, pull)
+    assert (state, "notebooks would reach main: 1" in text) == (
+        ("failure", True) if notebook else ("success", False)
+    )
+    assert len(scene.github.requests) <= 11
+
+
+@pytest.mark.rule("I1")
 @pytest.mark.parametrize(
     ("head", "files", "state"),
     [

@@ -25,7 +25,7 @@ def scene(tmp_path: Path, github: Standin) -> Scene:
 def test_the_status_is_required_of_github_actions(scene: Scene) -> None:
     ended = scene.run("protect", "--dry-run")
     assert (ended.code, scene.github.writes) == (0, [])
-    assert re.search(r"repository +merge methods +merge, squash, +merge\n", ended.out)
+    assert re.search(r"repository +allow squash merge +true +false\n", ended.out)
     assert max(map(len, ended.out.splitlines())) <= 80
     assert scene.run("protect").out == ended.out.replace("to change", "changed")
     _, merges = scene.repository.rulesets
@@ -59,8 +59,9 @@ def test_what_people_added_or_made_stricter_stays(scene: Scene) -> None:
     names["conditions"]["ref_name"]["exclude"].remove("refs/heads/data/*")
     del merges["rules"][0], checks[0]["integration_id"]
     pull["allowed_merge_methods"].append("squash")
-    theirs[1]["rules"][3]["parameters"]["required_status_checks"][3] |= {"integration_id": 15368}
-    ended = scene.run("protect", "--require", "tests")
+    new = {"context": "docs", "integration_id": 15368}
+    theirs[1]["rules"][3]["parameters"]["required_status_checks"].append(new)
+    ended = scene.run("protect", "--require", "tests", "--require", "docs")
     assert [request.method for request in scene.github.writes] == ["PUT", "PUT"]
     for row in ("enforcement +disabled +active", "exclude +.* \\+ data/\\*", "deletion +- +true"):
         assert re.search(row, ended.out), ended.out
@@ -71,6 +72,12 @@ def test_what_people_added_or_made_stricter_stays(scene: Scene) -> None:
         for each in (ruleset, before):
             each["rules"].sort(key=lambda rule: rule["type"])
         assert ruleset == before
+
+
+def test_a_server_has_another_number_for_github_actions(scene: Scene) -> None:
+    scene.run("protect", GITHUB_SERVER_URL="https://git.corp.example")
+    (check,) = scene.repository.rulesets[1]["rules"][3]["parameters"]["required_status_checks"]
+    assert check == {"context": "dslp/policy", "integration_id": 77}
 
 
 @pytest.mark.parametrize(

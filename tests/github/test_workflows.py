@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from tests.github import payloads
+from tests.github.events import PULLS
 from tests.github.scene import DATASET, DONE, PYPROJECT
 from tests.github.standin.history import merge
 from tests.github.standin.model import Repository
@@ -65,6 +66,20 @@ def test_a_pull_request_gets_one_status_whoever_opens_it_and_with_conflicts_too(
     assert bool(outcome.jobs["policy"].annotations) == (state != "success")
 
 
+def test_of_the_events_of_a_pull_request_the_last_gives_the_verdict(
+    workspace: Runner, claims: Repository
+) -> None:
+    first, second = claims.add_pull("6-docs"), claims.add_pull("6-more")
+    happened = [
+        ("pull_request_target", payloads.pull_request(claims, pull, "edited"))
+        for pull in (first, first, first, second)
+    ]
+    outcomes = workspace.run_at_once("policy.yml", *happened)
+    assert [one.is_cancelled for one in outcomes] == [False, True, False, False]
+    heads = [claims.head_sha(pull) for pull in (first, second)]
+    assert [len(claims.statuses[sha]) for sha in heads] == [2, 1]
+
+
 def test_a_merge_queue_gets_the_status(workspace: Runner, claims: Repository) -> None:
     queued = claims.commit("gh-readonly-queue/main/pr-1", {}).sha
     assert "if:" not in (workspace.workflows / "policy.yml").read_text("utf-8"), "it may be skipped"
@@ -101,10 +116,11 @@ def test_branches_that_end_within_a_minute_are_each_noted_with_conflicts_too(
     for pull in (experiment, lines):
         merge(claims, pull, "ada")
     happened = [
-        ("pull_request_target", payloads.pull_request(claims, pull, "closed"))
+        (event, payloads.pull_request(claims, pull, "closed"))
         for pull in (experiment, lines, explored)
+        for event in PULLS
     ]
-    outcomes = workspace.run_at_once("issues.yml", *happened)
+    outcomes = [one for one in workspace.run_at_once("issues.yml", *happened) if one.jobs]
     assert [one.conclusions for one in outcomes] == [{"links": "success"}] * 3, outcomes
     assert [claims.issues[n].state for n in (4, other.number)] == ["closed"] * 2
     assert claims.head_sha(explored) in claims.issues[3].comments[0].body

@@ -48,6 +48,14 @@ def test_looking_makes_nothing_and_missing_tools_are_named(toy: Toy, tmp_path: P
     assert not (toy.root / "mlruns").exists()
 
 
+def test_a_folder_of_a_larger_repository_is_named(toy: Toy) -> None:
+    toy.git("init", "--quiet", str(toy.root.parent))
+    (toy.root / ".github").mkdir()
+    github = place(toy.run("doctor").out, "github")
+    assert "part of the repository" in github
+    assert f"UV_WORKING_DIR: {toy.root.name}" in github
+
+
 def test_what_does_not_answer_is_named_at_once_without_its_password(toy: Toy) -> None:
     port = free_port()
     outcome = toy.run(

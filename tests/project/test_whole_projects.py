@@ -33,7 +33,7 @@ def test_one_command_sets_it_up_and_a_second_time_does_no_harm(
     assert branch in workflow(project)[True]["push"]["branches"]  # YAML reads `on` as true
     project.succeed("uv lock --check")
     project.succeed("uv sync --locked --check")
-    steps = workflow(project)["jobs"]["tests"]["steps"]
+    steps = workflow(project)["jobs"]["python"]["steps"]
     assert "--locked" in [step.get("with", {}).get("install") for step in steps]
     lock = tomllib.loads((project.path / "uv.lock").read_text(encoding="utf-8"))
     names = {package["name"] for package in lock["package"]}

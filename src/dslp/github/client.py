@@ -2,31 +2,29 @@
 
 import os
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property
 from math import inf
-from typing import TYPE_CHECKING, Any
-from urllib.parse import quote, urlencode
+from typing import TYPE_CHECKING, Any, TypeVar
+from urllib.parse import quote
 
 from dslp.core.console import notice
 from dslp.core.errors import DslpError
+from dslp.core.git import subfolder_problem
 from dslp.core.settings import Project
 from dslp.core.text import error_line
 from dslp.github.entities import Issue, PullRequest, read_issue, read_pull_request
-from dslp.github.remote import find_address, find_token
+from dslp.github.remote import find_address, find_token, is_github
 
 if TYPE_CHECKING:
     from requests import Response, Session
 
+T = TypeVar("T")
 PAGE = 100
-HEADERS = {
-    "Accept": "application/vnd.github+json",
-    "X-GitHub-Api-Version": "2022-11-28",
-    "User-Agent": "dslp",
-}
+HEADERS = {"Accept": "application/vnd.github+json", "X-GitHub-Api-Version": "2022-11-28"}
 PATIENCE = 60.0  # seconds that rate limits are waited for, in all
-TRIES = 3  # of a request that only reads
 MOST = 20  # requests for one event: GitHub Actions has 1,000 an hour for all of a repository
 GONE = (301, 404, 410)  # an issue that was transferred, is not visible, or was deleted
 
@@ -44,6 +42,10 @@ class Unavailable(DslpError):
         self.status = status
 
 
+class UsedUp(Unavailable):
+    """The requests that one event may take are used up; what they were for is left as it was."""
+
+
 @dataclass
 class Repository:
     """A repository on GitHub, and the requests to it.
@@ -52,6 +54,8 @@ class Repository:
         name: `owner/name`, as GitHub has it now.
         api: the address of GitHub's REST API.
         session: sends the requests, with the token.
+        number: GitHub's own, which stays when the name changes.
+        is_server: whether it is on a GitHub Enterprise Server.
         origin: `owner/name` of the remote `origin`, which may be a fork of it.
         default_branch: GitHub's default branch.
         allowance: number of requests that may be sent for one event.
@@ -63,25 +67,22 @@ class Repository:
     name: str
     api: str
     session: "Session"
+    number: int = 0
+    is_server: bool = False
     origin: str = ""
     default_branch: str = "main"
-    allowance: float = MOST
+    allowance: float = inf
     sent: int = 0
     remaining: float = inf
     waited: float = 0.0
     issues_read: dict[int, Issue | None] = field(default_factory=dict)
-
-    @property
-    def left(self) -> float:
-        """How many more requests the event may take."""
-        return self.allowance - self.sent
 
     def ask(self, verb: str, path: str, body: Any = None, unless: Sequence[int] = ()) -> Any:
         """Send one request about this repository and return GitHub's answer.
 
         Args:
             verb: GET, POST, PATCH, PUT or DELETE.
-            path: below `/repos/OWNER/NAME`, with its query.
+            path: below `/repos/OWNER/NAME`, with its query; or one that begins with `/apps`.
             body: the JSON to send, if any.
             unless: statuses of a refusal for which None is returned.
 
@@ -91,12 +92,11 @@ class Repository:
         """
         return self._send(verb, path, body, unless)[0]
 
-    def pages(self, path: str, most: int = 1_000, **query: str) -> Iterator[Any]:
+    def pages(self, path: str, most: int = 1_000, **query: str | None) -> Iterator[Any]:
         """Everything that a list has, page by page of 100, and at most so many pages."""
         for page in range(1, most + 1):
-            given = {name: value for name, value in query.items() if value}
-            parameters = urlencode({**given, "per_page": PAGE, "page": page})
-            items, answer = self._send("GET", f"{path}?{parameters}")
+            parameters = {**query, "per_page": PAGE, "page": page}
+            items, answer = self._send("GET", path, params=parameters)
             if not isinstance(items, list):
                 raise Unavailable(f"{self.api}{path} is no list: is that GitHub?")
             yield from items
@@ -118,24 +118,28 @@ class Repository:
         """Issues by their numbers, each read once; None where the repository has no such issue."""
         for number in numbers:
             if number not in self.issues_read:
-                answer = self.ask("GET", f"/issues/{number}", unless=GONE)
-                self.issues_read[number] = read_issue(answer) if answer else None
+                content, answer = self._send("GET", f"/issues/{number}", unless=GONE)
+                place = answer.headers.get("location", "")
+                if f"/{self.number}/" in place or f"/{self.name}/".lower() in place.lower():
+                    raise Unavailable(self._reason(answer), answer.status_code)  # all of it moved
+                gone = answer.status_code in GONE
+                self.issues_read[number] = None if gone else self._read(read_issue, content)
         return self.issues_read
 
     def issues(
         self, labels: Sequence[str] = (), state: str = "all", most: int = 1_000
     ) -> Iterator[Issue]:
         """The issues that have each of the labels, without pull requests, the newest first."""
-        for answer in self.pages("/issues", most, state=state, labels=",".join(labels)):
+        for answer in self.pages("/issues", most, state=state, labels=",".join(labels) or None):
             if "pull_request" not in answer:
-                issue = self.issues_read[answer["number"]] = read_issue(answer)
+                issue = self.issues_read[answer["number"]] = self._read(read_issue, answer)
                 yield issue
 
     @cached_property
     def open_pull_requests(self) -> list[PullRequest]:
         """The open pull requests, the newest first, at most 200; read once."""
         answers = self.pages("/pulls", most=2, state="open")
-        return [read_pull_request(answer) for answer in answers]
+        return [self._read(read_pull_request, answer) for answer in answers]
 
     def pull_request(self, number: int) -> PullRequest:
         """One pull request.
@@ -149,7 +153,7 @@ class Repository:
         answer = self.ask("GET", f"/pulls/{number}", unless=(404,))
         if answer is None:
             raise Unavailable(f"{self.name} has no pull request #{number}: is it an issue?", 404)
-        return read_pull_request(answer)
+        return self._read(read_pull_request, answer)
 
     def pull_requests_of(self, commit: str) -> Iterator[PullRequest]:
         """The pull requests that a commit belongs to, merged ones too."""
@@ -157,10 +161,7 @@ class Repository:
 
     def open_pull_requests_at(self, pull: PullRequest) -> list[PullRequest]:
         """The other open pull requests whose branch has the same commit at its head."""
-        pulls: Iterable[PullRequest] = self.open_pull_requests
-        if len(self.open_pull_requests) >= 2 * PAGE:  # there may be more
-            pulls = self.pull_requests_of(pull.sha)
-        same = [one for one in pulls if one.sha == pull.sha and one.state == "open"]
+        same = [one for one in self.open_pull_requests if one.sha == pull.sha]
         return [one for one in same if one.number != pull.number]
 
     def make_branch(self, branch: str, base: str) -> None:
@@ -169,16 +170,29 @@ class Repository:
             sha = self.ask("GET", f"/git/ref/heads/{quote(base)}")["object"]["sha"]
             self.ask("POST", "/git/refs", {"ref": f"refs/heads/{branch}", "sha": sha})
 
+    def _read(self, reader: Callable[[Any], T], answer: Any) -> T:
+        """What an answer describes.
+
+        Raises:
+            Unavailable: it describes something else.
+        """
+        try:
+            return reader(answer)
+        except (AttributeError, KeyError, TypeError):
+            raise Unavailable(f"an answer of {self.api} is cut, or is not GitHub's") from None
+
     def _send(
         self, verb: str, path: str, body: Any = None, unless: Sequence[int] = (), **options: Any
     ) -> "tuple[Any, Response]":
         """Send one request: the content of the answer, and the answer."""
         from requests.exceptions import RequestException
 
-        url, tries = f"{self.api}/repos/{self.name}{path}", TRIES if verb == "GET" else 1
+        url = self.api + (path if path.startswith("/apps/") else f"/repos/{self.name}{path}")
         options = {"allow_redirects": False, "timeout": 15, **options}
-        while True:
-            tries, self.sent = tries - 1, self.sent + 1
+        for wait in (1, 2, 0) if verb == "GET" else (0,):
+            if self.sent >= self.allowance:
+                raise UsedUp(f"the {self.sent} requests of one event are used up")
+            self.sent += 1
             try:
                 answer = self.session.request(verb, url, json=body, **options)
                 self.remaining = float(answer.headers.get("x-ratelimit-remaining", inf))
@@ -191,19 +205,20 @@ class Repository:
                 if answer.status_code in unless:
                     return None, answer
                 if self._wait_for_limit(answer):
-                    tries += 1
-                    continue
+                    return self._send(verb, path, body, unless, **options)
                 refusal = Unavailable(self._reason(answer), answer.status_code)
-            if tries < 1 or 0 < refusal.status < 500:
-                raise refusal from None
-            time.sleep(TRIES - tries)
+                if answer.status_code < 500:
+                    break
+            time.sleep(wait)
+        raise refusal
 
     def _wait_for_limit(self, answer: "Response") -> bool:
         """Wait until a rate limit ends; False if the answer is about something else."""
         if answer.status_code not in (403, 429) or "rate limit" not in _message(answer).lower():
             return False
         until_reset = float(answer.headers.get("x-ratelimit-reset", 0)) - time.time() + 1
-        wait = max(float(answer.headers.get("retry-after", until_reset)), 1)
+        retry = answer.headers.get("retry-after", "")  # a date, from some proxies
+        wait = max(float(retry) if retry.isdigit() else until_reset, 1)
         if self.waited + wait > PATIENCE:
             words = f"GitHub's rate limit is used up for {wait:,.0f} s; run this again after that"
             raise Unavailable(words, 429)  # GitHub says 403, as for a missing right
@@ -226,11 +241,18 @@ class Repository:
         return f"GitHub answers {status}: {message}"
 
 
-def connect(project: Project, environment: Mapping[str, str] = os.environ) -> Repository:
+def connect(
+    project: Project, environment: Mapping[str, str] = os.environ, needs_issues: bool = True
+) -> Repository:
     """The project's repository on GitHub, by its remote `origin`, with a token of the user's.
 
     One request asks for the repository's name, since `origin` may have an old one. A fork without
-    issues stands for the repository that it was made from.
+    issues stands for the repository that it was made from, but not in its own GitHub Actions.
+
+    Args:
+        project: whose remote it is.
+        environment: the variables that GitHub Actions and `gh` know.
+        needs_issues: whether a repository without issues is none to work with.
 
     Raises:
         DslpError: there is no remote on GitHub, no token, or no issues.
@@ -243,36 +265,39 @@ def connect(project: Project, environment: Mapping[str, str] = os.environ) -> Re
     session = Session()
     session.headers.update({**HEADERS, "Authorization": f"Bearer {token}"})
     session.auth = lambda request: request  # or requests would take the password of ~/.netrc
-    repository = Repository(address.name, address.api, session)
-    answer, _ = repository._send("GET", "", allow_redirects=True)
-    if not isinstance(answer, dict) or "full_name" not in answer:
+    is_server = not is_github(address.host)
+    repository = Repository(address.name, address.api, session, is_server=is_server)
+    answer, response = repository._send("GET", "", allow_redirects=True)
+    is_described = (
+        isinstance(answer, dict) and {"full_name", "default_branch", "id"} <= answer.keys()
+    )
+    if not is_described or not response.url.startswith(f"{address.api}/"):
         raise Unavailable(f"{address.api} does not describe {address.name}: is that GitHub?")
     name = answer["full_name"]
     if name.lower() != address.name.lower():
         notice(f"{address.name} has moved: GitHub calls it {name}; that name is used")
-    if not answer.get("has_issues", True):
-        parent = answer.get("parent") if answer.get("fork") else None
+    if needs_issues and not answer.get("has_issues", True):
+        is_fork = answer.get("fork") and not environment.get("GITHUB_ACTIONS")
+        parent = answer.get("parent") if is_fork else None
         if parent is None:
             raise DslpError(f"{name} has no issues: switch them on in its settings on GitHub")
         notice(f"{name} is a fork without issues: {parent['full_name']} is used")
         answer = parent
-    repository.name, repository.origin = answer["full_name"], name
+    repository.name, repository.origin, repository.number = answer["full_name"], name, answer["id"]
     repository.default_branch = answer["default_branch"]
     return repository
 
 
-def missing_branch(project: Project) -> DslpError:
-    """The error where the collaboration branch does not exist in this clone."""
-    return DslpError(
-        f"there is no branch {project.branch} to compare with or start from; fetch or push it, or "
-        f'say in {project.settings} which one is for collaboration: branch = "development"'
-    )
+def find_repository(needs_issues: bool = True) -> tuple[Project, Repository]:
+    """The project around the working directory, whose `.env` is not read, and its repository."""
+    project = Project.find(dotenv=False)
+    if (project.root / ".github").is_dir() and (problem := subfolder_problem(project)):
+        notice(f"{project.root} is {problem}")
+    return project, connect(project, needs_issues=needs_issues)
 
 
 def _message(answer: "Response") -> str:
     """GitHub's own words, on one line; the answer may be anything."""
-    try:
-        data = answer.json()
-    except ValueError:
-        data = {}
-    return error_line(data.get("message", "") if isinstance(data, dict) else "", 160)
+    with suppress(ValueError, AttributeError):
+        return error_line(answer.json().get("message", ""), 160)
+    return ""

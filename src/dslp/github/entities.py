@@ -73,28 +73,18 @@ class PullRequest:
 
 def read_issue(answer: Mapping[str, Any]) -> Issue:
     """An issue from GitHub's answer."""
-    return Issue(
-        number=answer["number"],
-        title=answer["title"],
-        body=answer.get("body") or "",
-        state=answer["state"],
-        labels=tuple(label["name"] for label in answer["labels"]),
-        url=answer["html_url"],
-        is_pull_request="pull_request" in answer,
-    )
+    plain = {name: answer[name] for name in ("number", "title", "state")}
+    labels = tuple(label["name"] for label in answer["labels"])
+    is_pull, body = "pull_request" in answer, answer.get("body") or ""
+    url = answer["html_url"]
+    return Issue(**plain, body=body, labels=labels, url=url, is_pull_request=is_pull)
 
 
 def read_pull_request(answer: Mapping[str, Any]) -> PullRequest:
     """A pull request from GitHub's answer; one of a deleted fork counts as a fork's."""
-    head, base = answer["head"], answer["base"]
-    return PullRequest(
-        number=answer["number"],
-        head=head["ref"],
-        base=base["ref"],
-        sha=head["sha"],
-        body=answer.get("body") or "",
-        draft=bool(answer.get("draft")),
-        fork=(head["repo"] or {}).get("id") != base["repo"]["id"],
-        state=answer["state"],
-        merged=bool(answer["merged_at"]),
-    )
+    head, base, merged = answer["head"], answer["base"], bool(answer["merged_at"])
+    names = {"head": head["ref"], "base": base["ref"], "sha": head["sha"]}
+    plain = {name: answer[name] for name in ("number", "state")}
+    fork = (head["repo"] or {}).get("id") != base["repo"]["id"]
+    body, draft = answer.get("body") or "", bool(answer.get("draft"))
+    return PullRequest(**plain, **names, body=body, draft=draft, fork=fork, merged=merged)

@@ -9,23 +9,30 @@ import os
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 from urllib.parse import quote
 
+import typer
 import yaml
-from dslp.core.branch_names import parse_branch, slug
+from dslp.core.actions import add_output
+from dslp.core.branch_names import is_match, parse_branch, slug
+from dslp.core.console import say
 from dslp.core.errors import DslpError
 from dslp.core.files import read_text
 from dslp.core.semver import parse_version
 from dslp.core.settings import Project
-from dslp.github.client import Repository, Unavailable
+from dslp.github.client import Repository, Unavailable, find_repository
 from dslp.github.entities import Issue
 from dslp.github.forms import linked_numbers
 from dslp.github.issue import check_issue, is_from_team, update_comment
 from dslp.github.policy import issue_of
-from dslp.github.pull_request import check_pull_request, publish
+from dslp.github.pull_request import publish_check
 
 PARAMS = re.compile(r"src/\w+/models/(\w+)/params\.yml")
+CHANGES = {
+    True: "Its pull request raises {dataset} from {stated} to {newest}.",
+    False: "{dataset} has no version after {stated}: first open a Data issue for one.",
+}
 LONGEST = 60_000  # characters of a comment; GitHub takes some more
 
 
@@ -55,26 +62,38 @@ def hand_over(repository: Repository, model: Issue, branch: str, base: str) -> I
             yield f"#{pull.number} (experiment #{number}) is retargeted to {branch}"
 
 
-def announce_release(repository: Repository, folder: Path, issue: int) -> Iterator[str]:
-    """Comment on an issue the text of each file, once a release (M8, L5)."""
+def tell(
+    folder: Annotated[Path, typer.Argument(help="What `dslp model release` or `deploy` wrote.")],
+    issue: Annotated[int, typer.Argument(help="Of the Model issue.", min=1)],
+) -> None:
+    """Comment the figures of a release on its issue, once a release (M8, L5)."""
+    repository = find_repository()[1]
     for file in sorted(folder.glob("*.md")):
         text = read_text(file)[:LONGEST]
         update_comment(repository, issue, text.split("\n", 1)[0], text)
-        yield f"#{issue}: {file.stem}"
+        say(f"#{issue}: {file.stem}")
 
 
-def released_issue(repository: Repository, commit: str) -> int | None:
-    """The Model issue whose branch was merged as this commit."""
+def merged(commit: Annotated[str, typer.Argument(help="Of the collaboration branch.")]) -> None:
+    """Find the Model issue whose branch was merged as a commit: the output `issue`."""
+    repository, issue = find_repository()[1], None
     for pull in repository.pull_requests_of(commit):
         number = issue_of(pull, repository.name)
         if pull.merged and number:
             work = parse_branch(pull.head) or repository.find_issues([number])[number]
-            if work is not None and work.kind == "Model":
-                return number
-    return None
+            issue = number if work and work.kind == "Model" else issue
+    say(f"the branch of #{issue} was merged" if issue else "no branch of a Model issue was merged")
+    add_output("issue", issue or "")
 
 
-def propose_retraining(project: Project, repository: Repository, file: Path) -> Iterator[str]:
+def propose(folder: Annotated[Path, typer.Argument(help="What `dslp model watch` wrote.")]) -> None:
+    """Ask people for a retraining of each model that moved: an issue and a pull request (M10)."""
+    project, repository = find_repository()
+    for file in sorted(folder.glob("*.json")):
+        propose_retraining(project, repository, file)
+
+
+def propose_retraining(project: Project, repository: Repository, file: Path) -> None:
     """Ask for a retraining: one Model issue, and one pull request with the newest dataset version.
 
     What is open already is left as it is. Where Actions may not open pull requests, the branch is
@@ -86,73 +105,47 @@ def propose_retraining(project: Project, repository: Repository, file: Path) -> 
         repository: on GitHub.
         file: what `dslp model watch` wrote.
 
-    Yields:
-        What was done, line by line.
-
     Raises:
         DslpError: the file names no model of this project.
     """
     facts = json.loads(read_text(file))
-    model = PARAMS.fullmatch(facts["params"])
-    if model is None or model[1] != facts["model"]:
+    params, name = PARAMS.fullmatch(facts["params"]), facts["model"]
+    if params is None or params[1] != name:
         raise DslpError(f"{file} names no model of this project: {facts['params']!r:.80}")
-    name, dataset, current = facts["model"], facts["dataset"], facts["stated"]
-    mark = f"<!-- dslp: retrain {name} -->"
-    newer = parse_version(facts["newest"]) > parse_version(current)
+    is_newer = parse_version(facts["newest"]) > parse_version(facts["stated"])
+    mark, ending = f"<!-- dslp: retrain {name} -->", f"-retrain-{slug(name)}"
     issues = repository.pages("/issues", state="open", labels="Model")
-    ours = [one for one in issues if "pull_request" not in one and is_from_team(one, mark)]
-    number = ours[0]["number"] if ours else _open_issue(repository, mark, facts, newer)
-    yield f"{name}: issue #{number} is {'open already' if ours else 'opened'}"
-    for finding in () if ours else check_issue(project, repository, number):
-        yield f"{name}: {finding.rule}: {finding.problem}"
-    ending = f"-retrain-{slug(name)}"
-    for pull in repository.open_pull_requests:
-        if pull.head.startswith("model/") and pull.head.endswith(ending) and not pull.fork:
-            yield f"{name}: pull request #{pull.number} is open already"
-            return
-    if not newer:
-        yield f"{name}: there is no version of {dataset} after {current}"
-        return
-    branch = f"model/{number}{ending}"
-    repository.make_branch(branch, project.branch)
-    _commit_version(repository, branch, facts)
-    opened = _open_pull_request(repository, project.branch, branch, number, facts)
-    if opened is None:
-        yield f"{name}: {branch} is pushed; #{number} says where to open it"
-        return
-    yield f"{name}: pull request #{opened} is opened"
-    check = check_pull_request(project, repository, opened)
-    yield f"#{opened}: {check.verdict.state}: {check.verdict.why}"
-    try:
-        publish(repository, check)
-        repository.ask("POST", "/actions/workflows/tests.yml/dispatches", {"ref": branch})
-    except Unavailable as error:  # an App may have no right to, but what it opens starts workflows
-        yield f"#{opened} is open, but its checks are not all started: {error}"
+    number = next((one["number"] for one in issues if is_from_team(one, mark)), None)
+    if number is None:
+        number = _open_issue(repository, mark, facts, CHANGES[is_newer])
+        check_issue(project, repository, number)
+    say(f"{name}: issue #{number} asks for a retraining")
+    proposals = [one for one in repository.open_pull_requests if not one.fork]
+    if any(is_match(pull.head, [f"model/*{ending}"]) for pull in proposals):
+        say(f"{name}: a pull request for it is open already")
+    elif is_newer:
+        branch = f"model/{number}{ending}"
+        repository.make_branch(branch, project.branch)
+        _commit_version(repository, branch, facts)
+        _open_pull_request(project, repository, branch, number, facts)
+    else:
+        say(f"{name}: there is no version of {facts['dataset']} after {facts['stated']}")
 
 
-def _open_issue(repository: Repository, mark: str, facts: Mapping[str, Any], newer: bool) -> int:
+def _open_issue(repository: Repository, mark: str, facts: Mapping[str, Any], change: str) -> int:
     """Open the issue, with the fields of the form of a Model issue."""
-    experiments: list[int] = []
-    if facts["issue"]:  # the one that the champion was trained for
-        issue = repository.find_issues([facts["issue"]])[facts["issue"]]
-        experiments = linked_numbers(issue, repository.name, "Experiment")
-        if issue is not None and issue.kind == "Experiment":
-            experiments = [issue.number]
-    model, dataset, current = facts["model"], facts["dataset"], facts["stated"]
-    change = f"Its pull request raises {dataset} from {current} to {facts['newest']}."
-    if not newer:
-        change = f"{dataset} has no version after {current}: first open a Data issue for one."
-    sections = {
-        "Ask": f"#{facts['ask']}",
-        "Experiment": ", ".join(f"#{number}" for number in experiments) or "_No response_",
-        "What it does": f"Whether `{model}` is to be trained again. {change}",
-        "Deployment": "As before: a merge trains a challenger, the label Deploy promotes it.",
-    }
-    lines = [mark, "The monitor wrote this; people decide.", "", facts["report"][:LONGEST], ""]
-    lines += [f"### {heading}\n\n{text}\n" for heading, text in sections.items()]
-    title = f"Retrain {model}: {', '.join(facts['moved'])} moved"[:200]
-    body = {"title": title, "body": "\n".join(lines), "labels": ["Model"]}
-    return int(repository.ask("POST", "/issues", body)["number"])
+    number = facts["issue"]  # the one that the champion was trained for
+    issue = repository.find_issues([number])[number] if number else None
+    experiments = linked_numbers(issue, repository.name, "Experiment")
+    if issue is not None and issue.kind == "Experiment":
+        experiments = [issue.number]
+    values = {**facts, "mark": mark, "report": facts["report"][:LONGEST]}
+    values["change"] = change.format_map(facts)
+    values["experiments"] = ", ".join(f"#{one}" for one in experiments) or "_No response_"
+    title = f"Retrain {facts['model']}: {', '.join(facts['moved'])} moved"[:200]
+    text = read_text(Path(__file__).with_name("retraining.md")).format_map(values)
+    answer = repository.ask("POST", "/issues", {"title": title, "body": text, "labels": ["Model"]})
+    return int(answer["number"])
 
 
 def _commit_version(repository: Repository, branch: str, facts: Mapping[str, Any]) -> None:
@@ -162,12 +155,9 @@ def _commit_version(repository: Repository, branch: str, facts: Mapping[str, Any
     old = base64.b64decode(file["content"]).decode()
     new = replace_version(old, facts["newest"])
     if new != old:
-        change = {
-            "message": f"{facts['model']}: {facts['dataset']} {facts['newest']}",
-            "content": base64.b64encode(new.encode()).decode(),
-            "sha": file["sha"],
-            "branch": branch,
-        }
+        message = "{model}: {dataset} {newest}".format_map(facts)
+        content = base64.b64encode(new.encode()).decode()
+        change = {"message": message, "content": content, "sha": file["sha"], "branch": branch}
         repository.ask("PUT", path, change)
 
 
@@ -187,21 +177,23 @@ def replace_version(text: str, version: str) -> str:
 
 
 def _open_pull_request(
-    repository: Repository, collaboration: str, branch: str, issue: int, facts: Mapping[str, Any]
-) -> int | None:
+    project: Project, repository: Repository, branch: str, issue: int, facts: Mapping[str, Any]
+) -> None:
     """Open the pull request; where that is not allowed, the issue says where a person does."""
-    body = {
-        "title": f"Retrain {facts['model']} on {facts['dataset']} {facts['newest']}",
-        "head": branch,
-        "base": collaboration,
-        "body": f"For #{issue}, which says what moved. A merge deploys nothing.",
-    }
+    title = "Retrain {model} on {dataset} {newest}".format_map(facts)
+    text = f"For #{issue}, which says what moved. A merge deploys nothing."
+    body = {"title": title, "head": branch, "base": project.branch, "body": text}
     pull = repository.ask("POST", "/pulls", body, unless=(403,))
-    if pull is not None:
-        return int(pull["number"])
-    mark = f"<!-- dslp: compare {branch} -->"
-    server = os.environ.get("GITHUB_SERVER_URL", "https://github.com")
-    page = f"{server}/{repository.name}/compare/{collaboration}...{branch}?expand=1"
-    text = f"Actions may not open pull requests here. The change is committed: [open]({page})."
-    update_comment(repository, issue, mark, f"{mark}\n{text}")
-    return None
+    if pull is None:
+        mark = f"<!-- dslp: compare {branch} -->"
+        server = os.environ.get("GITHUB_SERVER_URL", "https://github.com")
+        page = f"{server}/{repository.name}/compare/{project.branch}...{branch}?expand=1"
+        text = "Actions may not open pull requests here. The change is committed"
+        update_comment(repository, issue, mark, f"{mark}\n{text}: [open]({page}).")
+        say(f"{branch} is pushed; #{issue} says where to open its pull request")
+        return
+    try:
+        publish_check(project, repository, pull["number"])
+        repository.ask("POST", "/actions/workflows/tests.yml/dispatches", {"ref": branch})
+    except Unavailable as error:  # an App may have no right to, but what it opens starts workflows
+        say(f"#{pull['number']} is open, but its checks are not all started: {error}")

@@ -18,15 +18,21 @@ if TYPE_CHECKING:
 
 EMPTY = {"_no response_", "none", "n/a", "-", ""}
 MOST = 8  # issues that one issue may name in its links; each is read
-LONGEST = 10_000  # characters of a text that are read for issues
-# GitHub's own ways to name an issue: #12, GH-12, ada/claims#12; and the address of its page.
+LONGEST = 10_000  # characters of a field that are read for issues
+# GitHub's own ways to name an issue: #12, GH-12, ada/claims#12; and the address of its page. And
+# the words by which a pull request closes it.
 REFERENCE = re.compile(
-    r"(?<![\w/#&-])(?:([\w-]+/[\w.-]+)?#|GH-|https?://[^\s/]+/([\w-]+/[\w.-]+)/(?:issues|pull)/)"
-    r"([1-9]\d{0,8})\b",
+    r"(?:\b(?P<closes>close[sd]?|fix(?:e[sd])?|resolve[sd]?):?\s*)?(?<![\w/#&-])"
+    r"(?:([\w-]+/[\w.-]+)?#|GH-|https?://[^\s/]+/([\w-]+/[\w.-]+)/(?:issues|pull)/)"
+    r"(?P<number>[1-9]\d{0,8})\b",
     re.IGNORECASE,
 )
-CLOSES = re.compile(r"\b(?:close[sd]?|fix(?:e[sd])?|resolve[sd]?):?\s*$", re.IGNORECASE)
-STRUCK = re.compile(r"(?<!~)~[^~\n]+~(?!~)")
+# Tags and comments of HTML, and what is struck through, by HTML or by single tildes.
+UNREAD = re.compile(
+    r"<!--(?:.*?-->|.*)|<(del|s|code|pre)\b[^<>]*>.{0,1000}?</\1\s*>|</?[a-z][^<>]*>"
+    r"|(?<![~\w])~(?=\S)[^~\n]+(?<=\S)~(?![~\w])",
+    re.IGNORECASE | re.DOTALL,
+)
 
 
 @dataclass(frozen=True)
@@ -132,36 +138,35 @@ def linked_numbers(issue: Issue | None, repository: str = "", field: str = "") -
 
 def worked_on(body: str, repository: str) -> int | None:
     """The issue that a pull request is for by its text: the one that it closes, or the first."""
-    text = _plain_text(body)
-    matches = [one for one in REFERENCE.finditer(text) if _is_own(one, repository)]
-    closed = [one for one in matches if CLOSES.search(text[: one.start()][-20:])]
-    return next((int(one[3]) for one in closed + matches), None)
+    matches = sorted(_references(body, repository), key=lambda one: one["closes"] is None)
+    return int(matches[0]["number"]) if matches else None
 
 
 def _numbers(text: str, repository: str) -> tuple[int, ...]:
     """Issues named in GitHub's own ways, or by a bare number on its own."""
-    matches = REFERENCE.finditer(_plain_text(text))
-    numbers = [one[3] for one in matches if _is_own(one, repository)]
+    numbers = [one["number"] for one in _references(text[:LONGEST], repository)]
     if not numbers and re.fullmatch(r"[1-9]\d{0,8}", text.strip()):
         numbers = [text.strip()]
     return tuple(dict.fromkeys(map(int, numbers)))
 
 
-def _is_own(match: re.Match[str], repository: str) -> bool:
-    name = match[1] or match[2]
-    return not name or name.lower() == repository.lower()
+def _references(text: str, repository: str) -> Iterator[re.Match[str]]:
+    """Where a text names issues of this repository."""
+    for match in REFERENCE.finditer(_plain_text(text)):
+        if (match[2] or match[3] or repository).lower() == repository.lower():
+            yield match
 
 
 def _plain_text(text: str) -> str:
     """Markdown as it is read: without code, comments and what is struck through."""
-    tokens = _markdown().parse(text[:LONGEST])
-    blocks = ("".join(_words(one.children or ())) for one in tokens if one.type == "inline")
-    return STRUCK.sub(" ", "\n".join(blocks))
+    tokens = _markdown().parse(text)
+    blocks = ("".join(_words(one)) for one in tokens if one.type in ("inline", "html_block"))
+    return UNREAD.sub(" ", "\n".join(blocks))
 
 
-def _words(tokens: "Sequence[Token]") -> Iterator[str]:
+def _words(block: "Token") -> Iterator[str]:
     struck, link = 0, ""
-    for token in tokens:
+    for token in block.children or (block,):
         struck += {"s_open": 1, "s_close": -1}.get(token.type, 0)
         if token.type == "link_open":
             link = str(token.attrs["href"])
@@ -169,7 +174,8 @@ def _words(tokens: "Sequence[Token]") -> Iterator[str]:
             yield f" {link} "
             link = ""
         elif not struck and not link:
-            yield token.content if token.type == "text" else " "
+            is_read = token.type in ("text", "html_inline", "html_block")
+            yield token.content if is_read else " "
 
 
 @cache

@@ -1,26 +1,35 @@
 """What follows from a change of an issue: its links and its pull requests are checked again."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import chain, repeat
 from typing import Any
 
-from dslp.core.branch_names import Branch
+from dslp.core.branch_names import AGENTS, is_match
+from dslp.core.console import say
 from dslp.core.report import Finding
 from dslp.core.settings import Project
-from dslp.github.client import Repository
+from dslp.github.client import Repository, UsedUp
 from dslp.github.entities import Issue, PullRequest
 from dslp.github.forms import form_fields, linked_numbers, read_forms
 from dslp.github.policy import Facts, check_fields, check_links, issue_of
-from dslp.github.pull_request import check_pull_request, merged_experiments, publish
-from dslp.github.rules import address, broken
+from dslp.github.pull_request import as_item, model_experiments, publish_check
+from dslp.github.rules import broken
 
 MARK = "<!-- dslp: links -->"
 RESERVE = 100  # requests that are left to verdicts before other issues are checked
+MODELS = ("model/*", *AGENTS)  # branches that may hold a model
 TEAM = ("OWNER", "MEMBER", "COLLABORATOR")
+KEPT = (
+    "The branch `{pull.head}` ended at {pull.sha}, unmerged. The commit stays with "
+    "#{pull.number}; get it back with `git fetch origin refs/pull/{pull.number}/head`."
+)
+INSIGHTS = (
+    "\n\nBefore you close this issue: are its insights written above, each with a link? "
+    "What everybody must know belongs in `docs/`, by an issue of its own."
+)
 
 
-def check_event(
-    project: Project, repository: Repository, number: int, is_type: bool
-) -> Iterator[str]:
+def check_event(project: Project, repository: Repository, number: int, is_type: bool) -> None:
     """Check an issue that changed, and what depends on it, within the requests of an event.
 
     Args:
@@ -28,98 +37,71 @@ def check_event(
         repository: on GitHub.
         number: of the issue.
         is_type: whether its type may have changed, on which the issues that name it depend.
-
-    Yields:
-        What was found, and what is left to a later run, line by line.
     """
-    naming: list[int] = []
-    if is_type:
-        others = list(repository.issues(state="open", most=10))
-        naming = [one.number for one in others if number in linked_numbers(one, repository.name)]
-    for finding in check_issue(project, repository, number):
-        yield f"{finding.rule}: {finding.problem}"
-    pulls = _depending(repository, number, naming)
-    for pull in pulls:
-        if repository.left < 6:
-            yield f"#{pull.number} and later pull requests are not checked: {_later(number)}"
-            break
-        check = check_pull_request(project, repository, pull.number)
-        publish(repository, check)
-        yield f"#{pull.number}: {check.verdict.state}: {check.verdict.why}"
-    for done, other in enumerate(naming):
-        if repository.left < 4 or repository.remaining < RESERVE:
-            yield f"{len(naming) - done} issues that name it are not checked: {_later(number)}"
-            break
-        for finding in check_issue(project, repository, other):
-            yield f"{finding.rule}: {finding.problem}"
+    others = list(repository.issues(state="open", most=10)) if is_type else []
+    naming = [one.number for one in others if number in linked_numbers(one, repository.name)]
+    pulls = (pull.number for pull in _depending(repository, number, naming))
+    checks = chain(zip(pulls, repeat(publish_check)), zip(naming, repeat(check_issue)))
+    other = number
+    try:
+        check_issue(project, repository, number)
+        for other, check in checks:
+            if check is check_issue and repository.remaining < RESERVE:
+                raise UsedUp("few requests are left in this hour")
+            check(project, repository, other)
+    except UsedUp as error:
+        rest = f"#{other} and what else depends on #{number} is not checked"
+        say(f"{rest}: {error}; run dslp issue-check {number}")
 
 
-def check_issue(project: Project, repository: Repository, number: int) -> list[Finding]:
+def check_issue(project: Project, repository: Repository, number: int) -> None:
     """Comment on the issue what is missing or wrong (I4-I11): one comment, kept up to date.
 
     The comment is removed when nothing is wrong any more. A pull request and a closed issue are
     left alone.
-
-    Returns:
-        What is wrong.
     """
     issue = repository.find_issues([number])[number]
     if issue is None or issue.is_pull_request or issue.state != "open":
-        return []
+        return
     issues = repository.find_issues(linked_numbers(issue, repository.name))
     links = check_links(issue, issues, repository.name)
     fields = check_fields(issue, read_forms(project.root))
     findings = [*links, *fields, *_check_version(repository, issue)]
-    update_comment(repository, number, MARK, _comment(findings) if findings else None)
-    return findings
+    update_comment(repository, number, MARK, _comment(findings) if findings else "")
+    for finding in findings:
+        say(f"{finding.rule}: {finding.problem}")
 
 
-def check_closed(project: Project, repository: Repository, number: int) -> Iterator[str]:
-    """Note how a closed pull request ended, and check the open ones that share its commit.
-
-    Yields:
-        What was done, line by line.
-    """
+def check_closed(project: Project, repository: Repository, number: int) -> None:
+    """Note how a closed pull request ended, and check the open ones that share its commit."""
     pull = repository.pull_request(number)
-    yield note_end(project, repository, pull) or "nothing to note"
+    note_end(project, repository, pull)
     for other in repository.open_pull_requests_at(pull)[:1]:  # one status for all of them
-        check = check_pull_request(project, repository, other.number)
-        publish(repository, check)
-        yield f"#{other.number}: {check.verdict.state}: {check.verdict.why}"
+        publish_check(project, repository, other.number)
 
 
-def note_end(project: Project, repository: Repository, pull: PullRequest) -> str | None:
+def note_end(project: Project, repository: Repository, pull: PullRequest) -> None:
     """Note on its issue how a closed pull request ended.
 
     GitHub keeps the head of a pull request when its branch is deleted: the issue of an unmerged
     exploration or experiment gets the command that brings it back (B4). After an exploration, the
     note also asks for documentation (X4). An experiment that was merged into a model's branch is
-    closed (B6).
-
-    Returns:
-        What was done, or None if nothing was.
+    closed (B6), which GitHub does for the default branch only.
     """
     number = issue_of(pull, repository.name)
     issues = repository.find_issues([number] if number else ())
     branch = Facts(pull, project, repository.name, issues=issues).branch
-    if pull.state == "open" or branch is None or not issues[branch.issue]:
-        return None
-    if pull.merged:
-        return _close_experiment(repository, pull, branch)
-    if branch.kind not in ("Explore", "Experiment"):
-        return None
-    mark = f"<!-- dslp: kept {pull.number} {pull.sha} -->"
-    text = (
-        f"{mark}\nThe branch `{pull.head}` ended at {pull.sha}, unmerged. The commit stays with "
-        f"#{pull.number}; get it back with `git fetch origin refs/pull/{pull.number}/head`."
-    )
-    if branch.kind == "Explore":
-        text += (
-            "\n\nBefore you close this issue: are its insights written above, each with a link? "
-            "What everybody must know belongs in `docs/`, by an issue of its own."
-        )
-    new = update_comment(repository, branch.issue, mark, text)
-    return f"#{branch.issue}: {pull.head} ended at {pull.sha}" if new else None
+    issue = issues[branch.issue] if branch else None
+    if pull.state == "open" or branch is None or issue is None:
+        return
+    if pull.merged and branch.kind == "Experiment" and pull.base.startswith("model/"):
+        repository.ask("PATCH", f"/issues/{issue.number}", {"state": "closed"})
+        say(f"#{issue.number} is closed: {pull.head} was merged into {pull.base}")
+    elif not pull.merged and branch.kind in ("Explore", "Experiment"):
+        mark = f"<!-- dslp: kept {pull.number} {pull.sha} -->"
+        text = f"{mark}\n{KEPT}{INSIGHTS * (branch.kind == 'Explore')}".format(pull=pull)
+        update_comment(repository, issue.number, mark, text)
+        say(f"#{issue.number}: {pull.head} ended at {pull.sha}")
 
 
 def is_from_team(comment: Mapping[str, Any], mark: str) -> bool:
@@ -129,12 +111,8 @@ def is_from_team(comment: Mapping[str, Any], mark: str) -> bool:
     return trusted and str(comment["body"]).startswith(mark)
 
 
-def update_comment(repository: Repository, issue: int, mark: str, text: str | None) -> bool:
-    """Keep one comment on an issue that begins with the mark; without a text, remove it.
-
-    Returns:
-        Whether it is new.
-    """
+def update_comment(repository: Repository, issue: int, mark: str, text: str) -> None:
+    """Keep one comment on an issue that begins with the mark; without a text, remove it."""
     answers = repository.pages(f"/issues/{issue}/comments", most=5)
     comments = [comment for comment in answers if is_from_team(comment, mark)]
     for comment in comments[1:] if text else comments:
@@ -143,7 +121,6 @@ def update_comment(repository: Repository, issue: int, mark: str, text: str | No
         repository.ask("POST", f"/issues/{issue}/comments", {"body": text})
     elif text and comments[0]["body"].replace("\r\n", "\n").strip() != text.strip():
         repository.ask("PATCH", f"/issues/comments/{comments[0]['id']}", {"body": text})
-    return bool(text) and not comments
 
 
 def _depending(repository: Repository, number: int, naming: Sequence[int]) -> Iterator[PullRequest]:
@@ -151,30 +128,12 @@ def _depending(repository: Repository, number: int, naming: Sequence[int]) -> It
     issue = repository.find_issues([number])[number]
     is_experiment = issue is not None and issue.kind == "Experiment"
     for pull in repository.open_pull_requests:
-        own = issue_of(pull, repository.name)
-        if own is not None and own in (number, *naming):
+        own, may_be_model = issue_of(pull, repository.name), is_match(pull.head, MODELS)
+        depends = own in (number, *naming)
+        if not depends and own and may_be_model and is_experiment:
+            depends = number in model_experiments(repository, pull, own)
+        if depends:
             yield pull
-        elif own and is_experiment and pull.head.startswith("model/"):
-            if repository.left >= 6:
-                model = repository.find_issues([own])[own]
-                merged = merged_experiments(repository, pull.head)
-                if number not in (*linked_numbers(model, repository.name), *merged):
-                    continue
-            yield pull
-
-
-def _later(number: int) -> str:
-    return f"few requests are left; run dslp issue-check {number}"
-
-
-def _close_experiment(repository: Repository, pull: PullRequest, branch: Branch) -> str | None:
-    """Close an experiment that was merged into a model's branch, which GitHub does not."""
-    ends = branch.kind == "Experiment" and pull.base.startswith("model/")
-    issue = repository.find_issues([branch.issue])[branch.issue]
-    if not ends or issue is None or issue.state != "open":
-        return None
-    repository.ask("PATCH", f"/issues/{branch.issue}", {"state": "closed"})
-    return f"#{branch.issue} is closed: {pull.head} was merged into {pull.base}"
 
 
 def _check_version(repository: Repository, issue: Issue) -> Iterator[Finding]:
@@ -189,14 +148,11 @@ def _check_version(repository: Repository, issue: Issue) -> Iterator[Finding]:
 
 def _dataset_version(issue: Issue) -> tuple[str, str]:
     """Dataset and version that a Data issue is for; empty where it names none."""
-    fields = form_fields(issue.body)
-    version = fields.get("Version", "").lower().removeprefix("v")
-    return fields.get("Dataset", "").lower(), version
+    fields = form_fields(issue.body.lower())
+    return fields.get("dataset", ""), fields.get("version", "").removeprefix("v")
 
 
-def _comment(findings: Iterable[Finding]) -> str:
-    lines = [MARK, "Please correct this issue:", ""]
-    for finding in findings:
-        rule = f"[{finding.rule}]({address(finding.rule)})"
-        lines.append(f"- {finding.problem}. {finding.todo} Rule {rule} says why.")
-    return "\n".join([*lines, "", "This comment disappears when it is corrected."])
+def _comment(findings: Sequence[Finding]) -> str:
+    items = [as_item(finding, finding.problem) for finding in findings]
+    end = "This comment disappears when it is corrected."
+    return "\n".join([MARK, "Please correct this issue:", "", *items, "", end])

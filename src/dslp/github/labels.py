@@ -5,7 +5,8 @@ that was killed at any request (L4).
 """
 
 import re
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,11 +17,13 @@ from dslp.core.files import parse_yaml, read_text
 from dslp.github.client import Repository, Unavailable
 
 FILE = Path(".github") / "labels.yml"
-VALUES = {  # of a label, as GitHub takes them
+FIELDS = {  # of a label, as GitHub takes them
     "name": (".{1,50}", "1 to 50 characters"),
     "color": ("[0-9a-f]{6}", "six lower-case hexadecimal digits in quotes, such as 'c9ecff'"),
     "description": (".{0,100}", "at most 100 characters"),
+    "aliases": ("[^,]{1,50}", "a list of names without a comma"),
 }
+VALUES = ("name", "color", "description")
 DEFAULTS = Path(__file__).with_name("labels.yml")  # the same file, for a repository without one
 
 
@@ -31,7 +34,7 @@ class Label:
     name: str
     color: str
     description: str
-    aliases: tuple[str, ...] = ()
+    aliases: Sequence[str] = ()
 
 
 @dataclass(frozen=True)
@@ -61,14 +64,13 @@ def read_labels(path: Path) -> list[Label]:
     if not isinstance(entries, list) or not entries:
         raise DslpError(f"{path} must hold a list of labels, each with name and color")
     labels = [_read_label(entry, f"{path}, label {n}") for n, entry in enumerate(entries, start=1)]
-    names = [name.lower() for label in labels for name in (label.name, *label.aliases)]
-    twice = sorted({name for name in names if names.count(name) > 1})
-    if twice:
+    names = Counter(name.lower() for label in labels for name in (label.name, *label.aliases))
+    if twice := [name for name, times in names.items() if times > 1]:
         raise DslpError(f"{path}: {', '.join(twice)} occurs twice")
     return labels
 
 
-def plan_changes(labels: Sequence[Label], existing: Sequence[Any], prune: bool) -> list[Step]:
+def plan_changes(labels: Sequence[Label], existing: Iterable[Any], prune: bool) -> list[Step]:
     """The steps after which the repository has the labels.
 
     Args:
@@ -77,74 +79,67 @@ def plan_changes(labels: Sequence[Label], existing: Sequence[Any], prune: bool) 
         prune: delete the labels that are not in the file.
     """
     present = {str(label["name"]).lower(): label for label in existing}
-    changes = []
+    steps = []
     for label in labels:
-        former = [present.pop(a.lower()) for a in label.aliases if a.lower() in present]
-        current = present.pop(label.name.lower(), None)
-        if current is None and former:
-            name = former.pop(0)["name"]
-            changes.append(Step("rename", name, label, f"to {label.name}"))
-        elif current is None:
-            changes.append(Step("create", label.name, label, f"#{label.color}"))
-        elif fields := [f for f in VALUES if (current[f] or "") != getattr(label, f)]:
-            changes.append(Step("update", current["name"], label, ", ".join(fields)))
-        changes += [Step("merge", alias["name"], label, f"into {label.name}") for alias in former]
-    if prune:
-        changes += [Step("delete", label["name"], None, "") for label in present.values()]
-    return changes
+        names = [name.lower() for name in (label.name, *label.aliases)]
+        current, *others = [present.pop(name) for name in names if name in present] or [None]
+        if current is None:
+            steps.append(Step("create", label.name, label, f"#{label.color}"))
+        elif current["name"].lower() != label.name.lower():
+            steps.append(Step("rename", current["name"], label, f"to {label.name}"))
+        elif fields := [one for one in VALUES if (current[one] or "") != getattr(label, one)]:
+            steps.append(Step("update", current["name"], label, ", ".join(fields)))
+        steps += [Step("merge", other["name"], label, f"into {label.name}") for other in others]
+    return steps + [Step("delete", one["name"], None, "") for one in present.values() if prune]
 
 
-def register_labels(repository: Repository, labels: Sequence[Label], prune: bool) -> list[Step]:
-    """Carry the plan out, and return the changes.
+def register_labels(
+    repository: Repository, labels: Sequence[Label], prune: bool, dry_run: bool = False
+) -> list[Step]:
+    """Carry the plan out (or only make it), and return the steps.
 
     Raises:
-        Unavailable: GitHub refuses; a second run goes on after the changes that were made.
+        Unavailable: GitHub refuses; a second run goes on after the steps that were done.
     """
     done: list[Step] = []
     for last in (False, True):
         try:
-            for change in plan_changes(labels, list(repository.pages("/labels")), prune):
-                carry_out(repository, change)
-                done.append(change)
+            for step in plan_changes(labels, repository.pages("/labels"), prune):
+                if not dry_run:
+                    carry_out(repository, step)
+                done.append(step)
             break
         except Unavailable as error:
-            # Somebody else changed a label between the list and the change: list again, once.
+            # Somebody else changed a label between the list and the step: list again, once.
             if last or error.status not in (404, 422):
                 words = f"{error} ({len(done)} changes done; run again to finish)"
                 raise Unavailable(words, error.status) from None
     return done
 
 
-def carry_out(repository: Repository, change: Step) -> None:
-    """One change, as one request; a merge is one for each issue, and one to delete the alias."""
-    path, label = f"/labels/{quote(change.name, safe='')}", change.label
-    if change.action == "merge" and label:
-        for issue in list(repository.pages("/issues", state="all", labels=change.name)):
+def carry_out(repository: Repository, step: Step) -> None:
+    """One step, as one request; a merge is one for each issue, and one to delete the alias."""
+    path, label = f"/labels/{quote(step.name, safe='')}", step.label
+    if step.action == "merge" and label:
+        for issue in list(repository.pages("/issues", state="all", labels=step.name)):
             repository.ask("POST", f"/issues/{issue['number']}/labels", {"labels": [label.name]})
-    if label is None or change.action == "merge":
+    if label is None or step.action == "merge":
         repository.ask("DELETE", path)
         return
     body = {"color": label.color, "description": label.description}
-    if change.action == "create":
+    if step.action == "create":
         repository.ask("POST", "/labels", {"name": label.name, **body})
     else:
         repository.ask("PATCH", path, {"new_name": label.name, **body})
 
 
-def _read_label(entry: object, where: str) -> Label:
-    if not isinstance(entry, dict):
-        raise DslpError(f"{where}: must have name, color and description")
-    if unknown := [str(name) for name in entry if name not in (*VALUES, "aliases")]:
+def _read_label(entry: Any, where: str) -> Label:
+    values = {"aliases": [], "description": "", **(entry if isinstance(entry, dict) else {})}
+    if unknown := sorted(map(str, values.keys() - FIELDS)):
         raise DslpError(f"{where}: {', '.join(unknown)} is not a field of a label")
-    values = {name: entry.get(name, "") for name in VALUES}
-    aliases = entry.get("aliases", [])
-    for name, (pattern, words) in VALUES.items():
-        if not _is_text(values[name], pattern):
+    for name, (pattern, words) in FIELDS.items():
+        value = values.get(name)
+        texts = [value] if name != "aliases" else value if isinstance(value, list) else [None]
+        if not all(isinstance(one, str) and re.fullmatch(pattern, one, re.DOTALL) for one in texts):
             raise DslpError(f"{where}: {name} must have {words}")
-    if not isinstance(aliases, list) or not all(_is_text(one, "[^,]{1,50}") for one in aliases):
-        raise DslpError(f"{where}: aliases must be a list of names without a comma")
-    return Label(**values, aliases=tuple(aliases))
-
-
-def _is_text(value: object, pattern: str) -> bool:
-    return isinstance(value, str) and re.fullmatch(pattern, value, re.DOTALL) is not None
+    return Label(**values)

@@ -2,13 +2,13 @@
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from dslp.core.branch_names import AGENTS, EXEMPT, KINDS, Branch, is_match, parse_branch
-from dslp.core.report import Finding
+from dslp.core.report import Finding, Report
 from dslp.core.settings import Project
 from dslp.github.entities import Issue, PullRequest
-from dslp.github.forms import empty_fields, form_links, linked_numbers, worked_on
+from dslp.github.forms import empty_fields, form_links, worked_on
 from dslp.github.rules import broken
 
 PLAIN = ("Ask", "Communicate", "Task")  # types whose branch has no prefix
@@ -18,7 +18,10 @@ TEMPLATE = "notebooks/template.ipynb"
 # The rule that says what an issue captures, by its type.
 CAPTURES = {"Ask": "I4", "Data": "I5", "Explore": "I7", "Experiment": "I8", "Model": "I9"}
 Issues = Mapping[int, Issue | None]
+TARGETS = {"Data": "B2", "Model": "B7"}  # the rule that says where a branch goes, by its type
+OTHER_TARGET = "the target is not {}, the collaboration branch"
 STATES = ("success", "pending", "failure")  # from the mildest to the strictest
+WAITING = ("B6", "D9")  # what a draft may still break
 
 
 @dataclass(frozen=True)
@@ -35,7 +38,7 @@ class Facts:
         files: changed files and how each was changed, in GitHub's words (`added`, `removed`, ...).
         are_all_files: whether these are all of them.
         blocks: whether a pending status keeps the merge button shut.
-        merged: issues of the experiments that were merged into this (model) branch.
+        experiments: the issues of the experiments that a model's branch holds.
         is_revert: whether it takes back a merged pull request, and nothing else.
     """
 
@@ -48,7 +51,7 @@ class Facts:
     files: Sequence[tuple[str, str]] = ()
     are_all_files: bool = True
     blocks: bool = True
-    merged: Sequence[int] = ()
+    experiments: Sequence[int] = ()
     is_revert: bool = False
 
     @property
@@ -68,17 +71,26 @@ class Facts:
 
 @dataclass(frozen=True)
 class Verdict:
-    """A status, its reason, and the findings.
+    """A status for the commit of a pull request, its reason, and the findings.
 
     Attributes:
+        pull: the pull request.
         state: `success`, `failure` or `pending`.
         why: the sentence beside the status.
         findings: what is wrong and what to do.
     """
 
+    pull: PullRequest
     state: str
     why: str
     findings: tuple[Finding, ...] = ()
+
+    @property
+    def report(self) -> Report:
+        """The same as `--json` prints it."""
+        details = {"state": self.state, "why": self.why, "commit": self.pull.sha}
+        number = {"pull_request": self.pull.number or None, "target": self.pull.base}
+        return Report(self.pull.head, 1, self.findings, details=details | number)
 
 
 def issue_of(pull: PullRequest, repository: str) -> int | None:
@@ -97,45 +109,60 @@ def exemption(facts: Facts) -> str | None:
         return None
     if pull.head == collaboration and facts.is_production:
         return f"{collaboration} is merged to {pull.base}"
-    if is_match(pull.head, (*EXEMPT, *facts.project.exempt_branches)):
+    patterns = (*EXEMPT, *facts.project.exempt_branches)
+    if parse_branch(pull.head) is None and is_match(pull.head, patterns):
         return "a branch of this name needs no issue"
     return "a revert needs no issue of its own" if facts.is_revert else None
 
 
 def decide(facts: Facts) -> Verdict:
     """The verdict on a pull request (B1-B8, D9, I1, I4-I11, X2)."""
+    pull, branch, findings = facts.pull, facts.branch, tuple(_find_broken(facts))
+    if pull.draft:
+        findings = tuple(
+            replace(one, severe=one.severe and one.rule not in WAITING) for one in findings
+        )
+    wrong = [finding for finding in findings if finding.severe]
+    if branch and branch.kind == "Explore" and facts.blocks:
+        return Verdict(pull, "pending", findings[0].problem, findings)
+    if wrong:
+        more = f", and {len(wrong) - 1} more" if len(wrong) > 1 else ""
+        why = f"{wrong[0].rule}: {wrong[0].problem}{more}"
+        return Verdict(pull, "failure", why, findings)
+    if findings:
+        return Verdict(pull, "pending", f"a draft: {findings[0].problem}", findings)
+    work = f"{branch.kind or 'issue'} #{branch.issue}: no rule is broken" if branch else ""
+    return Verdict(pull, "success", exemption(facts) or work)
+
+
+def _find_broken(facts: Facts) -> Iterator[Finding]:
     pull, branch = facts.pull, facts.branch
-    reason = exemption(facts)
-    if reason:
-        findings = () if pull.head == facts.project.branch else tuple(_check_exempt(facts))
-        state, why = ("failure", findings[0].problem) if findings else ("success", reason)
-        return Verdict(state, why, findings)
-    if branch is None:
+    if exemption(facts):
+        if pull.head == facts.project.branch:
+            return
+        if facts.is_production:
+            yield broken("B8", OTHER_TARGET.format(facts.project.branch))
+    elif branch is None:
         agent = is_match(pull.head, AGENTS)
         name = "text of the agent's pull request" if agent else "branch's name"
-        finding = broken("B1", f"the {name} does not name its issue")
-        return Verdict("failure", finding.problem, (finding,))
-    issue = facts.issues.get(branch.issue)
-    findings = (
-        *_check_issue(facts, branch),
-        *_check_target(facts, branch),
-        *check_links(issue, facts.issues, facts.repository),
-        *check_fields(issue, facts.forms),
-        *_check_experiments(facts, branch),
-        *_check_files(facts, branch),
-    )
-    if branch.kind == "Explore":
-        never = broken(
-            "B3", "an exploration is reviewed and closed, never merged", not facts.blocks
-        )
-        state = "pending" if facts.blocks else "failure"
-        return Verdict(state, never.problem, (never, *findings))
-    if wrong := [finding for finding in findings if finding.severe]:
-        more = f", and {len(wrong) - 1} more" if len(wrong) > 1 else ""
-        return Verdict("failure", f"{wrong[0].rule}: {wrong[0].problem}{more}", findings)
-    if findings:
-        return Verdict("pending", f"a draft: {findings[0].problem}", findings)
-    return Verdict("success", f"{branch.kind or 'issue'} #{branch.issue}: no rule is broken")
+        yield broken("B1", f"the {name} does not name its issue")
+        return
+    else:
+        if branch.kind == "Explore":
+            problem = "an exploration is reviewed and closed, never merged"
+            yield broken("B3", problem, severe=not facts.blocks)
+        issue = facts.issues.get(branch.issue)
+        yield from _check_issue(facts, branch)
+        yield from check_links(issue, facts.issues, facts.repository)
+        yield from check_fields(issue, facts.forms)
+        yield from _check_experiments(facts, branch)
+        yield from _check_datasets(facts, branch)
+    paths = [path for path, change in facts.files if change != "removed" and path != TEMPLATE]
+    notebooks = [path for path in paths if path.lower().endswith(".ipynb")]
+    if notebooks and pull.base == facts.project.branch:
+        yield broken("X2", f"notebooks would reach {pull.base}: {len(notebooks)}")
+    if not facts.are_all_files:
+        yield broken("X2", "there are too many files to check them all")
 
 
 def check_links(issue: Issue | None, issues: Issues, repository: str) -> Iterator[Finding]:
@@ -170,75 +197,51 @@ def check_fields(
 
 
 def _check_issue(facts: Facts, branch: Branch) -> Iterator[Finding]:
-    issue = facts.issues.get(branch.issue)
+    """What is wrong with the issue of a branch, and with where the branch goes (B1-B8, I1)."""
+    issue, base, collaboration = (
+        facts.issues.get(branch.issue),
+        facts.pull.base,
+        facts.project.branch,
+    )
     if issue is None or issue.is_pull_request:
         state = "is a pull request" if issue else "does not exist here, or was transferred"
         yield broken("I1", f"issue #{branch.issue} {state}")
-        return
-    if issue.state != "open":
-        yield broken("I1", f"issue #{issue.number} is closed")
-    if len(issue.kinds) > 1:
-        kinds = f"{len(issue.kinds)} types: {', '.join(issue.kinds)}"
-        yield broken("B1", f"issue #{issue.number} has {kinds}")
-    expected = (branch.kind,) if branch.kind else PLAIN
-    if issue.kind not in expected:
-        kinds = f"{' or '.join(expected)}, and issue #{issue.number} is of type {issue.kind}"
-        yield broken("B1", f"the branch is for {kinds}")
-
-
-def _check_target(facts: Facts, branch: Branch) -> Iterator[Finding]:
-    base, collaboration = facts.pull.base, facts.project.branch
+    else:
+        if issue.state != "open":
+            yield broken("I1", f"issue #{issue.number} is closed")
+        if len(issue.kinds) > 1:
+            kinds = f"{len(issue.kinds)} types: {', '.join(issue.kinds)}"
+            yield broken("B1", f"issue #{issue.number} has {kinds}")
+        expected = (branch.kind,) if branch.kind else PLAIN
+        if issue.kind not in expected:
+            kinds = f"{' or '.join(expected)}, and issue #{issue.number} is of type {issue.kind}"
+            yield broken("B1", f"the branch is for {kinds}")
     if branch.kind == "Experiment" and not base.startswith("model/"):
-        problem = "an experiment is merged into a model branch only"
-        yield broken("B6", problem, severe=not facts.pull.draft)
+        yield broken("B6", "an experiment is merged into a model branch only")
     elif branch.kind not in ("Experiment", "Explore") and base != collaboration:
-        rule = {"Data": "B2", "Model": "B7"}.get(branch.kind, "B8")
-        yield broken(rule, f"the target is not {collaboration}, the collaboration branch")
+        yield broken(TARGETS.get(branch.kind, "B8"), OTHER_TARGET.format(collaboration))
 
 
 def _check_experiments(facts: Facts, branch: Branch) -> Iterator[Finding]:
     """An experiment merges when it succeeded; a model when all of its experiments did (B5-B7)."""
-    numbers = [branch.issue] if branch.kind == "Experiment" else []
-    if branch.kind == "Model":
-        model = facts.issues.get(branch.issue)
-        numbers = [*linked_numbers(model, facts.repository, "Experiment"), *facts.merged]
-    for number in dict.fromkeys(numbers):
+    for number in [branch.issue] if branch.kind == "Experiment" else facts.experiments:
         experiment = facts.issues.get(number)
         if experiment is None or experiment.kind != "Experiment":
             continue  # check_links reports it
         if experiment.labelled("failed"):
             yield broken("B5", f"experiment #{number} failed")
         elif not experiment.labelled("succeeded"):
-            problem = f"experiment #{number} has no outcome yet"
-            yield broken("B6", problem, severe=not facts.pull.draft)
+            yield broken("B6", f"experiment #{number} has no outcome yet")
 
 
-def _check_exempt(facts: Facts) -> Iterator[Finding]:
-    """What even an exempt branch may not do: pass the collaboration branch by, bring notebooks."""
-    if facts.is_production:
-        yield broken("B8", f"the target is not {facts.project.branch}, the collaboration branch")
-    yield from _check_notebooks(facts)
-
-
-def _check_notebooks(facts: Facts) -> Iterator[Finding]:
-    paths = [path for path, change in facts.files if change != "removed" and path != TEMPLATE]
-    notebooks = [path for path in paths if path.lower().endswith(".ipynb")]
-    if notebooks and facts.pull.base == facts.project.branch:
-        yield broken("X2", f"notebooks would reach {facts.pull.base}: {len(notebooks)}")
-    if not facts.are_all_files:
-        yield broken("X2", "there are too many files to check them all")
-
-
-def _check_files(facts: Facts, branch: Branch) -> Iterator[Finding]:
-    """Notebooks, and datasets that do not come with all their files (D9, X2)."""
-    if branch.kind == "Explore":
-        return
-    yield from _check_notebooks(facts)
+def _check_datasets(facts: Facts, branch: Branch) -> Iterator[Finding]:
+    """Datasets that do not come with all their files (D9)."""
     datasets: dict[str, dict[str, str]] = {}
     for path, change in facts.files:
         if match := DATASET.fullmatch(path):
             datasets.setdefault(match[1], {})[match[2]] = change
-    problems = ["no dataset is changed"] if branch.kind == "Data" and not datasets else []
+    if branch.kind == "Data" and not datasets:
+        yield broken("D9", "no dataset is changed")
     for name, files in sorted(datasets.items()):
         if files.get("pipeline.py") == "removed" and set(files.values()) == {"removed"}:
             continue  # the whole dataset is removed
@@ -248,5 +251,4 @@ def _check_files(facts: Facts, branch: Branch) -> Iterator[Finding]:
             missing = ["a new version in datasheet.md"]
         if missing:
             plain = re.sub(r"[^\w./-]", "?", name, flags=re.ASCII)[:80]  # anybody may have named it
-            problems.append(f"dataset {plain} comes without {', '.join(missing)}")
-    yield from (broken("D9", problem, severe=not facts.pull.draft) for problem in problems)
+            yield broken("D9", f"dataset {plain} comes without {', '.join(missing)}")

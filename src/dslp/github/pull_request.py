@@ -1,62 +1,57 @@
 """The check of a pull request: the facts from GitHub, the verdict as a commit status."""
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 from urllib.parse import quote
 
 from dslp.core.branch_names import parse_branch
+from dslp.core.console import say
 from dslp.core.errors import DslpError
 from dslp.core.git import git_output
-from dslp.core.report import Finding, Report
+from dslp.core.report import Finding
 from dslp.core.settings import Project
 from dslp.core.text import SENTENCE, escape_markdown
-from dslp.github.client import MOST, PAGE, Repository, missing_branch
+from dslp.github.client import PAGE, Repository
 from dslp.github.entities import PullRequest, read_pull_request
 from dslp.github.forms import linked_numbers, read_forms
-from dslp.github.policy import STATES, Facts, Verdict, decide, exemption, issue_of
+from dslp.github.policy import STATES, Facts, Verdict, decide, issue_of
+from dslp.github.remote import collaboration_ref
 from dslp.github.rules import address
 
 CONTEXT = "dslp/policy"
 DESCRIPTION = 140  # characters that GitHub keeps of a status
-SHARING = 2  # other pull requests of the same commit that are checked with one
+LISTED = 3  # pages of changed files; GitHub lists 3,000 files at most
+EXPERIMENTS = 7  # of a model, so that no check takes more than 20 requests
+SHARING = 3  # open pull requests of one commit that are checked together
+Changes = Sequence[tuple[str, str]]
 REVERT = re.compile(r"revert-([1-9]\d{0,8})-(.+)")
 
 
-@dataclass(frozen=True)
-class Check:
-    """A pull request, or a branch without one, and the verdict on its commit."""
-
-    pull: PullRequest
-    verdict: Verdict
-
-    @property
-    def report(self) -> Report:
-        """The same as `--json` prints it."""
-        verdict = self.verdict
-        details = {"state": verdict.state, "why": verdict.why, "commit": self.pull.sha}
-        number = {"pull_request": self.pull.number or None, "target": self.pull.base}
-        return Report(self.pull.head, 1, verdict.findings, details=details | number)
-
-
-def check_pull_request(project: Project, repository: Repository, number: int) -> Check:
+def check_pull_request(project: Project, repository: Repository, number: int) -> Verdict:
     """Check a pull request, and with it every other open one of the same commit.
 
     Reads the open pull requests, its issue, each linked issue and the changed files once. A status
     belongs to the commit, so the strictest verdict of those that share it counts.
     """
     pull = repository.pull_request(number)
-    others = repository.open_pull_requests_at(pull)
-    facts = (gather_facts(project, repository, each) for each in (pull, *others[:SHARING]))
-    verdicts = [decide(each) for each in facts]
-    if len(others) > SHARING:
-        why = f"{len(others) + 1} pull requests share this commit; add one to each branch"
-        verdicts.append(Verdict("failure", why))
-    return Check(pull, max(verdicts, key=lambda verdict: STATES.index(verdict.state)))
+    pulls = [pull, *repository.open_pull_requests_at(pull)]
+    verdicts = [decide(gather_facts(project, repository, one)) for one in pulls[:SHARING]]
+    if len(pulls) > SHARING:
+        why = f"{len(pulls)} pull requests share this commit; add one to each branch"
+        verdicts.append(Verdict(pull, "failure", why))
+    return replace(max(verdicts, key=lambda one: STATES.index(one.state)), pull=pull)
 
 
-def check_branch(project: Project, repository: Repository) -> Check:
+def publish_check(project: Project, repository: Repository, number: int) -> None:
+    """Check a pull request, write the verdict as its status, and say it."""
+    verdict = check_pull_request(project, repository, number)
+    publish(repository, verdict)
+    say(f"#{number}: {verdict.state}: {verdict.why}")
+
+
+def check_branch(project: Project, repository: Repository) -> Verdict:
     """Check the branch that is checked out: its open pull request, or one that it could become.
 
     Raises:
@@ -75,14 +70,14 @@ def check_branch(project: Project, repository: Repository) -> Check:
     base = "model/…" if branch and branch.kind == "Experiment" else project.branch
     pull = PullRequest(0, name, base, git_output(project, "rev-parse", "HEAD") or "")
     facts = gather_facts(project, repository, pull, _local_changes(project))
-    return Check(pull, decide(replace(facts, blocks=True)))
+    return decide(replace(facts, blocks=True))
 
 
-def check_queue(project: Project, group: Mapping[str, Any]) -> Check:
+def check_queue(project: Project, group: Mapping[str, Any]) -> Verdict:
     """Check a merge queue's own commit, whose pull requests were checked before."""
     head, base = (str(group[name]).removeprefix("refs/heads/") for name in ("head_ref", "base_ref"))
     pull = PullRequest(0, head, base, str(group["head_sha"]))
-    return Check(pull, decide(Facts(pull, project)))
+    return decide(Facts(pull, project))
 
 
 def gather_facts(
@@ -92,26 +87,22 @@ def gather_facts(
     files: Sequence[tuple[str, str]] | None = None,
 ) -> Facts:
     """Read what the verdict needs; `files` are the changed ones, by default the pull request's."""
-    facts = Facts(pull, project, repository.name, repository.default_branch)
-    number = issue_of(pull, repository.name)
-    if number and not exemption(facts):
-        issue = repository.find_issues([number])[number]
-        issues = repository.find_issues(linked_numbers(issue, repository.name))
-        facts = replace(facts, issues=issues, forms=read_forms(project.root))
+    name, number = repository.name, issue_of(pull, repository.name)
+    issue = repository.find_issues([number])[number] if number else None
+    issues, forms = repository.find_issues(linked_numbers(issue, name)), read_forms(project.root)
+    facts = Facts(pull, project, name, repository.default_branch, issues, forms)
     kind = facts.branch.kind if facts.branch else ""
     if kind == "Explore":
         return replace(facts, blocks=is_required(repository, pull.base))
     if kind == "Model":
-        merged = merged_experiments(repository, pull.head)
-        repository.find_issues(merged)
-        facts = replace(facts, merged=merged)
-    are_all = True
+        experiments = model_experiments(repository, pull, number or 0)
+        repository.find_issues(experiments)
+        facts = replace(facts, experiments=experiments)
     if files is None:
-        most = max(MOST - repository.sent - 2, 1)
-        files = list(changed_files(repository, pull.number, most))
-        are_all = len(files) < most * PAGE
+        files, are_all = changed_files(repository, pull)
+        facts = replace(facts, are_all_files=are_all)
     is_revert = _is_revert(repository, pull, files)
-    return replace(facts, files=files, are_all_files=are_all, is_revert=is_revert)
+    return replace(facts, files=files, is_revert=is_revert)
 
 
 def is_required(repository: Repository, branch: str) -> bool:
@@ -128,19 +119,15 @@ def is_required(repository: Repository, branch: str) -> bool:
     )
 
 
-def publish(repository: Repository, check: Check) -> None:
+def publish(repository: Repository, verdict: Verdict) -> None:
     """Write the verdict as the commit's status, with a link to the rules.
 
     Raises:
         Unavailable: the token has no right to write it.
     """
-    status = {
-        "state": check.verdict.state,
-        "context": CONTEXT,
-        "description": check.verdict.why[:DESCRIPTION],
-        "target_url": address(),
-    }
-    repository.ask("POST", f"/statuses/{check.pull.sha}", status)
+    status = {"state": verdict.state, "context": CONTEXT, "target_url": address()}
+    status["description"] = verdict.why[:DESCRIPTION]
+    repository.ask("POST", f"/statuses/{verdict.pull.sha}", status)
 
 
 def annotation(finding: Finding) -> str:
@@ -154,30 +141,51 @@ def annotation(finding: Finding) -> str:
 def summary(verdict: Verdict) -> str:
     """The verdict as Markdown for the summary of a run."""
     lines = [f"### {CONTEXT}: {verdict.state}", "", escape_markdown(verdict.why, SENTENCE), ""]
-    for finding in verdict.findings:
-        problem = escape_markdown(finding.problem, SENTENCE)
-        lines.append(f"- [{finding.rule}]({address(finding.rule)}): {problem}. {finding.todo}")
+    lines += [as_item(one, escape_markdown(one.problem, SENTENCE)) for one in verdict.findings]
     return "\n".join(lines) + "\n"
 
 
-def changed_files(repository: Repository, number: int, most: int) -> Iterator[tuple[str, str]]:
-    """Files of a pull request, on so many pages, and how each was changed.
+def as_item(finding: Finding, problem: str) -> str:
+    """A finding as an item of a list in Markdown."""
+    rule = f"[{finding.rule}]({address(finding.rule)})"
+    return f"- {problem}. {finding.todo} Rule {rule} says why."
 
-    One that was moved is removed there and added here.
+
+def changed_files(repository: Repository, pull: PullRequest) -> tuple[Changes, bool]:
+    """Files of a pull request and how each was changed, and whether these are all.
+
+    One that was moved is removed there and added here. Where there are more than 300, the trees
+    say it in three requests.
     """
-    for file in repository.pages(f"/pulls/{number}/files", most):
+    files: list[tuple[str, str]] = []
+    listed = list(repository.pages(f"/pulls/{pull.number}/files", most=LISTED))
+    for file in listed:
         name, status = str(file["filename"]), str(file["status"])
         if status == "renamed" and file.get("previous_filename"):
-            yield str(file["previous_filename"]), "removed"
-        yield name, "added" if status in ("renamed", "copied") else status
+            files.append((str(file["previous_filename"]), "removed"))
+        files.append((name, "added" if status in ("renamed", "copied") else status))
+    if len(listed) < LISTED * PAGE:
+        return files, True
+    path = f"/compare/{quote(pull.base, safe='')}...{pull.sha}?per_page=1"
+    comparison = repository.ask("GET", path, unless=(404,))
+    if comparison is None:
+        return files, False
+    ends = (comparison["merge_base_commit"]["sha"], pull.sha)
+    trees = [repository.ask("GET", f"/git/trees/{sha}?recursive=1") for sha in ends]
+    old, new = ({one["path"]: one["sha"] for one in tree["tree"]} for tree in trees)
+    changed = [path for path in sorted(old.keys() | new.keys()) if old.get(path) != new.get(path)]
+    words = {(True, False): "removed", (False, True): "added", (True, True): "modified"}
+    files = [(path, words[path in old, path in new]) for path in changed]
+    return files, not any(tree["truncated"] for tree in trees)
 
 
-def merged_experiments(repository: Repository, branch: str) -> list[int]:
-    """Issues of the experiments that were merged into a model branch, the newest five."""
-    answers = repository.pages("/pulls", most=1, state="closed", base=branch)
-    pulls = [pull for pull in map(read_pull_request, answers) if pull.merged]
-    heads = [parse_branch(pull.head) for pull in pulls]
-    return [head.issue for head in heads if head and head.kind == "Experiment"][:5]
+def model_experiments(repository: Repository, pull: PullRequest, issue: int) -> list[int]:
+    """The experiments that a model's issue names, and those merged into its branch."""
+    named = linked_numbers(repository.find_issues([issue])[issue], repository.name, "Experiment")
+    answers = repository.pages("/pulls", most=1, state="closed", base=pull.head)
+    heads = [parse_branch(one.head) for one in map(read_pull_request, answers) if one.merged]
+    merged = [head.issue for head in heads if head and head.kind == "Experiment"]
+    return list(dict.fromkeys([*named, *merged]))[:EXPERIMENTS]
 
 
 def _is_revert(repository: Repository, pull: PullRequest, files: Sequence[tuple[str, str]]) -> bool:
@@ -186,8 +194,8 @@ def _is_revert(repository: Repository, pull: PullRequest, files: Sequence[tuple[
     answer = match and repository.ask("GET", f"/pulls/{match[1]}", unless=(404,))
     if not match or not answer or not answer["merged_at"] or answer["head"]["ref"] != match[2]:
         return False
-    reverted = dict(changed_files(repository, int(match[1]), max(MOST - repository.sent - 1, 1)))
-    return all(path in reverted for path, _ in files)
+    reverted, _ = changed_files(repository, read_pull_request(answer))
+    return {path for path, _ in files} <= {path for path, _ in reverted}
 
 
 def _local_changes(project: Project) -> list[tuple[str, str]]:
@@ -197,11 +205,7 @@ def _local_changes(project: Project) -> list[tuple[str, str]]:
         DslpError: that branch does not exist here.
     """
     words = {"A": "added", "D": "removed"}
-    for base in (f"origin/{project.branch}", project.branch):
-        options = ("--name-status", "--no-renames", "-z", f"{base}...HEAD")
-        changes = git_output(project, "diff", *options)
-        if changes is not None:
-            parts = changes.split("\0")
-            pairs = zip(parts[1::2], parts[::2], strict=False)
-            return [(path, words.get(change, "modified")) for path, change in pairs]
-    raise missing_branch(project)
+    options = ("--name-status", "--no-renames", "-z", f"{collaboration_ref(project)}...HEAD")
+    parts = (git_output(project, "diff", *options) or "").split("\0")
+    pairs = zip(parts[1::2], parts[::2], strict=False)
+    return [(path, words.get(change, "modified")) for path, change in pairs]

@@ -13,10 +13,10 @@ from dslp.core.settings import Project
 from dslp.core.text import redact, visible
 
 HOST = r"(\w[\w.-]*)"
-WEB = re.compile(rf"(https?)://(?:[^@/]*@)?{HOST}(:\d+)?/(.+)", re.IGNORECASE)
-SSH = re.compile(rf"(?:(?:ssh|git)://(?:[^@/]*@)?{HOST}(?::\d+)?/|(?:[^@/:]+@)?{HOST}:(?!/))(.+)")
+WEB = rf"(https?|(?:git\+)?ssh|git)://(?:[^@/]*@)?{HOST}(:\d+)?/"
+URL = re.compile(rf"(?:{WEB}|(?:[^@/:]+@)?{HOST}:(?!/))(.+)", re.IGNORECASE)
 NAME = re.compile(r"([\w-]+/[\w.-]+?)(?:\.git)?/?")
-FORGES = ("GitLab", "Bitbucket", "Azure", "Codeberg", "Gitea", "Forgejo")
+FORGES = ("GitLab", "Bitbucket", "Azure", "VisualStudio", "Codeberg", "Gitea", "Forgejo", "sr.ht")
 
 
 @dataclass(frozen=True)
@@ -38,8 +38,8 @@ def find_address(project: Project, environment: Mapping[str, str]) -> Address:
     """
     host = urlsplit(environment.get("GITHUB_SERVER_URL", "")).netloc or "github.com"
     name = environment.get("GITHUB_REPOSITORY")
-    address = Address(host, name, _api("https", host)) if name else _read_remote(project)
-    return replace(address, api=environment.get("GITHUB_API_URL") or address.api)
+    address = Address(host, name, _api(host)) if name else _read_remote(project)
+    return replace(address, api=environment.get("GITHUB_API_URL", "").rstrip("/") or address.api)
 
 
 def find_token(address: Address, environment: Mapping[str, str]) -> str:
@@ -67,8 +67,29 @@ def is_github(host: str) -> bool:
     return host == "github.com" or host.endswith(".ghe.com")
 
 
+def remote_name(project: Project) -> str:
+    """The remote `origin`, or else the first; empty where there is none."""
+    remotes = (git_output(project, "remote") or "").split()
+    return "origin" if "origin" in remotes else next(iter(remotes), "")
+
+
+def collaboration_ref(project: Project) -> str:
+    """The collaboration branch as git names it: the remote's, or else that of this clone.
+
+    Raises:
+        DslpError: there is neither.
+    """
+    for folder in (f"refs/remotes/{remote_name(project)}", "refs/heads"):
+        if git_output(project, "rev-parse", "--verify", "--quiet", f"{folder}/{project.branch}"):
+            return f"{folder}/{project.branch}"
+    raise DslpError(
+        f"there is no branch {project.branch} to compare with or start from; fetch or push it, or "
+        f'say in {project.settings} which one is for collaboration: branch = "development"'
+    )
+
+
 def _read_remote(project: Project) -> Address:
-    """The address of the remote `origin`, or of the first remote.
+    """The address of the remote.
 
     Raises:
         DslpError: there is none on GitHub.
@@ -76,31 +97,28 @@ def _read_remote(project: Project) -> Address:
     if not shutil.which("git"):
         raise DslpError("git is not on PATH: see https://git-scm.com/downloads")
     create = f"gh repo create {shlex.quote(project.root.name)} --private --source=. --push"
-    remotes = git_output(project, "remote")
-    if remotes is None:
+    if git_output(project, "rev-parse", "--git-dir") is None:
         first = "make one (git init), commit, and put it on GitHub"
         raise DslpError(f"{project.root} is no git repository; {first}: {create}")
-    if not remotes:
+    if not (remote := remote_name(project)):
         raise DslpError(f"there is no remote origin on GitHub; make the repository: {create}")
-    remote = "origin" if "origin" in remotes.split() else remotes.split()[0]
     url = git_output(project, "remote", "get-url", remote) or ""
-    shown = visible(redact(url), 120)
-    web, ssh = WEB.fullmatch(url), SSH.fullmatch(url)
-    if web:
-        scheme, host, path = web[1].lower(), web[2].lower().removeprefix("www."), web[4]
-        host += web[3] or ""
-    elif ssh:
-        scheme, host, path = "https", _ssh_host(ssh[1] or ssh[2]), ssh[3]
+    where = f"the remote {remote} ({visible(redact(url), 120)})"
+    match = URL.fullmatch(url)
+    if match is None:
+        raise DslpError(f"{where} is not on GitHub")
+    scheme, host = (match[1] or "ssh").lower(), match[2] or match[4]
+    if scheme.startswith("http"):
+        port = match[3] if match[3] not in (None, ":80", ":443") else ""
+        host = host.lower().removeprefix("www.").rstrip(".") + port
     else:
-        raise DslpError(f"the remote {remote} ({shown}) is not on GitHub")
-    forge = next((name for name in FORGES if name.lower() in host), None)
-    if forge:
-        where = f"the remote {remote} ({shown}) is on {forge}"
-        raise DslpError(f"{where}; issues and pull requests are checked on GitHub only")
-    name = NAME.fullmatch(path)
-    if name is None:
-        raise DslpError(f"the remote {remote} ({shown}) names no owner/name of GitHub")
-    return Address(host, name[1], _api(scheme, host))
+        host = _ssh_host(host)
+    if forge := next((one for one in FORGES if f".{one.lower()}." in f".{host}."), None):
+        only = "issues and pull requests are checked on GitHub only"
+        raise DslpError(f"{where} is on {forge}; {only}")
+    if not (name := NAME.fullmatch(match[5])):
+        raise DslpError(f"{where} names no owner/name of GitHub")
+    return Address(host, name[1], _api(host))
 
 
 def _ssh_host(host: str) -> str:
@@ -111,8 +129,6 @@ def _ssh_host(host: str) -> str:
     return "github.com" if host == "ssh.github.com" else host
 
 
-def _api(scheme: str, host: str) -> str:
+def _api(host: str) -> str:
     """The REST API of a host: github.com and ghe.com have a host for it, a server has a folder."""
-    if is_github(host):
-        return f"https://api.{host}"
-    return f"{scheme}://{host}/api/v3"
+    return f"https://api.{host}" if is_github(host) else f"https://{host}/api/v3"

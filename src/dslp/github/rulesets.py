@@ -1,44 +1,29 @@
 """The protection of the repository on GitHub: which branches may be made, what a merge requires.
 
-Only what is ours is set: what people added or made stricter stays.
+What is ours is in `rulesets.yml`, and only that is set: what people added or made stricter stays.
 """
 
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 from dslp.core.branch_names import AGENTS, EXEMPT, KINDS
+from dslp.core.files import read_yaml
 from dslp.core.settings import Project
 from dslp.github.client import Repository, Unavailable
 from dslp.github.pull_request import CONTEXT
 
+FILE = Path(__file__).with_suffix(".yml")
 ACTIONS = 15368  # GitHub Actions, as the app that makes statuses and checks
-NAMES = "dslp: names of branches"
-MERGES = "dslp: merges"
 PATTERNS = (
     *(f"{word}/*" for word in KINDS),
     *("[1-9]*-*", "[1-9]*-*/**/*", "revert-*", "revert-*/**/*", "gh-readonly-queue/**/*"),
     *(*AGENTS, *EXEMPT),
 )
-METHODS = {
-    "allow_merge_commit": "merge",
-    "allow_squash_merge": "squash",  # it loses the commits that runs are recorded at
-    "allow_rebase_merge": "rebase",
-}
-REVIEW = {  # what people may make stricter
-    "required_approving_review_count": 0,
-    "dismiss_stale_reviews_on_push": False,
-    "require_code_owner_review": False,
-    "require_last_push_approval": False,
-    "required_review_thread_resolution": False,
-}
-CHECKS = {
-    "strict_required_status_checks_policy": False,
-    "do_not_enforce_on_create": True,  # the first push of `main` has no pull request
-}
+FIELDS = ("name", "target", "enforcement", "bypass_actors", "conditions", "rules")  # GitHub takes
+FORCED = ("enforcement", "allowed_merge_methods", "integration_id")  # all else may be stricter
 SHOWN = 5  # names in a cell of the table
 MAKERS = {ACTIONS: "GitHub Actions", None: "any app"}
-Ruleset = dict[str, Any]
-Rules = dict[str, dict[str, Any]]  # parameters by the type of the rule
 
 
 def protect(
@@ -61,41 +46,33 @@ def protect(
     Raises:
         Unavailable: GitHub refuses; a private repository needs a paid plan for rulesets.
     """
-    existing = {
-        one["name"]: repository.ask("GET", f"/rulesets/{one['id']}")
-        for one in repository.pages("/rulesets", includes_parents="false")
-        if one["name"] in (NAMES, MERGES)
-    }
     branches = {project.branch, repository.default_branch}
     if repository.ask("GET", "/git/ref/heads/main", unless=(404, 409)):
         branches.add("main")  # `development` is merged to it, whatever the default branch is (B8)
-    names = [*sorted(branches), *PATTERNS, *project.exempt_branches]
-    refs = [f"refs/heads/{name}" for name in names]
-    checks = [{"context": name, "integration_id": ACTIONS} for name in (CONTEXT, *jobs)]
-    creation: Rules = {"creation": {}}
-    merges: Rules = {
-        "deletion": {},
-        "non_fast_forward": {},
-        "pull_request": {"allowed_merge_methods": ["merge"], **REVIEW},
-        "required_status_checks": {"required_status_checks": checks, **CHECKS},
-    }
+    patterns = (*sorted(branches), *PATTERNS, *project.exempt_branches)
+    ours: Any = read_yaml(FILE)
+    names, merges = ours["rulesets"]
+    names["conditions"]["ref_name"]["exclude"] = [f"refs/heads/{one}" for one in patterns]
+    merges["conditions"]["ref_name"]["include"] = [f"refs/heads/{one}" for one in sorted(branches)]
+    # A server has an app of its own for GitHub Actions.
+    app = repository.ask("GET", "/apps/github-actions")["id"] if repository.is_server else ACTIONS
+    checks = [{"context": name, "integration_id": app} for name in (CONTEXT, *jobs)]
+    merges["rules"][-1]["parameters"]["required_status_checks"] = checks
+    listed = repository.pages("/rulesets", includes_parents="false")
+    ids = {one["name"]: one["id"] for one in listed}
     changes, requests = [], []
-    for name, include, exclude, rules in (
-        (NAMES, ["~ALL"], refs, creation),
-        (MERGES, refs[: len(branches)], [], merges),
-    ):
-        current = existing.get(name, {})
-        ruleset = merge_ruleset(current, {"include": include, "exclude": exclude}, rules)
-        if rows := list(_differences(name.removeprefix("dslp: "), current, ruleset)):
+    for ruleset in (names, merges):
+        number = ids.get(ruleset["name"])
+        current = repository.ask("GET", f"/rulesets/{number}") if number else {}
+        merged = merge_settings(current, ruleset)
+        where = ruleset["name"].removeprefix("dslp: ")
+        if rows := list(_differences(where, _settings(current), _settings(merged))):
             changes += rows
-            verb, path = ("PUT", f"/rulesets/{current['id']}") if current else ("POST", "/rulesets")
-            requests.append((verb, path, {"name": name, **ruleset}))
-    settings = repository.ask("GET", "")
-    allowed = [word for name, word in METHODS.items() if settings.get(name)]
-    if allowed != ["merge"]:
-        changes.append(["repository", "merge methods", _text(allowed), "merge"])
-        body = {name: word == "merge" for name, word in METHODS.items()}
-        requests.append(("PATCH", "", body))
+            verb, path = ("PUT", f"/rulesets/{number}") if number else ("POST", "/rulesets")
+            requests.append((verb, path, {key: merged[key] for key in FIELDS if key in merged}))
+    if rows := list(_differences("repository", repository.ask("GET", ""), ours["repository"])):
+        changes += rows
+        requests.append(("PATCH", "", ours["repository"]))
     for verb, path, body in () if dry_run else requests:
         if repository.ask(verb, path, body, unless=(404,)) is None:
             words = f"the token has no right to administer {repository.name}"
@@ -103,53 +80,51 @@ def protect(
     return changes
 
 
-def merge_ruleset(current: Ruleset, names: dict[str, list[str]], rules: Rules) -> Ruleset:
-    """A ruleset of GitHub's (or none) with what is ours set in it, and all else as it is."""
-    refs = current["conditions"]["ref_name"] if current else {"include": [], "exclude": []}
-    both = {side: list(dict.fromkeys([*refs[side], *names[side]])) for side in names}
-    kept = [_merge_rule(rule, rules.pop(rule["type"], {})) for rule in current.get("rules", ())]
-    new = [{"type": kind} | ({"parameters": own} if own else {}) for kind, own in rules.items()]
-    merged = {key: value for key, value in current.items() if key == "bypass_actors"}
-    merged |= {"target": "branch", "enforcement": "active", "conditions": {"ref_name": both}}
-    return merged | {"rules": [*kept, *new]}
+def merge_settings(theirs: Any, ours: Any, name: str = "") -> Any:
+    """What GitHub has (None for nothing), with what is ours set in it, and all else as it is."""
+    if theirs is None or name in FORCED:
+        return ours
+    if isinstance(ours, dict) and ours.get("context", CONTEXT) != CONTEXT:
+        return theirs  # a job that is required already keeps its maker: another app may run it
+    if isinstance(ours, dict):
+        return theirs | {key: merge_settings(theirs.get(key), ours[key], key) for key in ours}
+    if isinstance(ours, list):
+        own = {_key(one): one for one in ours}
+        kept = [merge_settings(one, own.pop(_key(one), one)) for one in theirs]
+        return [*kept, *own.values()]
+    return theirs
 
 
-def _merge_rule(rule: dict[str, Any], ours: dict[str, Any]) -> dict[str, Any]:
-    parameters = dict(rule.get("parameters", {}))
-    if methods := ours.get("allowed_merge_methods"):
-        parameters["allowed_merge_methods"] = methods
-    if checks := ours.get("required_status_checks"):
-        own = {check["context"]: check for check in checks}
-        kept = [own.pop(one["context"], one) for one in parameters["required_status_checks"]]
-        parameters["required_status_checks"] = [*kept, *own.values()]
-    return {**rule, "parameters": parameters} if parameters else rule
+def _key(item: Any) -> Any:
+    """What a name, a rule or a required check is told apart by."""
+    return item if isinstance(item, str) else item.get("type") or item.get("context")
 
 
-def _differences(name: str, before: Ruleset, after: Ruleset) -> Iterator[list[str]]:
+def _differences(where: str, before: dict[str, Any], after: dict[str, Any]) -> Iterator[list[str]]:
     """A row for each setting that differs; one that is off is none of a new ruleset."""
-    old, new = _values(before), _values(after)
-    for setting, value in new.items():
-        if value != old.get(setting) and (value or before):
+    for name, value in after.items():
+        if value != before.get(name) and (value or before):
             text = _text(value)
             if before and isinstance(value, list) and len(value) > SHOWN:
-                text += f": + {', '.join(one for one in value if one not in old[setting])}"
-            yield [name, setting.replace("_", " "), _text(old.get(setting, "-")), text]
+                text += f": + {', '.join(one for one in value if one not in before[name])}"
+            yield [where, name.replace("_", " "), _text(before.get(name, "-")), text]
 
 
-def _values(ruleset: Ruleset) -> dict[str, Any]:
+def _settings(ruleset: dict[str, Any]) -> dict[str, Any]:
     """The settings of a ruleset by their names; a list has the names of branches or checks."""
     if not ruleset:
         return {}
-    values = {"enforcement": ruleset["enforcement"]}
-    for side, refs in ruleset["conditions"]["ref_name"].items():
-        values[side] = [ref.removeprefix("refs/heads/") for ref in refs]
+    settings = {"enforcement": ruleset["enforcement"], **ruleset["conditions"]["ref_name"]}
     for rule in ruleset["rules"]:
-        values |= rule.get("parameters") or {rule["type"]: True}
-    if checks := values.get("required_status_checks"):
-        makers = [MAKERS.get(one.get("integration_id"), "another app") for one in checks]
-        contexts = [one["context"] for one in checks]
-        values["required_status_checks"] = list(map("{} ({})".format, contexts, makers))
-    return values
+        settings |= rule.get("parameters") or {rule["type"]: True}
+    lists = {name: value for name, value in settings.items() if isinstance(value, list)}
+    return settings | {name: list(map(_item, items)) for name, items in lists.items()}
+
+
+def _item(item: Any) -> str:
+    if isinstance(item, str):
+        return item.removeprefix("refs/heads/")
+    return f"{_key(item)} ({MAKERS.get(item.get('integration_id'), 'another app')})"
 
 
 def _text(value: Any) -> str:

@@ -14,14 +14,18 @@ from dslp.core.errors import DslpError, Refused
 from dslp.core.git import git_output
 from dslp.core.settings import Project
 from dslp.core.text import error_line, visible
-from dslp.github.client import Repository, connect, missing_branch
+from dslp.github.client import Repository, connect
 from dslp.github.entities import Issue
+from dslp.github.flow import hand_over
 from dslp.github.forms import form_fields, linked_numbers
+from dslp.github.remote import collaboration_ref, remote_name
 from dslp.github.similar import similar_issues
 
 COMPARED = ("Explore", "Experiment")  # types of issues that similar work is looked for in
 OUTCOMES = ("succeeded", "failed", "on hold", "blocked - need access")
 IMPORTED = {"dataset": "pandas", "model": "mlflow"}  # by `dslp new`, and by an extra
+SCAFFOLDS = {"Data": "dataset", "Explore": "exploration"}
+SCAFFOLDS |= dict.fromkeys(("Experiment", "Model"), "model")
 DATASET_NAME = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)*")
 PATIENCE = 60  # seconds that git may take, a fetch too
 TITLE = 70  # characters of a title on the terminal
@@ -58,34 +62,31 @@ def begin(project: Project, repository: Repository, issue: Issue) -> None:
         Refused: the issue is closed, or it is a pull request.
         DslpError: git refuses.
     """
-    number = issue.number
+    number, name = issue.number, branch_name(issue.kind, issue.number, issue.title)
     if issue.is_pull_request:
         raise Refused(f"#{number} is a pull request; start from its issue")
     if issue.state != "open":
         raise Refused(f"#{number} is closed; reopen it, or open a new issue")
     say(f"#{number} ({issue.kind}): {visible(issue.title, TITLE)}")
-    remote = _fetch(project)
-    name = branch_name(issue.kind, number, issue.title)
+    remote = remote_name(project)
+    _fetch(project, remote)
     branches = _branches(project, number)
     matches = [branch for branch in branches if parse_branch(branch) == parse_branch(name)]
-    branch = name if name in matches or not matches else matches[0]
+    branch = name if name in matches else next(iter(matches), name)
     if matches:
         _git(project, "switch", "--guess", branch)
         say(f"branch {branch} exists already: switched to it", style="green")
     else:
         _show_similar(issue, repository)
-        base = _base(project, remote)
+        base = collaboration_ref(project)
         _git(project, "switch", "--no-track", "--create", branch, base)
         origin = base.removeprefix("refs/").split("/", 1)[-1]
         say(f"new branch {branch}, from {origin}", style="green")
     if issue.kind == "Model":
-        from dslp.github.flow import hand_over
-
         lines = list(hand_over(repository, issue, branch, project.branch))
         for line in lines:
             say(line)
-        if lines:
-            _fetch(project)
+        _fetch(project, remote if lines else "")
     if remote:
         _follow(project, remote, branch)
     if not matches:
@@ -110,19 +111,14 @@ def _git(project: Project, *arguments: str) -> str:
     return ended.stdout.strip()
 
 
-def _fetch(project: Project) -> str | None:
-    """Fetch from `origin`, or from the first remote; return its name, or None without a remote."""
-    remotes = _git(project, "remote").split()
-    if not remotes:
-        return None
-    remote = "origin" if "origin" in remotes else remotes[0]
+def _fetch(project: Project, remote: str) -> None:
     try:
-        with step(f"fetching from {remote}"):
-            _git(project, "fetch", "--quiet", remote)
+        if remote:
+            with step(f"fetching from {remote}"):
+                _git(project, "fetch", "--quiet", remote)
     except DslpError as error:
         words = f"offline? {error}; going on with what was fetched from {remote} before"
         say(words, style="yellow")
-    return remote
 
 
 def _branches(project: Project, number: int) -> list[str]:
@@ -149,21 +145,7 @@ def _follow(project: Project, remote: str, branch: str) -> None:
         # A rebase would give new names to the commits that runs are recorded at.
         todo = "git pull --no-rebase, then git push"
     if state:
-        state = state.replace("gone", "it is not there")
-        say(f"compared with {remote}: {state}; {todo}")
-
-
-def _base(project: Project, remote: str | None) -> str:
-    """The collaboration branch: the remote's, or else the local one.
-
-    Raises:
-        DslpError: there is neither.
-    """
-    refs = _git(project, "for-each-ref", "--format=%(refname)", "refs/heads", "refs/remotes")
-    for ref in (f"refs/remotes/{remote}/{project.branch}", f"refs/heads/{project.branch}"):
-        if ref in refs.splitlines():
-            return ref
-    raise missing_branch(project)
+        say(f"compared with {remote}: {state.replace('gone', 'it is not there')}; {todo}")
 
 
 def _show_similar(issue: Issue, github: Repository) -> None:
@@ -182,24 +164,21 @@ def _offer_scaffold(issue: Issue) -> None:
 
     The title is no part of what is printed, since people copy that into a shell.
     """
-    word = re.sub(r"^[^a-z]+", "", slug(issue.title)).replace("-", "_") or "work"
-    more: list[str] = []
-    if issue.kind == "Data":
-        name = form_fields(issue.body).get("Dataset", "").strip("` ")
-        command = ["dataset", name if DATASET_NAME.fullmatch(name) else word]
-    elif issue.kind == "Explore":
-        name, more = f"{issue.number}-{slug(issue.title)}", ["--title", visible(issue.title, 200)]
-        command = ["exploration", name, "--issue", str(issue.number)]
-    elif issue.kind in ("Experiment", "Model"):
-        asks = [str(number) for number in linked_numbers(issue, field="Ask")]
-        command = ["model", word, *(["--ask", asks[0]] if asks else [])]
-    else:
-        return
-    if not find_spec(IMPORTED.get(command[0], "dslp")):
-        return  # its extra is not installed
-    target = " --target COLUMN" if command[0] == "model" else ""
-    say(f"to write its first files: uv run dslp new {shlex.join(command)}{target}")
+    what, title = SCAFFOLDS.get(issue.kind, ""), slug(issue.title)
+    if not what or not find_spec(IMPORTED.get(what, "dslp")):
+        return  # there is nothing to write, or its extra is not installed
+    word = re.sub(r"^[^a-z]+", "", title).replace("-", "_") or "work"
+    name = form_fields(issue.body).get("Dataset", "").strip("` ")
+    asks = linked_numbers(issue, field="Ask")[:1]
+    names = {
+        "dataset": [name if DATASET_NAME.fullmatch(name) else word],
+        "exploration": [f"{issue.number}-{title}", "--issue", str(issue.number)],
+        "model": [word, *(option for ask in asks for option in ("--ask", str(ask)))],
+    }
+    command = ["dslp", "new", what, *names[what]]
+    target = " --target COLUMN" * (what == "model")
+    say(f"to write its first files: uv run {shlex.join(command)}{target}")
     if sys.stdin.isatty() and typer.confirm("Write them now?"):
-        if target:
-            more = ["--target", typer.prompt("Column to predict")]
-        subprocess.run([sys.executable, "-m", "dslp", "new", *command, *more], check=False)
+        more = ["--title", visible(issue.title, 200)] if what == "exploration" else []
+        more += ["--target", typer.prompt("Column to predict")] if target else []
+        subprocess.run([sys.executable, "-m", *command, *more], check=False)

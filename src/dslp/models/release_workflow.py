@@ -13,7 +13,7 @@ from typing import Any
 from dslp.core.actions import add_summary_line
 from dslp.core.console import say
 from dslp.core.errors import DslpError, Refused
-from dslp.core.git import changed_paths
+from dslp.core.git import changed_paths, git_output
 from dslp.core.report import render_page, save_page
 from dslp.core.settings import Project
 from dslp.core.text import error_line
@@ -40,13 +40,17 @@ def changed_models(project: Project, since: str, shared: bool) -> list[str]:
         since: a commit; GitHub writes zeros for the first push of a branch, which changes none.
         shared: whether code in src/ outside of the models and datasets changes every model.
     """
-    if not since.strip("0"):
+    if set(since) == {"0"}:
         say("this is the first push of the branch, which releases nothing")
         return []
     names, paths = model_names(project), changed_paths(project, since)
     if paths is None:
         say(f"git does not have the commit {since}: every model counts as changed", "yellow")
         return names
+    settings = (f"{since}:./{file}" for file in ("pyproject.toml", "dslp.toml"))
+    if all(git_output(project, "cat-file", "-e", file) is None for file in settings):
+        say(f"the project is not in {since} yet: its first push releases nothing")
+        return []
     if shared and any(_is_shared(path) for path in paths):
         return names
     folder = (project.source / "models").relative_to(project.root).as_posix()

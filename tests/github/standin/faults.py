@@ -18,7 +18,11 @@ class Cut(Exception):
 
 
 class Page(Exception):
-    """Another server answers."""
+    """Something else answers with status 200."""
+
+    def __init__(self, body: bytes, kind: str) -> None:
+        super().__init__(body)
+        self.body, self.kind = body, kind
 
 
 @dataclass
@@ -48,8 +52,14 @@ def truncated() -> Action:
 def html() -> Action:
     """A page for people with status 200, such as a proxy's."""
 
+    return content("<!DOCTYPE html><html><body><h1>Please sign in</h1></body></html>", "text/html")
+
+
+def content(body: str, kind: str = "application/json") -> Action:
+    """This answer with status 200, whatever was requested."""
+
     def answer() -> None:
-        raise Page
+        raise Page(body.encode(), kind)
 
     return answer
 

@@ -32,9 +32,13 @@ def ends(repository: Repository, issue: Issue) -> tuple[str, str]:
 def changes(repository: Repository, issue: Issue) -> dict[str, str]:
     """The files that a pull request changes, since its branch left the base."""
     base, head = ends(repository, issue)
+    return difference(repository, merge_base(repository, base, head), head)
+
+
+def merge_base(repository: Repository, base: str, head: str) -> str:
+    """The newest commit that both have."""
     old = set(ancestors(repository, base))
-    common = next((sha for sha in ancestors(repository, head) if sha in old), base)
-    return difference(repository, common, head)
+    return next((sha for sha in ancestors(repository, head) if sha in old), base)
 
 
 def difference(repository: Repository, base: str, head: str) -> dict[str, str]:

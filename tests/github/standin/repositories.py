@@ -93,6 +93,32 @@ def dispatch_workflow(call: Call) -> Answer:
     return 204, None
 
 
+@route("GET", "/apps/{app_slug}")
+def get_app(call: Call) -> Answer:
+    """GitHub Actions as an app; a GitHub Enterprise Server has another number for it."""
+    return {"id": 77, "slug": call.names["app_slug"]}
+
+
+@route("GET", "/compare/{basehead}", "contents")
+def compare(call: Call) -> Answer:
+    """The comparison of a branch with a commit, without the files that GitHub lists too."""
+    base, _, sha = call.names["basehead"].partition("...")
+    if base not in call.repository.branches or sha not in call.repository.commits:
+        raise Refused(404, NOT_FOUND)
+    return {
+        "merge_base_commit": {
+            "sha": history.merge_base(call.repository, call.repository.branches[base], sha)
+        }
+    }
+
+
+@route("GET", "/git/trees/{tree_sha}", "contents")
+def get_tree(call: Call) -> Answer:
+    files = call.repository.commits[call.names["tree_sha"]].files
+    tree = [{"path": p, "type": "blob", "sha": history.blob(text)} for p, text in files.items()]
+    return {"sha": call.names["tree_sha"], "truncated": False, "tree": tree}
+
+
 def view(repository: Repository, ruleset: Ruleset, whole: bool = True) -> Ruleset:
     """A ruleset; lists leave its rules out."""
     hidden = () if whole else ("rules", "conditions", "bypass_actors")

@@ -132,7 +132,7 @@ def route(method: str, path: str, *needs: str) -> Callable[[Handler], Handler]:
     """
 
     def register(handler: Handler) -> Handler:
-        template = f"/repos/{{owner}}/{{repo}}{path}"
+        template = path if path.startswith("/apps/") else f"/repos/{{owner}}/{{repo}}{path}"
         ROUTES.append(Route(method, template, needs or ("metadata",), handler))
         return handler
 

@@ -28,7 +28,6 @@ from tests.github.standin.routing import (
 )
 
 HANDLERS = (issues, pulls, repositories)  # importing them fills ROUTES
-PAGE = b"<!DOCTYPE html><html><body><h1>Please sign in to continue</h1></body></html>"
 USED_UP = "API rate limit exceeded for {} ID 1. If you reach out to GitHub Support for help, …"
 ROUTES.sort(key=lambda one: -one.template.count("/"))  # the most particular first
 
@@ -131,8 +130,8 @@ class Standin:
                 effects = self.fail(number, request, after=False)
                 status, body, more = self.answer(request)
                 self.fail(number, request, after=True)
-            except Page:
-                return Reply(200, PAGE, {"Content-Type": "text/html; charset=utf-8"})
+            except Page as page:
+                return Reply(200, page.body, {"Content-Type": page.kind})
             except Moved as moved:
                 url, message = f"{self.url}{moved.path}", "Moved Permanently"
                 body = {"message": message, "url": url, "documentation_url": DOCS}
@@ -218,7 +217,8 @@ class Standin:
 
     def admit(self, request: Request, token: Token, route: Route, names: dict[str, str]) -> Call:
         """What a handler sees of the request; refuses who may not ask this."""
-        repository = self.repositories.get(f"{names['owner']}/{names['repo']}".lower())
+        name = f"{names['owner']}/{names['repo']}" if "owner" in names else "ada/claims"
+        repository = self.repositories.get(name.lower())
         if repository is None or not token.may(repository, route.needs, "read"):
             raise Refused(404, NOT_FOUND)
         if request.method != "GET" and not token.may(repository, route.needs, "write"):

@@ -47,7 +47,7 @@ def version(built: Toy, shared: Path) -> Path:
 @contextmanager
 def s3() -> Iterator[dict[str, str]]:
     """The environment that reaches a server of S3's interface, with a bucket `team`."""
-    import boto3  # type: ignore[import-untyped]
+    import boto3
     from moto.server import ThreadedMotoServer
 
     keys = {"aws_access_key_id": "id", "aws_secret_access_key": "key", "region_name": "us-east-1"}

@@ -56,7 +56,7 @@ def build(dataset: Dataset, refresh: bool = False) -> Built:
         for name in _parameters(pipeline)
     }
     origin = dataset.origin("build", list(inputs))
-    if "raw" in inputs and (raw := read_origin(dataset.raw_file)):
+    if "raw" in inputs and hasattr(pipeline, "extract") and (raw := read_origin(dataset.raw)):
         origin = Origin(origin.code | raw.code, origin.inputs, raw.files)
     table = _write(_run(dataset, pipeline, "build", **inputs), dataset.processed, origin, "us")
     for stage in ("raw", "interim"):  # beside processed: the three folders of D1

@@ -302,10 +302,8 @@ def card(name: Name = None, version: Version = None) -> None:
     path, unwritten = write_card(project, name, version)
     say(f"written: {path}")
     if unwritten:
-        todo = "write it in params.yml, datasheet.md and schema.yml, and train again"
-        say(
-            f"not written yet, but put there by a command: {'; '.join(unwritten)}; {todo}", "yellow"
-        )
+        todo = "write them in params.yml, datasheet.md and schema.yml, and train again"
+        say(f"texts on it that nobody has written yet: {'; '.join(unwritten)}; {todo}", "yellow")
 
 
 @app.command(hidden=True)

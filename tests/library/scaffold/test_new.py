@@ -113,6 +113,8 @@ def test_new_models_are_tried_trained_tested_and_promoted(tracked: Toy) -> None:
         assert metric in experiment
         tracked.done("model", "train", f"new_{target}", "--candidate", "better")
     assert "12 passed" in pytest_passes(tracked, "tests/model")
+    gates = tracked.model_folder.with_name("new_visits") / "gates.yml"
+    tracked.edit(gates, "dataset: true", "dataset: the suite is of other columns")
     tracked.done("model", "register", "new_visits")
     outcome = tracked.run("model", "promote", "new_visits")
     assert outcome.code in (0, 1)  # good enough, or not

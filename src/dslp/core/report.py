@@ -154,7 +154,7 @@ def _scaffold() -> re.Pattern[str]:
     names = ("dataset/datasheet.md", "dataset/schema.yml", "model/params.yml")
     text = "\n".join(folder.joinpath(f"{name}.txt").read_text(encoding="utf-8") for name in names)
     lines = [SIGNS.sub("", line) for line in text.split("\n")]
-    sentences = [re.escape(line) for line in lines if " " in line and line[0] not in "#{|"]
+    sentences = [re.escape(line) for line in lines if " " in line and line[0] not in "#{|["]
     return re.compile(
         "|".join(re.sub(r"\\\{\\\{.*?\\\}\\\}", ".*", sentence) for sentence in sentences)
     )

@@ -20,7 +20,7 @@ PAGES = ("experiments/lines", "models/frequency", "monitoring/frequency", "data/
 @pytest.fixture
 def site(trained: Toy) -> Path:
     """The site of a project that has each page, with hostile text wherever text can be."""
-    trained.edit(trained.dataset / "datasheet.md", "It is made up.", f'"{SCRIPT[:-2]}"')
+    trained.edit(trained.dataset / "datasheet.md", "They are made up.", f'"{SCRIPT[:-2]}"')
     trained.done("experiment", "run", "--issue", "14")
     docs = trained.root / "docs"
     trained.done("experiment", "compare", "--issue", "14", "--plot", "docs/experiments/lines.svg")

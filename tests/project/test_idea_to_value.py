@@ -82,7 +82,7 @@ def test_the_lines_of_the_docs_go_from_a_csv_file_to_a_champion(hour: Project) -
     assert lines[:10] == commands(ROOT / "README.md", HEADING)
     printed = [hour.done[line].text for line in lines[:9]]
     assert "rides.csv; for personal data" in printed[0]
-    assert "rides holds: 2 checks, 0 findings" in printed[3]
+    assert "rides holds: 2 checks, 2 findings" in printed[3]
     assert "inputs: station, temperature" in printed[4]
     assert re.search(r"better .*\bmet", printed[5]), printed[5]
     assert "demand 1.0.0 (version 1) is the champion" in printed[8]

@@ -7,7 +7,7 @@ HTML, and invisible characters are shown as codes.
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import cache, partial
 from importlib.resources import files
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from jinja2 import Environment
     from markupsafe import Markup
 
+SIGNS = re.compile(r"^[ -]*(\w+: )?| +#.*$")  # of YAML, around a sentence
 LONGEST_LINE = 2_000  # characters of a line of a finding, which shows untrusted values
 
 
@@ -109,6 +110,20 @@ def is_written(text: str) -> bool:
     return text != UNWRITTEN and not _scaffold().fullmatch(text)
 
 
+def unwritten_findings(files: Iterable[Path]) -> list[Finding]:
+    """A warning for each of the files that has a sentence which no person has written."""
+    findings = []
+    for file in files:
+        lines = [SIGNS.sub("", line) for line in read_text(file).splitlines()]
+        sentences = [line for line in lines if line and not is_written(line)]
+        problem, todo = "a text that `dslp new` or `data schema` put there", "write your own"
+        if sentences:
+            shown = sentences[:3] + ["..."] * (len(sentences) > 3)
+            finding = Finding("D9", problem, todo, file.name, examples=shown, severe=False)
+            findings.append(finding)
+    return findings
+
+
 def render_page(template: str, **context: Any) -> str:
     """The text of a page; a name that the template uses and `context` lacks is an error."""
     text = _templates().get_template(template).render(context)
@@ -138,8 +153,8 @@ def _scaffold() -> re.Pattern[str]:
     folder = files("dslp").joinpath("scaffold", "skeletons")
     names = ("dataset/datasheet.md", "dataset/schema.yml", "model/params.yml")
     text = "\n".join(folder.joinpath(f"{name}.txt").read_text(encoding="utf-8") for name in names)
-    lines = [re.sub(r"^[ -]*(\w+: )?| +#.*$", "", line) for line in text.split("\n")]
-    sentences = [re.escape(line) for line in lines if " " in line and line[0] not in "#{|"]
+    lines = [SIGNS.sub("", line) for line in text.split("\n")]
+    sentences = [re.escape(line) for line in lines if " " in line and line[0] not in "#{|["]
     return re.compile(
         "|".join(re.sub(r"\\\{\\\{.*?\\\}\\\}", ".*", sentence) for sentence in sentences)
     )

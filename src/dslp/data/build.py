@@ -2,22 +2,25 @@
 
 import inspect
 import os
-import warnings
 from contextlib import suppress
 from dataclasses import dataclass
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import pandas as pd
-import pyarrow as pa
-from dslp.core.errors import DslpError
+from dslp.core.errors import DslpError, Refused, nearest
 from dslp.core.files import written_aside
 from dslp.core.text import error_line
-from dslp.data.dataset import Dataset, find_dataset
+from dslp.data.csv_types import TYPES, csv_type
+from dslp.data.dataset import Dataset, check_current, find_dataset
 from dslp.data.fingerprint import digest
-from dslp.data.reading import read_frame, read_header
+from dslp.data.origin import Origin, files_read, literal_files, read_origin
+from dslp.data.reading import read_frame, read_raw, to_frame
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import pyarrow as pa
 
 
 class RawMissing(DslpError):
@@ -34,12 +37,17 @@ class Built:
 
 
 def build(dataset: Dataset, refresh: bool = False) -> Built:
-    """Extract the raw data if it is missing (or `refresh`), and build the processed data from it.
+    """Build the processed data from the raw data, and extract that first where it must be.
 
-    A pipeline has `build(raw)`, or `build` with the names of other datasets as its parameters,
-    and `extract()` where the raw data can be fetched; both return data frames (D2, D7).
+    It is extracted if it is missing, if the code of `extract` or a file that it reads has changed
+    since, or to `refresh` it. A pipeline has `build(raw)`, or `build` with the names of other
+    datasets as its parameters, and `extract()` where the raw data can be fetched; both return data
+    frames, or Arrow tables of any library (D2, D7). `TYPES` in it are the types of columns of a raw
+    CSV file, by Arrow's names, such as `{"Trip km": "double"}`.
 
     Raises:
+        Refused: a dataset that it is built from must be built again first, or raw data that
+            somebody has put there would be overwritten.
         DslpError: an input is missing, the pipeline fails, or a file cannot be written.
     """
     project, pipeline = dataset.project, _pipeline(dataset)
@@ -47,17 +55,17 @@ def build(dataset: Dataset, refresh: bool = False) -> Built:
         name: _read_raw(dataset, pipeline, refresh) if name == "raw" else _parent(dataset, name)
         for name in _parameters(pipeline)
     }
-    frame = _run(dataset, pipeline, "build", **inputs)
-    _write(frame, dataset.processed, "us")  # Spark reads no nanoseconds
+    origin = dataset.origin("build", list(inputs))
+    if "raw" in inputs and hasattr(pipeline, "extract") and (raw := read_origin(dataset.raw)):
+        origin = Origin(origin.code | raw.code, origin.inputs, raw.files)
+    table = _write(_run(dataset, pipeline, "build", **inputs), dataset.processed, origin, "us")
     for stage in ("raw", "interim"):  # beside processed: the three folders of D1
         (project.data / stage).mkdir(exist_ok=True)
-    newest = max(dataset.changed, dataset.processed.stat().st_mtime_ns)
-    os.utime(dataset.processed, ns=(newest, newest))  # clocks of file systems differ
     if project.engine == "sql":
         from dslp.data.sql_tables import load_table
 
-        load_table(frame, dataset.name, project)
-    return Built(len(frame), len(frame.columns), digest(dataset))
+        load_table(to_frame(table), dataset.name, project)
+    return Built(table.num_rows, table.num_columns, digest(dataset))
 
 
 def ensure_built(dataset: Dataset) -> None:
@@ -121,7 +129,9 @@ def build_stand_in(dataset: Dataset) -> None:
     for parent in _parents(dataset):
         build_stand_in(parent)
     if ci == "sample" and "raw" in _parameters(pipeline):
-        _write(_read_sample(dataset, pipeline), dataset.raw)
+        extracts = hasattr(pipeline, "extract")
+        origin = dataset.origin("extract") if extracts else None
+        _write(_read_sample(dataset, pipeline), dataset.raw, origin)
     build(dataset)
 
 
@@ -167,7 +177,7 @@ def _parents(dataset: Dataset) -> list[Dataset]:
     return [find_dataset(dataset.project, name) for name in names if name != "raw"]
 
 
-def _parent(dataset: Dataset, name: str) -> pd.DataFrame:
+def _parent(dataset: Dataset, name: str) -> "pd.DataFrame":
     try:
         parent = find_dataset(dataset.project, name)
     except DslpError as error:
@@ -175,22 +185,27 @@ def _parent(dataset: Dataset, name: str) -> pd.DataFrame:
             f"{dataset.folder / 'pipeline.py'}: build takes {name!r}, which is neither raw nor a "
             f"dataset ({error})"
         ) from None
+    if parent.is_built:
+        check_current(parent)
     return read_frame(parent)
 
 
-def _run(dataset: Dataset, pipeline: ModuleType, function: str, **inputs: Any) -> pd.DataFrame:
-    """The data frame that a function of the pipeline returns.
+def _run(
+    dataset: Dataset, pipeline: ModuleType, function: str, **inputs: Any
+) -> "pd.DataFrame | pa.Table":
+    """The data frame that a function of the pipeline returns, or the table of another library.
 
     Raises:
         DslpError: it fails, or returns something else.
     """
+    import pandas as pd
+    import pyarrow as pa
+
     with dataset.project.running(f"{dataset.name}: {function}"):
         frame = getattr(pipeline, function)(**inputs)
     name = f"{dataset.folder / 'pipeline.py'}: {function}"
     if hasattr(frame, "__arrow_c_stream__") and not isinstance(frame, pd.DataFrame):
-        # Polars, DuckDB and Arrow have this interface.
-        converted: pd.DataFrame = pa.table(frame).to_pandas()
-        return converted
+        return pa.table(frame)  # Polars, DuckDB and Arrow have this interface
     if not isinstance(frame, pd.DataFrame):
         raise DslpError(f"{name} returned {type(frame).__name__}, not a data frame")
     named = [str(level) for level in frame.index.names if level is not None]
@@ -200,27 +215,36 @@ def _run(dataset: Dataset, pipeline: ModuleType, function: str, **inputs: Any) -
     return frame
 
 
-def _read_raw(dataset: Dataset, pipeline: ModuleType, refresh: bool) -> pd.DataFrame:
-    raw, extract = dataset.raw, hasattr(pipeline, "extract")
-    if extract and (refresh or not raw.is_file()):
-        _write(_run(dataset, pipeline, "extract"), raw)
-    csv = raw.with_suffix(".csv")
-    path = csv if csv.is_file() and not extract else raw
-    if not path.is_file():
+def _read_raw(dataset: Dataset, pipeline: ModuleType, refresh: bool) -> "pd.DataFrame":
+    """The raw data, which is extracted first where it is not what `extract` would read."""
+    raw, extracts, code = dataset.raw, hasattr(pipeline, "extract"), dataset.folder / "pipeline.py"
+    refresh_command = f"uv run dslp data build {dataset.name} --refresh"
+    if extracts and raw.is_file() and not refresh and read_origin(raw) is None:
+        raise Refused(
+            f"{raw} is not from extract() in {code}; remove that function to use the file, or "
+            f"replace the file: {refresh_command}"
+        )
+    if extracts and (refresh or not raw.is_file() or not dataset.has_origin(raw)):
+        root = dataset.project.root
+        with files_read(root) as files:
+            rows = _run(dataset, pipeline, "extract")
+        files |= literal_files(code, ["extract"], root)
+        _write(rows, raw, dataset.origin("extract", files=files - {raw}))
+    if not dataset.raw_file.is_file():
         raise RawMissing(
-            f"{raw} is missing, and {dataset.folder / 'pipeline.py'} has no extract() "
+            f"{raw} is missing, and {code} has no extract() "
             "to fetch it; put the file there (or a .csv file of that name)"
         )
-    command = f"fetch it again: uv run dslp data build {dataset.name} --refresh"
-    return _read_file(path, command if extract else "put a whole file there")
+    todo = f"fetch it again: {refresh_command}" if extracts else "put a whole file there"
+    return _read_file(dataset, pipeline, dataset.raw_file, todo)
 
 
-def _read_sample(dataset: Dataset, pipeline: ModuleType) -> pd.DataFrame:
+def _read_sample(dataset: Dataset, pipeline: ModuleType) -> "pd.DataFrame | pa.Table":
     """Raw rows for CI, from the committed sample or from `sample()`."""
     file = dataset.project.root / "tests" / "data" / "samples" / f"{dataset.name}.parquet"
     for path in (file, file.with_suffix(".csv")):
         if path.is_file():
-            return _read_file(path, "put a whole file there")
+            return _read_file(dataset, pipeline, path, "put a whole file there")
     if not callable(getattr(pipeline, "sample", None)):
         raise DslpError(
             f"{dataset.name}: ci is sample in its datasheet, and there is neither {file} "
@@ -229,31 +253,43 @@ def _read_sample(dataset: Dataset, pipeline: ModuleType) -> pd.DataFrame:
     return _run(dataset, pipeline, "sample")
 
 
-def _read_file(path: Path, todo: str) -> pd.DataFrame:
-    """Raw data in Parquet, or in CSV with pandas' types; `todo` is for what cannot be read."""
-    try:
-        if path.suffix == ".parquet":
-            return pd.read_parquet(path)
-        delimiter, names = read_header(path)
-        with warnings.catch_warnings():
-            warnings.simplefilter("error", pd.errors.ParserWarning)  # rows longer than the header
-            raw = pd.read_csv(path, sep=delimiter, encoding="utf-8-sig", index_col=False)
-    except (OSError, ValueError, pd.errors.ParserWarning) as error:
-        raise DslpError(f"{path} cannot be read ({error_line(error)}); {todo}") from None
-    if list(raw.columns) != names:
-        raise DslpError(
-            f"{path}: the first line does not name the columns, each once; it begins with "
-            f"{', '.join(names[:3])!r:.60}"
-        )
-    return raw
+def _read_file(dataset: Dataset, pipeline: ModuleType, path: Path, todo: str) -> "pd.DataFrame":
+    """Raw data in Parquet, or in CSV with the types of `TYPES` and schema.yml.
+
+    Raises:
+        DslpError: it cannot be read, or `TYPES` has a type that CSV has not.
+    """
+    types, code = getattr(pipeline, "TYPES", {}), dataset.folder / "pipeline.py"
+    for name, kind in types.items():
+        if kind != "string" and csv_type(str(kind)) is None:
+            raise DslpError(f"{code}: TYPES: {name}: {kind!r} is no type{nearest(kind, TYPES)}")
+    if path.suffix == ".csv":
+        todo = f'{todo}; TYPES = {{"COLUMN": "string"}} in pipeline.py makes a column text'
+    return read_raw(dataset, path, types, todo)
 
 
-def _write(frame: pd.DataFrame, path: Path, unit: str | None = None) -> None:
-    """Write a Parquet file with its times in that unit, or as they are where that loses digits."""
+def _write(
+    rows: "pd.DataFrame | pa.Table", path: Path, origin: Origin | None, unit: str | None = None
+) -> "pa.Table":
+    """Write a Parquet file with its times in that unit, or as they are where that loses digits.
+
+    Spark reads no nanoseconds. Returns the rows as they were written.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
     with written_aside(path) as part:
         try:
+            if isinstance(rows, pa.Table):
+                table = rows
+            else:
+                table = pa.Table.from_pandas(rows, preserve_index=False)
+            metadata = (table.schema.metadata or {}) | (origin.metadata if origin else {})
+            table = table.replace_schema_metadata(metadata)
             with suppress(pa.ArrowInvalid):
-                return frame.to_parquet(part, index=False, coerce_timestamps=unit)
-            return frame.to_parquet(part, index=False)
+                pq.write_table(table, part, coerce_timestamps=unit)
+                return table
+            pq.write_table(table, part)
         except (ValueError, pa.ArrowException) as error:
             raise OSError(error_line(error)) from None
+        return table

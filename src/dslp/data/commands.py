@@ -1,13 +1,13 @@
 """`dslp data`: build datasets, validate them, and share their versions."""
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 from dslp.core.console import notice, say, step, table, try_each
 from dslp.core.errors import DslpError, Refused
-from dslp.core.report import Finding, Report, as_json
+from dslp.core.report import Finding, Report, as_json, unwritten_findings
 from dslp.core.settings import CHOICES, Project
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ def build(
     refresh: Annotated[bool, typer.Option("--refresh", help="Fetch the raw data again.")] = False,
     data: Data = None,
 ) -> None:
-    """Extract the raw data where it is missing, and build the processed data from it."""
+    """Build the processed data from the raw data, which is extracted where that has changed."""
     from dslp.data.build import build as build_dataset
     from dslp.data.build import build_order
 
@@ -70,8 +70,12 @@ def validate(
     for dataset in _datasets(names, data):
         with step(f"validating {dataset.name}"):
             report = validate_dataset(dataset, engine)
+            unwritten = unwritten_findings(
+                dataset.folder / f for f in ("datasheet.md", "schema.yml")
+            )
+            report = replace(report, findings=[*report.findings, *unwritten])
         if dataset.is_built and dataset.stale:
-            notice(f"{dataset.name} is older than its pipeline.py or inputs; build it again")
+            notice(f"{dataset.name} is not from the present pipeline.py and inputs; build it again")
         if not json:
             say(str(report), style="green" if report.ok else "red")
         reports.append(report)

@@ -1,7 +1,7 @@
 """The datasets of a project: one folder each, with pipeline, schema, suite and datasheet (D2)."""
 
 import ast
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,6 +9,7 @@ from dslp.core.errors import DslpError, Refused, nearest
 from dslp.core.files import read_text, read_yaml
 from dslp.core.settings import Project
 from dslp.data.datasheet import Datasheet, parse_datasheet
+from dslp.data.origin import Origin, content_digest, defines, function_digest, read_origin
 
 FILES = ("pipeline.py", "schema.yml", "suite.yml", "datasheet.md")
 
@@ -66,16 +67,64 @@ class Dataset:
 
     @property
     def stale(self) -> bool:
-        """Whether its pipeline or one of its inputs is newer than the processed data."""
-        return self.built.stat().st_mtime_ns < self.changed
+        """Whether it, or a dataset that it is built from, has another origin by now."""
+        pending, names = [self], dataset_names(self.project)
+        for each in pending:  # which grows
+            if not each.has_origin(each.processed):
+                return True
+            parents = [Dataset(self.project, name) for name in each.inputs or () if name in names]
+            pending += [parent for parent in parents if parent not in pending]
+        return False
 
     @property
-    def changed(self) -> int:
-        """Time of the last change of its pipeline or inputs, in nanoseconds since 1970."""
-        parents = [Dataset(self.project, name) for name in self.inputs or () if name != "raw"]
-        files = [self.folder / "pipeline.py", *(each.built for each in parents if each.is_built)]
-        raw = [path for path in (self.raw, self.raw.with_suffix(".csv")) if path.is_file()]
-        return max(path.stat().st_mtime_ns for path in (*files, *raw))
+    def raw_file(self) -> Path:
+        """The raw data: what `extract` has written, or a file that was put there by hand."""
+        csv = self.raw.with_suffix(".csv")
+        extracts = defines(self.folder / "pipeline.py", "extract")
+        return csv if csv.is_file() and not extracts else self.raw
+
+    def origin(
+        self, function: str, inputs: Sequence[str] = (), files: Iterable[Path] = ()
+    ) -> Origin:
+        """What a function of the pipeline makes data from at present.
+
+        Args:
+            function: `build` or `extract`.
+            inputs: of it: `raw`, and names of datasets.
+            files: that it reads.
+        """
+        root = self.project.root
+        names = {path.relative_to(root) if path.is_relative_to(root) else path for path in files}
+        return Origin(
+            {function: self._code(function)},
+            {name: content_digest(self._input(name)) for name in inputs},
+            {name.as_posix(): content_digest(root / name) for name in sorted(names)},
+        )
+
+    def has_origin(self, path: Path) -> bool:
+        """Whether a built file has the present origin, as far as that is on this machine.
+
+        A file that another program wrote has none, and counts as having it.
+        """
+        origin = read_origin(path)
+        if origin is None:
+            return True
+        files = {self._input(name): digest for name, digest in origin.inputs.items()}
+        files |= {self.project.root / name: digest for name, digest in origin.files.items()}
+        code = {name: self._code(name) for name in origin.code}
+        return code == origin.code and all(
+            content_digest(file) == digest for file, digest in files.items() if file.exists()
+        )
+
+    def _code(self, function: str) -> str:
+        names = (function, "TYPES") if function == "build" else (function,)
+        return function_digest(self.folder / "pipeline.py", names, self.project.root / "src")
+
+    def _input(self, name: str) -> Path:
+        if name == "raw":
+            return self.raw_file
+        other = Dataset(self.project, name)
+        return other.built if other.is_built else other.processed
 
     @property
     def inputs(self) -> list[str] | None:
@@ -116,11 +165,11 @@ def check_current(dataset: Dataset) -> None:
     """Check that the processed data was built by the present pipeline from the present inputs.
 
     Raises:
-        Refused: it is older.
+        Refused: it was built from others.
     """
     if dataset.stale:
         raise Refused(
-            f"{dataset.name}: pipeline.py or one of its inputs is newer than the processed data; "
+            f"{dataset.name}: the processed data is not from the present pipeline.py and inputs; "
             f"build it again: uv run dslp data build {dataset.name}"
         )
 

@@ -1,48 +1,44 @@
-"""Reading a dataset's rows with DuckDB, out of core: a Parquet file, a folder of parts, or CSV."""
+"""Reading a dataset's rows without loss: a Parquet file, a folder of parts, or CSV.
+
+A CSV file does not say what its columns are. A column is text unless schema.yml (or `TYPES` in
+pipeline.py, for raw data) says a type; then each value must be one of it. Only an empty field is
+missing.
+"""
 
 import csv
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dslp.core.errors import DslpError
+from dslp.core.files import parse_yaml, read_text
 from dslp.core.text import error_line, visible
+from dslp.data.csv_types import CsvType, csv_type
 from dslp.data.dataset import Dataset
 
 if TYPE_CHECKING:
     import duckdb
     import pandas as pd
+    import pyarrow as pa
 
 HEADER = 1_000_000  # bytes of a CSV file's first line, at most
 WIDTH = 10_000  # columns, at most: more are a wrong delimiter, or no table
 ROWS = "rows"  # the view that is the dataset
-# DuckDB's names of the types in schema.yml: CSV does not say what its columns are.
-TYPES = {
-    "bool": "BOOLEAN",
-    "date32[day]": "DATE",
-    "double": "DOUBLE",
-    "float": "FLOAT",
-    "int8": "TINYINT",
-    "int16": "SMALLINT",
-    "int32": "INTEGER",
-    "int64": "BIGINT",
-    "string": "VARCHAR",
-    "timestamp[us]": "TIMESTAMP",
-}
-INTEGERS = ("TINYINT", "SMALLINT", "INTEGER", "BIGINT")
+# What DuckDB says of a line that is not as the others are; the line itself may be personal.
+FAULT = r"^(Expected Number of Columns.*|(Value with|Invalid unicode|Maximum line)[^.\n]*)"
 
 
 def read_frame(dataset: Dataset, columns: Sequence[str] | None = None) -> "pd.DataFrame":
-    """The processed data as a data frame: all columns, or these.
+    """The processed data as a data frame (`to_frame`): all columns, or these.
 
     Raises:
         DslpError: it is not built, cannot be read, or has no such column.
     """
     if isinstance(columns, str):
         raise DslpError(f"columns is a list of names, such as [{columns!r}]")
-    import pandas as pd
+    import pyarrow.parquet as pq
 
     path, names = dataset.built, None if columns is None else list(columns)
     if names is not None or path.suffix == ".csv":
@@ -54,16 +50,67 @@ def read_frame(dataset: Dataset, columns: Sequence[str] | None = None) -> "pd.Da
                 )
             if path.suffix == ".csv":
                 listed = ", ".join(map(quote_identifier, existing if names is None else names))
-                frame: pd.DataFrame = connection.execute(f"SELECT {listed} FROM {ROWS}").df()
-                return frame
+                return to_frame(connection.sql(f"SELECT {listed} FROM {ROWS}").to_arrow_table())
     hive = "hive" if path.is_dir() else None
     with reading_errors(dataset):
-        return pd.read_parquet(path, columns=names, partitioning=hive)
+        return to_frame(pq.read_table(path, columns=names, partitioning=hive))
+
+
+def read_raw(dataset: Dataset, path: Path, types: Mapping[str, str], todo: str) -> "pd.DataFrame":
+    """A file of raw data as a data frame (`to_frame`).
+
+    Args:
+        dataset: that the raw data is of.
+        path: a Parquet or CSV file.
+        types: Arrow's names of the types of columns in CSV, before those in schema.yml.
+        todo: what to do about a file that cannot be read.
+
+    Raises:
+        DslpError: it cannot be read, or a value is not of its column's type.
+    """
+    import duckdb
+    import pyarrow.parquet as pq
+
+    types = {**schema_types(dataset), **types}
+    with reading_errors(dataset, path, types, todo):
+        if path.suffix == ".parquet":
+            return to_frame(pq.read_table(path, partitioning=None))
+        with duckdb.connect() as connection:
+            connection.execute("SET TimeZone = 'UTC'")
+            return to_frame(connection.sql(_csv_query(path, types)).to_arrow_table())
+
+
+def to_frame(table: "pa.Table") -> "pd.DataFrame":
+    """An Arrow table as a data frame in which each value is what it was.
+
+    Integers with missing values become pandas' Int64 (or Int32, ...), where pandas itself makes
+    them float64, which is exact up to 2⁵³ only. Nested values and times in nanoseconds keep
+    Arrow's types.
+    """
+    import pandas as pd
+    import pyarrow as pa
+
+    def exact(kind: Any) -> Any:
+        keep = pa.types.is_nested(kind) or kind == pa.time64("ns")
+        return pd.ArrowDtype(kind) if keep else None
+
+    def nullable(kind: Any) -> Any:
+        return pd.api.types.pandas_dtype(str(kind).replace("int", "Int").replace("u", "U"))
+
+    frame: pd.DataFrame = table.to_pandas(types_mapper=exact, ignore_metadata=True)
+    for number, column in enumerate(table.columns):
+        if column.null_count and pa.types.is_integer(column.type):
+            frame.isetitem(number, column.to_pandas(types_mapper=nullable))
+    return frame
 
 
 @contextmanager
-def open_rows(dataset: Dataset) -> "Iterator[duckdb.DuckDBPyConnection]":
+def open_rows(
+    dataset: Dataset, types: Mapping[str, str] | None = None
+) -> "Iterator[duckdb.DuckDBPyConnection]":
     """A connection in which the view `rows` is the dataset.
+
+    `types` are those of columns in CSV, by Arrow's names; by default those in schema.yml.
 
     Raises:
         DslpError: the data is not built, or cannot be read.
@@ -72,14 +119,26 @@ def open_rows(dataset: Dataset) -> "Iterator[duckdb.DuckDBPyConnection]":
 
     with duckdb.connect() as connection:
         with reading_errors(dataset):
-            source = table_expression(dataset)
+            connection.execute("SET TimeZone = 'UTC'")
+            source = table_expression(dataset, types)
             connection.execute(f"CREATE OR REPLACE VIEW {ROWS} AS SELECT * FROM {source}")
         yield connection
 
 
 @contextmanager
-def reading_errors(dataset: Dataset) -> Iterator[None]:
+def reading_errors(
+    dataset: Dataset,
+    path: Path | None = None,
+    types: Mapping[str, str] | None = None,
+    todo: str = "",
+) -> Iterator[None]:
     """Turn an error of DuckDB or Arrow about the data into one line.
+
+    Args:
+        dataset: that the data is of.
+        path: the file that is read; by default the processed data.
+        types: of the columns in CSV; by default those in schema.yml.
+        todo: what to do about it; by default to correct the file, or to build it again.
 
     Raises:
         DslpError: in place of that error; of personal data, it shows no value.
@@ -93,10 +152,10 @@ def reading_errors(dataset: Dataset) -> Iterator[None]:
         # DuckDB adds the statement, which is not the user's, and the options of its CSV reader.
         message = re.split(r"\s+LINE 1: |\nPossible ", str(error))[0]
         reason = visible(error_line(message, 240), 240)
-        personal, columns = True, dict[str, str]()
+        path, personal, columns = path or dataset.built, True, dict[str, str]()
         with suppress(DslpError):  # an unreadable datasheet says nothing of personal data
             personal = dataset.sheet.personal_data
-            columns = _schema_types(dataset)
+            columns = schema_types(dataset)
         if personal:
             named = [
                 f"column {name}"
@@ -104,14 +163,15 @@ def reading_errors(dataset: Dataset) -> Iterator[None]:
                 if re.search(rf'[Cc]olumn "?{re.escape(name)}"?[ .]', message)
             ]
             reason = " in ".join([type(error).__name__, *named[:1]])
-        path = dataset.built
-        todo = f"build it again: uv run dslp data build {dataset.name}"
         if path.suffix == ".csv":
-            todo = "correct the file: UTF-8, one delimiter, and the column types of schema.yml"
+            types = columns if types is None else types
+            reason = _csv_problem(path, types, str(error), personal) or reason
+            todo = todo or "correct the file: UTF-8, one delimiter, and the types of schema.yml"
+        todo = todo or f"build it again: uv run dslp data build {dataset.name}"
         raise DslpError(f"{path} cannot be read ({reason}); {todo}") from None
 
 
-def table_expression(dataset: Dataset) -> str:
+def table_expression(dataset: Dataset, types: Mapping[str, str] | None = None) -> str:
     """The dataset as a table expression of DuckDB's SQL.
 
     Raises:
@@ -119,7 +179,15 @@ def table_expression(dataset: Dataset) -> str:
     """
     path, files = dataset.built, dataset.files
     if path.suffix == ".csv":
-        return _csv_expression(path, _schema_types(dataset))
+        names, types = read_header(path)[1], schema_types(dataset) if types is None else types
+        if len(names) == 1 < len(types):
+            raise DslpError(
+                f"{path} has the one column {names[0]!r:.60}, and schema.yml {len(types)}; "
+                "the delimiter must be a comma, semicolon, tab or |"
+            )
+        if len({name.casefold() for name in names}) < len(names):  # SQL ignores the case
+            raise DslpError(f"{path} has two columns of one name, upper and lower case alike")
+        return f"({_csv_query(path, types)})"
     _check_same_columns(files, dataset)
     within = partition_columns(dataset)
     outside = [quote_identifier(name) for name in _hive_keys(path) if name not in within]
@@ -177,27 +245,65 @@ def read_header(path: Path) -> tuple[str, list[str]]:
         raise DslpError(f"{path} cannot be read: {error.strerror}") from None
     if not text:
         raise DslpError(f"{path} is empty; its first line must name the columns")
-    delimiter = max(",;\t|", key=text.count)
-    if len(line) > HEADER or text.count(delimiter) >= WIDTH:
+    headers, problem = dict[str, list[str]](), ""
+    candidates = [each for each in ",;\t|" if each in text] or [","]
+    for delimiter in candidates if len(line) <= HEADER else ():
+        try:
+            headers[delimiter] = next(csv.reader([text], delimiter=delimiter, strict=True))
+        except csv.Error as error:
+            problem = problem or str(error)
+    delimiter = max(headers, key=lambda each: len(headers[each]), default="")
+    names = headers.get(delimiter, [])
+    if len(line) > HEADER or len(names) > WIDTH:
         raise DslpError(
             f"{path} has more than {WIDTH:,} columns in its first line: no table with a header"
         )
-    try:
-        return delimiter, next(csv.reader([text], delimiter=delimiter))
-    except csv.Error as error:
+    if not names:
         raise DslpError(
-            f"{path} has no header in its first line ({error}); name the columns there, and end "
+            f"{path} has no header in its first line ({problem}); name the columns there, and end "
             "each line as Windows or Unix does"
-        ) from None
+        )
+    if not all(names) or len(set(names)) < len(names):
+        begin = ", ".join(names[:3])
+        raise DslpError(
+            f"{path}: the first line does not name the columns, each once; it begins with "
+            f"{begin!r:.60}"
+        )
+    return delimiter, names
 
 
-def _schema_types(dataset: Dataset) -> dict[str, str]:
-    """DuckDB's types of the columns in schema.yml, as far as that can be read."""
-    columns = dataset.yaml("schema.yml").get("columns")
+def propose_types(path: Path) -> dict[str, str]:
+    """Types that columns of a CSV file may have, by Arrow's names; a person must review them.
+
+    Columns that may well be text are left out: with a leading zero, or more than 15 digits.
+    """
+    import duckdb
+
+    names, proposals = read_header(path)[1], ("int64", "double", "bool", "timestamp[us]")
+    tests = []
+    for number in range(len(names)):
+        kinds = [csv_type(kind) for kind in proposals]
+        fits = [f"bool_and({kind.test(f'c{number}', canonical=True)})" for kind in kinds if kind]
+        tests.append(f"[{', '.join(fits)}]")
+    with duckdb.connect() as connection:
+        query = f"SELECT {', '.join(tests)} FROM {_csv_source(path)}"
+        results = connection.execute(query).fetchone() or ()
     return {
-        str(name): TYPES[str(column.get("type"))]
+        name: proposals[result.index(True)]
+        for name, result in zip(names, results, strict=True)
+        if True in result
+    }
+
+
+def schema_types(dataset: Dataset) -> dict[str, str]:
+    """Types of the columns in schema.yml, by Arrow's names, as far as that can be read."""
+    path = dataset.folder / "schema.yml"
+    content = parse_yaml(read_text(path), path)
+    columns = content.get("columns") if isinstance(content, dict) else None
+    return {
+        str(name): str(column.get("type"))
         for name, column in (columns.items() if isinstance(columns, dict) else ())
-        if isinstance(column, dict) and column.get("type") in TYPES
+        if isinstance(column, dict)
     }
 
 
@@ -227,31 +333,49 @@ def _hive_keys(path: Path) -> list[str]:
     return [part.split("=")[0] for part in path.parts[:-1] if "=" in part]
 
 
-def _csv_expression(path: Path, types: dict[str, str]) -> str:
-    """A CSV file as a table expression; integers are read as text and checked."""
+def _csv_source(path: Path) -> str:
+    """A CSV file as a table of texts, c0, c1, ..., whose names are in any case and language."""
     delimiter, names = read_header(path)
-    if len(names) == 1 < len(types):
-        raise DslpError(
-            f"{path} has the one column {names[0]!r:.60}, and schema.yml {len(types)}; "
-            "the delimiter must be a comma, semicolon, tab or |"
-        )
-    options = f"header = true, strict_mode = true, delim = {quote_literal(delimiter)}"
-    read_as = ", ".join(
-        f"{quote_literal(name)}: '{'VARCHAR' if types[name] in INTEGERS else types[name]}'"
-        for name in names
-        if name in types
-    )
-    options += f", types = {{{read_as}}}" if read_as else ""
-    integers = [_integer(name, types[name]) for name in names if types.get(name) in INTEGERS]
-    chosen = f"* REPLACE ({', '.join(integers)})" if integers else "*"
-    return f"(SELECT {chosen} FROM read_csv({_quote_path(path)}, {options}))"
-
-
-def _integer(name: str, kind: str) -> str:
-    """A column of text as integers; a cast alone would round 2.5."""
-    column, problem = quote_identifier(name), quote_literal(f"column {name} has ")
+    columns = ", ".join(f"c{number}: 'VARCHAR'" for number in range(len(names)))
     return (
-        f"CASE WHEN {column} IS NULL OR regexp_full_match({column}, '[+-]?\\d+(\\.0*)?') "
-        f"THEN {column}::{kind} "
-        f"ELSE error({problem} || {column} || ', which is no whole number')::{kind} END AS {column}"
+        f"read_csv({_quote_path(path)}, auto_detect = false, header = true, strict_mode = true, "
+        f"delim = {quote_literal(delimiter)}, quote = '\"', escape = '\"', columns = {{{columns}}})"
     )
+
+
+def _typed_columns(
+    path: Path, types: Mapping[str, str]
+) -> Iterator[tuple[str, str, CsvType | None]]:
+    for number, name in enumerate(read_header(path)[1]):
+        yield f"c{number}", name, csv_type(types.get(name, "string"))
+
+
+def _csv_query(path: Path, types: Mapping[str, str]) -> str:
+    """A query of a CSV file's rows that fails where a value is not of its column's type."""
+    columns = [
+        f"{kind.cast(column) if kind else column} AS {quote_identifier(name)}"
+        for column, name, kind in _typed_columns(path, types)
+    ]
+    return f"SELECT {', '.join(columns)} FROM {_csv_source(path)}"
+
+
+def _csv_problem(path: Path, types: Mapping[str, str], message: str, personal: bool) -> str:
+    """The line or the row of a CSV file that cannot be read, and why; empty where unknown."""
+    import duckdb
+
+    if line := re.search(r"CSV Error on Line: (\d+)", message):
+        fault = re.search(FAULT, message, re.MULTILINE)
+        return f"line {line[1]}: {fault[1] if fault else 'it is not valid CSV'}"
+    typed = [(c, name, kind) for c, name, kind in _typed_columns(path, types) if kind]
+    if not typed:
+        return ""
+    faults = [(column, f"FILTER (WHERE NOT {kind.test(column)})") for column, _, kind in typed]
+    firsts = ", ".join(f"min(row) {fault}, arg_min({c}, row) {fault}" for c, fault in faults)
+    source = f"(SELECT row_number() OVER () AS row, * FROM {_csv_source(path)})"
+    with suppress(duckdb.Error), duckdb.connect() as connection:
+        values = connection.execute(f"SELECT {firsts} FROM {source}").fetchone() or ()
+        places = zip(values[::2], values[1::2], typed, strict=True)
+        for row, value, (_, name, kind) in sorted((p for p in places if p[0]), key=lambda p: p[0]):
+            shown = "a value" if personal else visible(value)
+            return f"row {row}: column {name} has {shown}, which is no {kind.word}"
+    return ""

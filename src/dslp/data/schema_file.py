@@ -13,7 +13,13 @@ from dslp.core.errors import DslpError
 from dslp.core.files import parse_yaml, read_text, write_text
 from dslp.core.text import UNWRITTEN
 from dslp.data.dataset import Dataset
-from dslp.data.reading import open_rows, quote_identifier, reading_errors
+from dslp.data.reading import (
+    open_rows,
+    propose_types,
+    quote_identifier,
+    reading_errors,
+    schema_types,
+)
 from dslp.data.schema import (
     column_types,
     count_nulls,
@@ -48,7 +54,10 @@ def write_schema(dataset: Dataset) -> bool:
     path = dataset.folder / "schema.yml"
     personal = dataset.sheet.personal_data  # then the file gets no value
     text = read_text(path) if path.is_file() else ""
-    with open_rows(dataset) as connection, reading_errors(dataset):
+    types = None
+    if dataset.built.suffix == ".csv":
+        types = propose_types(dataset.built) | (schema_types(dataset) if text.strip() else {})
+    with open_rows(dataset, types) as connection, reading_errors(dataset):
         actual = column_types(dataset, connection)
         if text.strip():
             new = _edit(path, text, actual, connection, personal)

@@ -7,7 +7,6 @@ A version is `STORE/NAME/VERSION/` with the very files that were built, for any 
 import hashlib
 import os
 import re
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -15,7 +14,7 @@ from typing import Annotated
 
 from dslp.core.console import notice, step
 from dslp.core.errors import DslpError, Refused
-from dslp.core.files import copy_path, read_text, remove_path
+from dslp.core.files import copy_path, remove_path
 from dslp.core.git import git_output
 from dslp.core.semver import VERSION, parse_version
 from dslp.core.text import error_line, redact
@@ -23,12 +22,10 @@ from dslp.data.dataset import Dataset, check_current, parquet_files
 from dslp.data.fingerprint import digest_and_rows
 from dslp.data.reading import read_frame
 from dslp.data.registered_versions import is_registered
-from dslp.tracking.provenance import code_digest
 from fsspec import AbstractFileSystem, url_to_fs
 from pydantic import BaseModel, Field, StringConstraints, ValidationError
 
 LONGEST_MANIFEST = 16 * 1024**2  # bytes
-SECOND = 10**9  # nanoseconds
 MANIFEST, PLAN = "_manifest.json", "_sending.json"
 
 Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
@@ -44,14 +41,13 @@ class File(BaseModel):
 
 
 class Manifest(BaseModel):
-    """The files of a version, the digest of its content, and the commit and pipeline behind it."""
+    """The files of a version, the digest of its content, and the commit behind it."""
 
     dataset: str
     version: Annotated[str, StringConstraints(pattern=f"^{VERSION}$")]
     digest: Sha256
     rows: int = Field(ge=0)
     commit: str = Field(max_length=64)
-    pipeline: Sha256
     files: dict[Name, File] = Field(min_length=1)
 
 
@@ -149,9 +145,6 @@ def pull(dataset: Dataset, version: str | None = None, url: str | None = None) -
         current = dataset.processed.with_suffix(suffix)
         copy_path(target, current)
         remove_path(current.with_suffix(".csv" if suffix == ".parquet" else ".parquet"))
-        same_code = manifest.pipeline == code_digest(read_text(dataset.folder / "pipeline.py"))
-        built = max(time.time_ns(), dataset.changed) if same_code else dataset.changed - SECOND
-        os.utime(current, ns=(built, built))  # stale where another pipeline made it
         if dataset.project.engine == "sql":
             from dslp.data.sql_tables import load_table
 
@@ -170,7 +163,6 @@ def _describe(dataset: Dataset) -> tuple[Manifest, dict[str, Path]]:
             version=dataset.version,
             digest=digest,
             rows=rows,
-            pipeline=code_digest(read_text(dataset.folder / "pipeline.py")),
             commit=git_output(dataset.project, "rev-parse", "HEAD") or "none",
             files={name: _digest_file(path) for name, path in paths.items()},
         ), paths

@@ -51,6 +51,8 @@ def run(
         rows.append([one.candidate, str(one), *comparison])
     if experiment.assumptions.report:
         say(str(experiment.assumptions))
+    if experiment.data.warning:
+        say(experiment.data.warning, style="red")
     say(f"Ask #{params.ask.issue}: {params.ask.question}")
     limit = f"criterion {format_metric(criterion.improvement, criterion.by)}"
     table(["candidate", metric.name, "gain", limit], rows)
@@ -134,6 +136,8 @@ def sweep(
         rows.append([f"trial {number}", str(trial), format_metric(gain, by)])
     if experiment.assumptions.report:
         say(str(experiment.assumptions))
+    if experiment.data.warning:
+        say(experiment.data.warning, style="red")
     table(["the best", params.metric.name, "gain"], rows)
     say(f"{len(result.finished)} of {len(result.settings)} trials ended; the best of many is an")
     say("optimistic estimate: try it as a candidate, in candidates of params.yml:")

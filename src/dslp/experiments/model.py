@@ -269,7 +269,7 @@ def as_requested(column: "pd.Series[Any]", annotation: Any) -> "pd.Series[Any]":
     if isinstance(column.dtype, pd.CategoricalDtype) or column.dtype == object:
         column = column.astype(object).infer_objects()
     kind = column.dtype.kind
-    if kind == "f" or (kind in "iu" and (optional or float in kinds)):
+    if kind == "f" or (kind in "iu" and (optional or float in kinds or column.hasnans)):
         return column.astype("float64")
     if kind in "iu":
         return column.astype("int64")

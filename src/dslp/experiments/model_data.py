@@ -1,9 +1,11 @@
 """The data of experiments and training: the dataset, divided, and checked for leaks."""
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from dslp.core.errors import DslpError, Refused
+from dslp.data.dataset import Dataset
 from dslp.data.fingerprint import digest
 from dslp.data.reading import read_frame
 from dslp.data.schema import key_columns
@@ -13,6 +15,7 @@ from dslp.experiments.model import Model
 if TYPE_CHECKING:
     import numpy as np
     import pandas as pd
+    from dslp.core.report import Report
     from numpy.typing import NDArray
 
 
@@ -24,6 +27,23 @@ class ModelData:
     held: "NDArray[np.bool_]"
     version: str
     digest: str
+    dataset: Dataset
+
+    @cached_property
+    def suite(self) -> "Report":
+        """What the dataset's own schema and suite say of it."""
+        return check_suite(self.dataset)
+
+    @property
+    def warning(self) -> str:
+        """A sentence where the data does not pass its own suite; empty where it does."""
+        if self.suite.ok:
+            return ""
+        name, findings = self.dataset.name, len(self.suite.findings)
+        return (
+            f"{name} does not pass its own suite ({findings} of {self.suite.checks} checks), so a "
+            f"model of it is not registered; see: uv run dslp data validate {name}"
+        )
 
     @property
     def development(self) -> "pd.DataFrame":
@@ -53,4 +73,15 @@ def read_model_data(model: Model) -> ModelData:
     held = splitting.holdout(rows, params.split, key)
     if leaks := splitting.leaks(rows, held, params.split, key, inputs, params.target):
         raise Refused(f"{model.name} leaks: {'; '.join(leaks)}")
-    return ModelData(rows, held, dataset.version, digest(dataset))
+    return ModelData(rows, held, dataset.version, digest(dataset), dataset)
+
+
+def check_suite(dataset: Dataset) -> "Report":
+    """What the schema and the suite of a dataset say of the files that models are made from.
+
+    Raises:
+        DslpError: the suite cannot be run.
+    """
+    from dslp.data.suite import validate
+
+    return validate(dataset, "embedded")

@@ -80,6 +80,7 @@ def record_run(
             "dslp.dataset": params.dataset.name,
             "dslp.dataset_version": data.version,
             "dslp.dataset_digest": data.digest,
+            "dslp.suite": "holds" if data.suite.ok else "does not hold",
             "dslp.code": model.code_digest,
             "dslp.evaluate": model.evaluate_digest,
             "dslp.seed": str(params.split.seed),

@@ -56,6 +56,8 @@ def train(
     metric, by = model.params.metric, model.params.criterion.by
     gain = format_metric(trained.improvement, by)
     say(f"{gain} against the baseline; {metric.better} {metric.name} is better")
+    if trained.warning:
+        say(trained.warning, style="red")
     say(f"run {trained.run}; next: uv run dslp model register {model.name}")
 
 
@@ -77,7 +79,7 @@ def run_test(name: Name = None, version: Version = None, as_json: AsJson = False
     _show(results)
     if failed_gates(results):
         raise Refused(f"{model.name} does not pass: {failed_gates(results)}")
-    say("every gate is passed" if results else "gates.yml asks for nothing", style="green")
+    say("every gate is passed", style="green")
 
 
 @app.command()
@@ -88,6 +90,7 @@ def register(
 
     Without a version, the next one is proposed from what changed.
     """
+    from dslp.models.gates import OVERRIDE
     from dslp.models.release import register as register_model
 
     model = _model(name)
@@ -99,6 +102,8 @@ def register(
     changes = " with changes" if release.tags.get("dslp.clean") == "false" else ""
     say(f"{model.name} {release.label} is registered, as the challenger")
     say(f"run {release.run[:8]}, commit {release.tags.get('dslp.commit', 'none')[:12]}{changes}")
+    if reason := release.tags.get(OVERRIDE):
+        say(f"the dataset's own suite does not hold; {reason}", style="red")
     if proposal:
         say(f"{proposal.level}: {'; '.join(proposal.reasons)}")
     say(f"next: uv run dslp model promote {model.name}")
@@ -294,7 +299,11 @@ def card(name: Name = None, version: Version = None) -> None:
     project, name = _project_and_name(name)
     from dslp.models.model_card import write_card
 
-    say(f"written: {write_card(project, name, version)}")
+    path, unwritten = write_card(project, name, version)
+    say(f"written: {path}")
+    if unwritten:
+        todo = "write them in params.yml, datasheet.md and schema.yml, and train again"
+        say(f"texts on it that nobody has written yet: {'; '.join(unwritten)}; {todo}", "yellow")
 
 
 @app.command(hidden=True)

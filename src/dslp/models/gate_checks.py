@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from dslp.core.errors import DslpError, Refused, nearest
 from dslp.core.text import error_line
 from dslp.experiments.model import Model, as_requested
-from dslp.experiments.model_data import ModelData, read_model_data
+from dslp.experiments.model_data import ModelData, check_suite, read_model_data
 from dslp.experiments.params import Direction, Measure, format_metric, read_checked
 from dslp.experiments.recording import recorded_parameters
 from dslp.models.api import RECORDS, Api
@@ -55,6 +55,20 @@ def check_gates(
     return list(_Checks(model, subject, champion, read_model_data(model)).results(gates))
 
 
+def dataset_gate(model: Model, subject: TrainedModel) -> GateResult:
+    """Whether the dataset passes its own suite, now and when the model was trained."""
+    reason = read_checked(Gates, model.folder / "gates.yml").dataset
+    name, problem = model.dataset.name, ""
+    if not check_suite(model.dataset).ok:
+        problem = f"{name} does not pass its own suite; see: uv run dslp data validate {name}"
+    elif not subject.suite_held:
+        todo = f"train it again: uv run dslp model train {model.name}"
+        problem = f"{name} did not pass its own suite when the model was trained; {todo}"
+    figure, allowed = "does not hold" if problem else "holds", isinstance(reason, str)
+    note = f"gates.yml says why it does not count: {reason}" if problem and allowed else problem
+    return GateResult("dataset", figure, "suite holds", allowed or not problem, note)
+
+
 @dataclass
 class _Checks:
     model: Model
@@ -64,6 +78,7 @@ class _Checks:
 
     def results(self, gates: Gates) -> Iterator[GateResult]:
         """The result of each gate, the quick ones first."""
+        yield dataset_gate(self.model, self.subject)
         if gates.criterion:
             yield self._criterion()
         for metric, limit in gates.minimum.items():

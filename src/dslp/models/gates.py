@@ -2,12 +2,14 @@
 
 import json
 from dataclasses import asdict, dataclass, replace
+from typing import Annotated, Literal
 
 from dslp.core.report import Finding, Report
 from dslp.experiments.params import Measure, Strict
-from pydantic import Field
+from pydantic import Field, StringConstraints
 
 TAG = "dslp.gates"  # of a version: the results of its gates when it became champion
+OVERRIDE = "dslp.suite_override"  # of a version: why the suite of its dataset did not count
 LONGEST = 4000  # characters of it, of which a server keeps 5,000
 NOTE = 120  # characters of a note
 
@@ -53,8 +55,16 @@ class Size(Strict):
 
 
 class Gates(Strict):
-    """What stands in `gates.yml`: a gate that is left out is not asked for."""
+    """What stands in `gates.yml`: a gate that is left out is not asked for, but for `dataset`.
 
+    Attributes:
+        dataset: the dataset passes its own suite; a sentence in place of `true` is the reason why
+            a model is registered and promoted though it does not. The version records it.
+    """
+
+    dataset: (
+        Literal[True] | Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
+    ) = True
     criterion: bool = True
     minimum: dict[str, float] = Field(default_factory=dict)
     champion: Champion | None = None
@@ -84,6 +94,12 @@ def gates_tag(results: list[GateResult]) -> dict[str, str]:
         if len(text) <= LONGEST:
             return {TAG: text}
     return {}
+
+
+def override_tag(results: list[GateResult]) -> dict[str, str]:
+    """The reason why the suite of the dataset does not count, as a tag; none where it holds."""
+    notes = [each.note for each in results if each.gate == "dataset" and each.passed and each.note]
+    return dict(zip([OVERRIDE], notes, strict=False))
 
 
 def gates_report(subject: str, results: list[GateResult]) -> Report:

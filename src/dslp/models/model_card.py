@@ -10,7 +10,7 @@ from typing import Any
 
 from dslp.core.errors import DslpError
 from dslp.core.pictures import draw_lines
-from dslp.core.report import render_page, save_page
+from dslp.core.report import is_written, render_page, save_page
 from dslp.core.settings import Project
 from dslp.experiments.params import format_metric
 from dslp.models.gates import TAG as GATES
@@ -21,10 +21,13 @@ from dslp.tracking.connection import mlflow_errors
 from dslp.tracking.registry import Registry, Release
 
 
-def write_card(project: Project, name: str, version: str | None = None) -> Path:
+def write_card(project: Project, name: str, version: str | None = None) -> tuple[Path, list[str]]:
     """Write docs/models/NAME.md about a version: by default the champion, or else the newest.
 
     Beside it, NAME-openapi.json has the version's API, for machines (M2).
+
+    Returns:
+        The page, and the texts on it that no person has written.
 
     Raises:
         DslpError: it was never registered, or a file cannot be read or written.
@@ -39,7 +42,8 @@ def write_card(project: Project, name: str, version: str | None = None) -> Path:
     save_page(path, *model_card(registry, release, record))
     api = json.dumps(record["openapi"], ensure_ascii=False, indent=2)
     save_page(path.with_name(f"{name}-openapi.json"), f"{api}\n")
-    return path
+    texts = [record["question"], record["population"], *record["known_issues"]]
+    return path, [text for text in (*texts, *record["assumptions"]) if not is_written(text)]
 
 
 @mlflow_errors()

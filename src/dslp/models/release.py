@@ -6,8 +6,8 @@ from dslp.core.settings import Project
 from dslp.core.text import error_line
 from dslp.experiments.model import Model
 from dslp.models.api import Api
-from dslp.models.gate_checks import check_gates
-from dslp.models.gates import GateResult, failed_gates, gates_tag
+from dslp.models.gate_checks import check_gates, dataset_gate
+from dslp.models.gates import GateResult, failed_gates, gates_tag, override_tag
 from dslp.models.persistence import FILES, files_digest
 from dslp.models.trained_model import TrainedModel
 from dslp.models.training import ARTIFACT, training_run
@@ -52,7 +52,8 @@ def register(
 
     Raises:
         Refused: the version is too small for the changes, `schema.py` was changed after the
-            training, or the training has another version already.
+            training, the training has another version already, or the dataset does not pass its
+            own suite.
         DslpError: nothing was trained, or the registry says no.
     """
     import mlflow
@@ -70,7 +71,11 @@ def register(
                     f"{model.name} {problem}; first: uv run dslp model train {model.name}"
                 )
             return release, None, False
-    folder = TrainedModel(f"run {number[:8]}", number, "").folder
+    subject = TrainedModel(f"run {number[:8]}", number, "")
+    gate = dataset_gate(model, subject)
+    if not gate.passed:
+        raise Refused(f"{model.name} is not registered: {gate.note}")
+    folder = subject.folder
     try:
         Api(model).check(folder)
     except DslpError as error:
@@ -84,6 +89,7 @@ def register(
     # The entry is on the version itself, whose number it is.
     entry = registry.new_entry("register", "0", why, issue)
     tags |= {SEMANTIC: semantic, ROLE: "challenger", FILES: files_digest(folder), **entry.tag()}
+    tags |= override_tag([gate])
     del tags["dslp.kind"]
     try:
         registered = mlflow.register_model(f"runs:/{number}/{ARTIFACT}", registry.name, tags=tags)
@@ -164,7 +170,7 @@ def promote(
         problem = f"somebody else has registered or promoted a version of {model.name} meanwhile"
         todo = f"uv run dslp model history {model.name}"
         raise Refused(f"{problem}; nothing was changed; next: {todo}")
-    latest.set_tags(challenger.version, gates_tag(results))
+    latest.set_tags(challenger.version, gates_tag(results) | override_tag(results))
     latest.append(latest.new_entry("promote", challenger.version, why, issue))
     return latest.reload().release(challenger.version), results
 

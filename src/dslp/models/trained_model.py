@@ -45,17 +45,30 @@ class TrainedModel:
         return cls(release.label, release.run, candidate, project, release)
 
     @cached_property
+    def _data(self) -> Any:
+        """Parameters and tags of its run.
+
+        Raises:
+            DslpError: the run was deleted.
+        """
+        import mlflow
+
+        with mlflow_errors():
+            return mlflow.MlflowClient().get_run(self.run).data
+
+    @property
+    def suite_held(self) -> bool:
+        """Whether the data that it was trained on passed its own suite."""
+        return bool(self._data.tags.get("dslp.suite") != "does not hold")
+
+    @property
     def split(self) -> tuple[dict[str, str], str]:
         """What decides which rows it was not trained on, and its target (`training_split`).
 
         Raises:
             DslpError: its run was deleted.
         """
-        import mlflow
-
-        with mlflow_errors():
-            data = mlflow.MlflowClient().get_run(self.run).data
-        return training_split(data.params, data.tags)
+        return training_split(self._data.params, self._data.tags)
 
     @cached_property
     def folder(self) -> Path:

@@ -27,13 +27,15 @@ ARTIFACT = "model"  # folder of the model among a run's artifacts
 class Trained:
     """A trained model's run, and its figures on the holdout.
 
-    `improvement` is the gain over the baseline in the Ask's metric, by the criterion's measure.
+    `improvement` is the gain over the baseline in the Ask's metric, by the criterion's measure;
+    `warning` says that the dataset does not pass its own suite, if it does not.
     """
 
     run: str
     candidate: str
     metrics: dict[str, float]
     improvement: float
+    warning: str
 
 
 @mlflow_errors()
@@ -61,7 +63,7 @@ def train(model: Model, candidate: str | None = None, issue: int | None = None) 
         tracking.client.log_dict(record.run_id, describe_training(model, data, estimator), FILE)
     prefix = "holdout_"
     metrics = {n.removeprefix(prefix): v for n, v in figures.items() if n.startswith(prefix)}
-    return Trained(record.run_id, candidate, metrics, figures["improvement"])
+    return Trained(record.run_id, candidate, metrics, figures["improvement"], data.warning)
 
 
 def best_candidate(model: Model, tracking: Tracking, digest: str) -> str:

@@ -82,6 +82,6 @@ def _deciles(predicted: Any, actual: Any) -> list[list[float]]:
 
     if predicted.shape[1] != 1 or not all(map(is_numeric_dtype, (predicted.iloc[:, 0], actual))):
         return []
-    values, truth = predicted.iloc[:, 0].to_numpy(float), actual.to_numpy(float)
+    values, truth = predicted.iloc[:, 0].to_numpy(float), actual.astype(float).to_numpy()
     parts = np.array_split(np.argsort(values, kind="stable"), min(10, len(values)))
     return [[float(f"{side[part].mean():.6g}") for side in (values, truth)] for part in parts]

@@ -12,7 +12,6 @@ from dslp.core.text import error_line
 from dslp.scaffold.place import check_name, place_skeleton
 
 LONGEST = 30  # characters of a column's name
-SAMPLE = 1_000  # rows of a CSV file that are read
 
 
 def new_dataset(project: Project, name: str) -> tuple[list[str], Path | None]:
@@ -34,8 +33,8 @@ def new_dataset(project: Project, name: str) -> tuple[list[str], Path | None]:
 
 
 def _describe(file: Path) -> dict[str, Any]:
-    """What the skeleton needs of raw data: new names for its columns, and which hold times."""
-    columns, times = _read_columns(file)
+    """What the skeleton needs of raw data: new names for its columns, and types that they have."""
+    columns, types = _read_columns(file)
     names: dict[str, str] = {}
     for number, column in enumerate(columns, 1):
         name = _column_name(column) or f"column_{number}"
@@ -44,30 +43,24 @@ def _describe(file: Path) -> dict[str, Any]:
     return {
         "file": file.name,
         "names": {quoted[old]: new for old, new in names.items() if old != new},
-        "times": [names[column] for column in times],
-        "record": {quoted[column]: '"2024-01-31"' for column in times or columns[:1]},
+        "types": {quoted[column]: kind for column, kind in types.items()},
+        "column": quoted[columns[0]],
     }
 
 
-def _read_columns(file: Path) -> tuple[list[str], list[str]]:
-    """The columns of a file, and those of a CSV file whose texts are ISO dates or times."""
-    import pandas as pd
+def _read_columns(file: Path) -> tuple[list[str], dict[str, str]]:
+    """The columns of a file, and of a CSV file the types that they seem to have."""
+    import duckdb
     import pyarrow as pa
     import pyarrow.parquet as pq
-    from dslp.data.reading import read_header
+    from dslp.data.reading import propose_types, read_header
 
     try:
         if file.suffix == ".parquet":
-            return list(pq.read_schema(file).names), []
-        delimiter, columns = read_header(file)
-        rows = pd.read_csv(
-            file, sep=delimiter, encoding="utf-8-sig", index_col=False, nrows=SAMPLE, dtype=object
-        )
-    except (OSError, ValueError, pa.ArrowException) as error:
+            return list(pq.read_schema(file).names), {}
+        return read_header(file)[1], propose_types(file)
+    except (OSError, duckdb.Error, pa.ArrowException) as error:
         raise DslpError(f"{file} cannot be read ({error_line(error)})") from None
-    dashed = rows.dropna(axis="columns", how="all").astype(str)
-    times = dashed.apply(lambda texts: texts[texts != "nan"].str.match(r"\d{4}-\d\d-\d\d").all())
-    return columns, [str(column) for column in dashed if times[column]]
 
 
 def _column_name(header: str) -> str:

@@ -79,4 +79,4 @@ def code_digest(source: str) -> str:
             and ast.get_docstring(node) is not None
         ):
             node.body = node.body[1:]
-    return hashlib.sha256(ast.dump(tree).encode()).hexdigest()
+    return hashlib.sha256(ast.unparse(tree).encode()).hexdigest()  # `dump` differs by Python

@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import asdict
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -64,7 +65,12 @@ def test_a_file_that_cannot_be_replaced_is_unchanged(tmp_path: Path) -> None:
     assert [file.name for file in tmp_path.iterdir()] == ["page.md"]
 
 
-@pytest.mark.parametrize("text", ["a: [", "a: 1\na: 2", "d: 2024-02-31", "[" * 100_000])
+BOMB = "a: &a 1\n" + "".join(f"{b}: &{b} [{f'*{a}, ' * 10}]\n" for a, b in pairwise("abcdefgh"))
+MERGED = BOMB.replace("&a 1", "&a {k: 1}").replace("[", "{<<: [").replace("]", "]}")
+UNREADABLE = ["a: [", "a: 1\na: 2", "d: 2024-02-31", "[" * 100_000, BOMB, MERGED, "a: &a [*a]"]
+
+
+@pytest.mark.parametrize("text", UNREADABLE)
 def test_yaml_that_cannot_be_read_is_named(text: str) -> None:
-    with pytest.raises(DslpError, match=r"^here\.yml is not valid YAML: "):
+    with pytest.raises(DslpError, match=r"^here\.yml( is not valid YAML: |: its aliases .* stand)"):
         parse_yaml(text, "here.yml")

@@ -118,4 +118,4 @@ def test_it_is_the_same_in_years_to_come(of: Of) -> None:
         y=[b"\xff", None, b""],
         nested=[[{"k": "v"}], None, []],
     )
-    assert of(rows) == "c4c67e039728b9abcdcebc8b5bd5fd3f1f972919362d7cdbcd53f9fd3c1db352"
+    assert of(rows) == "8353c0c6fe527b2d0538a58597f1f464f6f8bc7cd6014f8c8fecdd792a7c1fc3"

@@ -83,8 +83,9 @@ def test_what_is_not_ready_is_refused_with_what_to_do(
     write_suite(tracked, "column_values_to_be_null | column: id")
     tracked.commit()
     assert "its suite does not hold" in fails(tracked, *REGISTER, code=1)
-    (tracked.dataset / "pipeline.py").touch()
-    assert "newer than the processed data" in fails(tracked, *REGISTER, code=1)
+    tracked.done("data", "build")
+    tracked.edit(tracked.dataset / "pipeline.py", "return raw", "return raw.head()")
+    assert "not from the present pipeline.py and inputs" in fails(tracked, *REGISTER, code=1)
     assert runs(tracked.client) == []
 
 

@@ -37,6 +37,7 @@ def test_a_run_carries_what_it_takes_to_understand_it(experiment: tuple[Toy, str
         "python": platform.python_version(),
         "seed": "1",
         "assumptions": "none",
+        "suite": "holds",
         "settings": '{"regressor": "linear", "settings": {"fit_intercept": true}}',
     }
     assert linear.data.tags["mlflow.note.content"] == "Issue #14"

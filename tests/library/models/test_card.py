@@ -24,7 +24,9 @@ def card(toy: Toy, *arguments: str) -> str:
 
 @pytest.mark.rule("M11")
 def test_the_card_is_made_from_the_record_alone(trained: Toy) -> None:
-    trained.edit(trained.dataset / "datasheet.md", "It is made up.", f'"{HOSTILE}"')
+    trained.edit(
+        trained.dataset / "datasheet.md", "They are made up.", f'"{HOSTILE}"\n  - It is made up.'
+    )
     trained.done("model", "train", "--candidate", "linear")
     trained.done("model", "register", "--issue", "31")
     trained.done("model", "promote", "--why", HOSTILE, "--issue", "31")
@@ -32,6 +34,8 @@ def test_the_card_is_made_from_the_record_alone(trained: Toy) -> None:
     trained.train_and_register()
     page, folder = card(trained), trained.root / "docs" / "models"
     challenger = card(trained, "--version", "1.0.1")
+    printed = trained.done("model", "card").out
+    assert "texts on it that nobody has written yet: It is made up.; write" in printed
     assert "1.0.1 (version 2), challenger" in challenger
     assert "not measured yet" in challenger
     shutil.rmtree(trained.root / "data")  # neither rows, nor code, nor settings are needed

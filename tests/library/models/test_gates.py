@@ -1,6 +1,7 @@
 """Gates: each with its figure and its limit, and the worse of two models stays out."""
 
 import os
+import re
 import shutil
 
 import pytest
@@ -37,6 +38,7 @@ def test_two(): assert False
 # Lines of gates.yml, and how the lines of the table end.
 PASSED = [
     ("criterion: true", "success criterion", "% +10.0% passed"),
+    ("dataset: true", "dataset", "holds suite holds passed"),
     ("minimum: {absolute_error: 9.0}", "absolute_error", "≤ 9 passed"),
     ("subgroups: {by: [kind, amount], gap: 9, minimum_rows: 5}", "subgroups", "≤ 900.0% passed"),
     ("latency: {p95_ms: 5000}", "latency (p95)", " ms 5000 ms passed"),
@@ -163,6 +165,9 @@ def test_a_champion_that_cannot_predict_is_no_reason_to_pass(
     if harm == "input":
         champion.edit(schema, '    kind: Literal["home", "office"]\n', "")
         champion.with_rows(champion.rows().drop(columns="kind"))
+        champion.edit(champion.dataset / "schema.yml", "  kind: {type: string}\n", "")
+        suite = champion.dataset / "suite.yml"
+        suite.write_text(re.sub(r"  - .*\n.*column: kind.*\n", "", suite.read_text()))
     champion.train_and_register()
     outcome = champion.run("model", "promote")
     assert outcome.error.endswith("stays the challenger: against 1.0.0 (version 1)")
@@ -204,6 +209,7 @@ def test_gates_that_cannot_be_are_refused_by_name(trained: Toy) -> None:
     for text, problem in (
         ("", "must hold a mapping"),
         ("champion: {margin: -1}", "champion.margin"),
+        ("dataset: false", "dataset."),
         ("champion: {margn: 1}", "champion.margn: Extra inputs"),
         ("minimum: {fame: 3}", "minimum: fame is no metric of evaluate.py with a direction"),
         ("subgroups: {by: [planet]}", "subgroups.by: visits has no column planet"),
@@ -211,4 +217,25 @@ def test_gates_that_cannot_be_are_refused_by_name(trained: Toy) -> None:
         gates(trained, text)
         assert "gates.yml" in refused(trained, "test", error=problem).error
     gates(trained, "criterion: false")
-    assert "gates.yml asks for nothing" in trained.done("model", "test").out
+    assert line(trained.done("model", "test").out, "dataset") == "dataset holds suite holds passed"
+
+
+@pytest.mark.rule("D3", "M7")
+def test_data_that_fails_its_own_suite_makes_no_champion_without_a_reason(champion: Toy) -> None:
+    """Neither now, nor where the training saw it; the reason is recorded with the version."""
+    suite, reason = champion.dataset / "suite.yml", "40 visits are right: counted by hand, #41"
+    champion.train_and_register()
+    champion.edit(suite, "max_value: 100", "max_value: 3")
+    assert line(refused(champion, "promote", code=1).out, "dataset").endswith("failed")
+    warning = "visits does not pass its own suite (1 of 7 checks)"
+    assert warning in champion.done("experiment", "run", "--candidate", "baseline").out
+    assert warning in champion.done("model", "train", "--candidate", "linear").out
+    error = "frequency is not registered: visits does not pass its own suite"
+    refused(champion, "register", code=1, error=error)
+    champion.edit(suite, "max_value: 3", "max_value: 100")
+    refused(champion, "register", code=1, error="did not pass its own suite when the model was tra")
+    gates(champion, f"dataset: '{reason}'")
+    assert reason in champion.done("model", "register").out
+    champion.done("model", "promote")
+    tags = champion.registry()["tags"]["3"]
+    assert (reason in tags["dslp.suite_override"], reason in tags["dslp.gates"]) == (True, True)

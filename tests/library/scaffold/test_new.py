@@ -58,7 +58,10 @@ def test_a_new_dataset_of_made_up_rows_builds_validates_and_is_tested(toy: Toy) 
     assert "its rows are made up" in printed
     assert "  - It is made up.\n" in (folder / "datasheet.md").read_text(encoding="utf-8")
     toy.done("data", "build", "orders")
-    assert "orders holds: 7 checks, 0 findings" in toy.done("data", "validate", "orders").out
+    validated = toy.done("data", "validate", "orders").out
+    assert "orders holds: 7 checks, 2 findings" in validated
+    for text in ("datasheet.md: D9 (warning)", "such as: nobody yet; none yet", "Number of the re"):
+        assert text in validated
     assert "3 passed" in pytest_passes(toy, "tests/unit/test_orders.py")
 
 
@@ -69,7 +72,7 @@ def test_a_file_in_data_raw_gets_a_dataset_that_fits(toy: Toy, suffix: str) -> N
     assert f"rides{suffix}; for personal data" in toy.done("new", "dataset", "rides").out
     toy.done("data", "build", "rides")
     toy.done("data", "schema", "rides", "--write")
-    assert "rides holds: 2 checks, 0 findings" in toy.done("data", "validate", "rides").out
+    assert "rides holds: 2 checks, 2 findings" in toy.done("data", "validate", "rides").out
     built = pd.read_parquet(toy.root / "data" / "processed" / "rides.parquet")
     assert list(built)[:3] == ["rental_id", "day", "column_3"]
     assert list(built)[3:5] == ["n_2nd", "n_2nd_5"]
@@ -110,6 +113,8 @@ def test_new_models_are_tried_trained_tested_and_promoted(tracked: Toy) -> None:
         assert metric in experiment
         tracked.done("model", "train", f"new_{target}", "--candidate", "better")
     assert "12 passed" in pytest_passes(tracked, "tests/model")
+    gates = tracked.model_folder.with_name("new_visits") / "gates.yml"
+    tracked.edit(gates, "dataset: true", "dataset: the suite is of other columns")
     tracked.done("model", "register", "new_visits")
     outcome = tracked.run("model", "promote", "new_visits")
     assert outcome.code in (0, 1)  # good enough, or not

@@ -183,7 +183,9 @@ def check_links(issue: Issue | None, issues: Issues, repository: str) -> Iterato
                 problem = f"#{number}, which is of type {other.kind},"
             else:
                 continue
-            yield broken("I11", f"issue #{issue.number} names {problem} {field} for {allowed}")
+            yield broken(
+                "I11", f"issue #{issue.number} names {problem} {field}, which takes {allowed}"
+            )
 
 
 def check_fields(

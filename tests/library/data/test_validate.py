@@ -8,7 +8,7 @@ import sys
 import pandas as pd
 import pytest
 
-from tests.library.data.suites import fails, write_suite
+from tests.library.data.suites import fails, with_faults, write_suite
 from tests.library.toy import Toy
 
 VALIDATE = ("data", "validate")
@@ -18,15 +18,12 @@ VALIDATE = ("data", "validate")
 def test_planted_faults_are_named_counted_and_shown(built: Toy) -> None:
     shutil.copytree(built.dataset, built.dataset.with_name("again"))
     built.with_rows(built.rows(), "again")
-    rows = built.rows().astype({"id": "Int64"})
-    rows.loc[10, "kind"], rows.loc[20, "visits"] = "moon", -3
-    rows.loc[30, "id"], rows.loc[41, "id"] = pd.NA, 41
-    built.with_rows(rows)
+    built.with_rows(with_faults(built.rows()))
     outcome = built.run(*VALIDATE)
     assert outcome.code == 1
     for shown in (
         "again holds: 7 checks, 0 findings",
-        "visits does not hold: 7 checks, 6 findings",
+        "visits does not hold: 7 checks, 7 findings",
         "id: expect_column_values_to_not_be_null\n  found: 1 row\n  such as: id None where person",
         "A visit is in the dataset once.\n  found: 2 rows\n  such as: id 41 where person 14,",
         "kind: expect_column_values_to_be_in_set\n  found: 1 row\n  such as: kind moon where id 11",

@@ -29,7 +29,7 @@ def test_parts_and_csv_are_read_like_one_file(built: Toy, layout: str) -> None:
     rows["person"] = rows.pop("person")  # last, as a column of the folders' names is
     built.with_rows(rows)
     findings = built.validated().findings
-    assert len(findings) == 7
+    assert len(findings) == 6
     suites.lay_out(built, layout, rows)
     assert built.validated().findings == findings
 

@@ -6,7 +6,7 @@ import shutil
 import pandas as pd
 import pytest
 
-from tests.library.data.suites import fails, write_suite
+from tests.library.data.suites import fails, with_faults, write_suite
 from tests.library.toy import Toy
 
 VALIDATE = ("data", "validate")
@@ -16,10 +16,7 @@ VALIDATE = ("data", "validate")
 def test_planted_faults_are_named_counted_and_shown(built: Toy) -> None:
     shutil.copytree(built.dataset, built.dataset.with_name("again"))
     built.with_rows(built.rows(), "again")
-    rows = built.rows().astype({"id": "Int64"})
-    rows.loc[10, "kind"], rows.loc[20, "visits"] = "moon", -3
-    rows.loc[30, "id"], rows.loc[41, "id"] = pd.NA, 41
-    built.with_rows(rows)
+    built.with_rows(with_faults(built.rows()))
     outcome = built.run(*VALIDATE)
     assert outcome.code == 1
     for shown in (

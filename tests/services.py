@@ -1,6 +1,5 @@
 """Servers that tests start for themselves, each in a folder of its own, and stop."""
 
-import base64
 import hashlib
 import itertools
 import os
@@ -189,35 +188,3 @@ def spark(folder: Path, memory: str = "1g", workers: int = 2) -> Iterator[str]:
             work = ("--work-dir", str(folder / f"worker-{number}"))
             start("worker.Worker", address, *size, *work, workers=number)
         yield address
-
-
-@contextmanager
-def azure(cache: Path) -> Iterator[dict[str, str]]:
-    """The environment that reaches Microsoft's emulator of Azure's storage, container `team`."""
-    from azure.storage.blob import BlobServiceClient
-
-    modules = node_modules(Path(__file__).parent / "azurite", cache)
-    program = modules / "azurite" / "dist" / "src" / "blob" / "main.js"
-    port, key = free_port(), base64.b64encode(b"of the tests").decode()
-    command = ["node", str(program), "--inMemoryPersistence", "--disableTelemetry"]
-    command += ["--skipApiVersionCheck", "--silent", "--blobPort", str(port)]
-    account = {"AZURITE_ACCOUNTS": f"team:{key}"}
-    with process(*command, folder=cache, is_ready=lambda: listens(port), environment=account):
-        connection = (
-            f"DefaultEndpointsProtocol=http;AccountName=team;AccountKey={key};"
-            f"BlobEndpoint=http://127.0.0.1:{port}/team"
-        )
-        BlobServiceClient.from_connection_string(connection).create_container("team")
-        yield {"AZURE_STORAGE_CONNECTION_STRING": connection}
-
-
-@contextmanager
-def google() -> Iterator[dict[str, str]]:
-    """The environment that reaches an emulator of Google's storage, with a bucket `team`."""
-    from gcp_storage_emulator.server import create_server  # type: ignore[import-untyped]
-
-    port = free_port()
-    server = create_server("127.0.0.1", port, in_memory=True, default_bucket="team")
-    server.start()
-    yield {"STORAGE_EMULATOR_HOST": f"http://127.0.0.1:{port}"}
-    server.stop()

@@ -82,14 +82,14 @@ def ensure_built(dataset: Dataset) -> None:
 
 
 def ensure_data(dataset: Dataset) -> None:
-    """Fetch a dataset from the team's store where DSLP_DATA_STORE names one, else build it.
+    """Fetch a dataset where its version is shared (`sharing`), else build it.
 
     Raises:
         DslpError: CI does not build it (`ci` in its datasheet), or fetching or building fails.
     """
-    if os.environ.get("DSLP_DATA_STORE"):
-        from dslp.data.store import pull
+    from dslp.data.sharing import is_shared, pull
 
+    if is_shared(dataset):
         pull(dataset)
     elif os.environ.get("CI") and (reason := unbuildable_reason(dataset, "build")):
         raise DslpError(reason)

@@ -27,7 +27,6 @@ Data = Annotated[
 ]
 Write = Annotated[bool, typer.Option("--write", help="Write it: schema.yml, or datasheet.md.")]
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
-STORE = {"help": "Folder or address, such as s3://bucket/data.", "show_default": "DSLP_DATA_STORE"}
 
 
 @app.command()
@@ -232,13 +231,11 @@ def register(
 
 
 @app.command()
-def push(
-    name: Name, to: Annotated[str | None, typer.Option(**STORE)] = None, data: Data = None
-) -> None:
-    """Send the built version to the store that a team shares."""
-    from dslp.data.store import push as push_dataset
+def push(name: Name, data: Data = None) -> None:
+    """Share the built version with the team: in its run on the server, or at DSLP_DATA_STORE."""
+    from dslp.data.sharing import push as push_dataset
 
-    say(push_dataset(_datasets([name], data)[0], to))
+    say(push_dataset(_datasets([name], data)[0]))
 
 
 @app.command()
@@ -247,13 +244,12 @@ def pull(
     version: Annotated[
         str | None, typer.Option(help="Such as 1.2.0.", show_default="the datasheet's")
     ] = None,
-    origin: Annotated[str | None, typer.Option("--from", **STORE)] = None,
     data: Data = None,
 ) -> None:
-    """Fetch a version from the store that a team shares, and verify it byte for byte."""
-    from dslp.data.store import pull as pull_dataset
+    """Fetch a version that a colleague has shared, and verify it byte for byte."""
+    from dslp.data.sharing import pull as pull_dataset
 
-    say(f"fetched: {pull_dataset(_datasets([name], data)[0], version, origin)}")
+    say(f"fetched: {pull_dataset(_datasets([name], data)[0], version)}")
 
 
 def _show_version(name: str, result: "Comparison") -> None:

@@ -50,6 +50,7 @@ def _find_version(dataset: Dataset, version: str) -> Dataset:
     """The kept data of a version, or the processed data where it is that version."""
     from dslp.data.fingerprint import digest
     from dslp.data.registered_versions import is_registered
+    from dslp.data.sharing import NotShared, fetch
     from dslp.tracking.connection import tracking_address
 
     parse_version(version)
@@ -61,7 +62,8 @@ def _find_version(dataset: Dataset, version: str) -> Dataset:
         if registered or not tracking_address(dataset.project):
             return dataset
         hint = f", or register the processed data: uv run dslp data register {dataset.name}"
-    raise DslpError(
-        f"{dataset.name} {version} is missing; fetch it: uv run dslp data pull {dataset.name} "
-        f"--version {version}{hint}"
-    )
+    try:
+        fetch(dataset, version)
+    except NotShared as error:
+        raise DslpError(f"{dataset.name} {version} is missing here, and {error}{hint}") from None
+    return stored

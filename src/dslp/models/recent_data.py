@@ -182,7 +182,7 @@ def _rows_since(rows: "pd.DataFrame", dataset: Dataset, champion: "Release") -> 
     """The rows whose key is not in the version that the champion was trained on.
 
     If every key is in it, all rows: the same things were measured again. The old version is
-    fetched from the team's store if it is not on this machine.
+    fetched if it is not on this machine.
 
     Raises:
         TooFew: the content is that of the old version.
@@ -190,7 +190,7 @@ def _rows_since(rows: "pd.DataFrame", dataset: Dataset, champion: "Release") -> 
     """
     import pandas as pd
     from dslp.data.schema import key_columns
-    from dslp.data.store import pull
+    from dslp.data.sharing import fetch
 
     if digest(dataset) == champion.tags.get(DIGEST):
         raise TooFew(f"nothing is new in {dataset.name} since {champion.label} was trained")
@@ -200,11 +200,8 @@ def _rows_since(rows: "pd.DataFrame", dataset: Dataset, champion: "Release") -> 
         raise Unknown(f"{unknown} a key in schema.yml; or say --data FILE")
     trained = StoredVersion(dataset.project, dataset.name, version)
     if not trained.is_built:
-        if version == dataset.version:  # a pull would replace the new rows
-            todo = f"uv run dslp data version {dataset.name}"
-            raise Unknown(f"{unknown} a version of their own, after {version}: {todo}")
         try:
-            pull(dataset, version)
+            fetch(dataset, version)
         except DslpError as error:
             raise Unknown(f"{unknown} {dataset.name} {version}: {error}") from None
     before = pd.MultiIndex.from_frame(read_frame(trained, keys))

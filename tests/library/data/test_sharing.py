@@ -1,28 +1,31 @@
-"""A dataset in a shared store is the very one that was sent, or it is refused."""
+"""A shared version of a dataset is the very one that was sent, or it is refused."""
 
 import json
 import re
-import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
-from functools import partial
 from pathlib import Path
 from typing import Any
 
+import dslp
 import pandas as pd
 import pytest
 from dslp.data.dataset import Dataset
 from dslp.data.fingerprint import digest
-from fsspec.implementations.local import LocalFileSystem
-from fsspec.registry import _registry
+from mlflow.store.artifact.local_artifact_repo import LocalArtifactRepository
 
-from tests import services
 from tests.library.conftest import make
 from tests.library.data.suites import fails
 from tests.library.toy import Toy
 
-put = LocalFileSystem.put_file
-PUSH, PULL = ("data", "push", "visits", "--to"), ("data", "pull", "visits", "--from")
+send = LocalArtifactRepository.log_artifact
+PUSH, PULL = ("data", "push", "visits"), ("data", "pull", "visits")
+
+
+@pytest.fixture
+def shared(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The folder that a team without a server shares, which is not there yet."""
+    monkeypatch.setenv("DSLP_DATA_STORE", str(tmp_path / "shared"))
+    return tmp_path / "shared"
 
 
 @pytest.fixture
@@ -32,21 +35,15 @@ def colleague(tmp_path: Path, built: Toy) -> Toy:
 
 
 @pytest.fixture
-def shared(tmp_path: Path) -> Path:
-    """A folder that a team shares, which is not there yet."""
-    return tmp_path / "shared"
-
-
-@pytest.fixture
 def version(built: Toy, shared: Path) -> Path:
     """The folder of a version that was sent."""
-    built.done(*PUSH, str(shared))
+    built.done(*PUSH)
     return shared / "visits" / "1.2.0"
 
 
-@contextmanager
-def s3() -> Iterator[dict[str, str]]:
-    """The environment that reaches a server of S3's interface, with a bucket `team`."""
+@pytest.fixture
+def bucket(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """The address of a bucket, at a server of S3's interface."""
     import boto3
     from moto.server import ThreadedMotoServer
 
@@ -55,21 +52,10 @@ def s3() -> Iterator[dict[str, str]]:
     server.start()
     address = "http://{}:{}".format(*server.get_host_and_port())
     boto3.client("s3", endpoint_url=address, **keys).create_bucket(Bucket="team")
-    yield {"AWS_ENDPOINT_URL": address} | {name.upper(): key for name, key in keys.items()}
+    for name, value in {"MLFLOW_S3_ENDPOINT_URL": address, **keys}.items():
+        monkeypatch.setenv(name.upper(), value)
+    yield "s3://team/data"
     server.stop()
-
-
-@pytest.fixture
-def bucket(request: pytest.FixtureRequest) -> Iterator[dict[str, Any]]:
-    """The environment that reaches the emulator of a vendor's interface, with a bucket `team`."""
-    node = request.config.cache.mkdir("node")
-    servers: dict[str, Any] = {
-        "s3": s3,
-        "abfs": partial(services.azure, node),
-        "gs": services.google,
-    }
-    with servers[request.param]() as environment:
-        yield environment
 
 
 def in_parts(toy: Toy) -> None:
@@ -97,86 +83,92 @@ def transferred(outcome: Any) -> list[str]:
 def test_a_colleague_gets_the_very_bytes(
     built: Toy, colleague: Toy, shared: Path, postgres: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    sent = built.done(*PUSH, str(shared))
-    assert "visits 1.2.0 is in the store: 300 rows, 1 files" in sent.out
+    assert "visits 1.2.0 is shared: 300 rows, 1 files, at file://" in built.done(*PUSH).out
     files = {path.name for path in (shared / "visits" / "1.2.0").iterdir()}
     assert files == {"_manifest.json", "visits.parquet"}
     monkeypatch.setenv("DSLP_DATABASE_URL", postgres)
-    colleague.done(*PULL, str(shared), DSLP_ENGINE="sql")
+    colleague.done(*PULL, DSLP_ENGINE="sql")
     assert colleague.processed.read_bytes() == built.processed.read_bytes()
     assert not list(colleague.processed.parent.glob(".*"))
+    assert not (colleague.root / "mlruns").exists(), "no database is needed"
     assert not Dataset(colleague.project, "visits").stale
     colleague.done("data", "validate", DSLP_ENGINE="sql")
     with colleague.processed.open("r+b") as file:  # in place, as pandas writes
         file.write(b"x" * 99)
     kept = colleague.processed.with_name("visits-1.2.0.parquet")
     assert kept.read_bytes() == built.processed.read_bytes()
-    assert transferred(colleague.done(*PULL, str(shared))) == []
+    assert transferred(colleague.done(*PULL)) == []
     pipeline = colleague.dataset / "pipeline.py"
     pipeline.write_text(f"{pipeline.read_text()[:-1]}.head()\n")
-    colleague.done(*PULL, str(shared))
+    colleague.done(*PULL)
     assert Dataset(colleague.project, "visits").stale, "another pipeline made it"
 
 
-def test_parts_stay_parts_and_an_older_version_stays_beside(
-    built: Toy, colleague: Toy, shared: Path
+def test_parts_stay_parts_and_an_older_version_is_loaded_from_afar(
+    built: Toy, colleague: Toy, shared: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     in_parts(built)
-    built.done("data", "push", "visits", DSLP_DATA_STORE=str(shared))
+    built.done(*PUSH)
     colleague.done("data", "build")
-    sheet, current = colleague.dataset / "datasheet.md", colleague.processed.read_bytes()
-    colleague.edit(sheet, "version: 1.2.0", "version: 1.3.0")
-    colleague.done(*PULL, str(shared), "--version", "1.2.0")
+    current = colleague.processed.read_bytes()
+    colleague.edit(colleague.dataset / "datasheet.md", "version: 1.2.0", "version: 1.3.0")
+    monkeypatch.chdir(colleague.root)
+    assert len(dslp.load("visits", version="1.2.0")) == 300
     older = colleague.processed.with_name("visits-1.2.0.parquet")
     assert len(pd.read_parquet(older / "part-0.parquet")) == 100
     assert colleague.processed.read_bytes() == current
-    colleague.edit(sheet, "version: 1.3.0", "version: 1.2.0")
-    assert transferred(colleague.done("data", "pull", "visits", DSLP_DATA_STORE=str(shared))) == []
-    assert colleague.processed.is_dir()
-    assert content(colleague) == content(built)
+    colleague.edit(colleague.dataset / "datasheet.md", "version: 1.3.0", "version: 1.2.0")
+    assert transferred(colleague.done(*PULL)) == []
+    assert (colleague.processed.is_dir(), content(colleague)) == (True, content(built))
 
 
-@pytest.mark.parametrize(
-    ("scheme", "bucket"),
-    [("s3", "s3"), *(pytest.param(x, x, marks=pytest.mark.campaign) for x in ("abfs", "gs"))],
-    indirect=["bucket"],
-)
-def test_a_bucket_is_a_store(
-    built: Toy, colleague: Toy, scheme: str, bucket: dict[str, Any]
+def test_a_bucket_is_a_place(
+    built: Toy, colleague: Toy, bucket: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """At S3's, Azure's and Google's own interfaces, as their emulators have them."""
     in_parts(built)
-    place = f"{scheme}://team/data"
-    built.done(*PUSH, place, **bucket)
-    assert "is in the store already" in built.done(*PUSH, place, **bucket).out
-    colleague.done(*PULL, place, **bucket)
+    monkeypatch.setenv("DSLP_DATA_STORE", bucket)
+    built.done(*PUSH)
+    assert "is shared already" in built.done(*PUSH).out
+    colleague.done(*PULL)
     for part in ("part-0.parquet", "more/part=1.parquet"):
         assert (colleague.processed / part).read_bytes() == (built.processed / part).read_bytes()
-    absent = fails(colleague, *PULL, place, "--version", "1.0.0", **bucket)
-    assert "the store has no visits 1.0.0, but 1.2.0" in absent
-    nowhere = f"{scheme}://no-such-bucket/data"
-    assert nowhere in fails(built, *PUSH, nowhere, **bucket)
+    assert "1.0.0 is not shared at s3://team/data/" in fails(colleague, *PULL, "--version", "1.0.0")
+    monkeypatch.setenv("DSLP_DATA_STORE", "s3://no-such-bucket/data")
+    assert "s3://no-such-bucket/data" in fails(built, *PUSH)
+
+
+@pytest.mark.xdist_group("mlflow-server")
+@pytest.mark.rule("D6")
+def test_with_a_server_the_run_that_registers_a_version_carries_its_files(
+    tracked: Toy, colleague: Toy, server: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", server)
+    monkeypatch.setenv("DSLP_EXPERIMENT_PREFIX", "sharing-")
+    assert "visits 1.2.0 is not registered" in fails(tracked, *PUSH)
+    tracked.done("data", "register", "visits")
+    assert "is not shared at mlflow-artifacts:" in fails(colleague, *PULL)
+    in_parts(tracked)
+    tracked.done(*PUSH)
+    assert "is shared already" in tracked.done(*PUSH).out
+    colleague.done(*PULL)
+    assert content(colleague) == content(tracked)
 
 
 @pytest.mark.rule("D6", "I6")
 def test_a_version_is_sent_once_and_is_the_registered_one(
-    tracked: Toy, version: Path, shared: Path
+    tracked: Toy, version: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     before = tracked.rows()
     tracked.with_rows(before.iloc[::-1])  # other bytes, and the same content
-    assert "is in the store already" in tracked.done(*PUSH, str(shared)).out
+    assert "is shared already" in tracked.done(*PUSH).out
     tracked.with_rows(before.iloc[:299])
-    refused = fails(tracked, *PUSH, str(shared), code=1)
-    assert "is in the store with other content" in refused
+    assert "is shared with other content" in fails(tracked, *PUSH, code=1)
     tracked.done("data", "register", "visits")
     message = "visits 1.2.0 is registered with other content"
-    assert message in fails(tracked, *PULL, str(shared), code=1)
+    assert message in fails(tracked, *PULL, code=1)
     tracked.with_rows(before.iloc[:298])
-    assert message in fails(tracked, *PUSH, str(shared.with_name("other")), code=1)
-    away = "http://127.0.0.1:1"
-    assert away in fails(tracked, *PUSH, str(shared), MLFLOW_TRACKING_URI=away)
-    fetched = tracked.done(*PULL, str(shared), MLFLOW_TRACKING_URI=away)
-    assert "visits is not compared with what is registered" in fetched.out + fetched.err
+    monkeypatch.setenv("DSLP_DATA_STORE", str(version.parents[2] / "other"))
+    assert message in fails(tracked, *PUSH, code=1)
 
 
 def test_an_interrupted_push_is_no_version_and_goes_on_where_it_was(
@@ -184,40 +176,41 @@ def test_an_interrupted_push_is_no_version_and_goes_on_where_it_was(
 ) -> None:
     in_parts(built)
 
-    def half(self: Any, source: str, target: str, **kwargs: Any) -> None:
-        put(self, source, target, **kwargs)
-        if "part-0" in target:
-            Path(target).write_bytes(Path(source).read_bytes()[:1000])
+    def half(self: Any, path: str, folder: str | None = None) -> None:
+        if path.endswith("part-0.parquet"):
             raise KeyboardInterrupt
+        send(self, path, folder)
 
     with monkeypatch.context() as patched:
-        patched.setattr(LocalFileSystem, "put_file", half)
-        built.run(*PUSH, str(shared))
+        patched.setattr(LocalArtifactRepository, "log_artifact", half)
+        built.run(*PUSH)
     folder = shared / "visits" / "1.2.0"
-    assert "the store has no visits 1.2.0" in colleague.run(*PULL, str(shared)).error
+    assert "visits 1.2.0 is not shared" in colleague.run(*PULL).error
+    (folder / "part-0.parquet").write_bytes(b"half")
     (folder / "precious.txt").write_text("not of this push")
-    assert transferred(built.done(*PUSH, str(shared))) == ["part-0.parquet"]
+    assert transferred(built.done(*PUSH)) == ["part-0.parquet"]
     files = {path.name for path in folder.rglob("*") if path.is_file()}
     assert files == {"part-0.parquet", "part=1.parquet", "_manifest.json", "precious.txt"}
-    colleague.done(*PULL, str(shared))
+    colleague.done(*PULL)
     assert content(colleague) == content(built)
 
 
 def test_of_two_pushes_at_once_one_gives_way(
     built: Toy, shared: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def interfere(self: Any, source: str, target: str, **kwargs: Any) -> None:
-        put(self, source, target, **kwargs)
-        plan = Path(target).with_name("_sending.json")
-        plan.write_text(plan.read_text().replace('"rows": 300', '"rows": 299'))
+    def interfere(self: Any, path: str, folder: str | None = None) -> None:
+        send(self, path, folder)
+        manifest = shared / "visits" / "1.2.0" / "_manifest.json"
+        manifest.write_text(manifest.read_text().replace('"rows": 300', '"rows": 299'))
 
-    monkeypatch.setattr(LocalFileSystem, "put_file", interfere)
-    assert "was sent by somebody else at the same time" in fails(built, *PUSH, str(shared))
-    assert not (shared / "visits" / "1.2.0" / "_manifest.json").exists()
+    monkeypatch.setattr(LocalArtifactRepository, "log_artifact", interfere)
+    assert "was sent by somebody else at the same time" in fails(built, *PUSH)
+    manifest = json.loads((shared / "visits" / "1.2.0" / "_manifest.json").read_text())
+    assert not manifest["complete"]
 
 
 def test_what_an_interrupted_pull_has_fetched_is_verified(
-    built: Toy, colleague: Toy, shared: Path, version: Path
+    built: Toy, colleague: Toy, version: Path
 ) -> None:
     content = built.processed.read_bytes()
     kept = colleague.processed.with_name("visits-1.2.0.parquet")
@@ -225,14 +218,14 @@ def test_what_an_interrupted_pull_has_fetched_is_verified(
     for left in (content[:4000], content):
         part.parent.mkdir(parents=True)
         part.write_bytes(left)
-        colleague.done(*PULL, str(shared))
+        colleague.done(*PULL)
         assert colleague.processed.read_bytes() == content
         kept.unlink()
 
 
 @pytest.mark.parametrize("harm", ["a bit", "cut short", "gone", "by hand"])
 def test_what_is_not_what_it_should_be_replaces_nothing(
-    built: Toy, colleague: Toy, shared: Path, version: Path, harm: str
+    built: Toy, colleague: Toy, version: Path, harm: str
 ) -> None:
     file = version / "visits.parquet"
     bytes_sent = file.read_bytes()
@@ -244,11 +237,10 @@ def test_what_is_not_what_it_should_be_replaces_nothing(
     present = colleague.processed.with_suffix(".csv" if harm == "by hand" else ".parquet")
     present.parent.mkdir(parents=True)
     present.write_bytes(b"id\n1\n")
-    message = "is not what its manifest says; nothing here was replaced"
-    message = "is not from a store" if harm == "by hand" else message
-    assert message in fails(colleague, *PULL, str(shared), code=1)
+    message = "is not what its manifest says; nothing was replaced"
+    message = "was put there by hand" if harm == "by hand" else message
+    assert message in fails(colleague, *PULL, code=1)
     assert present.read_bytes() == b"id\n1\n"
-    assert not list(present.parent.glob("visits-*"))
 
 
 FILE = {"size": 1, "sha256": "0" * 64}
@@ -262,29 +254,27 @@ HOSTILE = [
 ]
 
 
-def test_a_manifest_is_not_believed(built: Toy, shared: Path, version: Path) -> None:
+def test_a_manifest_is_not_believed(built: Toy, version: Path) -> None:
     manifest = version / "_manifest.json"
     good = json.loads(manifest.read_text())
     before = set(built.root.parent.rglob("*.parquet"))
     for text in ("{", "[]", *(json.dumps(good | hostile) for hostile in HOSTILE)):
         manifest.write_text(text)
-        assert "_manifest.json" in fails(built, *PULL, str(shared)), text
+        assert "_manifest.json" in fails(built, *PULL), text
     assert set(built.root.parent.rglob("*.parquet")) == before
 
 
-def test_a_place_that_cannot_be_used_is_named_in_one_line(
+def test_a_place_that_is_none_is_named_in_one_line(
     built: Toy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(sys.modules, "gcsfs", None)  # as where it is not installed,
-    monkeypatch.delitem(_registry, "gs", raising=False)  # and was never used
     (tmp_path / "file").write_text("")
-    assert "no data store is set" in built.run("data", "push", "visits").error
+    assert "set MLFLOW_TRACKING_URI to a server, or write an address" in fails(built, *PUSH)
     for place, message in (
-        ("gs://bucket/data", "gcsfs"),
         ("nonsense://x", "nonsense"),
         ("ftp://somebody:secret@127.0.0.1:1/x", "ftp://127.0.0.1:1/x"),
         (str(tmp_path / "file"), str(tmp_path / "file")),
     ):
-        error = fails(built, *PUSH, place)
+        monkeypatch.setenv("DSLP_DATA_STORE", place)
+        error = fails(built, *PUSH)
         assert (message in error, "secret" in error) == (True, False), error
-    assert "'../1' is no version" in built.run(*PULL, "x", "--version", "../1").error
+    assert "'../1' is no version" in built.run(*PULL, "--version", "../1").error

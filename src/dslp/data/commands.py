@@ -74,8 +74,7 @@ def validate(
                 dataset.folder / f for f in ("datasheet.md", "schema.yml")
             )
             report = replace(report, findings=[*report.findings, *unwritten])
-        if dataset.is_built and dataset.stale:
-            notice(f"{dataset.name} is not from the present pipeline.py and inputs; build it again")
+        _say_if_stale(dataset)
         if not json:
             say(str(report), style="green" if report.ok else "red")
         reports.append(report)
@@ -100,6 +99,7 @@ def schema(name: Name, write: Write = False, data: Data = None) -> None:
     elif not path.is_file():
         raise DslpError(f"{path} is missing; write it: uv run dslp data schema {name} --write")
     lines = schema.differences(dataset)
+    _say_if_stale(dataset)
     for line in lines:
         say(line, "red")
     if unwritten := schema.unwritten_columns(dataset):
@@ -181,6 +181,7 @@ def profile(names: Names = None, data: Data = None) -> None:
     for dataset in _datasets(names, data):
         with step(f"profiling {dataset.name}"):
             paths = write_profile(dataset, profile_dataset(dataset))
+        _say_if_stale(dataset)
         for path in paths:
             say(f"written: {path}")
 
@@ -242,6 +243,13 @@ def pull(
     from dslp.data.store import pull as pull_dataset
 
     say(f"fetched: {pull_dataset(_datasets([name], data)[0], version, origin)}")
+
+
+def _say_if_stale(dataset: "Dataset") -> None:
+    from dslp.data.dataset import stale_reason
+
+    if reason := stale_reason(dataset):
+        notice(reason)
 
 
 def _show_version(name: str, result: "Comparison") -> None:

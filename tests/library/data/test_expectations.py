@@ -19,6 +19,7 @@ import yaml
 from dslp.core.errors import DslpError
 from dslp.data import suite
 from dslp.data.batch import NotCompiled
+from dslp.data.dataset import Dataset
 from dslp.data.engines import Engine, open_files
 from dslp.data.expectations import EXPECTATIONS, NO_SQL, compile_expectation
 from dslp.data.sql_tables import load_table
@@ -209,12 +210,8 @@ def on_pandas(rows: list[Any]) -> list[Any]:
     whole = asset.add_batch_definition_whole_dataframe("whole")
     batch, results = whole.get_batch({"dataframe": frame(rows)}), []
     for item in CATALOGUE:
-        parser = (
-            {"condition_parser": "great_expectations"} if "row_condition" in item["kwargs"] else {}
-        )
-        kwargs = item["kwargs"] | parser
         name = "".join(part.capitalize() for part in item["type"].split("_"))
-        result = batch.validate(getattr(gx.expectations, name)(**kwargs)).to_json_dict()
+        result = batch.validate(getattr(gx.expectations, name)(**item["kwargs"])).to_json_dict()
         raised = "exception_message" in str(result["exception_info"]).replace("message': None", "")
         count = result["result"].get("unexpected_count")
         results.append(None if raised else (bool(result["success"]), count))
@@ -245,7 +242,7 @@ def test_other_dialects_are_written_and_can_be_parsed(built: Toy, dialect: str) 
         statements.append(statement)
         raise DslpError("not sent")
 
-    with open_files(built_dataset(built)) as real:
+    with open_files(Dataset(built.project, "visits")) as real:
         engine = Engine(real.types, dialect, real.dataset, "visits", run, lambda _: True)
         for item in suite.read_suite(built.dataset / "suite.yml").values():
             try:
@@ -258,9 +255,3 @@ def test_other_dialects_are_written_and_can_be_parsed(built: Toy, dialect: str) 
     for statement in statements:
         sqlglot.parse_one(statement, read=dialect)
     assert len(statements) > 60
-
-
-def built_dataset(toy: Toy) -> Any:
-    from dslp.data.dataset import Dataset
-
-    return Dataset(toy.project, "visits")

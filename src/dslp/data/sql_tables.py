@@ -55,7 +55,16 @@ def open_database(dataset: Dataset) -> Iterator[Engine]:
                         raise DslpError(type(cause).__name__) from None
                     raise DslpError(error_line(cause, 160)) from None
 
-            yield Engine(types, dialect, dataset, dataset.name, run, inspector.has_table)
+            yield Engine(
+                types,
+                dialect,
+                dataset,
+                dataset.name,
+                run,
+                None,
+                inspector.has_table,
+                changing={dataset.name},
+            )
 
 
 def database_url() -> str:

@@ -243,7 +243,7 @@ def test_other_dialects_are_written_and_can_be_parsed(built: Toy, dialect: str) 
         raise DslpError("not sent")
 
     with open_files(Dataset(built.project, "visits")) as real:
-        engine = Engine(real.types, dialect, real.dataset, "visits", run, lambda _: True)
+        engine = Engine(real.types, dialect, real.dataset, "visits", run, None, lambda _: True)
         for item in suite.read_suite(built.dataset / "suite.yml").values():
             try:
                 check = compile_expectation(item.kind, item.kwargs, engine)

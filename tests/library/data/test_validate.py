@@ -2,8 +2,6 @@
 
 import json
 import shutil
-import subprocess
-import sys
 
 import pandas as pd
 import pytest
@@ -192,11 +190,3 @@ def test_a_file_that_breaks_while_it_is_read_never_passes(built: Toy) -> None:
     outcome = built.run(*VALIDATE)
     assert outcome.code in (1, 2)
     assert "cannot be read" in outcome.out + outcome.err
-
-
-def test_a_suite_that_holds_imports_nothing_heavy(built: Toy) -> None:
-    code = "import sys; from dslp.__main__ import main\ntry: main()\nfinally: print(*sys.modules)"
-    command = [sys.executable, "-c", code, *VALIDATE]
-    done = subprocess.run(command, cwd=built.root, capture_output=True, text=True, check=True)
-    heavy = {"great_expectations", "pandas", "pyarrow.dataset"}
-    assert ("visits holds" in done.stdout, heavy & {*done.stdout.split()}) == (True, set())

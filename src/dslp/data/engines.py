@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from dslp.core.errors import nearest
+from dslp.core.errors import DslpError, nearest
 from dslp.core.text import error_line
 from dslp.data.batch import BATCH, Batch, Unreadable, normalized, written
 from dslp.data.dataset import Dataset, dataset_names
@@ -84,7 +84,7 @@ class Engine(Batch):
         except SqlglotError as error:
             raise Unreadable(f"the query cannot be read: {error_line(error, 160)}") from None
         if not isinstance(query, exp.Query):
-            raise Unreadable("the query does not begin with SELECT")
+            raise Unreadable("the query is not one SELECT")
         self.changing.update(n.sql(self.dialect) for n in query.walk() if may_change(n))
         own = {BATCH, *(cte.alias for cte in query.find_all(exp.CTE))}
         for table in list(query.find_all(exp.Table)):
@@ -129,7 +129,10 @@ def open_files(dataset: Dataset) -> Iterator[Engine]:
 
         def run(statement: str) -> Rows:
             with reading_errors(dataset):
-                result = connection.execute(statement)
+                try:
+                    result = connection.execute(statement)
+                except (duckdb.BinderException, duckdb.CatalogException) as error:  # of a query
+                    raise DslpError(error_line(error, 160)) from None
                 return [each[0] for each in result.description or ()], result.fetchall()
 
         create(dataset)

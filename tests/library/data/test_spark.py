@@ -66,6 +66,23 @@ def test_spark_finds_what_other_engines_find_in_a_few_jobs(built: Toy, master: s
     assert "Spark has no type for column at of" in fails(built, *command)
 
 
+@pytest.mark.parametrize("master", ["local[2]"], indirect=True)
+def test_csv_is_read_as_elsewhere(built: Toy, master: str) -> None:
+    """Spark's own reader takes no offset and no space, and drops the time of a date."""
+    built.processed.unlink()
+    file = built.processed.with_suffix(".csv")
+    types = {"at": "timestamp[us, tz=UTC]", "small": "uint8", "day": "date32[day]"}
+    columns = "".join(f"  {name}: {{type: '{kind}'}}\n" for name, kind in types.items())
+    (built.dataset / "schema.yml").write_text(f"columns:\n{columns}")
+    write_suite(built, 'column_max_to_be_between | column: at, max_value: "2024-01-01 10:30:00"')
+    row = "2024-01-01 12:30:00+02:00, 200,2024-01-01"
+    file.write_text(f"at,small,day\n{row}\n")
+    assert built.validated("spark").ok
+    file.write_text(f"at,small,day\n{row} 12:30:00\n")
+    error = fails(built, "data", "validate", "--engine", "spark")
+    assert "row 1: column day has 2024-01-01 12:30:00, which is no date" in error
+
+
 @pytest.mark.campaign
 @pytest.mark.rule("G3")
 @pytest.mark.parametrize("layout", suites.LAYOUTS)

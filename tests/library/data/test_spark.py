@@ -14,7 +14,7 @@ from dslp.data.spark import spark_session
 
 from tests import services
 from tests.library.data import suites
-from tests.library.data.suites import fails
+from tests.library.data.suites import fails, write_suite
 from tests.library.toy import Toy
 
 pytestmark = pytest.mark.slow

@@ -14,6 +14,7 @@ from decimal import Decimal
 from typing import Any
 
 from dslp.core.errors import DslpError, nearest
+from dslp.data import reading
 from dslp.data.reading import quote_identifier, quote_literal
 from sqlglot import exp, parse_one
 
@@ -34,10 +35,9 @@ TIMES = ("date", "timestamp", "instant")
 SPARK = ("spark", "databricks")
 BEYOND = 1e39  # infinite in single precision
 COLLATIONS = {"postgres": '"C"', "tsql": "Latin1_General_100_BIN2_UTF8"}
-# A column of floats with null in place of NaN. DuckDB folds other tests by the statistics of the
-# file, which lack NaN; SQL Server has no NaN.
+# A column of floats with null in place of NaN; SQL Server has no NaN.
 WITHOUT_NAN = {
-    "duckdb": "CASE WHEN isfinite({0}) OR abs({0}) = CAST('Infinity' AS DOUBLE) THEN {0} END",
+    "duckdb": reading.WITHOUT_NAN,
     **dict.fromkeys(SPARK, "nanvl({0}, NULL)"),
     "tsql": "{0}",
 }
@@ -116,7 +116,7 @@ class Batch:
         family, value, moment = self.family(name), self.stored(value, name), as_moment(value)
         if family == "boolean" and value in (0, 1):
             return str(bool(value)).upper()
-        if family in NUMBERS and isinstance(value, int | float):
+        if family in NUMBERS and isinstance(value, int | float) and not is_missing(value):
             return number(value, family)
         if family == "text" and isinstance(value, str):
             return quote_literal(value)

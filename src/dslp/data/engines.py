@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from dslp.core.errors import nearest
+from dslp.core.errors import DslpError, nearest
 from dslp.core.text import error_line
 from dslp.data.batch import BATCH, Batch, Unreadable, normalized, written
 from dslp.data.dataset import Dataset, dataset_names
@@ -84,7 +84,7 @@ class Engine(Batch):
         except SqlglotError as error:
             raise Unreadable(f"the query cannot be read: {error_line(error, 160)}") from None
         if not isinstance(query, exp.Query):
-            raise Unreadable("the query does not begin with SELECT")
+            raise Unreadable("the query is not one SELECT")
         self.changing.update(n.sql(self.dialect) for n in query.walk() if may_change(n))
         own = {BATCH, *(cte.alias for cte in query.find_all(exp.CTE))}
         for table in list(query.find_all(exp.Table)):
@@ -105,6 +105,11 @@ def may_change(node: exp.Expr) -> bool:
     table = isinstance(node, exp.Table) and (node.db or not isinstance(node.this, exp.Identifier))
     unknown = isinstance(node, exp.Anonymous | exp.TableSample)
     return unknown or bool(table) or type(node).__name__.startswith(CHANGING)
+
+
+def as_type(name: str, dialect: str) -> exp.DataType:
+    """A type by its name in a dialect; one that SQLGlot does not know is of the family `other`."""
+    return exp.DataType.build(name, dialect=dialect, udt=True)
 
 
 @contextmanager
@@ -129,10 +134,13 @@ def open_files(dataset: Dataset) -> Iterator[Engine]:
 
         def run(statement: str) -> Rows:
             with reading_errors(dataset):
-                result = connection.execute(statement)
+                try:
+                    result = connection.execute(statement)
+                except (duckdb.BinderException, duckdb.CatalogException) as error:  # of a query
+                    raise DslpError(error_line(error, 160)) from None
                 return [each[0] for each in result.description or ()], result.fetchall()
 
         create(dataset)
         described = run(f"DESCRIBE {quote_identifier(dataset.name)}")[1]
-        types = {name: exp.DataType.build(kind, dialect="duckdb") for name, kind, *_ in described}
+        types = {name: as_type(kind, "duckdb") for name, kind, *_ in described}
         yield Engine(types, "duckdb", dataset, dataset.name, run, create, lambda _: False)

@@ -45,7 +45,7 @@ OF_A_SAMPLE = ("column_distinct_values_to_be_in_set", "column_to_exist", "column
 WITHOUT_CONDITION = (*OF_A_SAMPLE[1:], "unexpected_rows_expectation")
 TIMESTAMPS = {exp.DType.TIMESTAMP, exp.DType.TIMESTAMPNTZ, exp.DType.TIMESTAMP_NS}
 
-STRICT = ConfigDict(strict=True, extra="forbid", protected_namespaces=())
+STRICT = ConfigDict(strict=True, extra="forbid", allow_inf_nan=False, protected_namespaces=())
 Share = Annotated[float, Field(ge=0, le=1)]
 Names = Annotated[list[str], Field(min_length=1)]
 Pair = Annotated[list[Any], Field(min_length=2, max_length=2)]
@@ -275,7 +275,7 @@ def _check_range(batch: Engine, k: Any, name: str) -> None:
     for bound in bounds:
         if name:
             batch.literal(bound, name)
-        elif isinstance(bound, bool) or not isinstance(bound, int | float):
+        elif isinstance(bound, bool) or not isinstance(bound, int | float) or is_missing(bound):
             raise Unreadable(f"{bound!r:.40} is no number")
     if name:
         k.min_value, k.max_value = (batch.stored(each, name) for each in (k.min_value, k.max_value))

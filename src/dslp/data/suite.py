@@ -155,7 +155,8 @@ def _compile(place: str, each: Expectation, engine: Engine) -> Check | None:
         if each.kind in EXPECTATIONS:
             return compile_expectation(each.kind, each.kwargs, engine)
         if not (engine.dataset.folder / OWN).is_file():
-            raise Unreadable(f"there is no such type{nearest(each.kind, EXPECTATIONS)}")
+            rules = [Expectation(type=kind).rule for kind in EXPECTATIONS]
+            raise Unreadable(f"there is no such type{nearest(each.rule, rules)}")
         engine.changing.add(OWN)
         raise NotCompiled(f"it is not in the catalogue, but perhaps in {OWN}")
     except MissingColumn as error:

@@ -28,10 +28,10 @@ def test_parts_and_csv_are_read_like_one_file(built: Toy, layout: str) -> None:
     rows = suites.with_faults(built.rows())
     rows["person"] = rows.pop("person")  # last, as a column of the folders' names is
     built.with_rows(rows)
-    findings = built.validated().findings
+    findings = suites.shown(built)
     assert len(findings) == 6
     suites.lay_out(built, layout, rows)
-    assert built.validated().findings == findings
+    assert suites.shown(built) == findings
 
 
 OWN = """from great_expectations.expectations.core import ExpectColumnValuesToBeInSet

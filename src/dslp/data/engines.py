@@ -107,6 +107,11 @@ def may_change(node: exp.Expr) -> bool:
     return unknown or bool(table) or type(node).__name__.startswith(CHANGING)
 
 
+def as_type(name: str, dialect: str) -> exp.DataType:
+    """A type by its name in a dialect; one that SQLGlot does not know is of the family `other`."""
+    return exp.DataType.build(name, dialect=dialect, udt=True)
+
+
 @contextmanager
 def open_files(dataset: Dataset) -> Iterator[Engine]:
     """The dataset's files, open in DuckDB.
@@ -137,5 +142,5 @@ def open_files(dataset: Dataset) -> Iterator[Engine]:
 
         create(dataset)
         described = run(f"DESCRIBE {quote_identifier(dataset.name)}")[1]
-        types = {name: exp.DataType.build(kind, dialect="duckdb") for name, kind, *_ in described}
+        types = {name: as_type(kind, "duckdb") for name, kind, *_ in described}
         yield Engine(types, "duckdb", dataset, dataset.name, run, create, lambda _: False)

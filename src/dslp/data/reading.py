@@ -147,11 +147,10 @@ def reading_errors(
         DslpError: in place of that error; of personal data, it shows no value.
     """
     import duckdb
-    import pyarrow as pa
 
     try:
         yield
-    except (duckdb.Error, pa.ArrowException, OSError) as error:
+    except (duckdb.Error, _arrow_error(), OSError) as error:
         # DuckDB adds the statement, which is not the user's, and the options of its CSV reader.
         message = re.split(r"\s+LINE 1: |\nPossible ", str(error))[0]
         reason = visible(error_line(message, 240), 240)
@@ -191,7 +190,8 @@ def table_expression(dataset: Dataset, types: Mapping[str, str] | None = None) -
         if len({name.casefold() for name in names}) < len(names):  # SQL ignores the case
             raise DslpError(f"{path} has two columns of one name, upper and lower case alike")
         return f"({_csv_query(path, types)})"
-    _check_same_columns(files, dataset)
+    if len(files) > 1:
+        _check_same_columns(files, dataset)
     within = partition_columns(dataset)
     outside = [quote_identifier(name) for name in _hive_keys(path) if name not in within]
     chosen = f"* EXCLUDE ({', '.join(outside)})" if within and outside else "*"
@@ -315,6 +315,14 @@ def schema_types(dataset: Dataset) -> dict[str, str]:
     }
 
 
+def _arrow_error() -> type[Exception]:
+    """Arrow's errors; the import waits for an error, since it takes 40 MB."""
+    import pyarrow as pa
+
+    kind: type[Exception] = pa.ArrowException
+    return kind
+
+
 def _check_same_columns(files: list[Path], dataset: Dataset) -> None:
     """Check that part files have the same columns: DuckDB takes them by place or casts them.
 
@@ -323,8 +331,8 @@ def _check_same_columns(files: list[Path], dataset: Dataset) -> None:
     """
     from pyarrow.parquet import read_schema
 
-    types = [arrow_types(read_schema(file), file) for file in files] if len(files) > 1 else []
-    for file, kinds in zip(files, types, strict=False):
+    types = [arrow_types(read_schema(file), file) for file in files]
+    for file, kinds in zip(files, types, strict=True):
         if kinds != types[0]:
             raise DslpError(
                 f"{file} does not have the columns and types of the other parts; build it "

@@ -14,7 +14,7 @@ from uuid import uuid4
 from dslp.core.errors import DslpError
 from dslp.core.text import error_line
 from dslp.data.dataset import Dataset
-from dslp.data.engines import Engine, Rows
+from dslp.data.engines import Engine, Rows, as_type
 from dslp.data.reading import ROWS, open_rows, partition_columns, reading_errors
 from sqlglot import exp
 
@@ -54,7 +54,7 @@ def open_spark(dataset: Dataset) -> "Iterator[Engine]":
         frame = _read(session, dataset)
         view = f"dslp_{uuid4().hex}"
         frame.createOrReplaceTempView(view)
-        types = {name: exp.DataType.build(kind, dialect="spark") for name, kind in frame.dtypes}
+        types = {name: as_type(kind, "spark") for name, kind in frame.dtypes}
 
     def create(other: Dataset) -> None:
         with _reading(other):

@@ -9,8 +9,7 @@ from dslp.core.errors import DslpError
 from dslp.core.settings import Project
 from dslp.core.text import error_line, redact
 from dslp.data.dataset import Dataset
-from dslp.data.engines import Engine, Rows
-from sqlglot import exp
+from dslp.data.engines import Engine, Rows, as_type
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -38,9 +37,7 @@ def open_database(dataset: Dataset) -> Iterator[Engine]:
                 connection.exec_driver_sql("SET TIME ZONE 'UTC'")
             inspector = sqlalchemy.inspect(connection)
             types = {
-                str(each["name"]): exp.DataType.build(
-                    each["type"].compile(dialect=engine.dialect), dialect=dialect
-                )
+                str(each["name"]): as_type(each["type"].compile(dialect=engine.dialect), dialect)
                 for each in inspector.get_columns(dataset.name)
             }
 

@@ -7,6 +7,7 @@ UTC, a number of a suite is exact where its column is.
 import json
 import re
 from collections.abc import Sequence
+from ctypes import c_float
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from decimal import Decimal
@@ -32,6 +33,7 @@ FAMILIES = {
 NUMBERS = ("boolean", "integer", "decimal", "float")
 TIMES = ("date", "timestamp", "instant")
 SPARK = ("spark", "databricks")
+BEYOND = 1e39  # infinite in single precision
 COLLATIONS = {"postgres": '"C"', "tsql": "Latin1_General_100_BIN2_UTF8"}
 # A column of floats with null in place of NaN; SQL Server has no NaN.
 WITHOUT_NAN = {
@@ -111,7 +113,7 @@ class Batch:
         Raises:
             Unreadable: no value of the column can be equal to it.
         """
-        family, moment = self.family(name), as_moment(value)
+        family, value, moment = self.family(name), self.stored(value, name), as_moment(value)
         if family == "boolean" and value in (0, 1):
             return str(bool(value)).upper()
         if family in NUMBERS and isinstance(value, int | float) and not is_missing(value):
@@ -121,6 +123,13 @@ class Batch:
         if family in TIMES and moment and (family == "instant" or moment.tzinfo is None):
             return f"CAST('{in_utc(moment)}' AS TIMESTAMP)"
         raise Unreadable(f"{value!r:.40} is no value of column {name!r}, which is {family}")
+
+    def stored(self, value: Any, name: str) -> Any:
+        """A value of a suite; of a column in single precision, the nearest number that it holds."""
+        single = self.types[name].this == Kind.FLOAT and self.dialect != "tsql"  # double there
+        if single and isinstance(value, int | float):
+            return c_float(min(max(value, -BEYOND), BEYOND)).value
+        return value
 
     def inside(self, name: str, values: Sequence[Any]) -> str:
         """Whether a column's value is one of these; null is none of them."""

@@ -264,7 +264,7 @@ def _comparable_pairs(batch: Engine, names: Sequence[str]) -> Iterable[tuple[str
 
 
 def _check_range(batch: Engine, k: Any, name: str) -> None:
-    """Check that bounds are numbers, or values of the column, and in order.
+    """Check that bounds are numbers, or values of the column, and in order; write them as it does.
 
     Raises:
         Unreadable: they are not.
@@ -277,6 +277,8 @@ def _check_range(batch: Engine, k: Any, name: str) -> None:
             batch.literal(bound, name)
         elif isinstance(bound, bool) or not isinstance(bound, int | float) or is_missing(bound):
             raise Unreadable(f"{bound!r:.40} is no number")
+    if name:
+        k.min_value, k.max_value = (batch.stored(each, name) for each in (k.min_value, k.max_value))
     for low, high in pairwise(in_utc(bound) for bound in bounds):
         if isinstance(low, str) == isinstance(high, str) and low > high:
             raise Unreadable(
@@ -311,6 +313,7 @@ def _alternatives(batch: Engine, k: Any) -> list[Any]:
         raise Unreadable("quantile_ranges needs as many pairs in value_ranges as quantiles")
     for each in ranges:
         _check_range(batch, each, k.column)
+    k.quantile_ranges.value_ranges = [[each.min_value, each.max_value] for each in ranges]
     return list(shares)
 
 

@@ -76,7 +76,7 @@ def database_url() -> str:
         wrong = f"is {redact(url)!r}, which is no database that is known" if url else "is missing"
         wrong = "is sqlite: it loses time zones and decimals" if kind == "sqlite" else wrong
         names = f"the address of one of {', '.join(DIALECTS)}"
-        raise DslpError(f"DSLP_DATABASE_URL {wrong}; set it to {names}, or choose embedded")
+        raise DslpError(f"DSLP_DATABASE_URL {wrong}; write in .env {names}, or choose embedded")
     return url
 
 

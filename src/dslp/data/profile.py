@@ -128,7 +128,7 @@ def _open_rows(
         open_rows(dataset) as connection,
         reading_errors(dataset),
     ):
-        connection.execute(f"SET memory_limit = '{MEMORY}'; SET TimeZone = 'UTC'")
+        connection.execute(f"SET memory_limit = '{MEMORY}'")
         connection.execute(f"SET temp_directory = {quote_literal(folder)}")
         types = {name: kind for name, kind, *_ in connection.execute("DESCRIBE rows").fetchall()}
         (rows,) = connection.execute("SELECT count(*) FROM rows").fetchone()

@@ -43,20 +43,18 @@ def read_frame(dataset: Dataset, columns: Sequence[str] | None = None) -> "pd.Da
         raise DslpError(f"columns is a list of names, such as [{columns!r}]")
     import pyarrow.parquet as pq
 
-    path, names = dataset.built, None if columns is None else list(columns)
-    if names is not None or path.suffix == ".csv":
-        with open_rows(dataset) as connection, reading_errors(dataset):
-            existing = connection.sql(f"FROM {ROWS}").columns
-            if missing := [name for name in names or () if name not in existing]:
-                raise DslpError(
-                    f"{path} has no column {', '.join(missing)}; it has {', '.join(existing)}"
-                )
-            if path.suffix == ".csv":
-                listed = ", ".join(map(quote_identifier, existing if names is None else names))
-                return to_frame(connection.sql(f"SELECT {listed} FROM {ROWS}").to_arrow_table())
-    hive = "hive" if path.is_dir() else None
-    with reading_errors(dataset):
-        return to_frame(pq.read_table(path, columns=names, partitioning=hive))
+    path, hive = dataset.built, "hive" if dataset.built.is_dir() else None
+    with open_rows(dataset) as connection, reading_errors(dataset):
+        existing = connection.sql(f"FROM {ROWS}").columns
+        names = existing if columns is None else list(columns)
+        if missing := [name for name in names if name not in existing]:
+            raise DslpError(
+                f"{path} has no column {', '.join(missing)}; it has {', '.join(existing)}"
+            )
+        if path.suffix != ".csv":  # DuckDB has fewer types than Arrow
+            return to_frame(pq.read_table(path, columns=names, partitioning=hive))
+        listed = ", ".join(map(quote_identifier, names))
+        return to_frame(connection.sql(f"SELECT {listed} FROM {ROWS}").to_arrow_table())
 
 
 def read_raw(dataset: Dataset, path: Path, types: Mapping[str, str], todo: str) -> "pd.DataFrame":
@@ -154,20 +152,13 @@ def reading_errors(
         # DuckDB adds the statement, which is not the user's, and the options of its CSV reader.
         message = re.split(r"\s+LINE 1: |\nPossible ", str(error))[0]
         reason = visible(error_line(message, 240), 240)
-        path, personal, columns = path or dataset.built, True, dict[str, str]()
+        path, personal = path or dataset.built, True
         with suppress(DslpError):  # an unreadable datasheet says nothing of personal data
             personal = dataset.sheet.personal_data
-            columns = schema_types(dataset)
-        if personal:
-            named = [
-                f"column {name}"
-                for name in columns
-                if re.search(rf'[Cc]olumn "?{re.escape(name)}"?[ .]', message)
-            ]
-            reason = " in ".join([type(error).__name__, *named[:1]])
+            types = schema_types(dataset) if types is None else types
+        reason = type(error).__name__ if personal else reason
         if path.suffix == ".csv":
-            types = columns if types is None else types
-            reason = _csv_problem(path, types, str(error), personal) or reason
+            reason = _csv_problem(path, types or {}, str(error), personal) or reason
             todo = todo or "correct the file: UTF-8, one delimiter, and the types of schema.yml"
         todo = todo or f"build it again: uv run dslp data build {dataset.name}"
         raise DslpError(f"{path} cannot be read ({reason}); {todo}") from None

@@ -191,14 +191,9 @@ def fitting_rows(
     records, problems = [], {}
     for place, values in zip(places.tolist(), table.take(places).to_pylist(), strict=True):
         try:
-            record = adapter.validate_python(values)
+            records.append(adapter.validate_python(values))
         except ValidationError as error:
             problems[place] = validation_message(error, values=True)
-            continue
-        if kind is api.request and (large := api.too_large(record)):
-            problems[place] = f"{', '.join(large)}: the number is too large"
-        else:
-            records.append(record)
     if len(places) == len(frame):  # pydantic may have changed their types
         return api.frame(records, "inputs" if kind is api.request else "outputs"), problems
     allowed[[place for place in places.tolist() if place not in problems]] = True

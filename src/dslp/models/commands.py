@@ -182,12 +182,11 @@ def serve(
     # More threads for one small prediction cost more than they bring, and starve the server.
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     from dslp.models.api import Api
-    from dslp.models.serving import open_socket, serve
+    from dslp.models.serving import serve
 
     model = _model(name)
     folder = log or model.project.data / "interim" / "predictions" / model.name
-    with open_socket(host, port) as opened:
-        serve(Api(model), opened, share, folder, poll)
+    serve(Api(model), host, port, share, folder, poll)
 
 
 @app.command()

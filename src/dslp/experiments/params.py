@@ -123,6 +123,23 @@ class ParameterRange(Strict):
             raise ValueError("needs a low above 0 where log is true")
         return self
 
+    @property
+    def is_whole(self) -> bool:
+        """Whether it is a range of integers."""
+        return isinstance(self.low, int) and isinstance(self.high, int)
+
+    @property
+    def ends(self) -> tuple[float, float]:
+        """Between which numbers one is drawn; of an integer, the fraction is cut off then."""
+        low, high = self.low or 0, self.high or 0  # they are None only where there are choices
+        return low, high + self.is_whole
+
+    def cut(self, value: Any) -> Any:
+        """A value that was drawn, without its fraction if it is to be an integer."""
+        if self.choices is None:
+            return min(math.floor(value), self.high) if self.is_whole else float(value)
+        return value
+
 
 class Sweep(Strict):
     """A candidate that is tried with random values of some parameters.

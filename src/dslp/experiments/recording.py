@@ -57,6 +57,7 @@ def record_run(
     *,
     issue: int | None = None,
     name: str | None = None,
+    settings: Mapping[str, Any] | None = None,
 ) -> Iterator[ActiveRun]:
     """Record a run that says what it is made from, and end it however the block ends.
 
@@ -68,6 +69,7 @@ def record_run(
         tags: more tags, `dslp.kind` among them.
         issue: number of the run's issue, by default the one that the branch is named for.
         name: of the run, by default the candidate's.
+        settings: of the candidate, by default those in `params.yml`.
     """
     with mlflow_errors():
         from mlflow.entities import Dataset, DatasetInput
@@ -86,7 +88,7 @@ def record_run(
             "dslp.seed": str(params.split.seed),
             "dslp.environment_version": environment_version(tracking),
             **code,
-            **settings_tag(params.candidates[candidate]),
+            **settings_tag(params.candidates[candidate] if settings is None else settings),
             **tags,
         }
         issue = issue or issue_of_branch(code["dslp.branch"])
@@ -95,7 +97,7 @@ def record_run(
         if "dslp.assumptions" not in all_tags:
             all_tags["dslp.assumptions"] = check_assumptions(model).tag
         client, experiment = tracking.client, tracking.experiment_id(model.name)
-        parameters = recorded_parameters(model, candidate)
+        parameters = recorded_parameters(model, candidate, settings)
         run = start_run(client, experiment, name or candidate, all_tags, parameters)
         with ended_on_error(run):
             dataset = Dataset(

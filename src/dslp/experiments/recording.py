@@ -5,6 +5,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from dslp.core.branch_names import issue_of_branch
+from dslp.core.git import git_output
 from dslp.experiments.assumptions import check_assumptions
 from dslp.experiments.model import Model
 from dslp.experiments.model_data import ModelData
@@ -20,6 +21,11 @@ from dslp.tracking.provenance import code_tags, flatten, issue_note, settings_ta
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
+
+
+def branch_issue(model: Model) -> int | None:
+    """The issue that the present branch is named for, if it is named for one (B1)."""
+    return issue_of_branch(git_output(model.project, "branch", "--show-current") or "")
 
 
 def recorded_parameters(

@@ -1,6 +1,7 @@
 """The whole projects, each set up once for all tests of it."""
 
 import os
+import re
 import sys
 from pathlib import Path
 
@@ -32,7 +33,12 @@ def project(
     folder = tmp_path_factory.mktemp("whole") / str(request.param)
     python = request.param == "process-only" and find_python(OTHER_PYTHONS[-1], machine)
     chosen = {"UV_PYTHON": python} if python else {}
-    return generate(template, folder, WHOLE[request.param], machine | chosen)
+    project = generate(template, folder, WHOLE[request.param], machine | chosen)
+    if request.param == "sql":
+        example = (project.path / ".env.example").read_text(encoding="utf-8")
+        address = f"DSLP_DATABASE_URL={request.getfixturevalue('postgres')}"
+        (project.path / ".env").write_text(re.sub("# DSLP_DATABASE_URL=.*", address, example))
+    return project
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

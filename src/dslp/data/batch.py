@@ -7,12 +7,14 @@ UTC, a number of a suite is exact where its column is.
 import json
 import re
 from collections.abc import Sequence
+from ctypes import c_float
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any
 
 from dslp.core.errors import DslpError, nearest
+from dslp.data import reading
 from dslp.data.reading import quote_identifier, quote_literal
 from sqlglot import exp, parse_one
 
@@ -31,11 +33,11 @@ FAMILIES = {
 NUMBERS = ("boolean", "integer", "decimal", "float")
 TIMES = ("date", "timestamp", "instant")
 SPARK = ("spark", "databricks")
+BEYOND = 1e39  # infinite in single precision
 COLLATIONS = {"postgres": '"C"', "tsql": "Latin1_General_100_BIN2_UTF8"}
-# A column of floats with null in place of NaN. DuckDB folds other tests by the statistics of the
-# file, which lack NaN; SQL Server has no NaN.
+# A column of floats with null in place of NaN; SQL Server has no NaN.
 WITHOUT_NAN = {
-    "duckdb": "CASE WHEN isfinite({0}) OR abs({0}) = CAST('Infinity' AS DOUBLE) THEN {0} END",
+    "duckdb": reading.WITHOUT_NAN,
     **dict.fromkeys(SPARK, "nanvl({0}, NULL)"),
     "tsql": "{0}",
 }
@@ -111,16 +113,23 @@ class Batch:
         Raises:
             Unreadable: no value of the column can be equal to it.
         """
-        family, moment = self.family(name), as_moment(value)
+        family, value, moment = self.family(name), self.stored(value, name), as_moment(value)
         if family == "boolean" and value in (0, 1):
             return str(bool(value)).upper()
-        if family in NUMBERS and isinstance(value, int | float):
+        if family in NUMBERS and isinstance(value, int | float) and not is_missing(value):
             return number(value, family)
         if family == "text" and isinstance(value, str):
             return quote_literal(value)
         if family in TIMES and moment and (family == "instant" or moment.tzinfo is None):
             return f"CAST('{in_utc(moment)}' AS TIMESTAMP)"
         raise Unreadable(f"{value!r:.40} is no value of column {name!r}, which is {family}")
+
+    def stored(self, value: Any, name: str) -> Any:
+        """A value of a suite; of a column in single precision, the nearest number that it holds."""
+        single = self.types[name].this == Kind.FLOAT and self.dialect != "tsql"  # double there
+        if single and isinstance(value, int | float):
+            return c_float(min(max(value, -BEYOND), BEYOND)).value
+        return value
 
     def inside(self, name: str, values: Sequence[Any]) -> str:
         """Whether a column's value is one of these; null is none of them."""

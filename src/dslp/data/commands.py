@@ -60,22 +60,35 @@ def validate(
             show_default="DSLP_ENGINE, else the project's",
         ),
     ] = None,
+    fresh: Annotated[
+        bool, typer.Option("--fresh", help="Run the suite again, though nothing has changed.")
+    ] = False,
+    built: Annotated[
+        bool, typer.Option("--built", help="Leave out data that is missing or must be built again.")
+    ] = False,
     json: Json = False,
     data: Data = None,
 ) -> None:
     """Run the suites: exit code 1 if a dataset fails, and a line for each finding."""
-    from dslp.data.suite import validate as validate_dataset
+    from dslp.data.dataset import stale_reason
+    from dslp.data.verdict import KEPT, check_suite
 
     reports = []
     for dataset in _datasets(names, data):
-        with step(f"validating {dataset.name}"):
-            report = validate_dataset(dataset, engine)
+        name, stale = dataset.name, stale_reason(dataset)
+        if built and (stale or not dataset.is_built):
+            notice(f"{name} is not checked; build it: uv run dslp data build {name}")
+            continue
+        with step(f"validating {name}"):
+            report = check_suite(dataset, engine, fresh)
             unwritten = unwritten_findings(
                 dataset.folder / f for f in ("datasheet.md", "schema.yml")
             )
             report = replace(report, findings=[*report.findings, *unwritten])
-        if dataset.is_built and dataset.stale:
-            notice(f"{dataset.name} is not from the present pipeline.py and inputs; build it again")
+        if when := report.details.get(KEPT):
+            notice(f"{name}: nothing has changed since {when}; --fresh runs the suite again")
+        if stale:
+            notice(stale)
         if not json:
             say(str(report), style="green" if report.ok else "red")
         reports.append(report)
@@ -88,7 +101,7 @@ def validate(
 def schema(name: Name, write: Write = False, data: Data = None) -> None:
     """Compare schema.yml with the processed data: exit code 1, and what differs, if anything."""
     from dslp.data import schema, schema_file
-    from dslp.data.dataset import Dataset, dataset_names, find_dataset
+    from dslp.data.dataset import Dataset, dataset_names, find_dataset, stale_reason
 
     project = Project.find(data=data)
     # It may lack schema.yml, which `find_dataset` refuses.
@@ -100,6 +113,8 @@ def schema(name: Name, write: Write = False, data: Data = None) -> None:
     elif not path.is_file():
         raise DslpError(f"{path} is missing; write it: uv run dslp data schema {name} --write")
     lines = schema.differences(dataset)
+    if reason := stale_reason(dataset):
+        notice(reason)
     for line in lines:
         say(line, "red")
     if unwritten := schema.unwritten_columns(dataset):
@@ -175,12 +190,15 @@ def version(
 @app.command()
 def profile(names: Names = None, data: Data = None) -> None:
     """Write each dataset's page, docs/data/NAME.md, and the table of columns in its datasheet."""
+    from dslp.data.dataset import stale_reason
     from dslp.data.profile import profile as profile_dataset
     from dslp.data.profile_page import write_profile
 
     for dataset in _datasets(names, data):
         with step(f"profiling {dataset.name}"):
             paths = write_profile(dataset, profile_dataset(dataset))
+        if reason := stale_reason(dataset):
+            notice(reason)
         for path in paths:
             say(f"written: {path}")
 

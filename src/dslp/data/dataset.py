@@ -167,11 +167,18 @@ def check_current(dataset: Dataset) -> None:
     Raises:
         Refused: it was built from others.
     """
-    if dataset.stale:
-        raise Refused(
-            f"{dataset.name}: the processed data is not from the present pipeline.py and inputs; "
-            f"build it again: uv run dslp data build {dataset.name}"
-        )
+    if reason := stale_reason(dataset):
+        raise Refused(reason)
+
+
+def stale_reason(dataset: Dataset) -> str:
+    """A sentence that says that the processed data is stale; empty where it is not."""
+    if not dataset.is_built or not dataset.stale:
+        return ""
+    return (
+        f"{dataset.name}: the processed data is not from the present pipeline.py and inputs; "
+        f"build it again: uv run dslp data build {dataset.name}"
+    )
 
 
 def parquet_files(folder: Path) -> list[Path]:

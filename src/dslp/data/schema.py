@@ -18,6 +18,7 @@ from dslp.data.reading import (
     quote_identifier,
     quote_literal,
     reading_errors,
+    without_nan,
 )
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -187,9 +188,11 @@ def unknown_categories(
 
 
 def count_nulls(connection: "duckdb.DuckDBPyConnection", names: Iterable[str]) -> dict[str, int]:
-    """The number of nulls in each of the columns that has any."""
-    names = list(names)
-    counts = ", ".join(f"count(*) - count({quote_identifier(name)})" for name in names)
+    """The number of nulls, or NaN, in each of the columns that has any."""
+    names, rows = list(names), connection.sql("FROM rows")
+    kinds = dict(zip(rows.columns, map(str, rows.types), strict=True))
+    values = [without_nan(quote_identifier(name), kinds[name]) for name in names]
+    counts = ", ".join(f"count(*) - count({value})" for value in values)
     numbers = fetch_row(connection, f"SELECT {counts} FROM rows") if names else ()
     return {name: int(count) for name, count in zip(names, numbers, strict=True) if count}
 

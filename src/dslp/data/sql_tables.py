@@ -3,14 +3,13 @@
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from dslp.core.errors import DslpError
 from dslp.core.settings import Project
 from dslp.core.text import error_line, redact
 from dslp.data.dataset import Dataset
-from dslp.data.engines import Engine, Rows
-from sqlglot import exp
+from dslp.data.engines import Engine, Rows, as_type
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -38,9 +37,7 @@ def open_database(dataset: Dataset) -> Iterator[Engine]:
                 connection.exec_driver_sql("SET TIME ZONE 'UTC'")
             inspector = sqlalchemy.inspect(connection)
             types = {
-                str(each["name"]): exp.DataType.build(
-                    each["type"].compile(dialect=engine.dialect), dialect=dialect
-                )
+                str(each["name"]): as_type(each["type"].compile(dialect=engine.dialect), dialect)
                 for each in inspector.get_columns(dataset.name)
             }
 
@@ -55,26 +52,44 @@ def open_database(dataset: Dataset) -> Iterator[Engine]:
                         raise DslpError(type(cause).__name__) from None
                     raise DslpError(error_line(cause, 160)) from None
 
-            yield Engine(types, dialect, dataset, dataset.name, run, inspector.has_table)
+            yield Engine(
+                types,
+                dialect,
+                dataset,
+                dataset.name,
+                run,
+                None,
+                inspector.has_table,
+                changing={dataset.name},
+            )
 
 
-@contextmanager
-def _connected(problem: str, todo: str) -> "Iterator[sqlalchemy.Engine]":
-    """The database at DSLP_DATABASE_URL.
+def database_url() -> str:
+    """The address of the database, in DSLP_DATABASE_URL.
 
     Raises:
-        DslpError: the address is missing, of a database that suites cannot run on, or the
-            database cannot be reached or refuses.
+        DslpError: it is missing, or of a database that suites cannot run on.
     """
-    import sqlalchemy
-
     url = os.environ.get("DSLP_DATABASE_URL", "")
     kind = url.partition(":")[0].partition("+")[0]
     if kind not in DIALECTS:
         wrong = f"is {redact(url)!r}, which is no database that is known" if url else "is missing"
         wrong = "is sqlite: it loses time zones and decimals" if kind == "sqlite" else wrong
         names = f"the address of one of {', '.join(DIALECTS)}"
-        raise DslpError(f"DSLP_DATABASE_URL {wrong}; set it to {names}, or choose embedded")
+        raise DslpError(f"DSLP_DATABASE_URL {wrong}; write in .env {names}, or choose embedded")
+    return url
+
+
+@contextmanager
+def _connected(problem: str, todo: str) -> "Iterator[sqlalchemy.Engine]":
+    """The database at `database_url()`.
+
+    Raises:
+        DslpError: it cannot be reached or refuses.
+    """
+    import sqlalchemy
+
+    url = database_url()
     try:
         engine = sqlalchemy.create_engine(url)
         yield engine
@@ -93,10 +108,18 @@ def load_table(frame: "pd.DataFrame", name: str, project: Project) -> None:
     Raises:
         DslpError: the database cannot be reached or refuses.
     """
+    import sqlalchemy
+
     if project.usual:
+        decimals = {
+            column: sqlalchemy.Numeric(kind.pyarrow_dtype.precision, kind.pyarrow_dtype.scale)
+            for column, kind in frame.dtypes.items()
+            if str(kind).startswith("decimal")  # which pandas would store as text
+        }
         todo = "correct the values, or the rights of the user"
         with (
             _connected(f"table {name} cannot be written", todo) as engine,
             engine.begin() as connection,
         ):
-            frame.to_sql(name, connection, if_exists="replace", index=False, chunksize=10_000)
+            options: Any = {"if_exists": "replace", "index": False, "chunksize": 10_000}
+            frame.to_sql(name, connection, dtype=decimals, **options)

@@ -5,10 +5,11 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from dslp.core.errors import DslpError, Refused
-from dslp.data.dataset import Dataset
+from dslp.data.dataset import Dataset, stale_reason
 from dslp.data.fingerprint import digest
 from dslp.data.reading import read_frame
 from dslp.data.schema import key_columns
+from dslp.data.verdict import check_suite
 from dslp.experiments import splitting
 from dslp.experiments.model import Model
 
@@ -32,18 +33,18 @@ class ModelData:
     @cached_property
     def suite(self) -> "Report":
         """What the dataset's own schema and suite say of it."""
-        return check_suite(self.dataset)
+        return check_suite(self.dataset, "embedded")
 
     @property
     def warning(self) -> str:
-        """A sentence where the data does not pass its own suite; empty where it does."""
-        if self.suite.ok:
-            return ""
+        """Lines that say that the data is stale, or does not pass its own suite; mostly empty."""
         name, findings = self.dataset.name, len(self.suite.findings)
-        return (
+        failure = (
             f"{name} does not pass its own suite ({findings} of {self.suite.checks} checks), so a "
             f"model of it is not registered; see: uv run dslp data validate {name}"
         )
+        lines = [stale_reason(self.dataset), "" if self.suite.ok else failure]
+        return "\n".join(filter(None, lines))
 
     @property
     def development(self) -> "pd.DataFrame":
@@ -74,14 +75,3 @@ def read_model_data(model: Model) -> ModelData:
     if leaks := splitting.leaks(rows, held, params.split, key, inputs, params.target):
         raise Refused(f"{model.name} leaks: {'; '.join(leaks)}")
     return ModelData(rows, held, dataset.version, digest(dataset), dataset)
-
-
-def check_suite(dataset: Dataset) -> "Report":
-    """What the schema and the suite of a dataset say of the files that models are made from.
-
-    Raises:
-        DslpError: the suite cannot be run.
-    """
-    from dslp.data.suite import validate
-
-    return validate(dataset, "embedded")

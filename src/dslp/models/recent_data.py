@@ -10,9 +10,10 @@ from dslp.core.report import Finding
 from dslp.core.text import error_line, redact
 from dslp.data.dataset import Dataset, dataset_names, find_dataset
 from dslp.data.fingerprint import digest
-from dslp.data.loading import StoredVersion
-from dslp.data.reading import quote_identifier, quote_literal, read_frame
+from dslp.data.loading import DataAt, StoredVersion
+from dslp.data.reading import quote_identifier, quote_literal, read_frame, to_frame
 from dslp.data.suite import validate
+from dslp.data.verdict import check_suite
 from dslp.experiments.model import Model
 from dslp.models.outcomes import fetch_logs, join_outcomes
 
@@ -55,18 +56,6 @@ class RecentData:
     truth: "pd.Series[Any] | None" = None
     checks: int = 0
     findings: list[Finding] = field(default_factory=list)
-
-
-@dataclass(frozen=True)
-class DataAt(Dataset):
-    """Rows of a dataset in another file, such as those of one more month."""
-
-    path: Path = Path()
-
-    @property
-    def built(self) -> Path:
-        """That file."""
-        return self.path
 
 
 def check_sources(
@@ -126,7 +115,8 @@ def served_rows(model: Model, address: str, days: int, truth: str | None) -> Rec
         try:
             with duckdb.connect() as connection:
                 sample = f"USING SAMPLE reservoir({MOST} ROWS) REPEATABLE (1)"
-                rows = connection.sql(f"SELECT * FROM ({query}) {sample}").df()
+                result = connection.sql(f"SELECT * FROM ({query}) {sample}")
+                rows = to_frame(result.to_arrow_table())
         except duckdb.Error as error:
             raise DslpError(f"predictions in {where}: {error_line(error)}") from None
     if rows.empty:
@@ -156,7 +146,7 @@ def new_rows(model: Model, champion: "Release", source: str, truth: str | None) 
     if not whole:
         dataset = DataAt(project, dataset.name, Path(source).absolute())
     rows = read_frame(dataset)
-    report = validate(dataset, None if whole else "embedded", part=not whole)
+    report = check_suite(dataset) if whole else validate(dataset, "embedded", part=True)
     findings = [finding for finding in report.findings if finding.severe]
     if target not in rows:  # it is not observed yet
         findings = [finding for finding in findings if not _is_about(finding, target)]

@@ -226,7 +226,12 @@ def rollback(
     last = registry.completed[-1] if registry.completed else None
     if to:
         target = registry.release(to)
-    elif champion and last and (last.action, last.version) == ("rollback", champion.version):
+    elif (
+        champion
+        and last
+        and (last.action, last.version) == ("rollback", champion.version)
+        and last.replaced not in former
+    ):
         target = champion
     elif former:
         target = registry.release(former[0])

@@ -15,8 +15,6 @@ from importlib.metadata import entry_points
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
-from urllib.request import url2pathname
 
 from dslp.core.console import notice
 from dslp.core.errors import DslpError
@@ -37,13 +35,6 @@ ADDRESSES = (
     ("model_versions", "source"),
     ("model_versions", "storage_location"),
 )
-# MLflow's names of column types, by the beginning of Arrow's, pandas' and NumPy's.
-TYPES = {
-    **dict.fromkeys(("int", "uint"), "long"),
-    **dict.fromkeys(("float", "double", "decimal"), "double"),
-    **dict.fromkeys(("date", "datetime", "timestamp"), "datetime"),
-    **dict.fromkeys(("bool", "boolean"), "boolean"),
-}
 
 
 @dataclass(frozen=True)
@@ -69,8 +60,7 @@ class ActiveRun:
         """Add the dataset that the run used or registers, with the type of each column."""
         from mlflow.entities import Dataset, DatasetInput
 
-        kinds = {name: re.sub("[^a-z].*", "", kind.lower()) for name, kind in columns.items()}
-        schema = [{"name": name, "type": TYPES.get(kind, "string")} for name, kind in kinds.items()]
+        schema = [{"name": column, "type": kind} for column, kind in columns.items()]
         dataset = Dataset(
             name=name,
             digest=digest[:DIGEST_LENGTH],
@@ -129,7 +119,7 @@ class Tracking:
 
         name, folder = self.experiment_name(name), None
         if local_database(self.project):
-            folder = artifact_folder(self.project.root, name)
+            folder = (self.project.root / "mlruns" / "artifacts" / name).as_uri()
         experiment = self.client.get_experiment_by_name(name)
         if experiment is None:
             try:
@@ -145,8 +135,11 @@ class Tracking:
         """End the runs of this machine whose process ended without a chance to say so."""
         for run in self.client.search_runs([experiment], "attributes.status = 'RUNNING'"):
             machine, _, process = run.data.tags.get(PROCESS, "").rpartition(":")
-            if machine == platform.node() and not _is_alive(int(process)):
-                self.client.set_terminated(run.info.run_id, "KILLED")
+            if machine == platform.node():
+                try:
+                    os.kill(int(process), 0)
+                except ProcessLookupError:
+                    self.client.set_terminated(run.info.run_id, "KILLED")
 
 
 def process_tag() -> dict[str, str]:
@@ -185,25 +178,17 @@ def tracking_uri(project: Project) -> str:
     Raises:
         DslpError: the setting needs an address, and MLFLOW_TRACKING_URI is not set.
     """
-    if address := os.environ.get("MLFLOW_TRACKING_URI"):
-        return address
-    if project.tracking == "local":
-        return local_address(project.root)
-    if project.tracking == "databricks":
-        return "databricks"
-    raise DslpError(
-        f"tracking is {project.tracking}, and MLFLOW_TRACKING_URI is not set; write it in .env"
-    )
+    defaults = {"local": local_address(project.root), "databricks": "databricks"}
+    address = os.environ.get("MLFLOW_TRACKING_URI") or defaults.get(project.tracking)
+    if not address:
+        problem = f"tracking is {project.tracking}, and MLFLOW_TRACKING_URI is not set"
+        raise DslpError(f"{problem}; write it in .env")
+    return address
 
 
 def local_address(root: Path) -> str:
     """Address of the database of local tracking, in the project itself."""
     return f"{LOCAL}{root / 'mlruns' / 'mlflow.db'}"
-
-
-def artifact_folder(root: Path, name: str) -> str:
-    """Address of the artifacts of an experiment of local tracking."""
-    return (root / "mlruns" / "artifacts" / name).as_uri()
 
 
 def tracking_address(project: Project) -> str:
@@ -320,15 +305,11 @@ def _connect(address: str, registry: str, root: Path) -> "MlflowClient":
                 f"tracking at {redact(address)} does not answer: {error_line(reason, 160)}"
             ) from error
     if address == local_address(root):
-        locations = {each.name: each.artifact_location for each in experiments}
-        ends = {name: artifact_folder(root, name).removeprefix(root.as_uri()) for name in locations}
-        folders = {
-            where.removesuffix(ends[name])
-            for name, where in locations.items()
-            if where.endswith(ends[name])
+        places = {
+            each.artifact_location.rpartition("/mlruns/artifacts/")[0] for each in experiments
         }
-        for folder in folders - {root.as_uri()}:
-            _correct_addresses(root, folder)
+        for place in places - {"", root.as_uri()}:
+            _correct_addresses(root, place)
     return client
 
 
@@ -338,25 +319,13 @@ def _correct_addresses(root: Path, before: str) -> None:
     MLflow keeps absolute addresses of artifacts, and has no method that changes them
     (mlflow/mlflow#3144).
     """
-    folder = url2pathname(urlsplit(before).path)
     with closing(sqlite3.connect(root / "mlruns" / "mlflow.db")) as database, database:
         for table, column in ADDRESSES:
-            for old, new in ((f"{before}/", f"{root.as_uri()}/"), (f"{folder}/", f"{root}/")):
-                change = f"UPDATE {table} SET {column} = ? || substr({column}, ?)"
-                where = f"WHERE substr({column}, 1, ?) = ?"
-                database.execute(f"{change} {where}", (new, len(old) + 1, len(old), old))
-    notice(f"this project was in {folder}: the addresses of its artifacts were corrected")
-
-
-def _is_alive(process: int) -> bool:
-    """Whether this machine has a process of this number."""
-    try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return False
-    except OSError:  # it is somebody else's
-        pass
-    return True
+            change = f"UPDATE {table} SET {column} = ? || substr({column}, length(?) + 1)"
+            where = f"WHERE substr({column}, 1, length(?)) = ?"
+            after, begin = f"{root.as_uri()}/", f"{before}/"
+            database.execute(f"{change} {where}", (after, begin, begin, begin))
+    notice(f"this project was moved from {before}: the addresses of its artifacts were corrected")
 
 
 def _connect_to_database(address: str) -> None:

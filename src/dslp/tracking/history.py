@@ -7,6 +7,7 @@ not follow, the change was interrupted and has not happened.
 
 import json
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Literal
@@ -50,27 +51,22 @@ class Change:
         return PREFIX + self.at, json.dumps(content, ensure_ascii=False)
 
 
-def read_changes(tags: Mapping[str, str], version: str | None = None) -> list[Change]:
-    """The changes among these tags, oldest first; with `version`, they are tags of that version."""
+def read_changes(tags: Mapping[str, str], **facts: str) -> list[Change]:
+    """The changes among these tags, oldest first; `facts` are what the tags do not say."""
     changes = []
     for name, text in tags.items():
         if name.startswith(PREFIX):
-            try:
-                content = json.loads(text) | ({"version": version} if version else {})
-                change = Change(name.removeprefix(PREFIX), **content)
-                _parse_time(change.at)
-            except (TypeError, ValueError):  # a tag that somebody else wrote
-                continue
-            changes.append(change)
+            with suppress(TypeError, ValueError):  # a tag that somebody else wrote
+                _parse_time(at := name.removeprefix(PREFIX))
+                changes.append(Change(at, **json.loads(text) | facts))
     return sorted(changes)
 
 
 def next_time(changes: Sequence[Change]) -> str:
     """The present time; just after the last change where that machine's clock was ahead."""
-    time = datetime.now(UTC).replace(tzinfo=None)
-    if changes:
-        time = max(time, _parse_time(changes[-1].at) + timedelta(microseconds=1))
-    return f"{time.strftime(TIME)}-{uuid4().hex[:6]}"
+    times = [datetime.now(UTC).replace(tzinfo=None)]
+    times += [_parse_time(change.at) + timedelta(microseconds=1) for change in changes[-1:]]
+    return f"{max(times).strftime(TIME)}-{uuid4().hex[:6]}"
 
 
 def completed_changes(changes: Sequence[Change], champion: str | None) -> list[Change]:
@@ -83,13 +79,12 @@ def completed_changes(changes: Sequence[Change], champion: str | None) -> list[C
     return [move for move, version in zip(moves, after, strict=False) if move.version == version]
 
 
-def former_champions(changes: Sequence[Change], champion: str | None) -> list[str]:
-    """The versions that a rollback returns to, one after the other: the last one first.
+def former_champions(moves: Sequence[Change], champion: str | None) -> list[str]:
+    """The versions that a rollback returns to after these moves, the last champion first.
 
     A rollback to a version takes back those that became the champion after it.
     """
     champions: list[str] = []
-    moves = completed_changes(changes, champion)
     for version in [*(v for move in moves for v in (move.replaced, move.version)), champion]:
         if version in champions:
             del champions[champions.index(version) + 1 :]

@@ -1,7 +1,6 @@
 """What every run records of its origin: issue, code, data, environment (E1, B10, V1)."""
 
 import ast
-import getpass
 import hashlib
 import json
 import os
@@ -85,23 +84,16 @@ def repository_address(project: Project) -> str:
 
 def describe_origin(project: Project, question: str, **issues: int | None) -> str:
     """The description of a run or a version in MLflow: the question, and links to issues (E2)."""
-    address, links = repository_address(project), []
-    for name, number in issues.items():
-        if number is not None:
-            link = f"[#{number}]({address}/issues/{number})" if address else f"#{number}"
-            links.append(f"{name.capitalize()} {link}")
+    address = repository_address(project)
+    form = f"{{}} [#{{}}]({address}/issues/{{}})" if address else "{} #{}"
+    links = [form.format(name.capitalize(), n, n) for name, n in issues.items() if n]
     return f"{question}\n\n{', '.join(links)}"
 
 
 def user_name(project: Project) -> str:
     """The person: in a workflow by GitHub's name, else by git's, else by the system's."""
     name = os.environ.get("GITHUB_ACTOR") or git_output(project, "config", "user.name")
-    if name:
-        return name
-    try:
-        return getpass.getuser()
-    except (OSError, KeyError):  # in a container, a user may have no name
-        return "unknown"
+    return name or os.environ.get("USER") or "unknown"
 
 
 def code_digest(source: str) -> str:

@@ -64,7 +64,7 @@ class Release:
     @property
     def issue(self) -> int | None:
         """Number of the issue that it was registered for."""
-        return next((change.issue for change in read_changes(self.tags, self.version)), None)
+        return next((change.issue for change in read_changes(self.tags, version=self.version)), None)
 
 
 @dataclass(frozen=True)
@@ -76,6 +76,8 @@ class Registry:
         name: of the model.
         in_use: the version's number by role.
         history: what was done with the versions, oldest first.
+        completed: the promotions and rollbacks among it that were not interrupted.
+        former: numbers of the versions that a rollback returns to, the last champion first.
         releases: the versions, newest first.
     """
 
@@ -83,6 +85,8 @@ class Registry:
     name: str
     in_use: dict[Role, str]
     history: list[Change]
+    completed: list[Change]
+    former: list[str]
     releases: list[Release]
 
     @classmethod
@@ -92,48 +96,35 @@ class Registry:
 
         tracking = tracking or Tracking.open(project)
         name, client = registered_name(project, name), tracking.client
-        model: RegisteredModel | None = None
         with mlflow_errors():
-            with suppress(MlflowException):  # there is none, or the next request raises it too
+            try:
                 model = client.get_registered_model(name)
-            found = client.search_model_versions(f"name = '{name}'")
-            if found and model is None:
-                model = client.get_registered_model(name)
+            except MlflowException as error:
+                if error.get_http_status_code() == 404:
+                    return cls(tracking, name, {}, [], [], [], [])
+                raise
+            versions = client.search_model_versions(f"name = '{name}'")
+            versions = sorted(versions, key=lambda version: int(version.version), reverse=True)
             # Unity Catalog's search gives no tags, but a method that raises.
-            versions = {
-                str(one.version): one
-                if isinstance(one.tags, dict)
-                else client.get_model_version(name, one.version)
-                for one in sorted(found, key=lambda one: int(one.version), reverse=True)
-            }
-        in_use, tags = (_numbers_by_role(model), model.tags or {}) if model else ({}, {})
-        in_use = {role: number for role, number in in_use.items() if number in versions}
-        history = read_changes(tags)
-        for number, version in versions.items():
-            history += read_changes(version.tags, number)
+            if versions and not isinstance(versions[0].tags, dict):
+                versions = [client.get_model_version(name, one.version) for one in versions]
+        tags = {str(one.version): dict(one.tags) for one in versions}
+        numbers = _numbers_by_role(model).items()
+        in_use = {role: number for role, number in numbers if number in tags}
+        history, champion = read_changes(model.tags), in_use.get("champion")
+        history += [one for n in tags for one in read_changes(tags[n], version=n)]
         history.sort()
-        champion = in_use.get("champion")
-        roles = dict.fromkeys(versions, "superseded")
-        roles |= {one.version: "taken back" for one in completed_changes(history, champion)}
-        roles |= dict.fromkeys(former_champions(history, champion), "former champion")
+        completed = completed_changes(history, champion)
+        former = [n for n in former_champions(completed, champion) if n in tags]
+        roles = dict.fromkeys(tags, "superseded")
+        roles |= {change.version: "taken back" for change in completed}
+        roles |= dict.fromkeys(former, "former champion")
         roles |= {in_use[role]: role for role in reversed(ROLES) if role in in_use}
         releases = [
-            Release(name, n, v.tags.get(SEMANTIC, ""), roles[n], v.run_id or "", dict(v.tags))
-            for n, v in versions.items()
+            Release(name, n, tags[n].get(SEMANTIC, ""), roles[n], one.run_id or "", tags[n])
+            for n, one in zip(tags, versions, strict=True)
         ]
-        return cls(tracking, name, in_use, history, releases)
-
-    @property
-    def completed(self) -> list[Change]:
-        """The promotions and rollbacks that were not interrupted, oldest first."""
-        return completed_changes(self.history, self.in_use.get("champion"))
-
-    @property
-    def former(self) -> list[str]:
-        """Numbers of the versions that a rollback returns to, the last champion first."""
-        existing = {release.version for release in self.releases}
-        champions = former_champions(self.history, self.in_use.get("champion"))
-        return [number for number in champions if number in existing]
+        return cls(tracking, name, in_use, history, completed, former, releases)
 
     def reload(self) -> "Registry":
         """The same model, read anew."""
@@ -164,8 +155,8 @@ class Registry:
         self, action: Action, version: str, role: Role, why: str, issue: int | None
     ) -> Change:
         """A change of who has the role, not yet written."""
-        who, replaced = user_name(self.tracking.project), self.in_use.get(role)
-        return Change(next_time(self.history), action, version, replaced, who, why, issue)
+        time, who = next_time(self.history), user_name(self.tracking.project)
+        return Change(time, action, version, self.in_use.get(role), who, why, issue)
 
     @mlflow_errors()
     def make_champion(self, action: Action, version: str, why: str, issue: int | None) -> None:
@@ -182,11 +173,10 @@ class Registry:
         """
         for _ in range(9):
             registry = self.reload()
-            waiting = [r.version for r in registry.releases[:1] if r.role in WAITING]
-            newest = waiting[0] if waiting else None
-            if registry.in_use.get("challenger") == newest:
+            waiting = [one.version for one in registry.releases[:1] if one.role in WAITING]
+            if waiting == [n for role, n in registry.in_use.items() if role == "challenger"]:
                 return
-            registry._point("challenger", newest)
+            registry._point("challenger", *waiting)
 
     @mlflow_errors()
     def release_of(self, run: str) -> Release | None:
@@ -209,7 +199,7 @@ class Registry:
         for name, value in tags.items():
             self.tracking.client.set_model_version_tag(self.name, version, name, value)
 
-    def _point(self, role: Role, version: str | None) -> None:
+    def _point(self, role: Role, version: str = "") -> None:
         """Give the role to a version, or to none: as an alias.
 
         A server that has no aliases, such as AzureML, keeps it in a tag of the model.
@@ -218,21 +208,21 @@ class Registry:
 
         client, name = self.tracking.client, self.name
         try:
-            if version is None:
-                client.delete_registered_model_alias(name, role)
-            else:
+            if version:
                 client.set_registered_model_alias(name, role, version)
+            else:
+                client.delete_registered_model_alias(name, role)
         except (MlflowException, NotImplementedError):
             if client.get_registered_model(name).aliases:
                 raise
-            client.set_registered_model_tag(name, ALIAS + role, version or "")
+            client.set_registered_model_tag(name, ALIAS + role, version)
 
 
+@mlflow_errors()
 def current_versions(project: Project, name: str) -> dict[Role, str]:
     """The numbers of champion and challenger, by one request."""
-    with mlflow_errors():
-        client = Tracking.open(project).client
-        return _numbers_by_role(client.get_registered_model(registered_name(project, name)))
+    client, name = Tracking.open(project).client, registered_name(project, name)
+    return _numbers_by_role(client.get_registered_model(name))
 
 
 def _numbers_by_role(model: "RegisteredModel") -> dict[Role, str]:

@@ -15,7 +15,7 @@ from dslp.models.persistence import FILES, files_digest
 from dslp.models.trained_model import TrainedModel
 from dslp.models.training import ARTIFACT, training_run
 from dslp.models.versioning import Proposal, choose_version, propose_version
-from dslp.tracking.connection import Tracking, mlflow_errors
+from dslp.tracking.connection import PROCESS, Tracking, mlflow_errors
 from dslp.tracking.provenance import describe_origin
 from dslp.tracking.registry import SEMANTIC, WAITING, Registry, Release
 
@@ -102,7 +102,8 @@ def _create_version(
         Api(model).check(subject.folder)
     except DslpError as error:
         raise Refused(f"{error}; first: uv run dslp model train {model.name}") from None
-    tags = {name: value for name, value in trained.data.tags.items() if name.startswith("dslp.")}
+    recorded, own = trained.data.tags, ("dslp.kind", PROCESS)
+    tags = {n: tag for n, tag in recorded.items() if n.startswith("dslp.") and n not in own}
     versions = [one for one in registry.releases if one.semantic]
     last = max(versions, key=lambda one: parse_version(one.semantic), default=None)
     proposal = propose_version(last.semantic, last.tags, tags) if last else None
@@ -111,7 +112,6 @@ def _create_version(
     change = registry.new_change("register", "", "challenger", why, issue)
     tags |= dict([(SEMANTIC, semantic), (FILES, files_digest(subject.folder)), change.tag()])
     tags |= override_tag([gate])
-    del tags["dslp.kind"]
     ask = model.params.ask
     text = describe_origin(project, ask.question, ask=ask.issue, issue=issue)
     address = f"{trained.info.artifact_uri}/{ARTIFACT}"

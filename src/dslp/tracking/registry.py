@@ -64,7 +64,9 @@ class Release:
     @property
     def issue(self) -> int | None:
         """Number of the issue that it was registered for."""
-        return next((change.issue for change in read_changes(self.tags, version=self.version)), None)
+        return next(
+            (change.issue for change in read_changes(self.tags, version=self.version)), None
+        )
 
 
 @dataclass(frozen=True)

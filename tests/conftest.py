@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from xdist.scheduler import LoadScopeScheduling
 
+from tests import services
 from tests.project.whole import WHOLE
 from tests.template_copy import Template, publish
 
@@ -53,6 +54,13 @@ def files(template: Template, tmp_path_factory: pytest.TempPathFactory) -> Templ
     """The same without git, for the many copies in which no release matters: a fifth faster."""
     path = tmp_path_factory.mktemp("files") / "template"
     return Template(shutil.copytree(template.path, path, ignore=lambda *_: [".git"]), ())
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[str]:
+    """The URL of a real PostgreSQL server; its tables are each test's to replace."""
+    with services.postgres() as url:
+        yield url
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

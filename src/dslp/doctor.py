@@ -21,7 +21,7 @@ from dslp.core.settings import Project
 from dslp.core.text import error_line, redact
 from dslp.pin import PATIENCE, Place, examine_pin
 
-PORTS = {"postgresql": 5432, "mysql": 3306, "mssql": 1433, "spark": 7077, "tcp": 8786}
+PORTS = {"postgresql": 5432, "mssql": 1433, "spark": 7077, "tcp": 8786}
 
 
 def attach(app: typer.Typer) -> None:
@@ -84,8 +84,13 @@ def _examine_data(project: Project) -> Place:
 
 
 def _examine_engine(project: Project) -> Place:
-    variable = {"sql": "DSLP_DATABASE_URL", "spark": "SPARK_MASTER"}.get(project.engine, "")
-    address = os.environ.get(variable, "")
+    from dslp.data.sql_tables import database_url
+
+    address = os.environ.get("SPARK_MASTER", "") if project.engine == "spark" else ""
+    try:
+        address = database_url() if project.engine == "sql" else address
+    except DslpError as error:
+        return Place("engine", "sql", str(error), works=False)
     if not urlsplit(address).hostname:
         return Place("engine", project.engine, redact(address) or "on this machine")
     server = _examine_address("engine", address)

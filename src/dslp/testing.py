@@ -15,7 +15,7 @@ from dslp.core.settings import Project
 from dslp.data.build import RawMissing, build_stand_in, is_sample
 from dslp.data.dataset import Dataset, dataset_names, find_dataset
 from dslp.data.reading import read_frame
-from dslp.data.suite import validate
+from dslp.data.verdict import check_suite
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -54,7 +54,7 @@ def check_dataset(name: str) -> None:
     """Fail unless the dataset matches its schema and passes its suite (D3)."""
     dataset = built_dataset(name)
     try:
-        report = validate(dataset, part=not dataset.project.usual and is_sample(dataset))
+        report = check_suite(dataset, part=not dataset.project.usual and is_sample(dataset))
     except DslpError as error:
         pytest.fail(str(error), pytrace=False)
     if report.skipped:
@@ -74,7 +74,7 @@ def validate_rows(name: str, rows: "pd.DataFrame") -> "Report":
     other = find_dataset(replace(dataset.project, data=_folder("rows"), usual=False), name)
     other.processed.parent.mkdir(exist_ok=True)
     rows.to_parquet(other.processed, index=False)
-    return validate(other, "embedded")  # the engine of files, where these rows are
+    return check_suite(other)
 
 
 def find_model(name: str) -> "Model":

@@ -115,13 +115,6 @@ def champion(champion_once: Toy, tmp_path: Path) -> Toy:
 
 
 @pytest.fixture(scope="session")
-def postgres() -> Iterator[str]:
-    """The URL of a real PostgreSQL server; its tables are each test's to replace."""
-    with services.postgres() as url:
-        yield url
-
-
-@pytest.fixture(scope="session")
 def server(tmp_path_factory: pytest.TempPathFactory, postgres: str) -> Iterator[str]:
     """The address of an MLflow server on PostgreSQL; its tests are of the group `mlflow-server`."""
     from sqlalchemy import create_engine, text

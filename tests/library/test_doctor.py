@@ -85,6 +85,8 @@ def test_silence_is_given_up_within_seconds_and_a_missing_address_is_named(toy: 
     outcome = toy.run("doctor")
     assert outcome.code == 1
     assert "MLFLOW_TRACKING_URI is not set; write it in .env" in place(outcome.out, "tracking")
+    outcome = toy.run("doctor", DSLP_ENGINE="sql")
+    assert "DSLP_DATABASE_URL is missing" in place(outcome.out, "engine")
 
 
 def test_a_traceback_is_shown_when_asked_for_and_changes_no_exit_code(toy: Toy) -> None:

@@ -17,7 +17,7 @@ from dslp.cli import main
 from dslp.core.report import Report
 from dslp.core.settings import Project
 from dslp.data.dataset import Dataset
-from dslp.data.suite import validate
+from dslp.data.verdict import check_suite
 from dslp.experiments.model import Model, find_model
 from dslp.tracking.registry import ROLES, Registry
 from mlflow import MlflowClient
@@ -195,7 +195,7 @@ class Toy:
 
     def validated(self, engine: str | None = None, **project: Any) -> Report:
         """The report about the dataset."""
-        return validate(Dataset(replace(self.project, **project), "visits"), engine)
+        return check_suite(Dataset(replace(self.project, **project), "visits"), engine)
 
 
 def restore(environment: Mapping[str, str]) -> None:

@@ -32,7 +32,11 @@ def project(
     folder = tmp_path_factory.mktemp("whole") / str(request.param)
     python = request.param == "process-only" and find_python(OTHER_PYTHONS[-1], machine)
     chosen = {"UV_PYTHON": python} if python else {}
-    return generate(template, folder, WHOLE[request.param], machine | chosen)
+    project = generate(template, folder, WHOLE[request.param], machine | chosen)
+    if request.param == "sql":
+        address = f"DSLP_DATABASE_URL={request.getfixturevalue('postgres')}"
+        (project.path / ".env").write_text(address)
+    return project
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

@@ -105,6 +105,19 @@ class Project:
             raise DslpError(f"{self.settings}: package is missing; {todo}")
         return self.root / "src" / self.package
 
+    def choose_engine(self, name: str | None = None) -> str:
+        """The engine of that name, or the project's.
+
+        In another data folder than the usual one, files are read, never a database's table (D7).
+
+        Raises:
+            DslpError: there is no engine of that name.
+        """
+        name, names = name or self.engine, CHOICES["engine"]
+        if name not in names:
+            raise DslpError(f"{name!r} is no engine{nearest(name, names)}")
+        return name if name != "sql" or self.usual else "embedded"
+
     def module(self, name: str) -> ModuleType:
         """Import a module of the project's own package, such as `datasets.claims.pipeline`.
 

@@ -60,22 +60,34 @@ def validate(
             show_default="DSLP_ENGINE, else the project's",
         ),
     ] = None,
+    fresh: Annotated[
+        bool, typer.Option("--fresh", help="Run the suite again, though nothing has changed.")
+    ] = False,
+    built: Annotated[
+        bool, typer.Option("--built", help="Leave out data that is missing or must be built again.")
+    ] = False,
     json: Json = False,
     data: Data = None,
 ) -> None:
     """Run the suites: exit code 1 if a dataset fails, and a line for each finding."""
-    from dslp.data.suite import validate as validate_dataset
+    from dslp.data.verdict import KEPT, check_suite
 
     reports = []
     for dataset in _datasets(names, data):
-        with step(f"validating {dataset.name}"):
-            report = validate_dataset(dataset, engine)
+        name, stale = dataset.name, dataset.is_built and dataset.stale
+        if built and (stale or not dataset.is_built):
+            notice(f"{name} is not checked; build it: uv run dslp data build {name}")
+            continue
+        with step(f"validating {name}"):
+            report = check_suite(dataset, engine, fresh)
             unwritten = unwritten_findings(
                 dataset.folder / f for f in ("datasheet.md", "schema.yml")
             )
             report = replace(report, findings=[*report.findings, *unwritten])
-        if dataset.is_built and dataset.stale:
-            notice(f"{dataset.name} is not from the present pipeline.py and inputs; build it again")
+        if when := report.details.get(KEPT):
+            notice(f"{name}: nothing has changed since {when}; --fresh runs the suite again")
+        if stale:
+            notice(f"{name} is not from the present pipeline.py and inputs; build it again")
         if not json:
             say(str(report), style="green" if report.ok else "red")
         reports.append(report)

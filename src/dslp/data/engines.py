@@ -4,7 +4,6 @@ import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from functools import partial
 from typing import Any
 
 from dslp.core.errors import nearest
@@ -15,6 +14,8 @@ from dslp.data.reading import quote_identifier, reading_errors, table_expression
 from sqlglot import exp, parse_one
 from sqlglot.errors import SqlglotError
 
+# Classes of SQLGlot for functions that say something else each time.
+CHANGING = ("Current", "Local", "Utc", "Sys", "Session", "Rand", "Uuid", "Next", "Seq", "Gen", "AI")
 Rows = tuple[Sequence[str], Sequence[Sequence[Any]]]  # names of the columns, and the rows
 
 
@@ -25,15 +26,21 @@ class Engine(Batch):
     Attributes:
         source: the table with the dataset's rows.
         run: runs a statement.
-        find: whether there is a table of that name, apart from the dataset's own.
+        create: makes a table of another dataset's files; None where datasets are tables already.
+        find: whether the engine itself has a table of that name.
         queries: of the suite, in the engine's dialect, and what a statement calls each.
+        reads: the other datasets whose files the suite reads.
+        changing: what it reads that may change at any time: a clock, a table, a function.
     """
 
     dataset: Dataset
     source: str
     run: Callable[[str], Rows]
+    create: Callable[[Dataset], object] | None
     find: Callable[[str], bool]
     queries: dict[str, str] = field(default_factory=dict)
+    reads: set[str] = field(default_factory=set)
+    changing: set[str] = field(default_factory=set)
 
     def fetch(self, statement: str) -> Rows:
         """The result of a statement of DuckDB's SQL, in which the table `batch` is the dataset."""
@@ -54,9 +61,15 @@ class Engine(Batch):
         """
         if name == self.dataset.name:
             return BATCH
-        if self.find(name):
+        other, names = Dataset(self.dataset.project, name), dataset_names(self.dataset.project)
+        if self.create and name in names and other.is_built:
+            self.create(other)
+            self.reads.add(name)
             return quote_identifier(name)
-        if name in (names := dataset_names(self.dataset.project)):
+        if self.find(name):
+            self.changing.add(name)
+            return quote_identifier(name)
+        if name in names:
             raise Unreadable(f"{name} is not built; build it: uv run dslp data build {name}")
         raise Unreadable(f"there is no table {name!r}{nearest(name, names)}")
 
@@ -72,6 +85,7 @@ class Engine(Batch):
             raise Unreadable(f"the query cannot be read: {error_line(error, 160)}") from None
         if not isinstance(query, exp.Query):
             raise Unreadable("the query does not begin with SELECT")
+        self.changing.update(n.sql(self.dialect) for n in query.walk() if may_change(n))
         own = {BATCH, *(cte.alias for cte in query.find_all(exp.CTE))}
         for table in list(query.find_all(exp.Table)):
             if isinstance(table.this, exp.Identifier) and table.name not in own and not table.db:
@@ -82,13 +96,15 @@ class Engine(Batch):
         return self.queries.setdefault(query.sql(self.dialect), f"dslp_query{len(self.queries)}_")
 
 
-def find_built(dataset: Dataset, create: Callable[[Dataset], object], name: str) -> bool:
-    """Whether the project has a built dataset of that name; if so, `create` a table of it."""
-    other = Dataset(dataset.project, name)
-    exists = name in dataset_names(dataset.project) and other.is_built
-    if exists:
-        create(other)
-    return exists
+def may_change(node: exp.Expr) -> bool:
+    """Whether a part of a query may say something else at another time, of the same rows.
+
+    So may a clock, a random number, a function that SQLGlot does not know, and a table that is
+    not a dataset of the project.
+    """
+    table = isinstance(node, exp.Table) and (node.db or not isinstance(node.this, exp.Identifier))
+    unknown = isinstance(node, exp.Anonymous | exp.TableSample)
+    return unknown or bool(table) or type(node).__name__.startswith(CHANGING)
 
 
 @contextmanager
@@ -119,5 +135,4 @@ def open_files(dataset: Dataset) -> Iterator[Engine]:
         create(dataset)
         described = run(f"DESCRIBE {quote_identifier(dataset.name)}")[1]
         types = {name: exp.DataType.build(kind, dialect="duckdb") for name, kind, *_ in described}
-        find = partial(find_built, dataset, create)
-        yield Engine(types, "duckdb", dataset, dataset.name, run, find)
+        yield Engine(types, "duckdb", dataset, dataset.name, run, create, lambda _: False)

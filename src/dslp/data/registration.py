@@ -12,7 +12,7 @@ from dslp.data.fingerprint import digest_and_rows
 from dslp.data.loading import StoredVersion
 from dslp.data.registered_versions import EXPERIMENT, is_registered
 from dslp.data.schema import read_schema
-from dslp.data.suite import validate
+from dslp.data.verdict import check_suite
 from dslp.data.versioning import check_version
 from dslp.tracking.connection import (
     ActiveRun,
@@ -44,7 +44,7 @@ def register(dataset: Dataset, folder: Path | None = None) -> str:
     check_version(dataset)
     engine = dataset.project.engine
     for each in (engine, "embedded") if engine == "sql" else (engine,):  # the table and the file
-        report = validate(dataset, each)
+        report = check_suite(dataset, each, fresh=True)
         if not report.ok:
             raise Refused(
                 f"{name} {version} is not registered: its suite does not hold; "

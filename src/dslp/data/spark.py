@@ -14,7 +14,7 @@ from uuid import uuid4
 from dslp.core.errors import DslpError
 from dslp.core.text import error_line
 from dslp.data.dataset import Dataset
-from dslp.data.engines import Engine, Rows, find_built
+from dslp.data.engines import Engine, Rows
 from dslp.data.reading import ROWS, open_rows, partition_columns, read_header, reading_errors
 from sqlglot import exp
 
@@ -58,10 +58,7 @@ def open_spark(dataset: Dataset) -> "Iterator[Engine]":
             result = session.sql(statement)
             return result.columns, result.collect()
 
-    def find(name: str) -> bool:
-        return find_built(dataset, create, name) or session.catalog.tableExists(name)
-
-    yield Engine(types, "spark", dataset, view, run, find)
+    yield Engine(types, "spark", dataset, view, run, create, session.catalog.tableExists)
     session.catalog.dropTempView(view)
 
 

@@ -55,19 +55,24 @@ def open_database(dataset: Dataset) -> Iterator[Engine]:
                         raise DslpError(type(cause).__name__) from None
                     raise DslpError(error_line(cause, 160)) from None
 
-            yield Engine(types, dialect, dataset, dataset.name, run, inspector.has_table)
+            yield Engine(
+                types,
+                dialect,
+                dataset,
+                dataset.name,
+                run,
+                None,
+                inspector.has_table,
+                changing={dataset.name},
+            )
 
 
-@contextmanager
-def _connected(problem: str, todo: str) -> "Iterator[sqlalchemy.Engine]":
-    """The database at DSLP_DATABASE_URL.
+def database_url() -> str:
+    """The address of the database, in DSLP_DATABASE_URL.
 
     Raises:
-        DslpError: the address is missing, of a database that suites cannot run on, or the
-            database cannot be reached or refuses.
+        DslpError: it is missing, or of a database that suites cannot run on.
     """
-    import sqlalchemy
-
     url = os.environ.get("DSLP_DATABASE_URL", "")
     kind = url.partition(":")[0].partition("+")[0]
     if kind not in DIALECTS:
@@ -75,6 +80,19 @@ def _connected(problem: str, todo: str) -> "Iterator[sqlalchemy.Engine]":
         wrong = "is sqlite: it loses time zones and decimals" if kind == "sqlite" else wrong
         names = f"the address of one of {', '.join(DIALECTS)}"
         raise DslpError(f"DSLP_DATABASE_URL {wrong}; set it to {names}, or choose embedded")
+    return url
+
+
+@contextmanager
+def _connected(problem: str, todo: str) -> "Iterator[sqlalchemy.Engine]":
+    """The database at `database_url()`.
+
+    Raises:
+        DslpError: it cannot be reached or refuses.
+    """
+    import sqlalchemy
+
+    url = database_url()
     try:
         engine = sqlalchemy.create_engine(url)
         yield engine

@@ -14,7 +14,6 @@ from dslp.core.console import notice
 from dslp.core.errors import DslpError, nearest
 from dslp.core.files import read_yaml
 from dslp.core.report import Finding, Report
-from dslp.core.settings import CHOICES
 from dslp.data.batch import BATCH, MissingColumn, NotCompiled, Unreadable
 from dslp.data.dataset import Dataset
 from dslp.data.engines import Engine, open_files
@@ -68,20 +67,17 @@ class Expectation(BaseModel):
 
 
 def validate(
-    dataset: Dataset, engine: str | None = None, suite: Path | None = None, part: bool = False
+    dataset: Dataset, engine: str, suite: Path | None = None, part: bool = False
 ) -> Report:
     """Compare a built dataset with its schema and run its suite, or another `suite` file alone.
 
-    Where `part` says that the built data is a sample, expectations about the whole are skipped.
-    In another data folder than the usual one, the files are read, never a database's table (D7).
+    Where `part` says that the built data is a sample, expectations about the whole are skipped. The
+    report's details are the engine, the other datasets that the suite `reads`, and what it reads
+    that may be `changing` at any time: a clock, a live table, the project's own code.
 
     Raises:
         DslpError: the suite is not valid, or the engine cannot run it.
     """
-    engine = engine or dataset.project.engine
-    if engine not in CHOICES["engine"]:
-        raise DslpError(f"{engine!r} is no engine{nearest(engine, CHOICES['engine'])}")
-    engine = engine if engine != "sql" or dataset.project.usual else "embedded"
     expectations, lines = read_suite(suite or dataset.folder / "suite.yml"), list[str]()
     if suite is None and (engine != "sql" or dataset.is_built):
         lines = differences(dataset)
@@ -106,12 +102,17 @@ def validate(
             if not outcome.ok:
                 findings.append(_finding(expectations[place], outcome, None, opened))
     schema = [Finding("schema", line, subject="table") for line in lines]
-    number = len(expectations) - len(skipped) + (suite is None)
     labels = [
         f"{', '.join(expectations[place].columns) or 'table'}: {expectations[place].rule}"
         for place in skipped
     ]
-    return Report(dataset.name, number, schema + findings, labels)
+    return Report(
+        dataset.name,
+        len(expectations) - len(skipped) + (suite is None),
+        schema + findings,
+        labels,
+        {"engine": engine, "reads": sorted(opened.reads), "changing": sorted(opened.changing)},
+    )
 
 
 def _open(dataset: Dataset, engine: str) -> AbstractContextManager[Engine]:
@@ -155,6 +156,7 @@ def _compile(place: str, each: Expectation, engine: Engine) -> Check | None:
             return compile_expectation(each.kind, each.kwargs, engine)
         if not (engine.dataset.folder / OWN).is_file():
             raise Unreadable(f"there is no such type{nearest(each.kind, EXPECTATIONS)}")
+        engine.changing.add(OWN)
         raise NotCompiled(f"it is not in the catalogue, but perhaps in {OWN}")
     except MissingColumn as error:
         if error.name not in read_schema(engine.dataset).columns:

@@ -53,4 +53,5 @@ def check_assumptions(model: Model) -> AssumptionCheck:
         return AssumptionCheck()
     from dslp.data.suite import validate
 
-    return AssumptionCheck(validate(model.dataset, suite=file))
+    engine = model.project.choose_engine()
+    return AssumptionCheck(validate(model.dataset, engine, suite=file))

@@ -9,6 +9,7 @@ from dslp.data.dataset import Dataset
 from dslp.data.fingerprint import digest
 from dslp.data.reading import read_frame
 from dslp.data.schema import key_columns
+from dslp.data.verdict import check_suite
 from dslp.experiments import splitting
 from dslp.experiments.model import Model
 
@@ -32,7 +33,7 @@ class ModelData:
     @cached_property
     def suite(self) -> "Report":
         """What the dataset's own schema and suite say of it."""
-        return check_suite(self.dataset)
+        return check_suite(self.dataset, "embedded")
 
     @property
     def warning(self) -> str:
@@ -74,14 +75,3 @@ def read_model_data(model: Model) -> ModelData:
     if leaks := splitting.leaks(rows, held, params.split, key, inputs, params.target):
         raise Refused(f"{model.name} leaks: {'; '.join(leaks)}")
     return ModelData(rows, held, dataset.version, digest(dataset), dataset)
-
-
-def check_suite(dataset: Dataset) -> "Report":
-    """What the schema and the suite of a dataset say of the files that models are made from.
-
-    Raises:
-        DslpError: the suite cannot be run.
-    """
-    from dslp.data.suite import validate
-
-    return validate(dataset, "embedded")

@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, Any
 
 from dslp.core.errors import DslpError, Refused, nearest
 from dslp.core.text import error_line
+from dslp.data.verdict import check_suite
 from dslp.experiments.model import Model, as_requested
-from dslp.experiments.model_data import ModelData, check_suite, read_model_data
+from dslp.experiments.model_data import ModelData, read_model_data
 from dslp.experiments.params import Direction, Measure, format_metric, read_checked
 from dslp.experiments.recording import recorded_parameters
 from dslp.models.api import RECORDS, Api
@@ -59,7 +60,7 @@ def dataset_gate(model: Model, subject: TrainedModel) -> GateResult:
     """Whether the dataset passes its own suite, now and when the model was trained."""
     reason = read_checked(Gates, model.folder / "gates.yml").dataset
     name, problem = model.dataset.name, ""
-    if not check_suite(model.dataset).ok:
+    if not check_suite(model.dataset, "embedded", fresh=True).ok:
         problem = f"{name} does not pass its own suite; see: uv run dslp data validate {name}"
     elif not subject.suite_held:
         todo = f"train it again: uv run dslp model train {model.name}"

@@ -13,6 +13,7 @@ from dslp.data.fingerprint import digest
 from dslp.data.loading import StoredVersion
 from dslp.data.reading import quote_identifier, quote_literal, read_frame
 from dslp.data.suite import validate
+from dslp.data.verdict import check_suite
 from dslp.experiments.model import Model
 from dslp.models.outcomes import fetch_logs, join_outcomes
 
@@ -156,7 +157,7 @@ def new_rows(model: Model, champion: "Release", source: str, truth: str | None) 
     if not whole:
         dataset = DataAt(project, dataset.name, Path(source).absolute())
     rows = read_frame(dataset)
-    report = validate(dataset, None if whole else "embedded", part=not whole)
+    report = check_suite(dataset) if whole else validate(dataset, "embedded", part=True)
     findings = [finding for finding in report.findings if finding.severe]
     if target not in rows:  # it is not observed yet
         findings = [finding for finding in findings if not _is_about(finding, target)]

@@ -120,7 +120,6 @@ def test_what_must_be_quick_loads_no_heavy_library(toy: Toy, arguments: list[str
 
 @pytest.mark.slow
 def test_a_person_sees_progress_and_no_chatter_of_libraries(toy: Toy) -> None:
-    toy.edit(toy.root / "pyproject.toml", 'engine = "embedded"', 'engine = "sql"')
     toy.done("data", "build")
     for command in ("data validate", "model train --candidate linear"):
         outcome = toy.shell(*command.split())

@@ -14,7 +14,7 @@ from dslp.data.spark import spark_session
 
 from tests import services
 from tests.library.data import suites
-from tests.library.data.suites import fails, found, write_suite
+from tests.library.data.suites import fails
 from tests.library.toy import Toy
 
 pytestmark = pytest.mark.slow
@@ -54,18 +54,13 @@ def jobs() -> int:
 @pytest.mark.rule("G3")
 @pytest.mark.parametrize("master", ["local[2]"], indirect=True)
 def test_spark_finds_what_other_engines_find_in_a_few_jobs(built: Toy, master: str) -> None:
-    sample = (suites.EVERYTHING.splitlines()[i] for i in (2, 7))
-    expected = write_suite(built, *sample)
     spark_session()
     before = jobs()
     assert built.validated("spark").ok
     assert jobs() - before <= 3
-    built.with_rows(suites.with_faults(built.rows()))
-    spark, embedded = built.validated("spark"), built.validated("embedded")
-    counts = [(one.rule, one.count) for one in spark.findings if one.rule != "schema"]
-    assert counts == expected
-    for one, other in zip(spark.findings, embedded.findings, strict=True):
-        assert sorted(one.examples) == sorted(other.examples)
+    rows = suites.with_faults(built.rows())
+    built.with_rows(rows)
+    assert built.validated("spark").findings == built.validated("embedded").findings
     command = ("data", "validate", "--engine", "spark")
     assert "has a session at local[2]" in fails(built, *command, SPARK_MASTER="local[7]")
     built.with_rows(built.rows().assign(at=pd.Series([time(12, 30)] * 301)))
@@ -74,17 +69,14 @@ def test_spark_finds_what_other_engines_find_in_a_few_jobs(built: Toy, master: s
 
 @pytest.mark.campaign
 @pytest.mark.rule("G3")
+@pytest.mark.parametrize("layout", suites.LAYOUTS)
 @pytest.mark.parametrize("master", ["local[2]", "cluster"], indirect=True)
-def test_spark_agrees_on_each_expectation(built: Toy, master: str) -> None:
-    expected, rows = write_suite(built, suites.EVERYTHING), built.rows()
-    for layout in suites.LAYOUTS:
-        suites.lay_out(built, layout, suites.with_faults(rows))
-        assert found(built, "spark") == expected
-        if layout != "csv":
-            built.processed.rename(built.root / layout)
-            built.with_rows(rows)
-    built.with_rows(suites.AT_EDGES)
-    assert write_suite(built, suites.EDGES) == found(built, "spark")
+def test_spark_reads_each_layout_here_and_on_a_cluster(
+    built: Toy, master: str, layout: str
+) -> None:
+    suites.lay_out(built, layout, suites.with_faults(built.rows()))
+    findings = built.validated("embedded").findings
+    assert built.validated("spark").findings == findings != []
 
 
 @pytest.mark.campaign

@@ -13,6 +13,7 @@ from dslp.core.errors import DslpError
 from dslp.scaffold import place
 
 from tests import clean
+from tests.library.data.suites import write_suite
 from tests.library.toy import Toy
 from tests.template_copy import Template, tree
 
@@ -98,6 +99,7 @@ def test_new_models_are_tried_trained_tested_and_promoted(tracked: Toy) -> None:
     columns = {n: {"type": kind, "nullable": n in ("kind", "gaps")} for n, kind in types.items()}
     schema = yaml.safe_dump({"key": ["id"], "columns": columns}, sort_keys=False)
     (tracked.dataset / "schema.yml").write_text(schema)
+    write_suite(tracked, "column_values_to_be_null | column: id")
     assert "gaps has missing values" in refused(tracked, "model", "better", "--target", "gaps")
     for target, metric, inputs, left_out, time in (
         ("visits", "absolute_error", "kind, gaps, on, flag", "Person, copy, day", ()),
@@ -114,7 +116,7 @@ def test_new_models_are_tried_trained_tested_and_promoted(tracked: Toy) -> None:
         tracked.done("model", "train", f"new_{target}", "--candidate", "better")
     assert "12 passed" in pytest_passes(tracked, "tests/model")
     gates = tracked.model_folder.with_name("new_visits") / "gates.yml"
-    tracked.edit(gates, "dataset: true", "dataset: the suite is of other columns")
+    tracked.edit(gates, "dataset: true", "dataset: the id is no secret")
     tracked.done("model", "register", "new_visits")
     outcome = tracked.run("model", "promote", "new_visits")
     assert outcome.code in (0, 1)  # good enough, or not

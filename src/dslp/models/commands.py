@@ -339,6 +339,14 @@ def deploy(
     say(deploy_model(Project.find(), folder, issue))
 
 
+@app.command(hidden=True)
+def current(name: str, roles: list[str]) -> None:
+    """Print the versions in use as JSON, their files brought to this machine, or why not."""
+    from dslp.models.model_files import fetch_in_use
+
+    typer.echo(json.dumps(fetch_in_use(Project.find(), name, roles)))
+
+
 def _project_and_name(name: str | None) -> tuple[Project, str]:
     """The project, and the model's name; its files need not be in order."""
     from dslp.experiments.model import find_model, model_names

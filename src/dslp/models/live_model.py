@@ -11,15 +11,15 @@ from typing import Any
 from dslp.core.errors import DslpError
 from dslp.core.text import error_line, redact
 from dslp.models.api import Api
-from dslp.models.model_files import fetch_in_use
+from dslp.models.model_files import models_in_use, registry_state
 from dslp.models.persistence import check_files, load_model
 from dslp.models.prediction_log import Log
 from dslp.models.predictor import Loaded, Predictor
 from dslp.models.serving_metrics import Metrics
-from dslp.tracking.connection import registry_uri, require_records, tracking_uri
-from dslp.tracking.registry import ROLES, current_versions
+from dslp.tracking.connection import registry_uri, tracking_uri
 
 RETRY = 60  # seconds until a version that could not be loaded is tried again
+ROLES = ("champion", "challenger")
 
 logger = logging.getLogger("dslp.serve")
 
@@ -49,6 +49,7 @@ class Serving:
         self.retry_at = time.monotonic() + RETRY
         self.metrics, self.predictor = Metrics(), Predictor(api)
         self.roles = ROLES if share else ROLES[:1]
+        self.read_state = registry_state(api.model.project, api.model.name)
         self.state: object = None
         self.state = self._registry_state()
         self.loaded: dict[str, Loaded] = {}
@@ -129,7 +130,7 @@ class Serving:
                 self._not_switched(error_line(error))
 
     def _follow(self) -> None:
-        """Switch if other versions are in use; at times also if they cannot be read."""
+        """Switch if the registry has changed; at times also if its state cannot be read."""
         state = self._registry_state()
         due = (self.failure or state is None) and time.monotonic() > self.retry_at
         if state == self.state and not due:
@@ -147,16 +148,12 @@ class Serving:
         self.failure = self.switch(releases) if releases.get("champion") else ""
 
     def _in_use(self) -> dict[str, Any]:
-        model = self.api.model
-        require_records(model.project, f"uv run dslp model train {model.name}")
-        return fetch_in_use(model.project, model.name, self.roles)
+        return models_in_use(self.api.model.project, self.api.model.name, self.roles)
 
     def _registry_state(self) -> object:
-        """The versions in use; None if the registry cannot be read."""
-        model = self.api.model
+        """The state of the registry; None if it cannot be read."""
         try:
-            require_records(model.project, f"uv run dslp model train {model.name}")
-            return current_versions(model.project, model.name)
+            return self.read_state()
         except Exception as error:  # whatever a server may answer that is no registry
             if self.state is not None:  # the error's text may hold the whole address
                 address = redact(registry_uri(tracking_uri(self.api.model.project)))

@@ -1,8 +1,11 @@
 """The files of a model's versions on this machine."""
 
+import json
 import shutil
+import subprocess
+import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +13,10 @@ from dslp.core.errors import DslpError
 from dslp.core.settings import Project
 from dslp.core.text import error_line
 from dslp.models.persistence import FILES, check_files
-from dslp.tracking.registry import Registry, Release, Role
+from dslp.tracking.connection import local_database, require_records
+from dslp.tracking.registry import Registry, Release, current_versions
+
+PATIENCE = 600  # seconds that reading the registry, and a download, may take
 
 
 def fetch_model(project: Project, release: Release) -> Path:
@@ -47,12 +53,13 @@ def fetch_model(project: Project, release: Release) -> Path:
     return folder
 
 
-def fetch_in_use(project: Project, name: str, roles: Sequence[Role]) -> dict[str, Any]:
+def fetch_in_use(project: Project, name: str, roles: Sequence[str]) -> dict[str, Any]:
     """The version of each role with the folder of its files, or with an error; None if vacant.
 
     Raises:
-        DslpError: the registry cannot be reached.
+        DslpError: the registry cannot be read.
     """
+    require_records(project, f"uv run dslp model train {name}")
     registry, in_use = Registry.read(project, name), dict[str, Any]()
     for role in roles:
         release = in_use[role] = registry.in_role(role)
@@ -69,3 +76,34 @@ def fetch_in_use(project: Project, name: str, roles: Sequence[Role]) -> dict[str
         except DslpError as error:  # of one role; the other one is served all the same
             in_use[role] |= {"error": str(error)}
     return in_use
+
+
+def models_in_use(project: Project, name: str, roles: Sequence[str]) -> dict[str, Any]:
+    """`fetch_in_use` in a process of its own, so that a server does not need MLflow's memory.
+
+    Raises:
+        DslpError: the registry cannot be read.
+    """
+    command = [sys.executable, "-m", "dslp", "model", "current", name, *roles]
+    options: Any = {"capture_output": True, "text": True, "timeout": PATIENCE}
+    try:
+        done = subprocess.run(command, cwd=project.root, **options)
+        if done.returncode == 0:
+            return json.loads(done.stdout.splitlines()[-1])  # type: ignore[no-any-return]
+        lines = [line for line in done.stderr.splitlines() if line.startswith("error: ")]
+        reason = (lines or ["error: it printed no error"])[-1].removeprefix("error: ")
+    except (OSError, subprocess.SubprocessError, ValueError, IndexError) as error:
+        reason = f"the registry cannot be read: {error_line(error)}"
+    raise DslpError(reason)
+
+
+def registry_state(project: Project, name: str) -> Callable[[], object]:
+    """A function that returns the state of the registry, which differs after a promotion.
+
+    Of local tracking it is the time of the last change, which does not need MLflow; of a server,
+    the numbers of champion and challenger. The function raises OSError or DslpError if the registry
+    cannot be read.
+    """
+    if file := local_database(project):
+        return lambda: file.stat().st_mtime_ns
+    return lambda: current_versions(project, name)

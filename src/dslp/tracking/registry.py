@@ -6,7 +6,7 @@ the newest one, until it becomes the champion.
 
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from dslp.core.errors import DslpError
 from dslp.core.settings import Project
@@ -26,8 +26,7 @@ if TYPE_CHECKING:
 
 SEMANTIC = "dslp.version"
 ALIAS = "dslp.alias."  # begins a tag of the model that takes an alias's place
-Role = Literal["champion", "challenger"]
-ROLES: tuple[Role, ...] = ("champion", "challenger")
+ROLES = ("champion", "challenger")
 WAITING = ("challenger", "superseded")  # roles of versions that were never the champion
 
 
@@ -85,7 +84,7 @@ class Registry:
 
     tracking: Tracking
     name: str
-    in_use: dict[Role, str]
+    in_use: dict[str, str]
     history: list[Change]
     completed: list[Change]
     former: list[str]
@@ -144,7 +143,7 @@ class Registry:
         labels = ", ".join(release.label for release in self.releases[:9]) or "none"
         raise DslpError(f"{self.name} has no version {version}; there are: {labels}")
 
-    def in_role(self, role: Role) -> Release | None:
+    def in_role(self, role: str) -> Release | None:
         """The version that has the role, if one has."""
         return next((release for release in self.releases if release.role == role), None)
 
@@ -154,7 +153,7 @@ class Registry:
         return labels.get(version, f"{version} (deleted)")
 
     def new_change(
-        self, action: Action, version: str, role: Role, why: str, issue: int | None
+        self, action: Action, version: str, role: str, why: str, issue: int | None
     ) -> Change:
         """A change of who has the role, not yet written."""
         time, who = next_time(self.history), user_name(self.tracking.project)
@@ -201,7 +200,7 @@ class Registry:
         for name, value in tags.items():
             self.tracking.client.set_model_version_tag(self.name, version, name, value)
 
-    def _point(self, role: Role, version: str = "") -> None:
+    def _point(self, role: str, version: str = "") -> None:
         """Give the role to a version, or to none: as an alias.
 
         A server that has no aliases, such as AzureML, keeps it in a tag of the model.
@@ -221,13 +220,13 @@ class Registry:
 
 
 @mlflow_errors()
-def current_versions(project: Project, name: str) -> dict[Role, str]:
+def current_versions(project: Project, name: str) -> dict[str, str]:
     """The numbers of champion and challenger, by one request."""
     client, name = Tracking.open(project).client, registered_name(project, name)
     return _numbers_by_role(client.get_registered_model(name))
 
 
-def _numbers_by_role(model: "RegisteredModel") -> dict[Role, str]:
+def _numbers_by_role(model: "RegisteredModel") -> dict[str, str]:
     """What aliases say, or, on a server without them, tags."""
     tags = {role: model.tags[ALIAS + role] for role in ROLES if model.tags.get(ALIAS + role)}
     aliases = model.aliases or tags

@@ -5,6 +5,7 @@ import gc
 import hashlib
 import logging
 import time
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -63,9 +64,10 @@ class LiveModel:
         """
         self.api, self.share, self.loaded = api, share, dict[str, Loaded]()
         self.project, self.name = api.model.project, api.model.name
-        self.read_state = registry_state(self.project, self.name) or (lambda: None)
-        self.failure, self.retry_at = "", 0.0
-        self.state = self.read_state()
+        self.read_state = registry_state(self.project, self.name)
+        self.failure, self.retry_at, self.state = "", 0.0, None
+        with suppress(OSError):  # a missing registry is named below
+            self.state = self.read_state()
         if not self._switch():
             command = f"uv run dslp model promote {self.name}"
             raise DslpError(f"{self.name} has no champion yet; first: {command}")
@@ -94,8 +96,7 @@ class LiveModel:
     def _follow(self) -> None:
         """Switch if the registry has changed, and now and then after a failure."""
         state = self.read_state()
-        retry = (self.failure or state is None) and time.monotonic() > self.retry_at
-        if state != self.state or retry:
+        if state != self.state or (self.failure and time.monotonic() > self.retry_at):
             self.state, self.failure = state, "the registry did not answer"
             self._switch()
 

@@ -39,9 +39,9 @@ def save_model(
     folder: Path,
     signature: "ModelSignature",
     project: Project,
-    metadata: dict[str, Any] | None = None,
+    **options: Any,
 ) -> None:
-    """Write what `train` returned as an MLflow model, with `metadata` in its `MLmodel`.
+    """Write what `train` returned as an MLflow model; `options` are those of MLflow's `save_model`.
 
     Raises:
         DslpError: it cannot predict, or it cannot be saved.
@@ -52,7 +52,7 @@ def save_model(
         raise DslpError(f"train returned {kind}; {rule}")
     try:
         with warnings.catch_warnings(action="ignore"):  # MLflow's advice about formats
-            _write(estimator, predict, folder, project, signature=signature, metadata=metadata)
+            _write(estimator, predict, folder, project, signature=signature, **options)
     except Exception as error:  # whatever the objects inside raise when they are serialised
         reason = error_line(error)
         raise DslpError(f"train returned {kind}, which cannot be saved: {reason}") from error

@@ -192,7 +192,8 @@ def score(
     """Predict for all rows of a dataset or file, by the same schema as requests.
 
     Without a version, the champion predicts, or else the challenger. Rows
-    that `Request` does not allow go to the Parquet file of --rejects.
+    that `Request` does not allow, or that the model cannot answer, go to
+    the Parquet file of --rejects.
     """
     # Threads that wait sleep: where cores are shared, spinning costs as much as all the rest.
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")
@@ -212,7 +213,7 @@ def score(
         rows, rejected = score_rows(scorer, source, output, rejects, write)
     say(f"{rows:,} rows scored by {model.name} {release.label}: {output}")
     if rejected:
-        say(f"{rejected:,} rows are not what Request allows: {rejects}", style="yellow")
+        say(f"{rejected:,} rows cannot be scored: {rejects}", style="yellow")
 
 
 @app.command("profile")

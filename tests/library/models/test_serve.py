@@ -183,7 +183,7 @@ def test_a_version_that_cannot_be_loaded_changes_nothing(released: Toy, tmp_path
         whole = (local / "model.skops").read_bytes()
         (local / "model.skops").write_bytes(whole[:99])
         released.done("model", "rollback", "--to", other)
-        until(lambda: server.metric("dslp_failed_switches_total") == 1)
+        until(lambda: server.metric("dslp_failed_switches_total") >= 1)
         reason = "not switched: champion version .* is not what was registered"
         assert re.search(reason, server.errors.read_text())
         assert server.ask("/predict", RECORD).headers["x-model-version"] == current

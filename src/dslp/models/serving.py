@@ -113,7 +113,7 @@ def application(api: Api, live: LiveModel, log: Log, poll: float) -> FastAPI:
         records, status = body if isinstance(body, list) else [body], 200
         try:
             answers = await predictor.predict(loaded, records)
-            text = api.answers.dump_json(answers)
+            text = api.answers.dump_json(answers, by_alias=True)
             text = text if records is body else text[1:-1]  # a record gets its own answer
         except Exception as error:  # whatever an estimator or a schema's own code raises
             status = FAILURES.get(type(error), 500)

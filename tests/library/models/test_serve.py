@@ -4,10 +4,13 @@ import json
 import os
 import re
 import shutil
+import socket
 import subprocess
+import time
 from collections.abc import Iterator
+from contextlib import ExitStack, suppress
 from datetime import datetime, timedelta, timezone
-from http.client import HTTPConnection
+from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 
 import pandas as pd
@@ -111,6 +114,55 @@ def test_what_is_too_much_no_json_or_fails_stops_nobody_else(running: Server) ->
     assert running.ask("/predict", RECORD | {"amount": 1e12}).status == 500
     assert 'status="500"' in running.ask("/metrics").body.decode()
     assert running.ask("/predict", RECORD).status == 200
+
+
+def test_a_request_that_does_not_arrive_or_is_too_large_is_closed(running: Server) -> None:
+    start = b"POST /predict HTTP/1.1\r\nContent-Type: application/json\r\n"
+    beginnings = [
+        b"",
+        b"POST /pre",
+        start + b"X-Half: ",
+        start + b"Content-Length: 9\r\n\r\n{",
+        start + b"X-Long: " + b"a" * 1_000_000,
+        start + b"X-Short: a\r\n" * 100_000,
+        start + b"Transfer-Encoding: chunked\r\n\r\n" + (b"8000" + b"\r\n" + b" " * 0x8000) * 99,
+    ]
+    with ExitStack() as stack:
+        for beginning in beginnings:
+            opened = socket.create_connection(("127.0.0.1", running.port), timeout=30)
+            stack.enter_context(opened)
+            with suppress(OSError):  # it may be closed before all is sent
+                opened.sendall(beginning)
+                while answer := opened.recv(1000):
+                    assert answer.startswith(b"HTTP/1.1 4"), beginning[:60]
+    assert running.ask("/predict", RECORD).status == 200
+
+
+def test_a_log_that_somebody_deletes_is_begun_anew(running: Server) -> None:
+    shutil.rmtree(running.log)
+    assert running.ask("/predict", RECORD, X_Request_ID="after").status == 200
+    until(lambda: [line["request_id"] for line in running.logged()] == ["after"])
+    assert running.metric("dslp_log_begun_anew_total") >= 1
+    assert running.metric("dslp_lost_predictions_total") == 0
+
+
+@pytest.mark.campaign
+def test_a_server_that_is_killed_leaves_a_log_that_can_be_read(
+    champion: Toy, tmp_path: Path
+) -> None:
+    for number in range(20):
+        with serving(champion, tmp_path / "log") as server:
+            with suppress(OSError, HTTPException), load(server, RECORD) as answers:
+                time.sleep(0.1 + number / 20)
+                server.process.kill()
+                server.process.wait()
+            lines = [
+                line for file in server.log.glob("*") for line in file.read_text().splitlines()
+            ]
+            whole = [line for line in lines if line.endswith("}}")]
+            assert len(lines) - len(whole) <= number + 1, "a file may end in half a line"
+            assert all(map(json.loads, whole))
+            assert {answer.status for answer in answers} == {200}
 
 
 @pytest.mark.rule("M12")

@@ -130,7 +130,7 @@ def test_mlflow_predicts_the_same_where_values_are_missing(built: Toy, tmp_path:
     sum_up = "frame['count'].fillna(0) + frame['flag'].fillna(False).astype(float)"
     train.write_text(f"def train(inputs, target, params):\n    return lambda frame: {sum_up}\n")
     model, rows = built.model, built.rows()[:4]
-    gaps = rows.assign(count=[1, None, 3, 4], flag=np.array([True, None, False, True]))
+    gaps = rows.assign(count=[1, np.nan, 3, 4], flag=np.array([True, None, False, True]))
     full = rows.assign(count=[1, 2, 3, 4], flag=[True, False, False, True])
     metadata = {API: {side: field_types(model, side) for side in SIDES}}
     estimator, signature = model.fit("linear", gaps), model_signature(model)

@@ -44,24 +44,16 @@ LATENCY = Histogram(
     ["status", "version", "role"],
     buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10),
 )
-ERRORS = {
-    413: "the body is too large",
-    422: "a field is missing or wrong, or a number is too large",
-    500: "the model cannot answer this",
-    503: "too many requests are waiting; try again",
+FAILURES: dict[type[Exception], tuple[int, str]] = {
+    OverflowError: (422, "a number is too large"),
+    asyncio.QueueFull: (503, "too many requests are waiting; try again"),
 }
-FAILURES = {OverflowError: 422, asyncio.QueueFull: 503}
-RequestId = Annotated[
-    str,
-    Header(
-        default_factory=lambda: uuid4().hex,
-        pattern="^[ -~]{1,128}$",
-        description="The name of the request in the log of predictions.",
-    ),
-]
-SplitKey = Annotated[
-    str, Header(description="The same model answers a key each time: a customer's number.")
-]
+ID = Header(
+    default_factory=lambda: uuid4().hex,
+    pattern="^[ -~]{1,128}$",
+    description="The name of the request in the log of predictions.",
+)
+KEY = Header(description="The same version answers a key each time: a customer's number.")
 PAGE = """<!doctype html><html lang="en"><meta charset="utf-8"><title>{name}</title>
 <style>body {{font: 16px/1.5 sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem}}
 pre {{background: #f4f4f4; padding: 1rem; white-space: pre-wrap}}</style>
@@ -87,13 +79,8 @@ def application(api: Api, live: LiveModel, log: Log, poll: float) -> FastAPI:
         ended.set()  # after the last answer
         await writing
 
-    docs: Any = {
-        "title": api.model.name,
-        "version": api.digest,
-        "docs_url": None,
-        "redoc_url": None,
-    }
-    app = FastAPI(lifespan=lifespan, **docs)
+    docs: Any = {"version": api.digest, "docs_url": None, "redoc_url": None}
+    app = FastAPI(title=api.model.name, lifespan=lifespan, **docs)
     one, many = Annotated[api.request, Tag("record")], Annotated[api.many, Tag("records")]
     kind = Discriminator(lambda body: "records" if isinstance(body, list) else "record")
     Body: Any = Annotated[one | many, kind]
@@ -102,10 +89,11 @@ def application(api: Api, live: LiveModel, log: Log, poll: float) -> FastAPI:
         "/predict",
         summary=(api.request.__doc__ or api.model.name).strip().splitlines()[0],
         response_model=api.response | list[api.response],  # type: ignore[name-defined]
-        responses={code: {"description": text} for code, text in ERRORS.items()},
         max_body_size=BYTES,
     )
-    async def predict(body: Body, x_request_id: RequestId, x_split_key: SplitKey = "") -> Response:
+    async def predict(
+        body: Body, x_request_id: Annotated[str, ID], x_split_key: Annotated[str, KEY] = ""
+    ) -> Response:
         started, arrival = time.perf_counter(), datetime.now(UTC)
         loaded = live.choose(x_split_key or x_request_id)
         version, role = loaded.version, loaded.role
@@ -116,9 +104,9 @@ def application(api: Api, live: LiveModel, log: Log, poll: float) -> FastAPI:
             text = api.answers.dump_json(answers, by_alias=True)
             text = text if records is body else text[1:-1]  # a record gets its own answer
         except Exception as error:  # whatever an estimator or a schema's own code raises
-            status = FAILURES.get(type(error), 500)
+            status, detail = FAILURES.get(type(error), (500, "the model cannot answer this"))
             logger.error("request %s, version %s: %s", x_request_id, version, error)
-            text = json.dumps({"detail": ERRORS[status]}).encode()
+            text = json.dumps({"detail": detail}).encode()
         took = time.perf_counter() - started
         LATENCY.labels(status, version, role).observe(took)
         if status == 200:

@@ -97,7 +97,8 @@ def compute_trials(
     """The result of each trial, by number, in the order in which they end.
 
     If a worker dies, the trials that it may have computed are computed again, each without others
-    beside it: a trial that kills its worker, for want of memory for example, fails alone.
+    beside it, and twice if need be: a trial that kills its worker, for want of memory for example,
+    fails alone.
 
     Args:
         address: of the cluster, see `cluster_kind`.
@@ -111,7 +112,7 @@ def compute_trials(
 
     with ExitStack() as stack:
         run, options = _connect(address, bundle, stack)
-        remaining, suspects = dict(trials), list[int]()
+        remaining, suspects, alone = dict(trials), list[int](), list[int]()
         while remaining:
             part = suspects[:1] or list(remaining)
             tasks = (delayed(run)(number, bundle, trials[number]) for number in part)
@@ -120,12 +121,12 @@ def compute_trials(
                     del remaining[number]
                     yield number, result
             except Exception as error:  # each kind of worker dies with an error of its own
-                if len(part) == 1:
+                if part == alone:
                     del remaining[part[0]]
-                    reason = "its process was killed: by hand, or for want of memory"
+                    reason = "its process was killed twice: by hand, or for want of memory"
                     yield part[0], TrialResult(reason=f"{reason} ({type(error).__name__})")
-                else:
-                    suspects = list(remaining)[: 2 * effective_n_jobs(-1)]
+                alone = part if len(part) == 1 else []
+                suspects = suspects or list(remaining)[: 2 * effective_n_jobs(-1)]
             suspects = [number for number in suspects if number in remaining]
 
 

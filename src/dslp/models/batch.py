@@ -65,8 +65,10 @@ def check_paths(project: Project, source: str, output: Path, rejects: Path | Non
         raise DslpError(f"--output and --rejects are both {rejects}; give two paths")
     for path in paths:
         if not os.access(path.parent, os.W_OK):
-            problem = "cannot be written to" if path.parent.is_dir() else "is missing"
-            raise DslpError(f"the folder {path.parent} {problem}")
+            problem = (
+                "nothing can be written into" if path.parent.is_dir() else "there is no folder"
+            )
+            raise DslpError(f"{problem} {path.parent}")
         files = [each.name for each in path.iterdir()] if path.is_dir() else []
         if other := [name for name in files if not name.startswith(OF_SPARK)]:
             raise DslpError(f"{path} is a folder with {other[0]} in it; give another path")

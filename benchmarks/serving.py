@@ -110,7 +110,7 @@ def contenders(model: Path, port: int) -> list[Contender]:
 
 @contextmanager
 def running(contender: Contender, folder: Path, address: str) -> Iterator[tuple[int, float, float]]:
-    """The server's process, the seconds until it answered, and its prediction; then it is stopped."""
+    """The server's process, the seconds until it answered, and its prediction; it is stopped."""
     started = time.perf_counter()
     process = subprocess.Popen(
         contender.command,

@@ -80,21 +80,15 @@ def sweep(
     settings = {number: merged(base, values) for number, values in samples}
     finished, failed = dict[int, CandidateRun](), dict[int, str]()
     results = compute_trials(address, Bundle.of(experiment, plan.candidate), settings)
-    record = partial(record_run, experiment.tracking, model, experiment.data, plan.candidate)
-    name = f"sweep of {plan.candidate}"
-    with (
-        record(experiment.tags("sweep"), issue=experiment.issue, name=name) as parent,
-        closing(results),
-    ):
+    made_from = (experiment.tracking, model, experiment.data, plan.candidate)
+    record, name = partial(record_run, *made_from, issue=experiment.issue), plan.candidate
+    with record(experiment.tags("sweep"), name=f"sweep of {name}") as parent, closing(results):
         own = parent.client.get_run(parent.run_id).data.tags
         tags = {n: v for n, v in own.items() if n.startswith("dslp.") and n != "dslp.settings"}
         tags |= {"dslp.kind": "trial", "mlflow.parentRunId": parent.run_id}
         for number, result in results:
-            trial: dict[str, Any] = {
-                "name": f"{plan.candidate} {number}",
-                "settings": settings[number],
-            }
-            with suppress(TrialFailed), record(tags, **trial) as run:
+            trial = record(tags, name=f"{name} {number}", settings=settings[number])
+            with suppress(TrialFailed), trial as run:
                 run.log_metrics({"seconds": result.seconds})
                 if result.reason:
                     failed[number] = result.reason

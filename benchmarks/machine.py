@@ -12,9 +12,10 @@ from pathlib import Path
 
 
 def describe() -> str:
-    """The machine in a few words: system, processors, Python."""
+    """The machine in a few words: system, processors and how busy they are, Python."""
     system = f"{platform.system()} {platform.machine()}"
-    return f"{system}, {os.cpu_count()} processors, Python {platform.python_version()}"
+    load = f"{os.getloadavg()[2]:.0f} processes waiting for them in the last quarter of an hour"
+    return f"{system}, {os.cpu_count()} processors ({load}), Python {platform.python_version()}"
 
 
 def row(name: str, seconds: Sequence[float]) -> str:

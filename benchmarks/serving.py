@@ -1,19 +1,22 @@
-"""How many requests a served model answers, beside `mlflow models serve` with the same model.
+"""How many requests a served model answers, beside MLflow's server and FastAPI by hand.
 
-    python -m benchmarks.serving [--seconds 10] [--rounds 1]
+    uv run python -m benchmarks.serving [--seconds 10] [--runs 3]
 
 The model is the example's boosted trees. Each contender is asked by `wrk` (which must be installed)
-on the same machine: one client, then eight, each with one record at a time and a connection that it
-keeps. Memory is the resident one of all processes after the load; the cold start is from the
-command to the first answer. MLflow is measured as it comes, and once more with the number of
-OpenMP threads that `dslp model serve` chooses for itself.
+on the same machine: one client, then 32, each with one record at a time and a connection that it
+keeps; all must predict the same. Memory is the resident one of all processes after the load; the
+cold start is from the command to the first answer. By hand means `benchmarks/by_hand.py`. The
+others are measured as they come, and with the number of OpenMP threads that `dslp model serve`
+chooses for itself.
 """
 
 import argparse
 import json
 import os
+import re
 import shutil
 import signal
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -25,11 +28,12 @@ from pathlib import Path
 from typing import Any
 from urllib.request import Request, urlopen
 
-from benchmarks.machine import describe, whole
+from benchmarks.machine import whole, write_table
 from tests.services import free_port
 
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "template" / "src" / "{{ package_name }}"
+CLIENTS = (1, 32)
 DSLP = [sys.executable, "-m", "dslp"]
 SETTINGS = '[project]\nname = "claims"\n\n[tool.dslp]\npackage = "claims"\n'
 RECORD: dict[str, Any] = {
@@ -87,22 +91,26 @@ def contenders(model: Path, port: int) -> list[Contender]:
     python = [sys.executable, "-m"]
     listens = ["--port", str(port)]
     ours = [*python, "dslp", "model", "serve", *listens]
-    theirs = [*python, "mlflow", "models", "serve", "--env-manager", "local", *listens]
-    theirs += ["--model-uri", str(model)]
+    mlflow = [*python, "mlflow", "models", "serve", "--env-manager", "local", *listens]
+    mlflow += ["--model-uri", str(model)]
+    by_hand = [*python, "uvicorn", "benchmarks.by_hand:app", "--no-access-log", *listens]
     path = {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
+    own = {"MODEL": str(model), "PYTHONPATH": str(ROOT)}
     quiet = path | {"MLFLOW_DISABLE_TELEMETRY": "true"}
     one = {"OMP_NUM_THREADS": "1"}
-    theirs_body = json.dumps({"dataframe_records": [RECORD]})
+    body, frame = json.dumps(RECORD), json.dumps({"dataframe_records": [RECORD]})
     return [
-        Contender("dslp model serve", ours, path, "/predict", json.dumps(RECORD)),
-        Contender("mlflow models serve", theirs, quiet, "/invocations", theirs_body),
-        Contender("the same, one OpenMP thread", theirs, quiet | one, "/invocations", theirs_body),
+        Contender("dslp model serve", ours, path, "/predict", body),
+        Contender("mlflow models serve", mlflow, quiet, "/invocations", frame),
+        Contender("mlflow, one OpenMP thread", mlflow, quiet | one, "/invocations", frame),
+        Contender("FastAPI by hand", by_hand, own, "/predict", body),
+        Contender("by hand, one OpenMP thread", by_hand, own | one, "/predict", body),
     ]
 
 
 @contextmanager
-def running(contender: Contender, folder: Path, address: str) -> Iterator[tuple[int, float]]:
-    """The server's process and the seconds until it answered; it is stopped in the end."""
+def running(contender: Contender, folder: Path, address: str) -> Iterator[tuple[int, float, float]]:
+    """The server's process, the seconds until it answered, and its prediction; it is stopped."""
     started = time.perf_counter()
     process = subprocess.Popen(
         contender.command,
@@ -117,13 +125,16 @@ def running(contender: Contender, folder: Path, address: str) -> Iterator[tuple[
     try:
         while True:
             try:
-                with urlopen(asked, timeout=60):
-                    break
+                with urlopen(asked, timeout=60) as response:
+                    answer = response.read().decode()
+                break
             except OSError:
                 if process.poll() is not None or time.perf_counter() - started > 180:
                     raise SystemExit(f"{contender.name} does not start") from None
                 time.sleep(0.02)
-        yield process.pid, time.perf_counter() - started
+        number = re.search(r"\d+\.\d+", answer)
+        assert number, answer
+        yield process.pid, time.perf_counter() - started, float(number[0])
     finally:
         os.killpg(process.pid, signal.SIGTERM)
         process.wait(60)
@@ -157,29 +168,41 @@ def memory(process: int) -> float:
 
 
 def main() -> None:
-    """Print a row for each contender and round."""
+    """Ask each contender in turn, and write the table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--seconds", type=float, default=10, help="that each load is held")
-    parser.add_argument("--rounds", type=int, default=1)
+    parser.add_argument("--runs", type=int, default=3)
     chosen = parser.parse_args()
     if shutil.which("wrk") is None:
         raise SystemExit("wrk is not installed; Debian and Ubuntu have it: apt-get install wrk")
-    print(describe())
-    print(f"{'':<28} {'1 client':^24} | {'8 clients':^24} |")
-    head = f"{'req/s':>8} {'p50 ms':>7} {'p99 ms':>7} | "
-    print(f"{'':<28} {head}{head}{'MB':>5} {'cold s':>7}")
+    figures: dict[str, list[list[float]]] = {}
+    predictions = set()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         model = project(folder)
-        for number in list(range(len(contenders(model, 0)))) * chosen.rounds:
+        for number in list(range(len(contenders(model, 0)))) * chosen.runs:
             port = free_port()  # of its own, since what was stopped may take a while to let go
             contender, address = contenders(model, port)[number], f"http://127.0.0.1:{port}"
-            with running(contender, folder, address) as (process, cold):
-                text = ""
-                for clients in (1, 8):
-                    figures = load(contender, address, clients, chosen.seconds)
-                    text += "{:8.0f} {:7.1f} {:7.1f} | ".format(*figures)
-                print(f"{contender.name:<28} {text}{memory(process):5.0f} {cold:7.1f}", flush=True)
+            with running(contender, folder, address) as (process, cold, prediction):
+                predictions.add(round(prediction, 9))
+                loads = [load(contender, address, count, chosen.seconds) for count in CLIENTS]
+                one = [cold, memory(process), *(figure for each in loads for figure in each)]
+                figures.setdefault(contender.name, []).append(one)
+                print(contender.name, *(f"{figure:,.1f}" for figure in one), flush=True)
+    assert len(predictions) == 1, f"they predict {predictions}"
+    heads = ["", "cold start, s", "memory, MB"]
+    heads += [f"{n}: {what}" for n in CLIENTS for what in ("requests/s", "p50 ms", "p99 ms")]
+    heads += [f"ours ÷ it, {n}" for n in CLIENTS]
+    middles = {
+        n: [statistics.median(each) for each in zip(*runs, strict=True)]
+        for n, runs in figures.items()
+    }
+    ours, rows = middles["dslp model serve"], []
+    for name, middle in middles.items():
+        ratios = [f"{ours[place] / middle[place]:.1f}" for place in (2, 5)]
+        rows.append([name, *(f"{figure:,.1f}" for figure in middle), *ratios])
+    notes = f"; 1 and {CLIENTS[1]} clients for {chosen.seconds:g} s each"
+    write_table("serving", heads, rows, notes, chosen.runs)
 
 
 if __name__ == "__main__":

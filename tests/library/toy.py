@@ -5,7 +5,6 @@ import io
 import os
 import re
 import shutil
-import sqlite3
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -20,17 +19,12 @@ from dslp.core.settings import Project
 from dslp.data.dataset import Dataset
 from dslp.data.verdict import check_suite
 from dslp.experiments.model import Model, find_model
+from dslp.tracking.registry import ROLES, Registry
 from mlflow import MlflowClient
 
 FILES = Path(__file__).parent / "toy_project"
 # Variables of the person who tests, which tests do not see.
 NEUTRAL = re.compile("CI|GITHUB_(ACTIONS|STEP_SUMMARY)|DSLP_.*|MLFLOW_TRACKING_URI|SPARK_MASTER")
-
-# Where MLflow's database has the addresses of artifacts.
-ARTIFACTS = (
-    *("experiments.artifact_location", "logged_models.artifact_location", "runs.artifact_uri"),
-    *("model_versions.source", "model_versions.storage_location"),
-)
 
 
 @dataclass(frozen=True)
@@ -74,14 +68,8 @@ class Toy:
         return self.source / "models" / "frequency"
 
     def copy(self, folder: Path) -> "Toy":
-        """A copy of the project; MLflow keeps absolute addresses of artifacts, which move too."""
-        shutil.copytree(self.root, folder)
-        with contextlib.closing(sqlite3.connect(folder / "mlruns" / "mlflow.db")) as store, store:
-            for place in ARTIFACTS:
-                table, column = place.split(".")
-                change = f"UPDATE {table} SET {column} = replace({column}, ?, ?)"
-                store.execute(change, (str(self.root), str(folder)))
-        return Toy(folder, self.package)
+        """A copy of the project; its first command corrects the addresses of artifacts."""
+        return Toy(Path(shutil.copytree(self.root, folder)), self.package)
 
     def pipeline(self, code: str, name: str = "visits") -> None:
         """Give a dataset this pipeline, and make its folder if there is none."""
@@ -169,18 +157,22 @@ class Toy:
         return MlflowClient(store, store)  # MLflow keeps for a process what the last command set
 
     def registry(self) -> dict[str, Any]:
-        """All that the registry holds."""
+        """All that MLflow has of the model."""
         found = self.client.search_model_versions("name = 'frequency'")
-        aliases = self.client.get_registered_model("frequency").aliases if found else {}
-        return {"aliases": aliases, "tags": {str(one.version): one.tags for one in found}}
+        if not found:
+            return {"aliases": {}, "tags": {}, "changes": {}}
+        model = self.client.get_registered_model("frequency")
+        aliases = {role: str(version) for role, version in model.aliases.items()}
+        tags = {str(one.version): one.tags for one in found}
+        return {"aliases": aliases, "tags": tags, "changes": model.tags}
 
     def roles(self) -> dict[str, str]:
-        """The role of each version by its tag, once the aliases are seen to agree."""
-        held = self.registry()
-        by_tag = {version: tags["dslp.role"] for version, tags in held["tags"].items()}
-        current = {role: v for v, role in by_tag.items() if role in ("champion", "challenger")}
-        assert {role: str(version) for role, version in held["aliases"].items()} == current
-        return by_tag
+        """The role of each version, once the aliases are seen to agree."""
+        releases = Registry.read(self.project, "frequency").releases
+        roles = {release.version: release.role for release in reversed(releases)}
+        current = {role: v for v, role in roles.items() if role in ROLES}
+        assert self.registry()["aliases"] == current
+        return roles
 
     @property
     def project(self) -> Project:

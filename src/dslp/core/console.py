@@ -15,6 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 WIDTH = 80
+OFTEN = 2  # seconds between two lines about progress
 T = TypeVar("T")
 
 out = Console(width=WIDTH, highlight=False)
@@ -25,7 +26,8 @@ err = Console(width=WIDTH, highlight=False, stderr=True)
 def step(text: str) -> Iterator[Callable[[str], None]]:
     """Show `text` while the block runs, and how long it took once it is done.
 
-    The block receives a function that shows, on a terminal, how far the work is.
+    The block receives a function that shows how far the work is; where there is no terminal, it
+    prints a line now and then.
     When the block raises, nothing is added: the error message follows.
     """
     started = time.monotonic()
@@ -38,7 +40,15 @@ def step(text: str) -> Iterator[Callable[[str], None]]:
             yield lambda state: progress.update(task, description=f"{text}: {state}")
     else:
         err.print(Text(f"{text} ..."))
-        yield lambda state: None
+        shown = started
+
+        def report(state: str) -> None:
+            nonlocal shown
+            if time.monotonic() - shown > OFTEN:
+                shown = time.monotonic()
+                err.print(Text(f"{text}: {state}"), style="dim")
+
+        yield report
     err.print(Text(f"{text}: done in {time.monotonic() - started:.1f} s"), style="dim")
 
 

@@ -14,8 +14,15 @@ from dslp.data.registered_versions import EXPERIMENT, is_registered
 from dslp.data.schema import read_schema
 from dslp.data.verdict import check_suite
 from dslp.data.versioning import check_version
-from dslp.tracking.connection import DIGEST_LENGTH, Tracking, mlflow_errors, unshared_reason
-from dslp.tracking.provenance import code_tags
+from dslp.tracking.connection import (
+    ActiveRun,
+    Tracking,
+    ended_on_error,
+    mlflow_errors,
+    process_tag,
+    unshared_reason,
+)
+from dslp.tracking.provenance import code_tags, source_tags
 
 
 def register(dataset: Dataset, folder: Path | None = None) -> str:
@@ -78,30 +85,18 @@ def _facts(dataset: Dataset, report: Report) -> dict[str, Any]:
 
 def _record(dataset: Dataset, facts: dict[str, Any]) -> None:
     """Record the version as a run, with the dataset as MLflow shows it, and its four files."""
-    from mlflow.entities import Dataset as Entity
-    from mlflow.entities import DatasetInput
-
-    tracking = Tracking.open(dataset.project)
-    title = f"{dataset.name} {facts['dataset_version']}"
+    tracking, version = Tracking.open(dataset.project), facts["dataset_version"]
     tags = {f"dslp.{key}": str(value) for key, value in facts.items()} | {"dslp.kind": "dataset"}
-    columns = read_schema(dataset).columns
-    specification = [{"name": name, "type": column.type} for name, column in columns.items()]
-    entity = Entity(
-        name=dataset.name,
-        digest=facts["dataset_digest"][:DIGEST_LENGTH],
-        source_type="local",
-        source=f"processed/{title.replace(' ', '-')}",
-        schema=json.dumps({"mlflow_colspec": specification}),
-        profile=json.dumps({"num_rows": facts["rows"]}),
-    )
+    tags |= source_tags(dataset.project, dataset.folder) | process_tag()
+    columns = {name: column.type for name, column in read_schema(dataset).columns.items()}
+    place, title = f"processed/{dataset.name}-{version}", f"{dataset.name} {version}"
     with mlflow_errors():
-        experiment = tracking.experiment_id(EXPERIMENT)
-        run = tracking.client.create_run(experiment, run_name=title, tags=tags).info.run_id
-        status = "FAILED"
-        try:
-            tracking.client.log_inputs(run, [DatasetInput(entity, [])])
+        client, experiment = tracking.client, tracking.experiment_id(EXPERIMENT)
+        run = ActiveRun(
+            client, client.create_run(experiment, run_name=title, tags=tags).info.run_id
+        )
+        with ended_on_error(run):
+            run.log_dataset(dataset.name, facts["dataset_digest"], place, columns, facts["rows"])
             for file in FILES:
-                tracking.client.log_artifact(run, str(dataset.folder / file))
-            status = "FINISHED"
-        finally:
-            tracking.client.set_terminated(run, status)
+                client.log_artifact(run.run_id, str(dataset.folder / file))
+        run.end("FINISHED")

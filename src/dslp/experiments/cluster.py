@@ -1,199 +1,207 @@
-"""Where the trials of a sweep are computed: on the cores of this machine, or on a cluster.
+"""Where the trials of a sweep are computed: by joblib, on this machine's cores or on a cluster.
 
-Each place takes trials by number and yields each result exactly once, in the order in which they
-end. A worker that dies loses no trial.
+A worker needs neither the project's files nor its data: it gets both, and on a cluster this
+library too. A worker that dies loses no trial.
 """
 
-import multiprocessing
+import io
 import os
-import signal
+import re
+import shutil
 import sys
-import warnings
-from collections.abc import Generator, Mapping
-from concurrent import futures
-from contextlib import suppress
+import tempfile
+import time
+import uuid
+import zipfile
+from collections.abc import Callable, Generator, Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass, field, replace
 from importlib.util import find_spec
-from multiprocessing.connection import Connection, wait
-from multiprocessing.process import BaseProcess
-from typing import Any, Literal
+from pathlib import Path
+from threading import Lock
+from typing import TYPE_CHECKING, Any
 
+import dslp
 from dslp.core.errors import DslpError
 from dslp.core.text import error_line, redact
-from dslp.experiments.trial import Bundle, TrialResult, run_trial
+from dslp.experiments.model import Model
+from dslp.experiments.runs import Experiment, Scores, cross_validate
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    Run = Callable[[int, "Bundle", Mapping[str, Any]], tuple[int, "TrialResult"]]
 
 CONNECT = 10.0  # seconds in which a scheduler must answer, and have a worker
+_LOCK = Lock()
+_UNPACKED: dict[str, tuple[Model, tempfile.TemporaryDirectory[str]]] = {}  # the last, by bundle
 
-Trials = Mapping[int, Mapping[str, Any]]  # settings by number
-Results = Generator[tuple[int, TrialResult]]
+
+@dataclass(frozen=True)
+class Bundle:
+    """What a worker needs: the model, the project's code as it is, the rows, and the candidate."""
+
+    model: Model
+    rows: "pd.DataFrame"
+    candidate: str
+    code: bytes
+    name: str
+
+    @classmethod
+    def of(cls, experiment: Experiment, candidate: str) -> "Bundle":
+        """Trials of a candidate of the experiment's model."""
+        model, source = experiment.model, experiment.model.project.source
+        with tempfile.TemporaryDirectory() as folder:
+            archive = shutil.make_archive(f"{folder}/code", "zip", source.parent, source.name)
+            code = Path(archive).read_bytes()
+        return cls(model, experiment.data.development, candidate, code, uuid.uuid4().hex)
 
 
-def cluster_kind(address: str | None) -> Literal["local", "dask", "spark"]:
-    """What computes the trials; nothing is connected yet.
+@dataclass(frozen=True)
+class TrialResult:
+    """The metrics of each fold; or the reason why the trial failed."""
+
+    scores: Scores = field(default_factory=list)
+    reason: str = ""
+    seconds: float = 0.0
+
+
+def cluster_kind(address: str | None) -> str:
+    """What computes the trials: `loky` for the cores of this machine, `dask` or `spark`.
 
     Args:
         address: `tcp://HOST:8786` of a Dask scheduler, `spark://HOST:7077` of a Spark master;
-            None or `local` for the cores of this machine.
+            None or `local` for this machine.
 
     Raises:
         DslpError: the address is of another kind, or the client for it is not installed.
     """
     if address in (None, "", "local"):
-        return "local"
-    assert address is not None
-    if address.startswith(("tcp://", "tls://", "ws://", "wss://")):
-        if find_spec("distributed"):
-            return "dask"
-        raise DslpError(
-            "a sweep on Dask needs dslp[cluster]: "
-            f"uv run --group cluster dslp experiment sweep --on {redact(address)}"
-        )
-    if address.startswith(("spark://", "yarn", "k8s://", "local[")):
-        if find_spec("pyspark"):
-            return "spark"
-        raise DslpError("a sweep on Spark needs dslp[spark]: uv add --dev 'dslp[spark]'")
-    raise DslpError(
-        f"{redact(address)!r:.60} is no cluster; write tcp://HOST:8786 (Dask), spark://HOST:7077 "
-        "(Spark), or local"
-    )
+        return "loky"
+    where = redact(address or "")
+    if re.match(r"(tcp|tls|wss?)://", where):
+        kind, needed, extra = "dask", "distributed", "cluster"
+    elif re.match(r"spark://|yarn|k8s://|local\[", where):
+        kind, needed, extra = "spark", "pyspark", "spark"
+    else:
+        clusters = "tcp://HOST:8786 (Dask), spark://HOST:7077 (Spark), or local"
+        raise DslpError(f"{where!r:.60} is no cluster; write {clusters}")
+    if not find_spec(needed):
+        raise DslpError(f"a sweep at {where} needs dslp[{extra}]: uv add --dev 'dslp[{extra}]'")
+    return kind
 
 
-def compute_trials(address: str | None, bundle: Bundle, candidate: str, trials: Trials) -> Results:
-    """The results of the trials, in the order in which they end.
+def compute_trials(
+    address: str | None, bundle: Bundle, trials: Mapping[int, Mapping[str, Any]]
+) -> Generator[tuple[int, TrialResult]]:
+    """The result of each trial, by number, in the order in which they end.
+
+    If a worker dies, the trials that it may have computed are computed again, each without others
+    beside it, and twice if need be: a trial that kills its worker, for want of memory for example,
+    fails alone.
 
     Args:
         address: of the cluster, see `cluster_kind`.
         bundle: what the workers need.
-        candidate: whose settings the trials are.
         trials: settings by number.
 
     Raises:
         DslpError: the cluster does not answer.
     """
+    from joblib import Parallel, delayed, effective_n_jobs
+
+    with ExitStack() as stack:
+        run, options = _connect(address, bundle, stack)
+        remaining, suspects, alone = dict(trials), list[int](), list[int]()
+        while remaining:
+            part = suspects[:1] or list(remaining)
+            tasks = (delayed(run)(number, bundle, trials[number]) for number in part)
+            try:
+                for number, result in Parallel(return_as="generator_unordered", **options)(tasks):
+                    del remaining[number]
+                    yield number, result
+            except Exception as error:  # each kind of worker dies with an error of its own
+                if part == alone:
+                    del remaining[part[0]]
+                    reason = "its process was killed twice: by hand, or for want of memory"
+                    yield part[0], TrialResult(reason=f"{reason} ({type(error).__name__})")
+                alone = part if len(part) == 1 else []
+                suspects = suspects or list(remaining)[: 2 * effective_n_jobs(-1)]
+            suspects = [number for number in suspects if number in remaining]
+
+
+def _connect(address: str | None, bundle: Bundle, stack: ExitStack) -> "tuple[Run, dict[str, Any]]":
+    """What computes a trial, and options of joblib's `Parallel`; the stack ends the connection."""
     kind = cluster_kind(address)
-    if kind == "local":
-        return _compute_locally(bundle, candidate, trials)
+    if kind == "loky":
+        return run_trial, {"n_jobs": -1}
+    folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+    library = shutil.make_archive(
+        str(folder / "dslp"), "zip", Path(dslp.__file__).parents[1], "dslp"
+    )
     try:
         if kind == "dask":
             from distributed import Client
+            from distributed.diagnostics.plugin import UploadFile
+            from joblib import parallel_config
 
-            client = Client(address, timeout=CONNECT, set_as_default=False)
+            client = stack.enter_context(Client(address, timeout=CONNECT))
             client.wait_for_workers(1, timeout=CONNECT)
-            return _compute_on_dask(client, bundle, candidate, trials)
+            client.register_plugin(UploadFile(library))  # of workers; later ones get it too
+            stack.enter_context(parallel_config("dask", scatter=[bundle]))
+            return run_trial, {}
         from pyspark.sql import SparkSession
 
         os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
         builder = SparkSession.builder.master(address).appName("dslp sweep")
         session = builder.config("spark.ui.enabled", "false").getOrCreate()
-        return _compute_on_spark(session, bundle, candidate, trials)
+        stack.callback(session.stop)
+        context = session.sparkContext
+        context.addPyFile(library)
+        shared = context.broadcast(bundle)
+
+        def run_on_spark(number: int, _: Bundle, settings: Mapping[str, Any]) -> Any:
+            one = context.parallelize([settings], 1)  # a job of one task, which Spark repeats
+            return one.map(lambda row: run_trial(number, shared.value, row)).first()
+
+        return run_on_spark, {"n_jobs": context.defaultParallelism, "backend": "threading"}
     except Exception as error:  # each client has errors of its own
         where = redact(address or "")
         raise DslpError(f"the cluster at {where} does not answer: {error_line(error)}") from None
 
 
-def cores() -> int:
-    """How many trials this machine computes at once."""
-    if sys.platform == "linux":
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+def run_trial(number: int, bundle: Bundle, settings: Mapping[str, Any]) -> tuple[int, TrialResult]:
+    """Cross-validate the candidate with these settings; an error becomes a failed result."""
+    from threadpoolctl import threadpool_limits
 
-
-def _compute_locally(bundle: Bundle, candidate: str, trials: Trials) -> Results:
-    """Compute in processes of this machine, one trial at a time in each.
-
-    A trial whose process dies is computed once more. So a trial that kills its process, because it
-    needs too much memory for example, fails alone.
-    """
-    processes: dict[Connection, BaseProcess] = {}
-    idle, running = list[Connection](), dict[Connection, int]()
-    queue, repeated = list(trials), set[int]()
+    scores, reason, started = list[dict[str, float]](), "", time.monotonic()
     try:
-        while queue or running:
-            while queue and len(running) < cores():
-                pipe = idle.pop() if idle else _start_process(bundle, candidate, processes)
-                running[pipe] = queue.pop(0)
-                with suppress(OSError):  # the process has died: `recv` says so too
-                    pipe.send(trials[running[pipe]])
-            ended = wait(list(running))
-            for pipe in [pipe for pipe in running if pipe in ended]:
-                number = running.pop(pipe)
-                try:
-                    result = pipe.recv()
-                    idle.append(pipe)
-                except (EOFError, OSError):
-                    if number not in repeated:
-                        repeated.add(number)
-                        queue.insert(0, number)
-                        continue
-                    reason = "its process was killed twice: by hand, or for want of memory"
-                    result = TrialResult(reason=reason)
-                yield number, result
-    finally:
-        for process in processes.values():
-            process.terminate()
+        model = _unpack(bundle)
+        with threadpool_limits(1):  # there is a worker for each core
+            scores = cross_validate(model, bundle.rows, bundle.candidate, settings)
+    except Exception as error:  # the model's own code raises anything
+        kind = "" if isinstance(error, DslpError) else f"{type(error).__name__}: "
+        reason = error_line(f"{kind}{error}")
+    return number, TrialResult(scores, reason, time.monotonic() - started)
 
 
-def _start_process(
-    bundle: Bundle, candidate: str, processes: dict[Connection, BaseProcess]
-) -> Connection:
-    """Start one more process; trials are sent to it, and results received, by its pipe."""
-    context = multiprocessing.get_context("spawn")
-    pipe, end = context.Pipe()
-    process = context.Process(target=_work, args=(end, bundle, candidate))
-    process.start()
-    end.close()  # the process alone has it, so that the pipe ends with the process
-    processes[pipe] = process
-    return pipe
-
-
-def _work(pipe: Connection, bundle: Bundle, candidate: str) -> None:
-    """Compute trials until the pipe ends."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # an interrupted command ends its processes
-    with suppress(EOFError):
-        while True:
-            pipe.send(run_trial(bundle, candidate, pipe.recv()))
-
-
-def _compute_on_dask(client: Any, bundle: Bundle, candidate: str, trials: Trials) -> Results:
-    """Compute on Dask, whose scheduler gives the trials of a dead worker to another one."""
-    from distributed import as_completed
-
-    with client:
-        with client.as_current(), warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # the bundle is in the graph: no worker can lose it
-            shared = client.submit(_identity, bundle, pure=False)
-            pending = {
-                client.submit(run_trial, shared, candidate, settings, pure=False): number
-                for number, settings in trials.items()
-            }
-            ended = as_completed(pending)
-        for future in ended:
-            if future.status == "finished":
-                yield pending[future], future.result()
-            else:
-                error = future.exception() if future.status == "error" else "its cluster went away"
-                yield pending[future], TrialResult.failed(error)
-
-
-def _identity(bundle: Bundle) -> Bundle:
-    return bundle
-
-
-def _compute_on_spark(session: Any, bundle: Bundle, candidate: str, trials: Trials) -> Results:
-    """Compute on Spark: each trial is a job of one task, which Spark repeats on another worker."""
-    context = session.sparkContext
-    shared = context.broadcast(bundle)
-
-    def compute(settings: Mapping[str, Any]) -> TrialResult:
-        rows = context.parallelize([settings], 1)
-        result: TrialResult = rows.map(lambda one: run_trial(shared.value, candidate, one)).first()
-        return result
-
-    threads = futures.ThreadPoolExecutor(max(context.defaultParallelism, 1))
-    try:
-        pending = {threads.submit(compute, settings): n for n, settings in trials.items()}
-        for future in futures.as_completed(pending):
-            error = future.exception()
-            yield pending[future], TrialResult.failed(error) if error else future.result()
-    finally:
-        threads.shutdown(wait=False, cancel_futures=True)
-        session.stop()
+def _unpack(bundle: Bundle) -> Model:
+    """The model in a folder of this process; what an earlier sweep left is removed."""
+    with _LOCK:
+        if bundle.name not in _UNPACKED:
+            for _, old in _UNPACKED.values():
+                sys.path.remove(str(Path(old.name) / "src"))
+                old.cleanup()
+            _UNPACKED.clear()
+            package = bundle.model.project.package
+            for name in [name for name in sys.modules if name.split(".")[0] == package]:
+                del sys.modules[name]
+            folder = tempfile.TemporaryDirectory(prefix="dslp-sweep-")
+            root = Path(folder.name)
+            with zipfile.ZipFile(io.BytesIO(bundle.code)) as code:
+                code.extractall(root / "src")
+            project = replace(bundle.model.project, root=root, data=root / "data")
+            model = replace(bundle.model, project=project)
+            _UNPACKED[bundle.name] = model, folder
+            model.function("train"), model.function("evaluate")  # before threads may race
+        return _UNPACKED[bundle.name][0]

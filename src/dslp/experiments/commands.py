@@ -20,6 +20,10 @@ Issue = Annotated[
     int | None,
     typer.Option(help="Number of the Experiment issue, if the branch is not named for it.", min=1),
 ]
+WITHOUT_ISSUE = (
+    "these runs belong to no issue, since the branch is not named for one; give --issue N, or "
+    "compare them by model: uv run dslp experiment compare"
+)
 
 
 @app.command()
@@ -42,8 +46,8 @@ def run(
         experiment = Experiment.prepare(model, issue)
     runs, rows = [], []
     for each in names:
-        with step(f"{model.name}: {each}, {params.split.folds} folds"):
-            runs.append(experiment.run(each))
+        with step(f"{model.name}: {each}, {params.split.folds} folds") as report:
+            runs.append(experiment.run(each, report))
     for one in runs:
         gain = metric.improvement(one.mean, runs[0].mean, criterion.by)
         met = "met" if gain >= criterion.improvement else "not met"
@@ -56,6 +60,8 @@ def run(
     say(f"Ask #{params.ask.issue}: {params.ask.question}")
     limit = f"criterion {format_metric(criterion.improvement, criterion.by)}"
     table(["candidate", metric.name, "gain", limit], rows)
+    if experiment.issue is None:
+        say(WITHOUT_ISSUE, style="yellow")
     say(f"{metric.better} is better; mean and standard deviation over {params.split.folds} folds")
     say(f"look at the runs: {viewing_command(model.project)}")
 
@@ -71,15 +77,22 @@ def compare(
         bool, typer.Option("--json", help="Print the comparison as JSON, and nothing else.")
     ] = False,
 ) -> None:
-    """Compare the candidates of an issue with the baseline, on the Ask's metric and criterion."""
+    """Compare the candidates of an issue with the baseline, on the Ask's metric and criterion.
+
+    Where the branch is named for no issue, all candidates of the model are
+    compared.
+    """
     from dslp.core import report
-    from dslp.experiments.comparison import compare_candidates, draw_comparison, issue_to_compare
+    from dslp.experiments.comparison import compare_candidates, draw_comparison, run_command
+    from dslp.experiments.recording import branch_issue
+    from dslp.tracking.connection import require_records
 
     model = _find_model(name)
-    issue = issue_to_compare(model, issue)
+    issue = issue or branch_issue(model)
+    require_records(model.project, run_command(model, issue))
     with step(f"{model.name}: reading the recorded runs"):
         comparison = compare_candidates(model, issue)
-    path = plot or model.project.data / "interim" / f"compare-{issue}.svg"
+    path = plot or model.project.data / "interim" / f"compare-{issue or model.name}.svg"
     report.save_page(path, draw_comparison(comparison))
     if as_json:
         typer.echo(report.as_json([comparison.report]))
@@ -126,8 +139,8 @@ def sweep(
     cluster_kind(on)
     with step(f"{model.name}: reading and dividing {params.dataset.name}"):
         experiment = Experiment.prepare(model, issue)
-    with step(f"{model.name}: {params.baseline}, the baseline"):
-        baseline = experiment.run(params.baseline)
+    with step(f"{model.name}: {params.baseline}, the baseline") as report:
+        baseline = experiment.run(params.baseline, report)
     with step(f"{model.name}: trials on {redact(on or 'this machine')}") as report:
         result = sweeping.sweep(experiment, trials, on, report)
     rows = [[params.baseline, str(baseline), ""]]

@@ -7,9 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from dslp.core.branch_names import issue_of_branch
 from dslp.core.errors import DslpError
-from dslp.core.git import git_output
 from dslp.core.pictures import draw_intervals
 from dslp.core.report import Report
 from dslp.data.schema import key_columns
@@ -17,7 +15,7 @@ from dslp.experiments import splitting
 from dslp.experiments.model import Model
 from dslp.experiments.model_data import ModelData, read_model_data
 from dslp.experiments.params import Measure, Metric, format_metric
-from dslp.tracking.connection import Tracking, mlflow_errors, require_records
+from dslp.tracking.connection import Tracking, mlflow_errors
 
 if TYPE_CHECKING:
     from mlflow.entities import Run
@@ -65,9 +63,14 @@ class Comparison:
     """The candidates of an issue, the baseline first, then the best; and which were left out."""
 
     model: Model
-    issue: int
+    issue: int | None
     runs: list[ComparedRun]
     notes: list[str]
+
+    @property
+    def subject(self) -> str:
+        """What its runs have in common, in words."""
+        return f"issue #{self.issue}" if self.issue else f"all runs of {self.model.name}"
 
     @property
     def verdicts(self) -> list[str]:
@@ -109,23 +112,14 @@ class Comparison:
         )
 
 
-def issue_to_compare(model: Model, issue: int | None = None) -> int:
-    """The issue, by default the one that the branch is named for.
-
-    Raises:
-        DslpError: the branch is not named for an issue, or no run was ever recorded.
-    """
-    branch = git_output(model.project, "branch", "--show-current") or ""
-    issue = issue or issue_of_branch(branch)
-    if issue is None:
-        raise DslpError("say which issue: uv run dslp experiment compare --issue N")
-    require_records(model.project, f"uv run dslp experiment run {model.name} --issue {issue}")
-    return issue
+def run_command(model: Model, issue: int | None) -> str:
+    """The command that records runs to compare."""
+    return f"uv run dslp experiment run {model.name}" + (f" --issue {issue}" if issue else "")
 
 
 @mlflow_errors()
-def compare_candidates(model: Model, issue: int) -> Comparison:
-    """Compare the candidates of an issue.
+def compare_candidates(model: Model, issue: int | None = None) -> Comparison:
+    """Compare the candidates of an issue, or all of the model's without one.
 
     Of several runs with the same candidate, parameters and code, the newest counts; of a sweep, its
     best trial. A run of other code than the present one is named with its commit. Only runs on the
@@ -134,11 +128,12 @@ def compare_candidates(model: Model, issue: int) -> Comparison:
     Raises:
         DslpError: the issue has no run that can be compared, or none of the baseline.
     """
+    command = run_command(model, issue)
     tracking, params = Tracking.open(model.project), model.params
-    command = f"uv run dslp experiment run {model.name} --issue {issue}"
+    subject = f"issue #{issue}" if issue else model.name
     runs = _finished_runs(tracking, model, issue)
     if not runs:
-        raise DslpError(f"issue #{issue} has no finished run of {model.name}; first: {command}")
+        raise DslpError(f"{subject} has no finished run of {model.name}; first: {command}")
     data = read_model_data(model)
     newest: dict[tuple[str, ...], Run] = {}
     reasons = Counter[str]()
@@ -156,7 +151,7 @@ def compare_candidates(model: Model, issue: int) -> Comparison:
     if not baselines:
         because = f" ({'; '.join(notes)})" if notes else ""
         raise DslpError(
-            f"issue #{issue} has no run of {params.baseline}, the baseline, on this data, split "
+            f"{subject} has no run of {params.baseline}, the baseline, on this data, split "
             f"and evaluate.py{because}; first: {command}"
         )
     parts = splitting.folds(data.development, params.split, key_columns(model.dataset))
@@ -186,7 +181,7 @@ def draw_comparison(comparison: Comparison) -> str:
         for run in comparison.runs
         if (gain := run.gain) and math.isfinite(gain.estimate)
     ]
-    title = f"Gain in {params.metric.name} over {params.baseline}, issue #{comparison.issue}"
+    title = f"Gain in {params.metric.name} over {params.baseline}, {comparison.subject}"
     words = ". ".join([title, *comparison.verdicts])
     marks = {"baseline": 0.0, f"criterion {format_metric(enough, params.criterion.by)}": enough}
     footnote = f"Mean over {params.split.folds} folds, 95 % confidence interval; right is better"
@@ -254,16 +249,19 @@ def verdict(name: str, gain: Gain, enough: float) -> str:
     return f"{text}not met{', but the interval reaches it' if gain.high >= enough else ''}"
 
 
-def _finished_runs(tracking: Tracking, model: Model, issue: int) -> list["Run"]:
-    """The issue's runs of candidates, newest first; of a sweep, the best trial."""
+def _finished_runs(tracking: Tracking, model: Model, issue: int | None) -> list["Run"]:
+    """The runs of candidates, newest first; of a sweep, the best trial."""
+    of_issue = f"tags.`dslp.issue` = '{issue}' and " if issue else ""
     runs = tracking.client.search_runs(
         [tracking.experiment_id(model.name)],
-        filter_string=f"tags.`dslp.issue` = '{issue}' and attributes.status = 'FINISHED'",
+        filter_string=f"{of_issue}attributes.status = 'FINISHED'",
         order_by=["attributes.start_time DESC"],
         max_results=5000,
     )
     best = {run.data.tags.get("dslp.best") for run in runs}
-    return [r for r in runs if r.data.tags["dslp.kind"] == "experiment" or r.info.run_id in best]
+    return [
+        r for r in runs if r.data.tags.get("dslp.kind") == "experiment" or r.info.run_id in best
+    ]
 
 
 def _why_not_comparable(model: Model, data: ModelData, run: "Run") -> str:

@@ -166,10 +166,10 @@ class Model:
             What `train` returns: an object with a method `predict`, or a function of a data frame.
         """
         chosen = self.params.candidates[candidate] if settings is None else settings
-        with self.project.running(f"{self.name}: train {candidate}"), self.threads(rows):
-            return self.function("train")(
-                self.request_frame(rows), rows[self.params.target], chosen
-            )
+        with self.project.running(f"{self.name}: train {candidate}"):
+            train = self.function("train")  # first: only libraries that are loaded can be limited
+            with self.threads(rows):
+                return train(self.request_frame(rows), rows[self.params.target], chosen)
 
     def threads(self, rows: "pd.DataFrame") -> AbstractContextManager[object]:
         """Limit few rows to one thread: several would wait for each other longer than they compute.

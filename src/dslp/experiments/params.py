@@ -1,11 +1,14 @@
 """The content of a model's `params.yml`, checked when a command reads it (M1)."""
 
 import math
+import posixpath
+import re
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 from dslp.core.errors import DslpError
 from dslp.core.files import read_yaml
+from dslp.tracking.provenance import flatten
 from pydantic import (
     BaseModel,
     ConfigDict,
@@ -18,6 +21,7 @@ from pydantic import (
 
 Content = TypeVar("Content", bound=BaseModel)
 Direction = Literal["lower", "higher", "zero"]
+NAME = r"[/\w.\- :]{1,240}"  # of a parameter, as MLflow allows it
 Measure = Literal["share", "difference"]
 
 
@@ -123,6 +127,23 @@ class ParameterRange(Strict):
             raise ValueError("needs a low above 0 where log is true")
         return self
 
+    @property
+    def is_whole(self) -> bool:
+        """Whether it is a range of integers."""
+        return isinstance(self.low, int) and isinstance(self.high, int)
+
+    @property
+    def ends(self) -> tuple[float, float]:
+        """Between which numbers one is drawn; of an integer, the fraction is cut off then."""
+        low, high = self.low or 0, self.high or 0  # they are None only where there are choices
+        return low, high + self.is_whole
+
+    def cut(self, value: Any) -> Any:
+        """A value that was drawn, without its fraction if it is to be an integer."""
+        if self.choices is None:
+            return min(math.floor(value), self.high) if self.is_whole else float(value)
+        return value
+
 
 class Sweep(Strict):
     """A candidate that is tried with random values of some parameters.
@@ -147,6 +168,15 @@ class Params(Strict):
     split: Split
     candidates: dict[str, dict[str, Any]] = Field(min_length=1)
     sweep: Sweep | None = None
+
+    @model_validator(mode="after")
+    def _has_names_that_can_be_recorded(self) -> "Params":
+        names = [name for chosen in self.candidates.values() for name in flatten(chosen)]
+        for name in (*names, *(self.sweep.parameters if self.sweep else ())):
+            if not re.fullmatch(NAME, name) or posixpath.normpath(name) != name:
+                allowed = "letters, digits, spaces, and _ - . : /"
+                raise ValueError(f"MLflow keeps no parameter {name!r:.60}; a name has {allowed}")
+        return self
 
     @model_validator(mode="after")
     def _sweeps_a_candidate(self) -> "Params":

@@ -5,21 +5,33 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from dslp.core.branch_names import issue_of_branch
+from dslp.core.git import git_output
 from dslp.experiments.assumptions import check_assumptions
 from dslp.experiments.model import Model
 from dslp.experiments.model_data import ModelData
 from dslp.tracking.connection import (
-    DIGEST_LENGTH,
     ActiveRun,
     Tracking,
     ended_on_error,
     mlflow_errors,
+    process_tag,
 )
 from dslp.tracking.environment import environment_version
-from dslp.tracking.provenance import code_tags, flatten, issue_note, settings_tag
+from dslp.tracking.provenance import (
+    code_tags,
+    describe_origin,
+    flatten,
+    settings_tag,
+    source_tags,
+)
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
+
+
+def branch_issue(model: Model) -> int | None:
+    """The issue that the present branch is named for, if it is named for one (B1)."""
+    return issue_of_branch(git_output(model.project, "branch", "--show-current") or "")
 
 
 def recorded_parameters(
@@ -57,6 +69,7 @@ def record_run(
     *,
     issue: int | None = None,
     name: str | None = None,
+    settings: Mapping[str, Any] | None = None,
 ) -> Iterator[ActiveRun]:
     """Record a run that says what it is made from, and end it however the block ends.
 
@@ -68,10 +81,9 @@ def record_run(
         tags: more tags, `dslp.kind` among them.
         issue: number of the run's issue, by default the one that the branch is named for.
         name: of the run, by default the candidate's.
+        settings: of the candidate, by default those in `params.yml`.
     """
     with mlflow_errors():
-        from mlflow.entities import Dataset, DatasetInput
-
         params, code = model.params, code_tags(model.project)
         all_tags = {
             "dslp.model": model.name,
@@ -86,24 +98,25 @@ def record_run(
             "dslp.seed": str(params.split.seed),
             "dslp.environment_version": environment_version(tracking),
             **code,
-            **settings_tag(params.candidates[candidate]),
+            **settings_tag(params.candidates[candidate] if settings is None else settings),
+            **source_tags(model.project, model.folder),
+            **process_tag(),
             **tags,
         }
         issue = issue or issue_of_branch(code["dslp.branch"])
         if issue is not None:
-            all_tags |= {"dslp.issue": str(issue)} | issue_note(model.project, issue)
+            all_tags["dslp.issue"] = str(issue)
+        ask = params.ask
+        note = describe_origin(model.project, ask.question, ask=ask.issue, issue=issue)
+        all_tags["mlflow.note.content"] = note
         if "dslp.assumptions" not in all_tags:
             all_tags["dslp.assumptions"] = check_assumptions(model).tag
         client, experiment = tracking.client, tracking.experiment_id(model.name)
-        parameters = recorded_parameters(model, candidate)
+        parameters = recorded_parameters(model, candidate, settings)
         run = start_run(client, experiment, name or candidate, all_tags, parameters)
         with ended_on_error(run):
-            dataset = Dataset(
-                name=params.dataset.name,
-                digest=data.digest[:DIGEST_LENGTH],
-                source_type="local",
-                source=str(model.dataset.processed),
-            )
-            client.log_inputs(run.run_id, [DatasetInput(dataset, [])])
+            columns = {str(name): str(dtype) for name, dtype in data.rows.dtypes.items()}
+            place, rows = str(model.dataset.processed), len(data.rows)
+            run.log_dataset(params.dataset.name, data.digest, place, columns, rows)
             yield run
         run.end("FINISHED")

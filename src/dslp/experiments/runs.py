@@ -1,7 +1,7 @@
 """Running an experiment: every candidate on the same folds, baseline first, each a tracked run."""
 
 import statistics
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -10,13 +10,14 @@ from dslp.experiments import splitting
 from dslp.experiments.assumptions import AssumptionCheck, check_assumptions
 from dslp.experiments.model import Model
 from dslp.experiments.model_data import ModelData, read_model_data
-from dslp.experiments.recording import record_run
+from dslp.experiments.recording import branch_issue, record_run
 from dslp.tracking.connection import ActiveRun, Tracking
 
 if TYPE_CHECKING:
     import pandas as pd
 
 Scores = list[dict[str, float]]  # the metrics of each fold
+Report = Callable[[str], None]
 
 
 @dataclass(frozen=True)
@@ -54,7 +55,7 @@ class Experiment:
         data: its rows; only the development part is used.
         tracking: where the runs are recorded.
         assumptions: the check of the assumptions about the data (E4).
-        issue: number of the Experiment issue that the runs belong to (E2), if not the branch's.
+        issue: number of the Experiment issue that the runs belong to (E2), if there is one.
     """
 
     model: Model
@@ -65,17 +66,22 @@ class Experiment:
 
     @classmethod
     def prepare(cls, model: Model, issue: int | None = None) -> "Experiment":
-        """Read and divide the data, connect to the tracking server, check the assumptions."""
+        """Read and divide the data, connect to the tracking server, check the assumptions.
+
+        Without an issue, the runs belong to the issue that the branch is named for, if it is.
+        """
+        issue = issue or branch_issue(model)
         data, tracking = read_model_data(model), Tracking.open(model.project)
         return cls(model, data, tracking, check_assumptions(model), issue)
 
-    def run(self, candidate: str) -> CandidateRun:
-        """Cross-validate one candidate, and record it."""
+    def run(self, candidate: str, report: Report | None = None) -> CandidateRun:
+        """Cross-validate one candidate, and record it; `report` gets the progress in words."""
         tags = self.tags("experiment")
         with record_run(
             self.tracking, self.model, self.data, candidate, tags, issue=self.issue
         ) as run:
-            scores = cross_validate(self.model, self.data.development, candidate)
+            rows = self.data.development
+            scores = cross_validate(self.model, rows, candidate, report=report)
             return log_scores(run, candidate, scores, self.model.params.metric.name)
 
     def tags(self, kind: str) -> dict[str, str]:
@@ -96,13 +102,20 @@ def candidates_to_run(model: Model, names: Sequence[str] | None = None) -> list[
 
 
 def cross_validate(
-    model: Model, rows: "pd.DataFrame", candidate: str, settings: Mapping[str, Any] | None = None
+    model: Model,
+    rows: "pd.DataFrame",
+    candidate: str,
+    settings: Mapping[str, Any] | None = None,
+    report: Report | None = None,
 ) -> Scores:
     """The metrics of a candidate on each fold of `rows`, fitted on the other folds (E3)."""
-    return [
-        model.score(model.fit(candidate, rows.iloc[train], settings), rows.iloc[validate])
-        for train, validate in splitting.folds(rows, model.params.split, key_columns(model.dataset))
-    ]
+    scores, folds = [], model.params.split.folds
+    for train, validate in splitting.folds(rows, model.params.split, key_columns(model.dataset)):
+        estimator = model.fit(candidate, rows.iloc[train], settings)
+        scores.append(model.score(estimator, rows.iloc[validate]))
+        if report:
+            report(f"{len(scores)} of {folds} folds")
+    return scores
 
 
 def fold_metrics(scores: Scores, metric: str) -> dict[str, float]:

@@ -1,24 +1,21 @@
 """A sweep: a candidate tried with many settings, each trial a run beneath the sweep's own run.
 
-All trials are recorded by the process that sweeps: started before any is computed, and ended once,
-with its result.
+Each trial is recorded by the process that sweeps, once, when its result is there.
 """
 
 import copy
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from contextlib import closing, suppress
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from dslp.core.errors import DslpError
-from dslp.experiments.cluster import compute_trials
+from dslp.experiments.cluster import Bundle, compute_trials
 from dslp.experiments.model import Model
 from dslp.experiments.params import ParameterRange, Sweep
-from dslp.experiments.recording import record_run, recorded_parameters, start_run
+from dslp.experiments.recording import record_run
 from dslp.experiments.runs import CandidateRun, Experiment, log_scores
-from dslp.experiments.trial import bundle_model
-from dslp.tracking.connection import ActiveRun
-from dslp.tracking.provenance import settings_tag
 
 
 @dataclass(frozen=True)
@@ -36,6 +33,10 @@ class SweepResult:
     finished: dict[int, CandidateRun]
     failed: dict[int, str]
     settings: dict[int, dict[str, Any]]
+
+
+class TrialFailed(Exception):
+    """Ends the run of a trial as failed."""
 
 
 def sweep_plan(model: Model) -> Sweep:
@@ -74,62 +75,36 @@ def sweep(
     """
     model, metric = experiment.model, experiment.model.params.metric
     plan = sweep_plan(model)
-    base, tags = model.params.candidates[plan.candidate], experiment.tags("sweep")
     samples = enumerate(draws(plan, trials or plan.trials), start=1)
+    base = model.params.candidates[plan.candidate]
     settings = {number: merged(base, values) for number, values in samples}
     finished, failed = dict[int, CandidateRun](), dict[int, str]()
-    results = compute_trials(address, bundle_model(experiment), plan.candidate, settings)
-    more: dict[str, Any] = {"issue": experiment.issue, "name": f"sweep of {plan.candidate}"}
-    tracking, data = experiment.tracking, experiment.data
-    with record_run(tracking, model, data, plan.candidate, tags, **more) as parent:
-        active: dict[int, ActiveRun] = {}
-        try:
-            active.update(start_trials(model, parent, settings))
-            with closing(results):
-                for number, result in results:
-                    run = active[number]
-                    run.log_metrics({"seconds": result.seconds})
-                    if result.reason:
-                        failed[number] = result.reason
-                        run.set_tags({"dslp.reason": result.reason})
-                    else:
-                        scores = result.scores
-                        finished[number] = log_scores(run, plan.candidate, scores, metric.name)
-                    run.end("FAILED" if result.reason else "FINISHED")
-                    del active[number]
-                    report(f"{len(settings) - len(active)} of {len(settings)}")
-        except BaseException as error:
-            for run in active.values():
-                with suppress(Exception):  # the server may be the cause; the others are tried
-                    run.end("KILLED" if isinstance(error, KeyboardInterrupt) else "FAILED")
-                    run.set_tags({"dslp.reason": "the sweep was stopped"})
-            raise
+    results = compute_trials(address, Bundle.of(experiment, plan.candidate), settings)
+    made_from = (experiment.tracking, model, experiment.data, plan.candidate)
+    record, name = partial(record_run, *made_from, issue=experiment.issue), plan.candidate
+    with record(experiment.tags("sweep"), name=f"sweep of {name}") as parent, closing(results):
+        own = parent.client.get_run(parent.run_id).data.tags
+        tags = {n: v for n, v in own.items() if n.startswith("dslp.") and n != "dslp.settings"}
+        tags |= {"dslp.kind": "trial", "mlflow.parentRunId": parent.run_id}
+        for number, result in results:
+            trial = record(tags, name=f"{name} {number}", settings=settings[number])
+            with suppress(TrialFailed), trial as run:
+                run.log_metrics({"seconds": result.seconds})
+                if result.reason:
+                    failed[number] = result.reason
+                    run.set_tags({"dslp.reason": result.reason})
+                    raise TrialFailed
+                finished[number] = log_scores(run, plan.candidate, result.scores, metric.name)
+            report(f"{len(finished) + len(failed)} of {len(settings)}")
         parent.log_metrics({"trials": len(settings), "failed": len(failed)})
         if not finished:
             raise DslpError(f"each of {len(settings)} trials failed; first: {failed[min(failed)]}")
-        ranked = sorted(
-            finished, key=lambda number: finished[number].mean, reverse=metric.better == "higher"
-        )
-        best = finished[ranked[0]]
+        sign = -1 if metric.better == "higher" else 1
+        ranked = sorted(finished.items(), key=lambda pair: sign * pair[1].mean)
+        best = ranked[0][1]
         parent.log_metrics({metric.name: best.mean})
         parent.set_tags({"dslp.best": best.run_id})
-    in_order = {number: finished[number] for number in ranked}
-    return SweepResult(parent.run_id, in_order, dict(sorted(failed.items())), settings)
-
-
-def start_trials(
-    model: Model, parent: ActiveRun, settings: Mapping[int, dict[str, Any]]
-) -> Iterator[tuple[int, ActiveRun]]:
-    """Start a run for each trial, one after the other, with the tags of the sweep's run."""
-    sweep_run = parent.client.get_run(parent.run_id)
-    origin = {n: value for n, value in sweep_run.data.tags.items() if n.startswith("dslp.")}
-    origin |= {"dslp.kind": "trial", "mlflow.parentRunId": parent.run_id}
-    origin.pop("dslp.settings", None)  # those of the candidate
-    candidate, experiment = origin["dslp.candidate"], sweep_run.info.experiment_id
-    for number, chosen in settings.items():
-        name, tags = f"{candidate} {number}", origin | settings_tag(chosen)
-        parameters = recorded_parameters(model, candidate, chosen)
-        yield number, start_run(parent.client, experiment, name, tags, parameters)
+    return SweepResult(parent.run_id, dict(ranked), dict(sorted(failed.items())), settings)
 
 
 def draws(plan: Sweep, trials: int) -> list[dict[str, Any]]:
@@ -140,7 +115,6 @@ def draws(plan: Sweep, trials: int) -> list[dict[str, Any]]:
     """
     import warnings
 
-    import numpy as np
     from sklearn.model_selection import ParameterSampler
 
     distributions = {name: _distribution(values) for name, values in plan.parameters.items()}
@@ -148,7 +122,7 @@ def draws(plan: Sweep, trials: int) -> list[dict[str, Any]]:
         warnings.simplefilter("ignore")  # that there are fewer combinations than trials
         sample = list(ParameterSampler(distributions, trials, random_state=plan.seed))
     return [
-        {name: v.item() if isinstance(v, np.generic) else v for name, v in values.items()}
+        {name: plan.parameters[name].cut(value) for name, value in values.items()}
         for values in sample
     ]
 
@@ -171,28 +145,12 @@ def merged(settings: Mapping[str, Any], values: Mapping[str, Any]) -> dict[str, 
     return result
 
 
-class _LogInteger:
-    """Integers from `low` to `high`, each order of magnitude equally likely."""
-
-    def __init__(self, low: int, high: int) -> None:
-        self.low, self.high = low, high
-
-    def rvs(self, random_state: Any) -> int:
-        """Draw one."""
-        from scipy.stats import loguniform
-
-        value = loguniform(self.low, self.high + 1).rvs(random_state=random_state)
-        return min(int(value), self.high)
-
-
 def _distribution(values: ParameterRange) -> Any:
-    from scipy.stats import loguniform, randint, uniform
+    from scipy.stats import loguniform, uniform
 
-    low, high = values.low, values.high
-    if values.choices is not None or low is None or high is None:
+    if values.choices is not None:
         return values.choices
-    if isinstance(low, int) and isinstance(high, int):
-        return _LogInteger(low, high) if values.log else randint(low, high + 1)
+    low, high = values.ends
     return loguniform(low, high) if values.log else uniform(low, high - low)
 
 

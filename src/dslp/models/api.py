@@ -12,7 +12,6 @@ from dslp.core.errors import DslpError
 from dslp.experiments.model import Model, plain_times
 from dslp.models.signature import SIDES, field_types, read_side, signature_columns
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
-from pydantic.json_schema import models_json_schema
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -44,15 +43,9 @@ class Api:
         return type(name, (kind,), {"model_config": config, "__doc__": kind.__doc__})
 
     @cached_property
-    def one(self) -> TypeAdapter[Any]:
-        """Reads one record."""
-        return TypeAdapter(self.request)
-
-    @cached_property
-    def many(self) -> TypeAdapter[Any]:
-        """Reads a list of at most `RECORDS` records."""
-        kind: Any = Annotated[list[self.request], Field(max_length=RECORDS)]  # type: ignore[name-defined]
-        return TypeAdapter(kind)
+    def many(self) -> Any:
+        """The type of a list of 1 to `RECORDS` records."""
+        return Annotated[list[self.request], Field(min_length=1, max_length=RECORDS)]  # type: ignore[name-defined]
 
     @cached_property
     def answers(self) -> TypeAdapter[Any]:
@@ -95,15 +88,11 @@ class Api:
         values = rows[self.model.inputs].astype(object).where(rows.notna(), None)
         body = json.dumps(values.to_dict("records"), default=str)
         try:
-            return self.many.validate_json(body, by_name=True)  # type: ignore[no-any-return]
+            adapter: TypeAdapter[list[Any]] = TypeAdapter(self.many)
+            return adapter.validate_json(body, by_name=True)
         except ValidationError as error:
             problem = f"a row is not what Request allows: {validation_message(error)}"
             raise DslpError(f"{self.model.name}: {problem}") from None
-
-    def too_large(self, record: Any) -> list[str]:
-        """The integer fields whose number is too large for a column."""
-        whole = [column["name"] for column in self.form["inputs"] if column["type"] == "long"]
-        return [name for name in whole if not -(2**63) <= (getattr(record, name) or 0) < 2**63]
 
     def predict(self, estimator: Any, records: list[Any]) -> list[Any]:
         """A `Response` for each record.
@@ -111,7 +100,8 @@ class Api:
         Raises:
             DslpError: the estimator fails, or what it predicts does not fit `Response`.
         """
-        return self.answered(self.model.predict(estimator, self.frame(records)))
+        frame = self.frame(records)
+        return self.answered(self.model.predict(estimator, frame, frame))
 
     def answered(self, predicted: "pd.DataFrame") -> list[Any]:
         """Predictions, each as a `Response`.
@@ -146,55 +136,11 @@ class Api:
                 todo = "train, register and promote again"
                 raise DslpError(f"{self.model.folder / 'schema.py'} {problem}; {todo}")
 
-    def openapi(self) -> dict[str, Any]:
-        """The API as an OpenAPI document; no server is needed.
-
-        Its version is the digest of the fields: many versions of a model share it.
-        """
+    @property
+    def digest(self) -> str:
+        """Of the fields: the version of the OpenAPI document, which versions of a model share."""
         fields = json.dumps([field_types(self.model, side) for side in SIDES])
-        digest = hashlib.sha256(fields.encode()).hexdigest()[:12]
-        sides: Any = [(self.request, "validation"), (self.response, "serialization")]
-        place, text = "#/components/schemas/", {"schema": {"type": "string"}}
-        _, definitions = models_json_schema(sides, ref_template=f"{place}{{model}}")
-
-        def content(name: str) -> dict[str, Any]:
-            one = {"$ref": place + name}
-            both = {"oneOf": [one, {"type": "array", "items": one}]}
-            return {"application/json": {"schema": both}}
-
-        errors = {
-            "413": "Too much at once.",
-            "415": "The body is not JSON.",
-            "422": "A field is missing or wrong; `detail` names each.",
-            "500": "The model cannot answer this.",
-            "503": "Too many requests are waiting.",
-        }
-        responses: dict[str, Any] = {code: {"description": why} for code, why in errors.items()}
-        responses["200"] = {
-            "description": "A prediction for each record, in their order.",
-            "headers": dict.fromkeys(("X-Request-ID", "X-Model-Version", "X-Model-Role"), text),
-            "content": content("Response"),
-        }
-        headers = {
-            "X-Request-ID": "The name of the request in the log of predictions.",
-            "X-Split-Key": "The same model answers a key each time: a customer's number.",
-        }
-        operation = {
-            "operationId": "predict",
-            "summary": (self.request.__doc__ or self.model.name).strip().splitlines()[0],
-            "parameters": [
-                {"name": name, "in": "header", "description": why, **text}
-                for name, why in headers.items()
-            ],
-            "requestBody": {"required": True, "content": content("Request")},
-            "responses": responses,
-        }
-        return {
-            "openapi": "3.1.0",
-            "info": {"title": self.model.name, "version": digest},
-            "paths": {"/predict": {"post": operation}},
-            "components": {"schemas": definitions.get("$defs", {})},
-        }
+        return hashlib.sha256(fields.encode()).hexdigest()[:12]
 
     @cached_property
     def example(self) -> Any:

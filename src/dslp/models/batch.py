@@ -4,16 +4,17 @@ Rows stream through DuckDB, or are scored where Spark has them; they are never a
 """
 
 import operator
-import tempfile
+import os
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args, get_origin
 
 from annotated_types import Ge, Gt, Le, Lt
 from dslp.core.errors import DslpError, Refused, nearest
-from dslp.core.files import remove_path
+from dslp.core.files import remove_path, written_aside
 from dslp.core.settings import Project
+from dslp.core.text import error_line
 from dslp.data.dataset import dataset_names, find_dataset
 from dslp.data.loading import DataAt
 from dslp.data.reading import ROWS, open_rows, reading_errors, schema_types
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
 
 AT_ONCE = 100_000  # rows in memory
 EXAMPLES = 3  # rejected rows that an error shows
+HOPELESS = 20  # rows that a model must fail on, before any is predicted, to be given up
 OF_SPARK = ("part-", ".part-", "_", "._")  # how the names begin that it writes into a folder
 PROBLEM = "problem"  # the column of rejected rows that says what is wrong
 # Bounds of pydantic's fields, in classes that have the name of the comparison and its bound.
@@ -61,8 +63,11 @@ def check_paths(project: Project, source: str, output: Path, rejects: Path | Non
     if rejects and (paths[0].is_relative_to(paths[1]) or paths[1].is_relative_to(paths[0])):
         raise DslpError(f"--output and --rejects are both {rejects}; give two paths")
     for path in paths:
-        if not path.parent.is_dir():
-            raise DslpError(f"there is no folder {path.parent}")
+        if not os.access(path.parent, os.W_OK):
+            problem = (
+                "nothing can be written into" if path.parent.is_dir() else "there is no folder"
+            )
+            raise DslpError(f"{problem} {path.parent}")
         files = [each.name for each in path.iterdir()] if path.is_dir() else []
         if other := [name for name in files if not name.startswith(OF_SPARK)]:
             raise DslpError(f"{path} is a folder with {other[0]} in it; give another path")
@@ -77,28 +82,28 @@ def score_rows(
         scorer: a loaded version of the model.
         source: name of a dataset of the project, or a file.
         output: the file for the rows and their predictions.
-        rejects: the file for the rows that `Request` does not allow.
+        rejects: the file for the rows that `Request` does not allow, or the model cannot answer.
         write: `score_with_duckdb`, in this process, or `score_with_spark`.
 
     Returns:
         How many rows were scored, and how many were rejected.
 
     Raises:
-        Refused: rows are not allowed, and `rejects` is None; nothing is written.
+        Refused: there are such rows, and `rejects` is None; nothing is written.
         DslpError: the input cannot be read, or the output not written.
     """
-    folder = output.absolute().parent
-    with tempfile.TemporaryDirectory(dir=folder, prefix=".score-") as temporary:
-        scored, wrong = Path(temporary) / "output", Path(temporary) / "rejects"
+    with ExitStack() as stack:  # each is beside its target, and both are whole before one is moved
+        scored = stack.enter_context(written_aside(output))
+        if rejects:
+            wrong = stack.enter_context(written_aside(rejects))
+        else:
+            wrong = Path(f"{scored}.rejects")
+            stack.callback(remove_path, wrong)
         rows, rejected, examples = write(scorer, source, scored, wrong)
         if rejected and rejects is None:
             share = f"{rejected:,} of {rows + rejected:,} rows"
             example = f"such as {'; '.join(examples)}; keep them apart: --rejects FILE"
-            raise Refused(f"{share} are not what Request allows, {example}")
-        for path, target in ((scored, output), (wrong, rejects)):
-            if target is not None:
-                remove_path(target)
-                path.replace(target)
+            raise Refused(f"{share} cannot be scored, {example}")
     return rows, rejected
 
 
@@ -136,35 +141,73 @@ class Scorer:
             raise DslpError(f"the input already has a column {', '.join(twice)}; rename it")
         return pa.schema(fields)
 
-    def rejected(self, rows: "pa.Table") -> "tuple[pa.Table, pa.Table, pd.DataFrame]":
-        """The rows that `Request` does not allow and why, the other rows, and these as inputs."""
-        import numpy as np
-        import pyarrow as pa
-
-        frame, problems = fitting_rows(self.api.request, self.api, rows)
-        wrong = np.zeros(len(rows), dtype=bool)
-        wrong[list(problems)] = True
-        reasons = pa.array([problems[place] for place in sorted(problems)], pa.string())
-        rejected = rows.filter(pa.array(wrong)).append_column(PROBLEM, reasons)
-        return rejected, rows.filter(pa.array(~wrong)), frame
-
     def score(self, rows: "pa.Table") -> "tuple[pa.Table, pa.Table]":
-        """The rows with predictions and the version, and those that `Request` does not allow."""
+        """The rows with predictions and the version, and the others with the reason.
+
+        Raises:
+            DslpError: no row can be predicted.
+        """
+        import numpy as np
+        import pandas as pd
         import pyarrow as pa
 
-        rejected, allowed, frame = self.rejected(rows)
         schema = self.schema(rows.schema)
-        if not len(allowed):
-            return schema.empty_table(), rejected
-        predicted = self.api.model.predict(self.estimator, frame)
-        table = pa.Table.from_pandas(predicted, preserve_index=False)
-        answers, problems = fitting_rows(self.api.response, self.api, table)
-        if problems:
-            first = next(iter(problems.values()))
-            raise DslpError(f"{len(problems):,} predictions do not fit Response: {first}")
-        columns = pa.Table.from_pandas(answers, preserve_index=False).columns
-        columns = [*allowed.columns, *columns, pa.array([self.version] * len(allowed))]
-        return pa.table(columns, names=schema.names).cast(schema), rejected
+        frame, problems = fitting_rows(self.api.request, self.api, rows)
+        allowed = np.setdiff1d(np.arange(len(rows)), list(problems))
+        answers = [self.api.frame([], "outputs")]
+        for part, reasons, start in self.predictions(frame):
+            answers.append(part)
+            problems |= {int(allowed[start + place]): why for place, why in reasons.items()}
+        places = np.array(sorted(problems), dtype="int64")
+        rejected = rows.take(places)
+        reasons = pa.array([problems[place] for place in places.tolist()], pa.string())
+        scored = rows.take(np.setdiff1d(np.arange(len(rows)), places))
+        table = pa.Table.from_pandas(pd.concat(answers[1:] or answers), preserve_index=False)
+        columns = [
+            *scored.columns,
+            *table.columns,
+            pa.array([self.version] * len(scored), pa.string()),
+        ]
+        return (
+            pa.table(columns, names=schema.names).cast(schema),
+            rejected.append_column(PROBLEM, reasons),
+        )
+
+    def predictions(
+        self, frame: "pd.DataFrame"
+    ) -> "Iterator[tuple[pd.DataFrame, dict[int, str], int]]":
+        """Predictions of parts of the rows, in order; where one raises, its halves are tried.
+
+        Yields:
+            The predictions that fit `Response`, why the others of the part do not, and its start.
+
+        Raises:
+            DslpError: the first rows all fail.
+        """
+        import pyarrow as pa
+
+        parts, failed, answered = [(0, len(frame))], 0, False
+        while parts:
+            start, end = parts.pop()
+            if start == end:
+                continue
+            try:
+                predicted = self.api.model.predict(self.estimator, frame[start:end])
+                table = pa.Table.from_pandas(predicted, preserve_index=False)
+                part, problems = fitting_rows(self.api.response, self.api, table)
+                reasons = {
+                    n: f"the prediction does not fit Response: {why}" for n, why in problems.items()
+                }
+            except DslpError as error:
+                if end - start > 1:
+                    middle = (start + end) // 2
+                    parts += [(middle, end), (start, middle)]
+                    continue
+                part, reasons = self.api.frame([], "outputs"), {0: str(error)}
+            failed, answered = failed + len(reasons), answered or bool(len(part))
+            if failed >= HOPELESS and not answered:
+                raise DslpError(f"{failed:,} of {failed:,} rows: {next(iter(reasons.values()))}")
+            yield part, reasons, start
 
 
 def fitting_rows(
@@ -191,14 +234,9 @@ def fitting_rows(
     records, problems = [], {}
     for place, values in zip(places.tolist(), table.take(places).to_pylist(), strict=True):
         try:
-            record = adapter.validate_python(values)
+            records.append(adapter.validate_python(values))
         except ValidationError as error:
             problems[place] = validation_message(error, values=True)
-            continue
-        if kind is api.request and (large := api.too_large(record)):
-            problems[place] = f"{', '.join(large)}: the number is too large"
-        else:
-            records.append(record)
     if len(places) == len(frame):  # pydantic may have changed their types
         return api.frame(records, "inputs" if kind is api.request else "outputs"), problems
     allowed[[place for place in places.tolist() if place not in problems]] = True
@@ -243,7 +281,7 @@ def _check_column(
 def score_with_duckdb(
     scorer: Scorer, source: str, output: Path, rejects: Path
 ) -> tuple[int, int, list[str]]:
-    """Write rows with predictions, and rejected ones; how many of each, and some of the latter."""
+    """Write rows with predictions, and rejected ones; how many of each, and some reasons."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -252,14 +290,17 @@ def score_with_duckdb(
     with _reader(scorer.api, source) as reader:
         schema = scorer.schema(reader.schema)
         wrong = reader.schema.append(pa.field(PROBLEM, pa.string()))
-        with pq.ParquetWriter(output, schema) as good, pq.ParquetWriter(rejects, wrong) as bad:
-            for batch in reader:
-                scored, refused = scorer.score(pa.Table.from_batches([batch]))
-                examples += refused[PROBLEM].to_pylist()[: EXAMPLES - len(examples)]
-                rows, rejected = rows + len(scored), rejected + len(refused)
-                good.write_table(scored)
-                if len(refused):
-                    bad.write_table(refused.cast(wrong))
+        try:
+            with pq.ParquetWriter(output, schema) as good, pq.ParquetWriter(rejects, wrong) as bad:
+                for batch in reader:
+                    scored, refused = scorer.score(pa.Table.from_batches([batch]))
+                    examples += refused[PROBLEM].to_pylist()[: EXAMPLES - len(examples)]
+                    rows, rejected = rows + len(scored), rejected + len(refused)
+                    good.write_table(scored)
+                    if len(refused):
+                        bad.write_table(refused.cast(wrong))
+        except OSError as error:  # what DuckDB cannot read is an error of its own
+            raise DslpError(f"the output cannot be written: {error_line(error)}") from None
     return rows, rejected, examples
 
 

@@ -28,8 +28,8 @@ def score_with_spark(
 ) -> tuple[int, int, list[str]]:
     """Score as the embedded engine does, but from Parquet only, and into folders of parts.
 
-    The rows are read twice, first for those that `Request` does not allow. Each worker must find
-    the input at the same path, and write the output there; code and model are sent to it.
+    All is scored twice, for the rejected rows and for the others. Each worker must find the input
+    at the same path, and write the output there; code and model are sent to it.
     """
     from pyspark.errors import PySparkException
     from pyspark.sql.pandas.types import from_arrow_schema, to_arrow_schema
@@ -78,6 +78,6 @@ def _step(model: Model, folder: str, version: str, which: int) -> "Step":
         scorer = Scorer(Api(model), Path(SparkFiles.get(folder)), version)
         for batch in batches:
             rows = pa.Table.from_batches([batch])
-            yield from (scorer.rejected if which else scorer.score)(rows)[0].to_batches()
+            yield from scorer.score(rows)[which].to_batches()
 
     return step

@@ -40,6 +40,7 @@ def train(
     name: Name = None,
     candidate: Annotated[str | None, typer.Option(help="By default, the best one.")] = None,
     issue: Issue = None,
+    register: Annotated[bool, typer.Option("--register", help="Register it as well.")] = False,
 ) -> None:
     """Train on the development rows, evaluate on the holdout, and record both."""
     from dslp.experiments.params import format_metric
@@ -58,7 +59,10 @@ def train(
     say(f"{gain} against the baseline; {metric.better} {metric.name} is better")
     if trained.warning:
         say(trained.warning, style="red")
-    say(f"run {trained.run}; next: uv run dslp model register {model.name}")
+    if register:
+        _register(model, issue=issue, run=trained.run)
+    else:
+        say(f"run {trained.run}; next: uv run dslp model register {model.name}")
 
 
 @app.command("test")
@@ -90,23 +94,7 @@ def register(
 
     Without a version, the next one is proposed from what changed.
     """
-    from dslp.models.gates import OVERRIDE
-    from dslp.models.release import register as register_model
-
-    model = _model(name)
-    with step(f"registering {model.name}"):
-        release, proposal, new = register_model(model, version, why, issue)
-    if not new:
-        say(f"{model.name} {release.label} is this very training; nothing to do")
-        return
-    changes = " with changes" if release.tags.get("dslp.clean") == "false" else ""
-    say(f"{model.name} {release.label} is registered, as the challenger")
-    say(f"run {release.run[:8]}, commit {release.tags.get('dslp.commit', 'none')[:12]}{changes}")
-    if reason := release.tags.get(OVERRIDE):
-        say(f"the dataset's own suite does not hold; {reason}", style="red")
-    if proposal:
-        say(f"{proposal.level}: {'; '.join(proposal.reasons)}")
-    say(f"next: uv run dslp model promote {model.name}")
+    _register(_model(name), version, why, issue)
 
 
 @app.command()
@@ -136,7 +124,11 @@ def rollback(name: Name = None, to: Version = None, why: Why = "", issue: Issue 
     from dslp.models.release import rollback as roll_back
 
     release, former = roll_back(name, project, to, why, issue)
-    say(f"{name} {release.label} is the champion again, after {former.label}", style="green")
+    if former:
+        say(f"{name} {release.label} is the champion again, after {former.label}", style="green")
+    else:
+        say(f"{name} {release.label} is the champion already; nothing to do")
+        say(f"to go further back: uv run dslp model rollback {name} --to VERSION")
 
 
 @app.command()
@@ -146,22 +138,21 @@ def history(name: Name = None) -> None:
     from dslp.tracking.registry import Registry
 
     registry = Registry.read(project, name)
-    trail = registry.full_history()
-    if not trail:
-        say(f"{name} was never registered")
-        return
-    labels, rows = {}, []
+    if not registry.history:
+        raise DslpError(f"{name} was never registered; first: uv run dslp model register {name}")
+    rows = []
     for release in registry.releases:
-        labels[release.version] = release.semantic or release.version
         tags = [release.tags.get(f"dslp.{tag}", "") for tag in ("candidate", "dataset_version")]
-        rows.append([release.semantic or "none", release.version, release.role or "none", *tags])
+        rows.append([release.semantic or "none", release.version, release.role, *tags])
     table(["version", "number", "role", "candidate", "dataset"], rows)
     say("")
-    for entry in reversed(trail):
-        label = labels.get(entry.version, f"{entry.version} (deleted)")
-        why = f": {' '.join(entry.why.split())}" if entry.why else ""
-        issue = f" (#{entry.issue})" if entry.issue else ""
-        say(f"{entry.time}  {entry.action:<8}  {label:<6}  {entry.who}{why}{issue}")
+    for change in reversed(registry.history):
+        why = f": {' '.join(change.why.split())}" if change.why else ""
+        issue = f" (#{change.issue})" if change.issue else ""
+        undone = change.action != "register" and change not in registry.completed
+        state = " [interrupted, or undone by another program]" if undone else ""
+        label = registry.short_label(change.version)
+        say(f"{change.time}  {change.action:<8}  {label:<6}  {change.who}{why}{issue}{state}")
 
 
 @app.command()
@@ -182,12 +173,11 @@ def serve(
     # More threads for one small prediction cost more than they bring, and starve the server.
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     from dslp.models.api import Api
-    from dslp.models.serving import open_socket, serve
+    from dslp.models.serving import serve
 
     model = _model(name)
     folder = log or model.project.data / "interim" / "predictions" / model.name
-    with open_socket(host, port) as opened:
-        serve(Api(model), opened, share, folder, poll)
+    serve(Api(model), host, port, share, folder, poll)
 
 
 @app.command()
@@ -202,7 +192,8 @@ def score(
     """Predict for all rows of a dataset or file, by the same schema as requests.
 
     Without a version, the champion predicts, or else the challenger. Rows
-    that `Request` does not allow go to the Parquet file of --rejects.
+    that `Request` does not allow, or that the model cannot answer, go to
+    the Parquet file of --rejects.
     """
     # Threads that wait sleep: where cores are shared, spinning costs as much as all the rest.
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")
@@ -222,7 +213,7 @@ def score(
         rows, rejected = score_rows(scorer, source, output, rejects, write)
     say(f"{rows:,} rows scored by {model.name} {release.label}: {output}")
     if rejected:
-        say(f"{rejected:,} rows are not what Request allows: {rejects}", style="yellow")
+        say(f"{rejected:,} rows cannot be scored: {rejects}", style="yellow")
 
 
 @app.command("profile")
@@ -371,6 +362,32 @@ def _model(name: str | None) -> "Model":
     from dslp.experiments.model import find_model
 
     return find_model(Project.find(), name)
+
+
+def _register(
+    model: "Model",
+    version: str | None = None,
+    why: str = "",
+    issue: int | None = None,
+    run: str | None = None,
+) -> None:
+    """Register a training, by default the last one, and print which version it is."""
+    from dslp.models.gates import OVERRIDE
+    from dslp.models.release import register as register_model
+
+    with step(f"registering {model.name}"):
+        release, proposal, new = register_model(model, version, why, issue, run)
+    if not new:
+        say(f"{model.name} {release.label} is this very training; nothing to do")
+        return
+    changes = " with changes" if release.tags.get("dslp.clean") == "false" else ""
+    say(f"{model.name} {release.label} is registered, as the challenger")
+    say(f"run {release.run[:8]}, commit {release.tags.get('dslp.commit', 'none')[:12]}{changes}")
+    if reason := release.tags.get(OVERRIDE):
+        say(f"the dataset's own suite does not hold; {reason}", style="red")
+    if proposal:
+        say(f"{proposal.level}: {'; '.join(proposal.reasons)}")
+    say(f"next: uv run dslp model promote {model.name}")
 
 
 def _release(model: "Model", version: str | None) -> "tuple[Registry, Release]":

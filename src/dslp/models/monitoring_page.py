@@ -9,7 +9,6 @@ from dslp.core.report import Finding, Report, render_page, save_page
 from dslp.core.text import visible
 from dslp.data.dataset import find_dataset
 from dslp.models.monitoring import MonitoringResult
-from dslp.tracking.history import read_entries
 
 MOST = 20  # pictures on a page
 
@@ -79,8 +78,6 @@ def _proposal(result: MonitoringResult) -> str:
     """The facts for a Model issue and a pull request for retraining (M10), as JSON."""
     model, tags = result.model, result.champion.tags
     dataset = find_dataset(model.project, model.params.dataset.name)
-    entries = read_entries([(result.champion.version, tags)])
-    issues = [entry.issue for entry in entries if entry.issue]
     issue = tags.get("dslp.issue", "")
     facts = {
         "model": model.name,
@@ -89,7 +86,7 @@ def _proposal(result: MonitoringResult) -> str:
         "stated": model.params.dataset.version,
         "newest": dataset.version,
         "ask": model.params.ask.issue,
-        "issue": issues[0] if issues else int(issue) if issue.isdigit() else None,
+        "issue": result.champion.issue or (int(issue) if issue.isdigit() else None),
         "moved": result.moved,
         "verdict": summary_sentence(result),
         "report": render_page("signals.md.jinja", result=result).strip(),

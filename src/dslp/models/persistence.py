@@ -12,6 +12,7 @@ import hashlib
 import importlib
 import pickle
 import sys
+import tempfile
 import tomllib
 import warnings
 from collections.abc import Iterable
@@ -39,9 +40,9 @@ def save_model(
     folder: Path,
     signature: "ModelSignature",
     project: Project,
-    metadata: dict[str, Any] | None = None,
+    **options: Any,
 ) -> None:
-    """Write what `train` returned as an MLflow model, with `metadata` in its `MLmodel`.
+    """Write what `train` returned as an MLflow model; `options` are those of MLflow's `save_model`.
 
     Raises:
         DslpError: it cannot predict, or it cannot be saved.
@@ -52,8 +53,14 @@ def save_model(
         raise DslpError(f"train returned {kind}; {rule}")
     try:
         with warnings.catch_warnings(action="ignore"):  # MLflow's advice about formats
-            _write(estimator, predict, folder, project, signature=signature, metadata=metadata)
+            _write(estimator, predict, folder, project, signature=signature, **options)
     except Exception as error:  # whatever the objects inside raise when they are serialised
+        cause: BaseException | None = error
+        while cause and not isinstance(cause, OSError):
+            cause = cause.__cause__ or cause.__context__
+        if cause:  # MLflow blames the estimator for a full disk
+            problem = f"the model cannot be written: {error_line(cause)}"
+            raise DslpError(f"{problem}; temporary files are in {tempfile.gettempdir()}") from error
         reason = error_line(error)
         raise DslpError(f"train returned {kind}, which cannot be saved: {reason}") from error
 

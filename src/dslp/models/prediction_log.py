@@ -1,109 +1,104 @@
 """The log of predictions: one JSON line each, for monitoring (M9)."""
 
+import asyncio
 import json
-import queue
-import threading
-from collections.abc import Callable
+import logging
+import os
 from contextlib import suppress
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO, Any
 from uuid import uuid4
 
 from dslp.core.errors import DslpError
+from prometheus_client import Counter
 
 WAITING = 10_000  # requests that may wait for the disk
-LARGEST = 64_000_000  # characters of a file, after which a new one begins; so does a new day
+LARGEST = 64_000_000  # bytes of a file, after which a new one begins; so does a new day
+PAUSE = 0.01  # seconds between two writes
+LOST = Counter("dslp_lost_predictions", "Predictions that were not logged.")
+BEGUN_ANEW = Counter("dslp_log_begun_anew", "Files of the log that were deleted, and begun anew.")
 
-
-@dataclass(frozen=True)
-class Answered:
-    """A request that was answered.
-
-    `facts` belong to the whole request; each of its records becomes a line with its prediction.
-    """
-
-    facts: dict[str, Any]
-    records: list[Any]
-    answers: list[Any]
-
-    def lines(self) -> str:
-        """The lines, in the order of the request."""
-        head = json.dumps(self.facts)[:-1]
-        pairs = zip(self.records, self.answers, strict=True)
-        return "".join(
-            f'{head}, "row": {row}, "inputs": {record.model_dump_json()}, '
-            f'"prediction": {answer.model_dump_json()}}}\n'
-            for row, (record, answer) in enumerate(pairs)
-        )
+logger = logging.getLogger("dslp.serve")
 
 
 class Log:
-    """A folder of files that one thread writes, so that no request waits for a disk.
+    """A folder of files that are written in another thread, so that no request waits for a disk.
 
-    All lines are in the file when `close` returns.
+    If the file or the folder is deleted, a new one begins with the lines that were to be written.
     """
 
-    def __init__(self, folder: Path, lost: Callable[[int, str], None]) -> None:
-        """Begin a file in `folder`; `lost` gets the number of lines that were not written, and why.
+    def __init__(self, folder: Path) -> None:
+        """Begin a file.
 
         Raises:
             DslpError: nothing can be written there.
         """
-        self.folder, self.lost = folder, lost
-        self.waiting: queue.Queue[Answered | None] = queue.Queue(WAITING)
+        self.folder, self.waiting = folder, list[tuple[dict[str, Any], list[Any], list[Any]]]()
         try:
-            folder.mkdir(parents=True, exist_ok=True)
-            self._begin()
+            self.file: IO[bytes] = self._begin()
         except OSError as error:
             reason = f"{error.strerror}; say --log FOLDER"
             raise DslpError(f"predictions cannot be logged in {folder}: {reason}") from None
-        self.thread = threading.Thread(target=self._write, name="log", daemon=True)
-        self.thread.start()
 
-    def add(self, answered: Answered) -> None:
-        """Log it soon; it is lost if too many wait for the disk."""
-        try:
-            self.waiting.put_nowait(answered)
-        except queue.Full:
-            self.lost(len(answered.records), "too many wait for the disk")
+    def add(self, facts: dict[str, Any], records: list[Any], answers: list[Any]) -> None:
+        """Log a request soon: a line for each record, with the facts about the whole request."""
+        if len(self.waiting) < WAITING:
+            self.waiting.append((facts, records, answers))
+        else:
+            self._lose(len(records), "too many requests wait for the disk")
 
-    def close(self) -> None:
-        """Write all that was added, and stop."""
-        self.waiting.put(None)
-        self.thread.join()
+    async def write_all(self, ended: asyncio.Event) -> None:
+        """Write what is added, until the server has ended and all is written."""
+        while self.waiting or not ended.is_set():
+            if self.waiting:
+                await asyncio.to_thread(self._write)
+            await asyncio.sleep(PAUSE)
 
-    def _begin(self) -> None:
-        """Open a file that nobody else writes: one for each process, day and size."""
+    def _begin(self) -> IO[bytes]:
+        """A file that nobody else writes: one for each process, day and size."""
         start = datetime.now(UTC)
-        self.day, self.size = start.date(), 0
         name = f"{start:%Y%m%dT%H%M%S}-{uuid4().hex[:12]}.jsonl"
-        self.file: IO[str] = (self.folder / name).open("x", encoding="utf-8")
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self.day, self.broken = start.date(), False
+        return (self.folder / name).open("xb", buffering=0)
 
     def _write(self) -> None:
-        is_open = True
-        while is_open:
-            batch = [self.waiting.get()]
-            while not self.waiting.empty() and len(batch) < 1000:
-                batch.append(self.waiting.get())
-            is_open = None not in batch
-            text = ""
-            for answered in filter(None, batch):
-                try:
-                    text += answered.lines()
-                except Exception as error:  # whatever a schema's own serialisation raises
-                    self.lost(len(answered.records), str(error))
+        batch, self.waiting = self.waiting, []
+        text = ""
+        for facts, records, answers in batch:
             try:
-                if datetime.now(UTC).date() != self.day or self.size > LARGEST:
-                    with suppress(OSError):
-                        self.file.close()
-                    self._begin()
-                self.file.write(text)
-                self.file.flush()
-                self.size += len(text)
-            except Exception as error:  # the thread must go on, or nothing more is logged
-                self.lost(text.count("\n"), str(error))
-                self.size = LARGEST + 1  # a new file, since this one may end in half a line
+                text += lines(facts, records, answers)
+            except Exception as error:  # whatever a schema's own serialisation raises
+                self._lose(len(records), error)
+        try:
+            if self.broken or datetime.now(UTC).date() != self.day or self.file.tell() > LARGEST:
+                self._replace()
+            self.broken = True  # a file that may end in half a line is not continued
+            self.file.write(text.encode())
+            if not os.fstat(self.file.fileno()).st_nlink:
+                BEGUN_ANEW.inc()
+                self._replace()
+                self.file.write(text.encode())
+            self.broken = False
+        except OSError as error:
+            self._lose(text.count("\n"), error)
+
+    def _replace(self) -> None:
         with suppress(OSError):
             self.file.close()
+        self.file = self._begin()
+
+    def _lose(self, predictions: int, reason: object) -> None:
+        LOST.inc(predictions)
+        logger.error("%d predictions are not logged: %s", predictions, reason)
+
+
+def lines(facts: dict[str, Any], records: list[Any], answers: list[Any]) -> str:
+    """The lines of a request, in the order of its records."""
+    head = json.dumps(facts)[:-1]
+    return "".join(
+        f'{head}, "row": {row}, "inputs": {record.model_dump_json()}, '
+        f'"prediction": {answer.model_dump_json()}}}\n'
+        for row, (record, answer) in enumerate(zip(records, answers, strict=True))
+    )

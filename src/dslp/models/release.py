@@ -1,5 +1,8 @@
 """Registering a trained model as a version, and promoting it past its gates (M5, M6, M7)."""
 
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
 from dslp.core.errors import DslpError, Refused
 from dslp.core.semver import next_version, parse_version
 from dslp.core.settings import Project
@@ -12,8 +15,12 @@ from dslp.models.persistence import FILES, files_digest
 from dslp.models.trained_model import TrainedModel
 from dslp.models.training import ARTIFACT, training_run
 from dslp.models.versioning import Proposal, choose_version, propose_version
-from dslp.tracking.connection import Tracking, mlflow_errors
-from dslp.tracking.registry import ROLE, SEMANTIC, Registry, Release
+from dslp.tracking.connection import PROCESS, Tracking, mlflow_errors
+from dslp.tracking.provenance import describe_origin
+from dslp.tracking.registry import SEMANTIC, WAITING, Registry, Release
+
+if TYPE_CHECKING:
+    from mlflow.entities import Run
 
 
 class GatesFailed(Refused):
@@ -42,7 +49,7 @@ def register(
     Args:
         model: of the project.
         version: semantic version; by default the one that is proposed from the changes.
-        why: the reason, kept in the audit trail.
+        why: the reason, kept in the history.
         issue: number of the issue that it is done for.
         run: of the training; by default the last one.
 
@@ -56,59 +63,76 @@ def register(
             own suite.
         DslpError: nothing was trained, or the registry says no.
     """
-    import mlflow
-
     tracking = Tracking.open(model.project)
     trained = training_run(model, tracking, run)
     number = str(trained.info.run_id)
-    registry = Registry.read(model.project, model.name, tracking)
-    registry.write_roles()
-    for release in registry.releases:
-        if release.run == number:
-            if version not in (None, release.semantic):
-                problem = f"{release.label} is this very training, so it is not {version}"
-                raise Refused(
-                    f"{model.name} {problem}; first: uv run dslp model train {model.name}"
-                )
-            return release, None, False
-    subject = TrainedModel(f"run {number[:8]}", number, "")
+    registry, proposal, created = Registry.read(model.project, model.name, tracking), None, ""
+    release = registry.release_of(number)
+    if release is None:
+        created, proposal = _create_version(model, registry, trained, version, why, issue)
+        registry = registry.reload()
+        release = registry.release_of(number) or registry.release(created)
+    elif version not in (None, release.semantic):
+        problem = f"{release.label} is this very training, so it is not {version}"
+        raise Refused(f"{model.name} {problem}; first: uv run dslp model train {model.name}")
+    new = release.version == created
+    if new:
+        _raise_taken_version(registry, release)
+    registry.update_challenger()
+    return registry.reload().release(release.version), proposal, new
+
+
+def _create_version(
+    model: Model,
+    registry: Registry,
+    trained: "Run",
+    version: str | None,
+    why: str,
+    issue: int | None,
+) -> tuple[str, Proposal | None]:
+    """The number of a new version, and its proposal."""
+    from mlflow.exceptions import MlflowException
+
+    project, client, run = model.project, registry.tracking.client, str(trained.info.run_id)
+    subject = TrainedModel(f"run {run[:8]}", run, "")
     gate = dataset_gate(model, subject)
     if not gate.passed:
         raise Refused(f"{model.name} is not registered: {gate.note}")
-    folder = subject.folder
     try:
-        Api(model).check(folder)
+        Api(model).check(subject.folder)
     except DslpError as error:
         raise Refused(f"{error}; first: uv run dslp model train {model.name}") from None
-    tags = {name: value for name, value in trained.data.tags.items() if name.startswith("dslp.")}
+    recorded, own = trained.data.tags, ("dslp.kind", PROCESS)
+    tags = {n: tag for n, tag in recorded.items() if n.startswith("dslp.") and n not in own}
     versions = [one for one in registry.releases if one.semantic]
     last = max(versions, key=lambda one: parse_version(one.semantic), default=None)
     proposal = propose_version(last.semantic, last.tags, tags) if last else None
     semantic = choose_version(version, last.semantic if last else None, proposal)
     tags |= {name: f"{value:.6g}" for name, value in trained.data.metrics.items()}
-    # The entry is on the version itself, whose number it is.
-    entry = registry.new_entry("register", "0", why, issue)
-    tags |= {SEMANTIC: semantic, ROLE: "challenger", FILES: files_digest(folder), **entry.tag()}
+    change = registry.new_change("register", "", "challenger", why, issue)
+    tags |= dict([(SEMANTIC, semantic), (FILES, files_digest(subject.folder)), change.tag()])
     tags |= override_tag([gate])
-    del tags["dslp.kind"]
+    ask = model.params.ask
+    text = describe_origin(project, ask.question, ask=ask.issue, issue=issue)
+    address = f"{trained.info.artifact_uri}/{ARTIFACT}"
     try:
-        registered = mlflow.register_model(f"runs:/{number}/{ARTIFACT}", registry.name, tags=tags)
+        with suppress(MlflowException):  # there is one, or the next request raises it too
+            client.create_registered_model(registry.name, description=text)
+        options = {"tags": tags, "description": text}
+        created = client.create_model_version(registry.name, address, run, **options)
     except Exception as error:  # whatever the registry's own plugin raises
         raise DslpError(f"{model.name} cannot be registered: {error_line(error)}") from error
-    registry.write_roles()
-    return _with_own_version(registry, str(registered.version)), proposal, True
+    return str(created.version), proposal
 
 
-def _with_own_version(registry: Registry, number: str) -> Release:
-    """The new version; its semantic version is raised if another got the same at the same time."""
-    while True:
-        release, *before = [
-            one for one in registry.reload().releases if int(one.version) <= int(number)
-        ]
-        if release.semantic not in [one.semantic for one in before]:
-            return release
-        later = next_version(parse_version(release.semantic), "patch")
-        registry.set_tags(number, {SEMANTIC: ".".join(map(str, later))})
+def _raise_taken_version(registry: Registry, release: Release) -> None:
+    """Raise the semantic version where another was registered with the same at the same time."""
+    earlier = [one for one in registry.releases if int(one.version) < int(release.version)]
+    semantic = release.semantic
+    while semantic in [one.semantic for one in earlier]:
+        semantic = ".".join(map(str, next_version(parse_version(semantic), "patch")))
+    if semantic != release.semantic:
+        registry.set_tags(release.version, {SEMANTIC: semantic})
 
 
 @mlflow_errors()
@@ -155,7 +179,6 @@ def promote(
         DslpError: there is no challenger.
     """
     registry = Registry.read(model.project, model.name)
-    registry.write_roles()
     challenger, champion = registry.in_role("challenger"), registry.in_role("champion")
     if challenger is None:
         state = f"; {champion.label} is the champion" if champion else ""
@@ -166,47 +189,60 @@ def promote(
     if failed_gates(results):
         raise GatesFailed(f"{model.name} {challenger.label} stays the challenger", results)
     latest = registry.reload()
-    if latest.roles != registry.roles:
+    if latest.in_use != registry.in_use:
         problem = f"somebody else has registered or promoted a version of {model.name} meanwhile"
         todo = f"uv run dslp model history {model.name}"
         raise Refused(f"{problem}; nothing was changed; next: {todo}")
     latest.set_tags(challenger.version, gates_tag(results) | override_tag(results))
-    latest.append(latest.new_entry("promote", challenger.version, why, issue))
+    latest.make_champion("promote", challenger.version, why, issue)
+    latest.update_challenger()
     return latest.reload().release(challenger.version), results
 
 
 def rollback(
     name: str, project: Project, to: str | None = None, why: str = "", issue: int | None = None
-) -> tuple[Release, Release]:
+) -> tuple[Release, Release | None]:
     """Make a former champion the champion again. No model is loaded, so none needs to load.
+
+    A rollback that is run again, because it was interrupted, goes no further back.
 
     Args:
         name: of the model.
         project: whose registry it is in.
-        to: the version to return to; by default the champion before the present one.
-        why: the reason, kept in the audit trail.
+        to: the version to return to; by default, unless it was done already, the champion before
+            the present one.
+        why: the reason, kept in the history.
         issue: number of the issue that it is done for.
 
     Returns:
-        The new champion, and the one before.
+        The champion, and the one before; None where the version was the champion already.
 
     Raises:
-        Refused: the version was never the champion, or is the champion already.
-        DslpError: there is no champion, none before it, or no such version.
+        Refused: the version was never the champion.
+        DslpError: there is no champion before the present one, or no such version.
     """
     registry = Registry.read(project, name)
-    registry.write_roles()
-    champion, roles = registry.in_role("champion"), registry.roles
-    if champion is None:
-        raise DslpError(f"{name} has no champion, so there is nothing to roll back")
-    if to is None and roles.former is None:
-        state = f"{champion.label} stays the champion"
-        raise DslpError(f"{name} has no former champion to go back to; {state}")
-    target = registry.release(to or str(roles.former))
+    champion, former = registry.in_role("champion"), registry.former
+    last = registry.completed[-1] if registry.completed else None
+    if to:
+        target = registry.release(to)
+    elif (
+        champion
+        and last
+        and (last.action, last.version) == ("rollback", champion.version)
+        and last.replaced not in former
+    ):
+        target = champion
+    elif former:
+        target = registry.release(former[0])
+    else:
+        problem = "no former champion to go back to" if champion else "no champion"
+        state = f"{champion.label} stays the champion" if champion else "nothing to roll back"
+        raise DslpError(f"{name} has {problem}; {state}")
     if target == champion:
-        raise Refused(f"{name} {target.label} is the champion already")
-    if target.version not in (*roles.champions, *roles.taken_back):
+        return target, None
+    if target.role in WAITING:
         todo = f"a version becomes it past its gates: uv run dslp model promote {name}"
         raise Refused(f"{name} {target.label} was never the champion; {todo}")
-    registry.append(registry.new_entry("rollback", target.version, why, issue))
+    registry.make_champion("rollback", target.version, why, issue)
     return target, champion

@@ -170,9 +170,8 @@ def _challenger_of(project: Project, issue: int) -> str:
     issues: dict[str, int | None] = {}
     for name in model_names(project):
         registry = Registry.read(project, name)
-        for entry in registry.history:
-            if entry.version == registry.roles.challenger and entry.action == "register":
-                issues[name] = entry.issue
+        if challenger := registry.in_role("challenger"):
+            issues[name] = challenger.issue
     names = [name for name, number in issues.items() if number == issue]
     if not names and list(issues.values()) == [None]:
         names = list(issues)

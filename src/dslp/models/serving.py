@@ -12,166 +12,230 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager, suppress
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime
+from html import escape
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
+from uuid import uuid4
 
 import uvicorn
 from dslp.core.console import say
 from dslp.core.errors import DslpError
 from dslp.models.api import Api
-from dslp.models.live_model import Serving
-from dslp.models.prediction_log import Answered
-from dslp.models.predictor import Problem
-from dslp.models.request_body import read_body, read_records, request_id
-from fastapi import FastAPI
-from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from dslp.models.live_model import LiveModel
+from dslp.models.prediction_log import Log
+from dslp.models.predictor import Predictor
+from fastapi import FastAPI, Header, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import HTMLResponse, JSONResponse, Response
+from prometheus_client import CONTENT_TYPE_LATEST, Histogram, generate_latest
+from pydantic import Discriminator, Tag
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+BYTES = 1_000_000  # of a body
+HEAD = 65_536  # bytes of the headers
+ARRIVAL = 10  # seconds in which a request must arrive
 PATIENCE = 30  # seconds for open requests when the server stops
-UNABLE = "the model cannot answer this"
+LATENCY = Histogram(
+    "dslp_latency_seconds",
+    "From the request to its answer.",
+    ["status", "version", "role"],
+    buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10),
+)
+FAILURES: dict[type[Exception], tuple[int, str]] = {
+    OverflowError: (422, "a number is too large"),
+    asyncio.QueueFull: (503, "too many requests are waiting; try again"),
+}
+ID = Header(
+    default_factory=lambda: uuid4().hex,
+    pattern="^[ -~]{1,128}$",
+    description="The name of the request in the log of predictions.",
+)
+KEY = Header(description="The same version answers a key each time: a customer's number.")
+PAGE = """<!doctype html><html lang="en"><meta charset="utf-8"><title>{name}</title>
+<style>body {{font: 16px/1.5 sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem}}
+pre {{background: #f4f4f4; padding: 1rem; white-space: pre-wrap}}</style>
+<h1>{name}</h1><p><code>POST /predict</code> answers a record, or a list of records:</p>
+<pre>{command}</pre><p>For machines: <a href="/openapi.json">/openapi.json</a>,
+<a href="/health">/health</a>, <a href="/metrics">/metrics</a>.</p><pre>{schemas}</pre></html>
+"""
 
 logger = logging.getLogger("dslp.serve")
 
 
-def application(serving: Serving) -> FastAPI:
-    """The web application."""
-    api, metrics = serving.api, serving.metrics
+def application(api: Api, live: LiveModel, log: Log, poll: float) -> FastAPI:
+    """The web application of a model; the registry is read each `poll` seconds."""
+    predictor = Predictor(api)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        watching = asyncio.create_task(serving.watch())
+        ended = asyncio.Event()
+        watching = asyncio.create_task(live.watch(poll))
+        writing = asyncio.create_task(log.write_all(ended))
         yield
         watching.cancel()
-        serving.log.close()  # after the last answer
+        ended.set()  # after the last answer
+        await writing
 
-    app = FastAPI(title=api.model.name, lifespan=lifespan, docs_url=None, redoc_url=None)
-    app.openapi = api.openapi  # type: ignore[method-assign]
+    docs: Any = {"version": api.digest, "docs_url": None, "redoc_url": None}
+    app = FastAPI(title=api.model.name, lifespan=lifespan, **docs)
+    one, many = Annotated[api.request, Tag("record")], Annotated[api.many, Tag("records")]
+    kind = Discriminator(lambda body: "records" if isinstance(body, list) else "record")
+    Body: Any = Annotated[one | many, kind]
 
-    async def predict(request: Request) -> Response:
+    @app.post(
+        "/predict",
+        summary=(api.request.__doc__ or api.model.name).strip().splitlines()[0],
+        response_model=api.response | list[api.response],  # type: ignore[name-defined]
+        max_body_size=BYTES,
+    )
+    async def predict(
+        body: Body, x_request_id: Annotated[str, ID], x_split_key: Annotated[str, KEY] = ""
+    ) -> Response:
         started, arrival = time.perf_counter(), datetime.now(UTC)
-        identifier = request_id(request)
-        loaded = serving.choose(request.headers.get("x-split-key") or identifier)
-        headers = {
-            "X-Request-ID": identifier,
-            "X-Model-Version": loaded.version,
-            "X-Model-Role": loaded.role,
-        }
-        metrics.in_flight.inc()
+        loaded = live.choose(x_split_key or x_request_id)
+        version, role = loaded.version, loaded.role
+        headers = {"X-Request-ID": x_request_id, "X-Model-Version": version, "X-Model-Role": role}
+        records, status = body if isinstance(body, list) else [body], 200
         try:
-            body = await read_body(request)
-            records, single = read_records(api, body)
-            answers = await serving.predictor.predict(loaded, records)
-            content = answers[0].model_dump_json() if single else api.answers.dump_json(answers)
-            response = Response(content, 200, headers, "application/json")
-            took = time.perf_counter() - started
-            line = {
-                "request_id": identifier,
+            answers = await predictor.predict(loaded, records)
+            text = api.answers.dump_json(answers, by_alias=True)
+            text = text if records is body else text[1:-1]  # a record gets its own answer
+        except Exception as error:  # whatever an estimator or a schema's own code raises
+            status, detail = FAILURES.get(type(error), (500, "the model cannot answer this"))
+            logger.error("request %s, version %s: %s", x_request_id, version, error)
+            text = json.dumps({"detail": detail}).encode()
+        took = time.perf_counter() - started
+        LATENCY.labels(status, version, role).observe(took)
+        if status == 200:
+            facts = {
+                "request_id": x_request_id,
                 "time": arrival.isoformat(timespec="microseconds"),
                 "model": api.model.name,
-                "version": loaded.version,
+                "version": version,
                 "semantic": loaded.semantic,
-                "role": loaded.role,
+                "role": role,
                 "latency_ms": round(took * 1000, 3),
             }
-            serving.log.add(Answered(line, records, answers))
-        except Exception as error:  # whatever an estimator or a schema's own code raises
-            problem = error if isinstance(error, Problem) else Problem(500, UNABLE)
-            if problem is not error:
-                facts = {"request_id": identifier, "version": loaded.version, "reason": str(error)}
-                logger.error("not predicted", extra={"facts": facts})
-            took = time.perf_counter() - started
-            if problem.status in (408, 413):
-                headers["Connection"] = "close"  # the rest of the body is not read
-            if problem.status == 503:
-                headers["Retry-After"] = "1"
-            response = JSONResponse({"detail": problem.detail}, problem.status, headers)
-        finally:
-            metrics.in_flight.dec()
-        metrics.answered(response.status_code, loaded, took)
-        return response
+            log.add(facts, records, answers)
+        return Response(text, status, headers, "application/json")
 
-    async def health(_: Request) -> Response:
-        return JSONResponse({"status": "ready"})  # it does not listen before a model is loaded
+    @app.exception_handler(RequestValidationError)
+    async def refuse(_: Request, error: RequestValidationError) -> Response:
+        # Without the values: they may be large, or no JSON.
+        problems = [{key: one[key] for key in ("type", "loc", "msg")} for one in error.errors()]
+        LATENCY.labels(422, "", "").observe(0)
+        return JSONResponse({"detail": problems[:100]}, 422)
 
-    async def version(_: Request) -> Response:
-        versions = {role: loaded.identity for role, loaded in serving.loaded.items()}
-        return JSONResponse({"model": api.model.name, "share": serving.share, **versions})
+    async def page(_: Request) -> Response:
+        schemas = escape(json.dumps(app.openapi()["components"]["schemas"], indent=2))
+        command = escape(example_command(api, "http://HOST:PORT"))
+        return HTMLResponse(PAGE.format(name=api.model.name, command=command, schemas=schemas))
 
-    async def figures(_: Request) -> Response:
-        return Response(metrics.text(), media_type=metrics.TYPE)
+    async def health(_: Request) -> Response:  # it does not answer before a model is loaded
+        facts = {"status": "ready", "model": api.model.name, "share": live.share}
+        return JSONResponse(facts | {role: one.facts for role, one in live.loaded.items()})
 
-    app.add_route("/predict", predict, ["POST"])
-    routes = {"/health": health, "/ready": health, "/version": version, "/metrics": figures}
-    for path, answer in routes.items():
+    async def metrics(_: Request) -> Response:
+        return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
+
+    for path, answer in {"/": page, "/docs": page, "/health": health, "/metrics": metrics}.items():
         app.add_route(path, answer, ["GET"])
     return app
 
 
-class _JsonLines(logging.Formatter):
-    """A line of JSON for each event."""
-
-    def format(self, record: logging.LogRecord) -> str:
-        facts = {
-            "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
-            "level": record.levelname.lower(),
-            "logger": record.name,
-            "event": record.getMessage(),
-            **getattr(record, "facts", {}),
-        }
-        if record.exc_info:
-            facts["exception"] = self.formatException(record.exc_info)
-        return json.dumps(facts)
+def openapi_document(api: Api) -> dict[str, Any]:
+    """The OpenAPI document of a model that is not served."""
+    nothing: Any = None
+    return application(api, nothing, nothing, 0).openapi()
 
 
-@contextmanager
-def open_socket(host: str, port: int) -> Iterator[socket.socket]:
-    """A socket for the server; it does not listen yet.
+def example_command(api: Api, address: str) -> str:
+    """A command that requests a prediction; empty if `schema.py` allows no simple example."""
+    if api.example is None:
+        return ""
+    body = shlex.quote(api.example.model_dump_json(by_alias=True))
+    return f"curl -H 'Content-Type: application/json' -d {body} {address}/predict"
 
-    Raises:
-        DslpError: the host or port cannot be used.
+
+class BoundedHttp(HttpToolsProtocol):
+    """Closes a connection whose request does not arrive in time, or is much too large.
+
+    FastAPI bounds the body that it reads; uvicorn has no setting for the rest.
     """
-    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as opened:
-        opened.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            opened.bind((host, port))
-        except OSError as error:
-            reason = f"nothing can listen at {host}:{port} ({error})"
-            raise DslpError(f"{reason}; give another --host or --port") from None
-        yield opened
+
+    deadline: asyncio.TimerHandle | None = None
+    limit = received = 0
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Wait for the first request."""
+        super().connection_made(transport)
+        self._wait(ARRIVAL)
+
+    def on_message_begin(self) -> None:
+        """Wait for the headers."""
+        super().on_message_begin()
+        self._wait(ARRIVAL)
+        self.limit, self.received = HEAD, 0
+
+    def on_headers_complete(self) -> None:
+        """Wait for the body."""
+        super().on_headers_complete()
+        self.limit += 2 * BYTES
+
+    def on_message_complete(self) -> None:
+        """Wait no more."""
+        super().on_message_complete()
+        self._wait(None)
+
+    def data_received(self, data: bytes) -> None:
+        """Read a part of a request."""
+        self.received += len(data)
+        super().data_received(data)
+        if self.received > self.limit:
+            self.transport.abort()
+
+    def _wait(self, seconds: float | None) -> None:
+        if self.deadline:
+            self.deadline.cancel()
+        self.deadline = self.loop.call_later(seconds, self.transport.abort) if seconds else None
 
 
-def serve(api: Api, opened: socket.socket, share: float, log: Path, poll: float) -> None:
+def serve(api: Api, host: str, port: int, share: float, folder: Path, poll: float) -> None:
     """Serve until the process is told to stop; then answer open requests and write all of the log.
 
-    Once it listens, it prints its address, and a command that requests a prediction if `schema.py`
+    Once it answers, it prints its address, and a command that requests a prediction if `schema.py`
     allows a simple example.
 
     Args:
         api: of the model.
-        opened: the socket, from `open_socket`.
+        host: the address to listen at.
+        port: 0 is any free one.
         share: of the requests, for the challenger.
-        log: folder of the predictions.
+        folder: of the log of predictions.
         poll: seconds between two checks of the registry.
 
     Raises:
-        DslpError: there is no champion, or it cannot be loaded.
+        DslpError: nothing can listen there, or there is no champion, or it cannot be loaded.
     """
-    handler = logging.StreamHandler()
-    handler.setFormatter(_JsonLines())
-    logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
-    serving = Serving(api, share, log, poll)
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # once uvicorn has stopped in order
-    options: Any = {"log_config": None, "access_log": False, "server_header": False}
-    config = uvicorn.Config(application(serving), timeout_graceful_shutdown=PATIENCE, **options)
-    opened.listen(1024)  # who connects from here on is answered
-    host, port = opened.getsockname()[:2]
-    address = f"http://{f'[{host}]' if ':' in host else host}:{port}"
-    say(f"{api.model.name} at {address}")
-    if api.example is not None:
-        body = shlex.quote(api.example.model_dump_json(by_alias=True))
-        say(f"curl -H 'Content-Type: application/json' -d {body} {address}/predict")
-    with suppress(KeyboardInterrupt):
-        uvicorn.Server(config).run(sockets=[opened])
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
+    try:
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        opened = socket.create_server((host, port), family=family, backlog=1024)
+    except OSError as error:
+        reason = f"nothing can listen at {host}:{port} ({error})"
+        raise DslpError(f"{reason}; give another --host or --port") from None
+    with opened:
+        app = application(api, LiveModel(api, share), Log(folder), poll)
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # once uvicorn has stopped in order
+        options: Any = {"log_config": None, "access_log": False, "server_header": False}
+        options |= {"proxy_headers": False, "ws": "none", "timeout_graceful_shutdown": PATIENCE}
+        host, port = opened.getsockname()[:2]
+        address = f"http://{f'[{host}]' if ':' in host else host}:{port}"
+        say(f"{api.model.name} at {address}")
+        say(example_command(api, address))
+        with suppress(KeyboardInterrupt):
+            config = uvicorn.Config(app, http=BoundedHttp, **options)
+            uvicorn.Server(config).run(sockets=[opened])

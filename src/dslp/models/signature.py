@@ -28,8 +28,14 @@ def model_signature(model: Model) -> "ModelSignature":
     """
     from mlflow.models import ModelSignature
     from mlflow.types import ColSpec, Schema
+    from mlflow.types.schema import AnyType
 
-    sides = [[ColSpec(**column) for column in signature_columns(model, name)] for name in SIDES]
+    def specification(column: dict[str, Any]) -> ColSpec:
+        # MLflow's loader refuses a gap in `long`, and an int64 column without one in `double`.
+        gaps = column["type"] == "long" and not column["required"]
+        return ColSpec(**(column | {"type": AnyType()} if gaps else column))
+
+    sides = [list(map(specification, signature_columns(model, name))) for name in SIDES]
     return ModelSignature(*map(Schema, sides))
 
 

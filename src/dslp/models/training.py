@@ -3,14 +3,14 @@
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from dslp.core.errors import DslpError
 from dslp.experiments.model import Model
 from dslp.experiments.model_data import read_model_data
 from dslp.experiments.recording import record_run, recorded_parameters
 from dslp.experiments.runs import score_on_holdout
-from dslp.models.api import API
+from dslp.models.api import API, Api
 from dslp.models.persistence import save_model
 from dslp.models.signature import SIDES, check_fit, field_types, model_signature
 from dslp.models.training_record import FILE, describe_training
@@ -50,15 +50,19 @@ def train(model: Model, candidate: str | None = None, issue: int | None = None) 
     """
     data, tracking = read_model_data(model), Tracking.open(model.project)
     candidate = candidate or best_candidate(model, tracking, data.digest)
-    signature = model_signature(model)
+    signature, api = model_signature(model), Api(model)
     check_fit(model, data.rows)
     tags = {"dslp.kind": "training", **part_tags(model, candidate)}
     with record_run(tracking, model, data, candidate, tags, issue=issue) as record:
         estimator, figures = score_on_holdout(model, data, candidate)
         record.log_metrics(figures)
         with tempfile.TemporaryDirectory() as folder:
-            metadata = {API: {name: field_types(model, name) for name in SIDES}}
-            save_model(estimator, Path(folder) / ARTIFACT, signature, model.project, metadata)
+            options: dict[str, Any] = {
+                "metadata": {API: {name: field_types(model, name) for name in SIDES}}
+            }
+            if api.example:
+                options["input_example"] = api.frame([api.example])
+            save_model(estimator, Path(folder) / ARTIFACT, signature, model.project, **options)
             tracking.client.log_artifacts(record.run_id, folder)
         tracking.client.log_dict(record.run_id, describe_training(model, data, estimator), FILE)
     prefix = "holdout_"

@@ -24,6 +24,7 @@ def describe_training(model: Model, data: ModelData, estimator: Any) -> dict[str
     from dslp.models import drift
     from dslp.models.api import Api
     from dslp.models.persistence import model_requirements
+    from dslp.models.serving import openapi_document
 
     params, sheet = model.params, model.dataset.sheet
     rows, holdout, target = data.development, data.holdout, params.target
@@ -40,7 +41,7 @@ def describe_training(model: Model, data: ModelData, estimator: Any) -> dict[str
         "rows": len(rows),
         "holdout": len(holdout),
         "example": api.example and api.example.model_dump(mode="json"),
-        "openapi": api.openapi(),
+        "openapi": openapi_document(api),
         "packages": model_requirements(model.project, ()),
         "features": {name: drift.reference_bins(rows[name]) for name in model.inputs},
         "predictions": {name: drift.reference_bins(predicted[name]) for name in predicted},

@@ -1,17 +1,22 @@
 """Where runs are recorded: a file, a server or a workspace, by configuration alone (E1, G3)."""
 
+import json
 import logging
 import os
+import platform
 import re
+import sqlite3
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
+from functools import cache
 from importlib.metadata import entry_points
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from dslp.core.console import notice
 from dslp.core.errors import DslpError
 from dslp.core.settings import Project
 from dslp.core.text import error_line, redact
@@ -21,6 +26,15 @@ if TYPE_CHECKING:
 
 DIGEST_LENGTH = 36  # characters that MLflow keeps of a dataset's digest; the whole one is a tag
 LOCAL = "sqlite:///"  # begins the address of a database file
+PROCESS = "dslp.process"  # a tag: the machine and the process that a run is recorded from
+# Tables and columns of MLflow's database that hold addresses of artifacts.
+ADDRESSES = (
+    ("experiments", "artifact_location"),
+    ("logged_models", "artifact_location"),
+    ("runs", "artifact_uri"),
+    ("model_versions", "source"),
+    ("model_versions", "storage_location"),
+)
 
 
 @dataclass(frozen=True)
@@ -39,6 +53,23 @@ class ActiveRun:
         """Add tags to the run."""
         for name, value in tags.items():
             self.client.set_tag(self.run_id, name, value)
+
+    def log_dataset(
+        self, name: str, digest: str, source: str, columns: Mapping[str, str], rows: int
+    ) -> None:
+        """Add the dataset that the run used or registers, with the type of each column."""
+        from mlflow.entities import Dataset, DatasetInput
+
+        schema = [{"name": column, "type": kind} for column, kind in columns.items()]
+        dataset = Dataset(
+            name=name,
+            digest=digest[:DIGEST_LENGTH],
+            source_type="local",
+            source=json.dumps({"uri": source}),
+            schema=json.dumps({"mlflow_colspec": schema}),
+            profile=json.dumps({"num_rows": rows}),
+        )
+        self.client.log_inputs(self.run_id, [DatasetInput(dataset, [])])
 
     def end(self, status: str) -> None:
         """End the run as FINISHED, FAILED or KILLED."""
@@ -66,32 +97,10 @@ class Tracking:
         os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
         os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "ERROR")
         import mlflow
-        from mlflow.utils.logging_utils import disable_logging
 
-        disable_logging()  # messages only; errors are raised all the same
-        for name in ("alembic", "mlflow.utils.environment"):  # uv's environments have no pip
-            logging.getLogger(name).setLevel(logging.ERROR)
-        local, registry = address.startswith(LOCAL), registry_uri(address)
         mlflow.set_tracking_uri(address)
-        mlflow.set_registry_uri(registry)
-        for retries_left in (2, 1, 0):
-            try:
-                if local:
-                    (project.root / "mlruns").mkdir(exist_ok=True)
-                _connect_to_database(address)
-                client = mlflow.MlflowClient(address, registry)
-                client.search_experiments(max_results=1)
-                break
-            except Exception as error:  # the client passes on whatever its transport raises
-                if local and retries_left:  # two commands may create the tables at the same time
-                    time.sleep(1)
-                    continue
-                reason = error_line(error, 2_000)
-                reason = reason.partition("(Caused by ")[2] or reason
-                raise DslpError(
-                    f"tracking at {redact(address)} does not answer: {error_line(reason, 160)}"
-                ) from error
-        return cls(project, client)
+        mlflow.set_registry_uri(registry_uri(address))
+        return cls(project, _connect(address, registry_uri(address), project.root))
 
     def experiment_name(self, name: str) -> str:
         """The name in MLflow of an experiment of this project.
@@ -108,19 +117,34 @@ class Tracking:
         """The identifier of an experiment of this project, which is created if it is missing."""
         from mlflow.exceptions import MlflowException
 
-        name = self.experiment_name(name)
+        name, folder = self.experiment_name(name), None
+        if local_database(self.project):
+            folder = (self.project.root / "mlruns" / "artifacts" / name).as_uri()
         experiment = self.client.get_experiment_by_name(name)
         if experiment is None:
-            folder = None
-            if local_database(self.project):
-                folder = (self.project.root / "mlruns" / "artifacts" / name).as_uri()
             try:
                 return str(self.client.create_experiment(name, artifact_location=folder))
             except MlflowException:  # another command may have created it a moment ago
                 experiment = self.client.get_experiment_by_name(name)
                 if experiment is None:
                     raise
+        self._end_killed_runs(str(experiment.experiment_id))
         return str(experiment.experiment_id)
+
+    def _end_killed_runs(self, experiment: str) -> None:
+        """End the runs of this machine whose process ended without a chance to say so."""
+        for run in self.client.search_runs([experiment], "attributes.status = 'RUNNING'"):
+            machine, _, process = run.data.tags.get(PROCESS, "").rpartition(":")
+            if machine == platform.node():
+                try:
+                    os.kill(int(process), 0)
+                except ProcessLookupError:
+                    self.client.set_terminated(run.info.run_id, "KILLED")
+
+
+def process_tag() -> dict[str, str]:
+    """The tag by which a later command sees that the process of a run was killed."""
+    return {PROCESS: f"{platform.node()}:{os.getpid()}"}
 
 
 @contextmanager
@@ -154,15 +178,17 @@ def tracking_uri(project: Project) -> str:
     Raises:
         DslpError: the setting needs an address, and MLFLOW_TRACKING_URI is not set.
     """
-    if address := os.environ.get("MLFLOW_TRACKING_URI"):
-        return address
-    if project.tracking == "local":
-        return f"{LOCAL}{project.root / 'mlruns' / 'mlflow.db'}"
-    if project.tracking == "databricks":
-        return "databricks"
-    raise DslpError(
-        f"tracking is {project.tracking}, and MLFLOW_TRACKING_URI is not set; write it in .env"
-    )
+    defaults = {"local": local_address(project.root), "databricks": "databricks"}
+    address = os.environ.get("MLFLOW_TRACKING_URI") or defaults.get(project.tracking)
+    if not address:
+        problem = f"tracking is {project.tracking}, and MLFLOW_TRACKING_URI is not set"
+        raise DslpError(f"{problem}; write it in .env")
+    return address
+
+
+def local_address(root: Path) -> str:
+    """Address of the database of local tracking, in the project itself."""
+    return f"{LOCAL}{root / 'mlruns' / 'mlflow.db'}"
 
 
 def tracking_address(project: Project) -> str:
@@ -249,6 +275,57 @@ def _require_plugin(address: str) -> None:
             f"tracking at {redact(address)[:60]} needs the package azureml-mlflow; the answer "
             "tracking: azureml brings it: uvx copier update --data tracking=azureml, then uv sync"
         )
+
+
+@cache
+def _connect(address: str, registry: str, root: Path) -> "MlflowClient":
+    """MLflow's client for a server that answers."""
+    import mlflow
+    from mlflow.utils.logging_utils import disable_logging
+
+    disable_logging()  # messages only; errors are raised all the same
+    for name in ("alembic", "mlflow.utils.environment"):  # uv's environments have no pip
+        logging.getLogger(name).setLevel(logging.ERROR)
+    local = address.startswith(LOCAL)
+    for retries_left in (2, 1, 0):
+        try:
+            if local:
+                (root / "mlruns").mkdir(exist_ok=True)
+            _connect_to_database(address)
+            client = mlflow.MlflowClient(address, registry)
+            experiments = client.search_experiments(max_results=1_000 if local else 1)
+            break
+        except Exception as error:  # the client passes on whatever its transport raises
+            if local and retries_left:  # two commands may create the tables at the same time
+                time.sleep(1)
+                continue
+            reason = error_line(error, 2_000)
+            reason = reason.partition("(Caused by ")[2] or reason
+            raise DslpError(
+                f"tracking at {redact(address)} does not answer: {error_line(reason, 160)}"
+            ) from error
+    if address == local_address(root):
+        places = {
+            each.artifact_location.rpartition("/mlruns/artifacts/")[0] for each in experiments
+        }
+        for place in places - {"", root.as_uri()}:
+            _correct_addresses(root, place)
+    return client
+
+
+def _correct_addresses(root: Path, before: str) -> None:
+    """Let the records of a project that was moved or copied name its present folder.
+
+    MLflow keeps absolute addresses of artifacts, and has no method that changes them
+    (mlflow/mlflow#3144).
+    """
+    with closing(sqlite3.connect(root / "mlruns" / "mlflow.db")) as database, database:
+        for table, column in ADDRESSES:
+            change = f"UPDATE {table} SET {column} = ? || substr({column}, length(?) + 1)"
+            where = f"WHERE substr({column}, 1, length(?)) = ?"
+            after, begin = f"{root.as_uri()}/", f"{before}/"
+            database.execute(f"{change} {where}", (after, begin, begin, begin))
+    notice(f"this project was moved from {before}: the addresses of its artifacts were corrected")
 
 
 def _connect_to_database(address: str) -> None:

@@ -3,9 +3,11 @@
 import ast
 import hashlib
 import json
+import os
 import platform
 import re
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from dslp.core.git import git_output
@@ -59,12 +61,39 @@ def flatten(values: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
     return flat
 
 
-def issue_note(project: Project, issue: int) -> dict[str, str]:
-    """The description on the run's page in MLflow: a link to the issue (E2)."""
+def source_tags(project: Project, folder: Path) -> dict[str, str]:
+    """MLflow's own tags of the source: its pages show person, folder, branch and commit."""
+    repository, path = repository_address(project), folder.relative_to(project.root).as_posix()
+    tags = {
+        "user": user_name(project),
+        "source.type": "PROJECT" if repository else "LOCAL",
+        "source.name": f"{repository}#{path}" if repository else path,
+        "source.git.repoURL": repository,
+        "source.git.branch": git_output(project, "branch", "--show-current"),
+        "source.git.commit": git_output(project, "rev-parse", "HEAD"),
+    }
+    return {f"mlflow.{name}": value for name, value in tags.items() if value}
+
+
+def repository_address(project: Project) -> str:
+    """Address of the repository's page, by the remote `origin`; empty where it has none."""
     remote = redact(git_output(project, "remote", "get-url", "origin") or "")
     match = re.fullmatch(r"(?:https?://|ssh://|git@)([^/:]+)[/:](.+?)(?:\.git)?/?", remote)
-    link = f"[#{issue}](https://{match[1]}/{match[2]}/issues/{issue})" if match else f"#{issue}"
-    return {"mlflow.note.content": f"Issue {link}"}
+    return f"https://{match[1]}/{match[2]}" if match else ""
+
+
+def describe_origin(project: Project, question: str, **issues: int | None) -> str:
+    """The description of a run or a version in MLflow: the question, and links to issues (E2)."""
+    address = repository_address(project)
+    form = f"{{}} [#{{}}]({address}/issues/{{}})" if address else "{} #{}"
+    links = [form.format(name.capitalize(), n, n) for name, n in issues.items() if n]
+    return f"{question}\n\n{', '.join(links)}"
+
+
+def user_name(project: Project) -> str:
+    """The person: in a workflow by GitHub's name, else by git's, else by the system's."""
+    name = os.environ.get("GITHUB_ACTOR") or git_output(project, "config", "user.name")
+    return name or os.environ.get("USER") or "unknown"
 
 
 def code_digest(source: str) -> str:

@@ -1,27 +1,33 @@
 """The registry: versions of a model, one of them the champion and one its challenger (M5, M7).
 
-The audit trail is the truth. Roles are also written as tags, and as aliases where the server has
-them, for people and other tools; every command that writes corrects them.
+MLflow's aliases `champion` and `challenger` say which. Every version was a challenger first: it is
+the newest one, until it becomes the champion.
 """
 
-import getpass
-import os
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from dslp.core.errors import DslpError
-from dslp.core.git import git_output
 from dslp.core.settings import Project
 from dslp.tracking.connection import Tracking, mlflow_errors, registered_name
-from dslp.tracking.history import Action, Entry, Roles, next_time, read_entries, roles_after
+from dslp.tracking.history import (
+    Action,
+    Change,
+    completed_changes,
+    former_champions,
+    next_time,
+    read_changes,
+)
+from dslp.tracking.provenance import user_name
 
 if TYPE_CHECKING:
-    from mlflow.entities.model_registry import ModelVersion
+    from mlflow.entities.model_registry import RegisteredModel
 
-ROLE = "dslp.role"
 SEMANTIC = "dslp.version"
-CURRENT = ("champion", "challenger")
+ALIAS = "dslp.alias."  # begins a tag of the model that takes an alias's place
+ROLES = ("champion", "challenger")
+WAITING = ("challenger", "superseded")  # roles of versions that were never the champion
 
 
 @dataclass(frozen=True)
@@ -54,6 +60,13 @@ class Release:
         """Its address in MLflow."""
         return f"models:/{self.name}/{self.version}"
 
+    @property
+    def issue(self) -> int | None:
+        """Number of the issue that it was registered for."""
+        return next(
+            (change.issue for change in read_changes(self.tags, version=self.version)), None
+        )
+
 
 @dataclass(frozen=True)
 class Registry:
@@ -62,38 +75,57 @@ class Registry:
     Attributes:
         tracking: the server.
         name: of the model.
-        history: the entries of the audit trail, oldest first.
-        roles: the roles that follow from it.
+        in_use: the version's number by role.
+        history: what was done with the versions, oldest first.
+        completed: the promotions and rollbacks among it that were not interrupted.
+        former: numbers of the versions that a rollback returns to, the last champion first.
         releases: the versions, newest first.
     """
 
     tracking: Tracking
     name: str
-    history: list[Entry]
-    roles: Roles
+    in_use: dict[str, str]
+    history: list[Change]
+    completed: list[Change]
+    former: list[str]
     releases: list[Release]
 
     @classmethod
     def read(cls, project: Project, name: str, tracking: Tracking | None = None) -> "Registry":
         """Read the server; a model that was never registered has no versions."""
+        from mlflow.exceptions import MlflowException
+
         tracking = tracking or Tracking.open(project)
         name, client = registered_name(project, name), tracking.client
         with mlflow_errors():
-            versions: list[ModelVersion] = [
-                # Unity Catalog's search gives no tags, but a method that raises.
-                one if isinstance(one.tags, dict) else client.get_model_version(name, one.version)
-                for one in client.search_model_versions(f"name = '{name}'")
-            ]
-        versions.sort(key=lambda version: int(version.version), reverse=True)
-        history = read_entries((str(version.version), version.tags) for version in versions)
-        roles, in_history = roles_after(history), {entry.version for entry in history}
-        releases = []
-        for version in versions:
-            number, tags = str(version.version), dict(version.tags)
-            role = roles.role(number) if number in in_history else ""
-            semantic, run = tags.get(SEMANTIC, ""), version.run_id or ""
-            releases.append(Release(name, number, semantic, role, run, tags))
-        return cls(tracking, name, history, roles, releases)
+            try:
+                model = client.get_registered_model(name)
+            except MlflowException as error:
+                if error.get_http_status_code() == 404:
+                    return cls(tracking, name, {}, [], [], [], [])
+                raise
+            versions = client.search_model_versions(f"name = '{name}'")
+            versions = sorted(versions, key=lambda version: int(version.version), reverse=True)
+            # Unity Catalog's search gives no tags, but a method that raises.
+            if versions and not isinstance(versions[0].tags, dict):
+                versions = [client.get_model_version(name, one.version) for one in versions]
+        tags = {str(one.version): dict(one.tags) for one in versions}
+        numbers = _numbers_by_role(model).items()
+        in_use = {role: number for role, number in numbers if number in tags}
+        history, champion = read_changes(model.tags), in_use.get("champion")
+        history += [one for n in tags for one in read_changes(tags[n], version=n)]
+        history.sort()
+        completed = completed_changes(history, champion)
+        former = [n for n in former_champions(completed, champion) if n in tags]
+        roles = dict.fromkeys(tags, "superseded")
+        roles |= {change.version: "taken back" for change in completed}
+        roles |= dict.fromkeys(former, "former champion")
+        roles |= {in_use[role]: role for role in reversed(ROLES) if role in in_use}
+        releases = [
+            Release(name, n, tags[n].get(SEMANTIC, ""), roles[n], one.run_id or "", tags[n])
+            for n, one in zip(tags, versions, strict=True)
+        ]
+        return cls(tracking, name, in_use, history, completed, former, releases)
 
     def reload(self) -> "Registry":
         """The same model, read anew."""
@@ -111,90 +143,91 @@ class Registry:
         labels = ", ".join(release.label for release in self.releases[:9]) or "none"
         raise DslpError(f"{self.name} has no version {version}; there are: {labels}")
 
-    def in_role(self, role: Literal["champion", "challenger"]) -> Release | None:
+    def in_role(self, role: str) -> Release | None:
         """The version that has the role, if one has."""
-        number = getattr(self.roles, role)
-        return self.release(number) if number else None
+        return next((release for release in self.releases if release.role == role), None)
 
-    def new_entry(self, action: Action, version: str, why: str, issue: int | None) -> Entry:
-        """A new entry of the audit trail, not yet written."""
-        who = _user_name(self.tracking.project)
-        return Entry(next_time(self.history), version, action, who, why, issue)
+    def short_label(self, version: str) -> str:
+        """The semantic version of a number, which may have been deleted since."""
+        labels = {release.version: release.semantic or version for release in self.releases}
+        return labels.get(version, f"{version} (deleted)")
 
-    def append(self, entry: Entry) -> None:
-        """Write an entry, and the roles that follow from it."""
-        self.set_tags(entry.version, entry.tag())
-        self.write_roles()
+    def new_change(
+        self, action: Action, version: str, role: str, why: str, issue: int | None
+    ) -> Change:
+        """A change of who has the role, not yet written."""
+        time, who = next_time(self.history), user_name(self.tracking.project)
+        return Change(time, action, version, self.in_use.get(role), who, why, issue)
 
-    def write_roles(self) -> None:
-        """Make tags and aliases agree with the audit trail, also while others write."""
+    @mlflow_errors()
+    def make_champion(self, action: Action, version: str, why: str, issue: int | None) -> None:
+        """Record the change, then let the version be the champion."""
+        change = self.new_change(action, version, "champion", why, issue)
+        self.tracking.client.set_registered_model_tag(self.name, *change.tag())
+        self._point("champion", version)
+
+    @mlflow_errors()
+    def update_challenger(self) -> None:
+        """Let the newest version be the challenger, or none if it was the champion.
+
+        It is read anew until it holds, since others may write at the same time.
+        """
         for _ in range(9):
-            read = self.reload()
-            wrong = {r.version: r.role for r in read.releases if r.role != r.tags.get(ROLE, "")}
-            aliases = self._copy_history(read.history) if read.releases else {}
-            moved = {role: getattr(read.roles, role) for role in CURRENT}
-            moved = {role: number for role, number in moved.items() if number != aliases.get(role)}
-            if not wrong and not any(self._set_alias(*pair) for pair in moved.items()):
+            registry = self.reload()
+            waiting = [one.version for one in registry.releases[:1] if one.role in WAITING]
+            if waiting == [n for role, n in registry.in_use.items() if role == "challenger"]:
                 return
-            for version in sorted(wrong, key=lambda version: wrong[version] == "champion"):
-                self.set_tags(version, {ROLE: wrong[version]})
+            registry._point("challenger", *waiting)
 
+    @mlflow_errors()
+    def release_of(self, run: str) -> Release | None:
+        """The version of a training: the first one.
+
+        Others were registered at the same moment, and are deleted.
+        """
+        from mlflow.exceptions import MlflowException
+
+        versions = [release for release in self.releases if release.run == run]
+        for copy in versions[:-1]:
+            if copy.semantic and copy.role in WAITING:
+                with suppress(MlflowException):  # another process has deleted it
+                    self.tracking.client.delete_model_version(self.name, copy.version)
+        return versions[-1] if versions else None
+
+    @mlflow_errors()
     def set_tags(self, version: str, tags: dict[str, str]) -> None:
         """Write tags of a version."""
-        with mlflow_errors():
-            for name, value in tags.items():
-                self.tracking.client.set_model_version_tag(self.name, version, name, value)
+        for name, value in tags.items():
+            self.tracking.client.set_model_version_tag(self.name, version, name, value)
 
-    def full_history(self) -> list[Entry]:
-        """The audit trail with the entries of versions that were deleted since."""
+    def _point(self, role: str, version: str = "") -> None:
+        """Give the role to a version, or to none: as an alias.
+
+        A server that has no aliases, such as AzureML, keeps it in a tag of the model.
+        """
         from mlflow.exceptions import MlflowException
 
+        client, name = self.tracking.client, self.name
         try:
-            tags = self.tracking.client.get_registered_model(self.name).tags
-        except MlflowException:  # nothing was registered
-            return self.history
-        copies = read_entries((key.rpartition(".")[2], {key: text}) for key, text in tags.items())
-        return sorted({*self.history, *copies}, key=lambda entry: entry.at)
-
-    def _copy_history(self, history: list[Entry]) -> dict[str, str]:
-        """Copy the audit trail to the model, since versions can be deleted; return the aliases."""
-        from mlflow.exceptions import MlflowException
-
-        with mlflow_errors():
-            model = self.tracking.client.get_registered_model(self.name)
-        for entry in history:
-            ((key, text),) = entry.tag().items()
-            if (key := f"{key}.{entry.version}") not in model.tags:
-                with suppress(MlflowException):  # a server may limit the number of tags
-                    self.tracking.client.set_registered_model_tag(self.name, key, text)
-        return {role: str(version) for role, version in (model.aliases or {}).items()}
-
-    def _set_alias(self, role: str, version: str | None) -> bool:
-        """Set or delete the role's alias; False where the server has no aliases."""
-        from mlflow.exceptions import MlflowException
-
-        try:
-            if version is None:
-                self.tracking.client.delete_registered_model_alias(self.name, role)
+            if version:
+                client.set_registered_model_alias(name, role, version)
             else:
-                self.tracking.client.set_registered_model_alias(self.name, role, version)
+                client.delete_registered_model_alias(name, role)
         except (MlflowException, NotImplementedError):
-            return False
-        return True
+            if client.get_registered_model(name).aliases:
+                raise
+            client.set_registered_model_tag(name, ALIAS + role, version)
 
 
-def versions_in_use(name: str, project: Project) -> dict[str, Release | None]:
-    """The versions of a model that are in use: by `champion` and `challenger`."""
-    registry = Registry.read(project, name)
-    return {role: registry.in_role(role) for role in ("champion", "challenger")}
+@mlflow_errors()
+def current_versions(project: Project, name: str) -> dict[str, str]:
+    """The numbers of champion and challenger, by one request."""
+    client, name = Tracking.open(project).client, registered_name(project, name)
+    return _numbers_by_role(client.get_registered_model(name))
 
 
-def _user_name(project: Project) -> str:
-    """The person: in a workflow by GitHub's name, else by git's, else by the system's."""
-    name = os.environ.get("GITHUB_ACTOR") or git_output(project, "config", "user.name")
-    if name:
-        return name
-    try:
-        return getpass.getuser()
-    except (OSError, KeyError):  # in a container, a user may have no name
-        return "unknown"
+def _numbers_by_role(model: "RegisteredModel") -> dict[str, str]:
+    """What aliases say, or, on a server without them, tags."""
+    tags = {role: model.tags[ALIAS + role] for role in ROLES if model.tags.get(ALIAS + role)}
+    aliases = model.aliases or tags
+    return {role: str(aliases[role]) for role in ROLES if role in aliases}

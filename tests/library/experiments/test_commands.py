@@ -26,7 +26,7 @@ REFUSED = {
     "experiment run frequenzy": "do you mean frequency? Known are frequency, severity",
     "experiment run frequency --candidate linaer": "mean linear? Known are baseline, linear",
     "experiment compare": "say which model: frequency, severity",
-    "experiment compare frequency": "say which issue",
+    "experiment compare frequency": "first: uv run dslp experiment run frequency",
     "experiment compare frequency --issue 9": "first: uv run dslp experiment run frequency",
     "experiment sweep frequency": "has no sweep; write, for example, sweep: {candidate: linear",
     "experiment reproduce nosuch": "'nosuch' is no identifier of a run",

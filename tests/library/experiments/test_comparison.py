@@ -135,6 +135,14 @@ def test_a_candidate_with_other_code_stays_in_sight(experimented: Toy) -> None:
     assert "2 not compared: the baseline at another code or with other parameters" in out
 
 
+@pytest.mark.rule("E2")
+def test_runs_without_an_issue_are_named_and_compared_by_model(experimented: Toy) -> None:
+    experimented.git("switch", "--quiet", "--create", "main-line")
+    assert "these runs belong to no issue" in experimented.done("experiment", "run").out
+    out = experimented.done("experiment", "compare").out
+    assert runs(experimented)[-1].info.run_id[:8] in out
+
+
 def test_an_issue_without_runs_says_what_to_do(tracked: Toy) -> None:
     outcome = tracked.run("experiment", "compare", "--issue", "9")
     assert outcome.code == 2

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 import platform
 
 import pytest
@@ -20,6 +21,7 @@ def test_a_run_carries_what_it_takes_to_understand_it(experiment: tuple[Toy, str
     data = digest(Dataset(toy.project, "visits"))
     tags = {n.removeprefix("dslp."): v for n, v in linear.data.tags.items() if "dslp" in n}
     assert len(tags.pop("code")) == len(tags.pop("evaluate")) == 64
+    assert tags.pop("process").endswith(f":{os.getpid()}")
     assert tags == {
         "kind": "experiment",
         "model": "frequency",
@@ -40,14 +42,20 @@ def test_a_run_carries_what_it_takes_to_understand_it(experiment: tuple[Toy, str
         "suite": "holds",
         "settings": '{"regressor": "linear", "settings": {"fit_intercept": true}}',
     }
-    assert linear.data.tags["mlflow.note.content"] == "Issue #14"
+    note = "How many visits?\n\nAsk #7, Issue #14"
+    assert linear.data.tags["mlflow.note.content"] == note
+    assert linear.data.tags["mlflow.source.git.commit"] == toy.git("rev-parse", "HEAD")
+    assert linear.data.tags["mlflow.source.name"] == f"src/{toy.package}/models/frequency"
     split = {"policy": "group", "by": "person", "holdout": "0.2", "folds": "3", "seed": "1"}
     settings = {"candidate.regressor": "linear", "candidate.settings.fit_intercept": "True"}
     assert linear.data.params == settings | {f"split.{n}": value for n, value in split.items()}
     (used,) = linear.inputs.dataset_inputs
     assert used.dataset.name == "visits"
     assert data.startswith(used.dataset.digest)
-    assert used.dataset.source == str(toy.processed)
+    assert json.loads(used.dataset.source) == {"uri": str(toy.processed)}
+    (first, *_) = json.loads(used.dataset.schema)["mlflow_colspec"]
+    assert first == {"name": "id", "type": "int64"}
+    assert json.loads(used.dataset.profile) == {"num_rows": 300}
     assert [run.info.status for run in (baseline, linear)] == ["FINISHED"] * 2
     assert [run.info.run_name for run in (baseline, linear)] == ["baseline", "linear"]
 
@@ -75,8 +83,9 @@ def test_a_run_of_uncommitted_work_for_another_issue_says_so(experimented: Toy) 
     assert [baseline.info.run_name, linear.info.run_name] == ["baseline", "linear"]
     tags = linear.data.tags
     assert (tags["dslp.clean"], tags["dslp.issue"]) == ("false", "15")
-    note = "Issue [#15](https://github.com/octo/claims/issues/15)"
-    assert tags["mlflow.note.content"] == note
+    link = "https://github.com/octo/claims"
+    assert tags["mlflow.note.content"].endswith(f"), Issue [#15]({link}/issues/15)")
+    assert tags["mlflow.source.name"] == f"{link}#src/{experimented.package}/models/frequency"
 
 
 @pytest.mark.parametrize(

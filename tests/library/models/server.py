@@ -62,15 +62,11 @@ class Server:
 
     def champion(self) -> str:
         """Number of the version that is the champion for it."""
-        return str(self.ask("/version").json["champion"]["version"])
+        return str(self.ask("/health").json["champion"]["version"])
 
     def logged(self) -> list[dict[str, Any]]:
         """All lines of its log of predictions."""
         return [json.loads(line) for file in self.log.glob("*") for line in file.open()]
-
-    def events(self) -> list[dict[str, Any]]:
-        """The lines of JSON on its standard error."""
-        return [json.loads(line) for line in self.errors.read_text().splitlines()]
 
 
 @contextmanager

@@ -2,15 +2,21 @@
 
 import json
 import os
+import resource
 import subprocess
 import sys
 from pathlib import Path
 
+import mlflow
+import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
 from dslp.core.errors import DslpError
+from dslp.models.api import API, Api
+from dslp.models.batch import Scorer
 from dslp.models.persistence import load_model, save_model
-from dslp.models.signature import model_signature
+from dslp.models.signature import SIDES, field_types, model_signature
 
 from tests.library.toy import Toy
 
@@ -115,3 +121,36 @@ def test_what_cannot_be_kept_is_refused_in_one_line(tracked: Toy) -> None:
             save_model(estimator, folder, model_signature(model), model.project)
         assert reason in str(raised.value)
         assert "\n" not in str(raised.value)
+
+
+@pytest.mark.rule("M2")
+def test_mlflow_predicts_the_same_where_values_are_missing(built: Toy, tmp_path: Path) -> None:
+    schema, train = built.model_folder / "schema.py", built.model_folder / "train.py"
+    built.edit(schema, "    amount:", "    count: int | None\n    flag: bool | None\n    amount:")
+    sum_up = "frame['count'].fillna(0) + frame['flag'].fillna(False).astype(float)"
+    train.write_text(f"def train(inputs, target, params):\n    return lambda frame: {sum_up}\n")
+    model, rows = built.model, built.rows()[:4]
+    gaps = rows.assign(count=[1, np.nan, 3, 4], flag=np.array([True, None, False, True]))
+    full = rows.assign(count=[1, 2, 3, 4], flag=[True, False, False, True])
+    metadata = {API: {side: field_types(model, side) for side in SIDES}}
+    estimator, signature = model.fit("linear", gaps), model_signature(model)
+    save_model(estimator, tmp_path / "model", signature, model.project, metadata=metadata)
+    scorer = Scorer(Api(model), tmp_path / "model", "1")
+    loaded = mlflow.pyfunc.load_model(str(tmp_path / "model"))
+    for frame, expected in ((gaps, [2, 0, 3, 5]), (full, [2, 2, 3, 5])):
+        scored, rejected = scorer.score(pa.Table.from_pandas(frame, preserve_index=False))
+        assert scored["predicted_visits"].to_pylist() == expected
+        assert loaded.predict(frame[model.inputs]).tolist() == expected
+        assert not len(rejected)
+
+
+def test_a_full_disk_is_named_and_not_the_estimator(built: Toy, tmp_path: Path) -> None:
+    model = built.model
+    estimator, limits = model.fit("linear", built.rows()), resource.getrlimit(resource.RLIMIT_FSIZE)
+    signature = model_signature(model)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100, limits[1]))
+    try:
+        with pytest.raises(DslpError, match=r"the model cannot be written: .*File too large"):
+            save_model(estimator, tmp_path / "model", signature, model.project)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)

@@ -1,18 +1,21 @@
 """One version is the champion: the challenger that passed its gates, and nobody else."""
 
+import os
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from dslp.tracking import registry
-from dslp.tracking.history import Entry, read_entries, roles_after
+from dslp.tracking.history import Change, completed_changes, former_champions, read_changes
+from dslp.tracking.registry import Registry
 from hypothesis import given
 from hypothesis import strategies as st
 from mlflow import MlflowClient
 
 from tests.library.models.conftest import refused
 from tests.library.toy import Toy
+from tests.workspaces import AzureML, workspace
 
 pytestmark = pytest.mark.slow
 
@@ -79,10 +82,15 @@ def test_a_rollback_takes_one_command_and_keeps_the_history(champion: Toy) -> No
     assert champion.roles() == roles
     assert before < set(history(champion))
     assert history(champion)[0].endswith("visits halved (#8)")
-    champion.done("model", "rollback")
-    assert champion.roles()["1"] == "champion"
+    again = champion.done("model", "rollback").out
+    assert "is the champion already; nothing to do\nto go further back: " in again
+    assert champion.roles() == roles
+    champion.done("model", "rollback", "--to", "1")
+    assert champion.roles() == roles | {"1": "champion", "2": "taken back"}
     champion.done("model", "rollback", "--to", "1.0.2")
     assert champion.roles() == roles | {"2": "taken back", "3": "champion"}
+    champion.done("model", "rollback")
+    assert champion.roles()["1"] == "champion", "what a rollback went forward to can be left again"
 
 
 @pytest.mark.rule("M7")
@@ -106,49 +114,76 @@ def test_a_rollback_that_leads_nowhere_is_refused_and_changes_nothing(champion: 
     before = champion.registry()
     for arguments, code, reason in (
         ([], 2, "no former champion to go back to; 1.0.0 (version 1) stays the champion"),
-        (["--to", "1"], 1, "1.0.0 (version 1) is the champion already"),
         (["--to", "2"], 1, "1.0.1 (version 2) was never the champion"),
     ):
         refused(champion, "rollback", *arguments, code=code, error=reason)
+    champion.done("model", "rollback", "--to", "1")
     assert champion.registry() == before
     champion.client.delete_registered_model("frequency")
     assert "frequency has no champion" in champion.run("model", "rollback").error
 
 
-WRITES = ("set_model_version_tag", "set_registered_model_alias", "delete_registered_model_alias")
+WRITES = [f"set_{w}" for w in ("model_version_tag", "registered_model_tag")] + [
+    f"{w}_registered_model_alias" for w in ("set", "delete")
+]
 
 
-@pytest.mark.parametrize("step", [1, 2, 4])
-def test_a_promotion_that_was_interrupted_has_happened_or_not(
-    champion: Toy, step: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Killed before its entry it never was; after it, the next command puts the rest right."""
-    champion.train_and_register()
-    written: list[str] = []
+def interrupt(toy: Toy, writes: int, *command: str) -> None:
+    """Run a command that is killed after so many writes into the registry."""
+    written: list[object] = []
 
     def killed(name: str) -> Callable[..., None]:
         original = getattr(MlflowClient, name)
 
         def write(*arguments: object) -> None:
-            if len(written) == step:
-                raise KeyboardInterrupt
-            written.append(str(arguments[-2]))
             original(*arguments)
+            written.append(arguments)
+            if len(written) == writes:
+                raise KeyboardInterrupt
 
         return write
 
-    with monkeypatch.context() as patched:
+    with pytest.MonkeyPatch.context() as patched:
         for name in WRITES:
             patched.setattr(MlflowClient, name, killed(name))
-        champion.run("model", "promote")
-    assert len(written) == step
-    current = registry.versions_in_use("frequency", champion.project)
-    promoted = any(name.startswith("dslp.audit.") for name in written)
-    assert current["champion"]
-    assert current["champion"].version == ("2" if promoted else "1")
-    assert (current["challenger"] is None) == promoted
+        toy.run("model", *command)
+    assert len(written) == writes
+
+
+@pytest.mark.parametrize("writes", [1, 2, 3])
+def test_a_promotion_that_was_interrupted_has_happened_or_not(champion: Toy, writes: int) -> None:
+    """It has once the alias was moved; before, the next promotion is the one that counts."""
+    champion.train_and_register()
+    interrupt(champion, writes, "promote", "--why", "first")
+    promoted = writes == 3
+    registry = Registry.read(champion.project, "frequency")
+    assert registry.in_role("champion") == registry.release("2" if promoted else "1")
+    assert (registry.in_role("challenger") is None) == promoted
+    assert ("first [interrupted" in history(champion)[0]) == (writes == 2)
     champion.run("model", "promote")
-    assert champion.roles() == {"1": "former champion", "2": "champion"}
+    roles = [r.role for r in Registry.read(champion.project, "frequency").releases]
+    assert roles == ["champion", "former champion"]
+
+
+@pytest.mark.rule("M7")
+@pytest.mark.parametrize("writes", [1, 2])
+def test_a_rollback_that_is_run_again_goes_no_further_back(champion: Toy, writes: int) -> None:
+    succeed(champion, 2)
+    interrupt(champion, writes, "rollback")
+    for _ in range(2):
+        champion.done("model", "rollback")
+        assert champion.roles() == {"1": "former champion", "2": "champion", "3": "taken back"}
+
+
+@pytest.mark.rule("M5")
+def test_a_training_that_is_registered_four_times_at_once_is_one_version(trained: Toy) -> None:
+    with ThreadPoolExecutor(4) as pool:
+        outcomes = list(pool.map(lambda _: trained.shell("model", "register"), range(4)))
+    assert [outcome.code for outcome in outcomes] == [0] * 4
+    says = sorted("is registered, as the challenger" in outcome.out for outcome in outcomes)
+    assert says == [False] * 3 + [True]
+    assert sum("(version 1) is this very training" in outcome.out for outcome in outcomes) == 3
+    assert trained.roles() == {"1": "challenger"}
 
 
 @pytest.mark.rule("M7")
@@ -190,30 +225,56 @@ ACTIONS = st.lists(
 )
 
 
-@given(ACTIONS)
-def test_roles_follow_from_the_trail_whatever_was_done(actions: list[tuple[Any, int]]) -> None:
-    """Never two champions, none lost, and a rollback's default is a former champion."""
-    trail = [
-        Entry(f"20240101T000000.{number:06}", str(version), action)
-        for number, (action, version) in enumerate(actions)
-    ]
-    tags = [(entry.version, entry.tag()) for entry in trail]
-    assert read_entries(reversed(tags)) == trail
-    roles = roles_after(trail)
-    crowned = [entry.version for entry in trail if entry.action != "register"]
-    assert roles.champion == (crowned[-1] if crowned else None)
-    assert {*roles.champions, *roles.taken_back} == set(crowned)
-    assert not set(roles.champions) & roles.taken_back
-    assert roles.former is None or roles.former in crowned
-    held = [roles.role(version) for version in {entry.version for entry in trail}]
-    assert held.count("champion") == bool(crowned)
-    assert held.count("challenger") <= 1
+@given(ACTIONS, st.sampled_from([None, "1", "9"]))
+def test_what_a_rollback_returns_to_follows_from_the_history(
+    actions: list[tuple[Any, int]], by_hand: str | None
+) -> None:
+    """It is a version that was the champion, whatever was done, by other programs as well."""
+    changes, champion = list[Change](), ""
+    for number, (action, version) in enumerate(actions):
+        replaced = champion if action != "register" else ""
+        time = f"20240101T000000.{number:06}-0"
+        changes.append(Change(time, action, str(version), replaced or None))
+        champion = str(version) if action != "register" else champion
+    tags = dict(change.tag() for change in changes)
+    assert read_changes(tags | {"dslp.change.x": "{}", "dslp.change.y": "no"}) == changes
+    moves = [change for change in changes if change.action != "register"]
+    assert completed_changes(changes, champion) == moves
+    champion = by_hand or champion
+    former = former_champions(completed_changes(changes, champion), champion)
+    assert len(former) == len(set(former))
+    assert set(former) <= {move.version for move in moves} - {champion}
 
 
 @pytest.mark.rule("M7")
-def test_what_was_done_with_a_version_outlives_it(champion: Toy) -> None:
-    champion.train_and_register()
+def test_what_made_a_champion_outlives_its_version(champion: Toy) -> None:
+    succeed(champion)
     before = history(champion)
     champion.client.delete_model_version("frequency", "2")
-    assert [line.replace("2 (deleted)", "1.0.1") for line in history(champion)] == before
-    assert registry.versions_in_use("frequency", champion.project)["challenger"] is None
+    after = [line.replace("2 (deleted)", "1.0.1") for line in history(champion)]
+    assert [line.partition(" [")[0] for line in after] == [before[0], *before[2:]]
+    champion.done("model", "rollback")
+    assert champion.roles() == {"1": "champion"}
+
+
+def test_a_model_that_was_never_registered_has_no_history(toy: Toy) -> None:
+    refused(toy, "history", error="frequency was never registered; first: uv run dslp model reg")
+
+
+@pytest.mark.rule("G3", "M7")
+@pytest.mark.xdist_group("mlflow-server")
+def test_a_server_without_aliases_keeps_them_in_tags(built: Toy, server: str) -> None:
+    """As Azure Machine Learning, here without its own package."""
+    with workspace(AzureML, server) as azure:
+        address = f"http://127.0.0.1:{azure.server_port}{AzureML.SCOPE}"
+        os.environ |= {"MLFLOW_TRACKING_URI": address, "MLFLOW_TRACKING_TOKEN": "a-token"}
+        os.environ |= dict.fromkeys(("DSLP_REGISTRY_PREFIX", "DSLP_EXPERIMENT_PREFIX"), "azure")
+        built.commit()
+        built.train_and_register()
+        built.done("model", "promote")
+        succeed(built)
+        built.done("model", "rollback")
+        releases = Registry.read(built.project, "frequency").releases
+    assert [release.role for release in releases] == ["taken back", "champion"]
+    model = MlflowClient(server, server).get_registered_model("azure.frequency")
+    assert (model.tags["dslp.alias.champion"], model.aliases) == ("1", {})

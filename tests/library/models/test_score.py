@@ -1,5 +1,6 @@
 """Many rows are scored by the schema of requests, and what a model costs is measured."""
 
+import tempfile
 from pathlib import Path
 
 import numpy as np
@@ -57,12 +58,12 @@ def test_rows_that_are_not_allowed_are_counted_shown_or_kept_apart(
     wrong.to_parquet(tmp_path / "rows.parquet", index=False)
     arguments = ("model", "score", "--input", str(tmp_path / "rows.parquet"), "--output")
     output, rejects = tmp_path / "out.parquet", tmp_path / "rejects.parquet"
-    error = f"2 of {len(wrong):,} rows are not what Request allows"
+    error = f"2 of {len(wrong):,} rows cannot be scored"
     outcome = refused(champion, *arguments[1:], output, code=1, error=error)
     assert "kind: Input should be 'home' or 'office', not 'elsewhere'" in outcome.error
     assert not output.exists()
     outcome = champion.done(*arguments, str(output), "--rejects", str(rejects))
-    assert "2 rows are not what Request allows" in outcome.out
+    assert "2 rows cannot be scored" in outcome.out
     assert len(pd.read_parquet(output)) == len(wrong) - 2
     kept = pd.read_parquet(rejects)
     assert kept["kind"].tolist() == ["elsewhere", wrong["kind"][5]]
@@ -109,7 +110,7 @@ def test_what_response_does_to_a_prediction_is_done_to_all(champion: Toy, tmp_pa
     assert rounded.tolist() == before["predicted_visits"].round().tolist()
     schema.write_text(rule.replace("    visits: float", f"{RULE}raise ValueError('too many')"))
     arguments = ("--input", "visits", "--output", tmp_path / "none.parquet")
-    assert "do not fit Response: visits" in refused(champion, "score", *arguments).error
+    assert "does not fit Response: visits" in refused(champion, "score", *arguments).error
     assert not (tmp_path / "none.parquet").exists()
     schema.write_text(plain)
 
@@ -125,6 +126,35 @@ def test_files_that_another_made_are_not_replaced(champion: Toy, tmp_path: Path)
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "part-0.parquet").touch()  # of an earlier job
     champion.done("model", *arguments, str(tmp_path / "out"))
+
+
+RAISING = """
+def train(inputs, target, params):
+    def answer(frame):
+        if (frame["amount"] == 12345).any():
+            raise ValueError("no such amount")
+        return frame["amount"].to_numpy()
+
+    return answer
+"""
+
+
+@pytest.mark.skipif(not Path("/dev/shm").is_dir(), reason="there is no second file system")
+def test_each_file_is_written_beside_its_target_or_none_is(champion: Toy, tmp_path: Path) -> None:
+    (champion.model_folder / "train.py").write_text(RAISING)
+    champion.train_and_register()
+    source = tmp_path / "rows.parquet"
+    champion.rows().assign(amount=lambda rows: [12345.0, *rows["amount"][1:]]).to_parquet(source)
+    with tempfile.TemporaryDirectory(dir="/dev/shm") as folder:
+        output, rejects = tmp_path / "out.parquet", Path(folder) / "rejects.parquet"
+        options = ("--version", "1.1.0", "--rejects", str(rejects))
+        assert len(scored(champion, source, output, *options)) == len(champion.rows()) - 1
+        (problem,) = pd.read_parquet(rejects)["problem"]
+        assert "ValueError: no such amount" in problem
+        assert [path.name for path in Path(folder).iterdir()] == ["rejects.parquet"]
+    arguments = ("score", "--input", "visits", "--output", "/proc/out.parquet")
+    refused(champion, *arguments, "--rejects", tmp_path / "none.parquet", error="written")
+    assert not (tmp_path / "none.parquet").exists()
 
 
 def test_input_that_cannot_be_scored_is_refused(champion: Toy, tmp_path: Path) -> None:

@@ -100,15 +100,28 @@ def test_a_schema_that_no_table_can_have_is_refused(toy: Toy) -> None:
 def test_a_version_has_the_signature_and_the_tags_of_its_training(champion: Toy) -> None:
     (version,) = champion.client.search_model_versions("name = 'frequency'")
     run = champion.client.get_run(version.run_id)
-    tags = {n: v for n, v in run.data.tags.items() if n.startswith("dslp.") and n != "dslp.kind"}
+    own = ("dslp.kind", "dslp.process")
+    tags = {n: v for n, v in run.data.tags.items() if n.startswith("dslp.") and n not in own}
     assert tags.items() <= version.tags.items()
     assert {"dslp.ask", "dslp.commit", "dslp.dataset_digest", "dslp.environment"} <= set(tags)
     improvement = pytest.approx(run.data.metrics["improvement"], 1e-4)
     assert float(version.tags["improvement"]) == improvement
     stored = champion.root / "mlruns" / "artifacts" / "frequency" / version.run_id
-    signature = mlflow.models.get_model_info(str(stored / "artifacts" / "model")).signature
+    saved = mlflow.models.Model.load(str(stored / "artifacts" / "model"))
+    signature = saved.signature
+    assert set(saved.load_input_example(str(stored / "artifacts" / "model"))) == {"amount", "kind"}
+    assert (
+        version.description == run.data.tags["mlflow.note.content"] == "How many visits?\n\nAsk #7"
+    )
+    assert champion.client.get_registered_model("frequency").description == version.description
     assert str(signature.inputs) == "['amount': double (required), 'kind': string (required)]"
     assert str(signature.outputs) == "['visits': double (required)]"
+
+
+def test_one_command_trains_and_registers(tracked: Toy) -> None:
+    out = tracked.done("model", "train", "--candidate", "linear", "--register", "--issue", "3").out
+    assert "frequency 1.0.0 (version 1) is registered, as the challenger" in out
+    assert tracked.done("model", "history").out.rstrip().endswith("(#3)")
 
 
 def test_the_same_training_is_registered_once(champion: Toy) -> None:

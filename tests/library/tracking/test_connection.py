@@ -1,10 +1,15 @@
 """Where runs are recorded is an address: a file, a server, or one that does not answer."""
 
 import os
+import platform
 import re
+import shutil
 import socket
+import subprocess
+import sys
 import time
 from pathlib import Path
+from urllib.parse import unquote, urlsplit
 
 import pytest
 from dslp.core.errors import DslpError
@@ -73,6 +78,46 @@ def test_the_variable_wins_over_the_answer_and_the_runs_can_be_viewed(
     assert viewing_command(tracked.project) == "http://host:5000"
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("way", ["mv", "cp -r"])
+def test_a_project_that_was_moved_or_copied_works_where_it_is(champion: Toy, way: str) -> None:
+    """Its records name the new folder, for MLflow's own client as well; the old one is let be."""
+    place = champion.root.with_name("it's 100% new")
+    shutil.copytree(champion.root, place)
+    moved = Toy(place, champion.package)
+    if way == "mv":
+        shutil.rmtree(champion.root)
+    before = sorted(champion.root.rglob("*"))
+    outcome = moved.done("model", "train", "--candidate", "linear")
+    assert outcome.err.count("the addresses of its artifacts were corrected") == 1
+    assert moved.shell("model", "register").code == 0
+    assert "was moved" not in moved.shell("model", "promote").err
+    assert sorted(champion.root.rglob("*")) == before
+    for version in moved.client.search_model_versions("name = 'frequency'"):
+        assert Path(unquote(urlsplit(version.source).path)).is_relative_to(place)
+        folder = moved.client.download_artifacts(version.run_id, "model")
+        assert Path(folder, "MLmodel").is_file()
+
+
+@pytest.mark.parametrize("process", ["ended", "running", "elsewhere"])
+def test_a_run_whose_process_was_killed_is_marked_by_the_next_command(
+    tracked: Toy, process: str
+) -> None:
+    client = tracked.client
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as other:
+        if process == "ended":
+            other.kill()
+            other.wait()
+        machine = "another" if process == "elsewhere" else platform.node()
+        tags = {"dslp.process": f"{machine}:{other.pid}"}
+        run = client.create_run(client.create_experiment("frequency"), tags=tags).info.run_id
+        assert "nothing was trained" in tracked.run("model", "register").error
+        other.kill()
+    info = client.get_run(run).info
+    assert info.status == ("KILLED" if process == "ended" else "RUNNING")
+    assert (info.end_time is None) == (process != "ended")
+
+
 @pytest.mark.rule("G3")
 @pytest.mark.slow
 @pytest.mark.xdist_group("mlflow-server")
@@ -86,10 +131,11 @@ def test_a_server_takes_runs_artifacts_and_the_registry(built: Toy, server: str)
     assert f"look at the runs: {server}" in out
     client = MlflowClient(server, server)
     experiment = client.get_experiment_by_name("frequency")
-    kinds = [run.data.tags["dslp.kind"] for run in client.search_runs([experiment.experiment_id])]
-    assert sorted(kinds) == ["experiment", "experiment", "training"]
+    runs = client.search_runs([experiment.experiment_id])
+    kinds = {run.data.tags["dslp.kind"]: run.info.run_id for run in runs}
+    assert (len(runs), set(kinds)) == (3, {"experiment", "training"})
     champion = client.get_model_version_by_alias("frequency", "champion")
-    assert champion.tags["dslp.role"] == "champion"
+    assert champion.run_id == kinds["training"]
     assert not (built.root / "mlruns").exists()
 
 

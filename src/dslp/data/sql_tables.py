@@ -33,7 +33,7 @@ def open_database(dataset: Dataset) -> Iterator[Engine]:
     with _connected(f"table {dataset.name} cannot be read", todo) as engine:
         dialect = DIALECTS[engine.url.get_backend_name()]
         with engine.connect().execution_options(no_parameters=True) as connection:
-            if dialect == "postgres":
+            if dialect in ("postgres", "databricks"):
                 connection.exec_driver_sql("SET TIME ZONE 'UTC'")
             inspector = sqlalchemy.inspect(connection)
             types = {

@@ -56,7 +56,7 @@ BOMB = "- type: x\n  meta:\n    a0: &a0 [1, 1]\n" + "".join(
         (KIND, "expectation 1 (expect_column_values_to_be_unique): kwargs: column: Field req"),
         (f"{KIND}  kwargs: {{column: ID}}\n", "no column 'ID'; do you mean id?"),
         (f"{KIND}  kwargs: {{column: id, row_condition: id > 3}}\n", "in Great Expectations' own"),
-        (REGEX, "uses (?=, which not every engine reads"),
+        (REGEX, "uses (?, which not every engine reads"),
         ("- {type: UnexpectedRowsExpectation, kwargs: {}}\n", "unexpected_rows_query: Field"),
         (
             "- {type: expect_column_mean_to_be_between, kwargs: {column: kind}}\n",

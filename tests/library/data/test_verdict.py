@@ -16,8 +16,8 @@ VALIDATE = ("data", "validate", "visits")
 OTHER = "table_row_count_to_equal_other_table | other_table_name: people"
 OWN = """from great_expectations.expectations import ExpectColumnValuesToNotBeNull
 
-class ExpectColumnValuesToBePlain(ExpectColumnValuesToNotBeNull):
-    expectation_type = "expect_column_values_to_be_plain"
+class ExpectColumnValuesToBeHomely(ExpectColumnValuesToNotBeNull):
+    expectation_type = "expect_column_values_to_be_homely"
 """
 
 
@@ -93,7 +93,7 @@ def test_ci_fresh_and_another_version_ask_anew(kept: Toy, monkeypatch: pytest.Mo
         'unexpected_rows | unexpected_rows_query: "SELECT * FROM {batch} WHERE random() > 2"',
         "unexpected_rows | unexpected_rows_query: "
         "\"SELECT * FROM read_csv('here.csv') WHERE id < 0\"",
-        "column_values_to_be_plain | column: id",
+        "column_values_to_be_homely | column: id",
     ],
 )
 def test_what_reads_a_clock_a_file_or_own_code_is_never_kept(built: Toy, case: str) -> None:

@@ -130,9 +130,7 @@ def build_stand_in(dataset: Dataset) -> None:
     for parent in _parents(dataset):
         build_stand_in(parent)
     if ci == "sample" and "raw" in _parameters(pipeline):
-        extracts = hasattr(pipeline, "extract")
-        origin = dataset.origin("extract") if extracts else None
-        _write(_read_sample(dataset, pipeline), dataset.raw, origin)
+        _write(_read_sample(dataset, pipeline), dataset.raw, dataset.origin("extract"))
     build(dataset)
 
 
@@ -275,7 +273,7 @@ def _read_file(dataset: Dataset, pipeline: ModuleType, path: Path, todo: str) ->
 
 
 def _write(
-    rows: "pd.DataFrame | pa.Table", path: Path, origin: Origin | None, unit: str | None = None
+    rows: "pd.DataFrame | pa.Table", path: Path, origin: Origin, unit: str | None = None
 ) -> "pa.Table":
     """Write a Parquet file with its times in that unit, or as they are where that loses digits.
 
@@ -290,7 +288,7 @@ def _write(
                 table = rows
             else:
                 table = pa.Table.from_pandas(rows, preserve_index=False)
-            metadata = (table.schema.metadata or {}) | (origin.metadata if origin else {})
+            metadata = (table.schema.metadata or {}) | origin.metadata
             table = table.replace_schema_metadata(metadata)
             with suppress(pa.ArrowInvalid):
                 pq.write_table(table, part, coerce_timestamps=unit)

@@ -59,7 +59,7 @@ WHOLE = r"[+-]?\d+(\.0*)?"
 NUMBER = r"[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?|[+-]?inf(inity)?|nan"
 # Neither zero nor infinite, if the text is not.
 FINITE = "(isfinite({1}) AND {1} <> 0 OR regexp_matches({0}, '^[^1-9]*(e|$)', 'i'))"
-TIME = rf"{DAY}([ T]{CLOCK})?"
+TIME = rf"\d{{0,2}}{DAY}([ T]{CLOCK})?"
 TYPES = {
     "bool": CsvType("BOOLEAN", "truth value", "true|false|t|f|1|0", "true|false"),
     "date32[day]": CsvType("DATE", "date", rf"{DAY}([ T]00:00(:00(\.0+)?)?)?"),
@@ -86,12 +86,12 @@ def csv_type(kind: str) -> CsvType | None:
         return CsvType(f"DECIMAL({digits}, {places})", f"decimal of {places} places", pattern)
     if match := re.fullmatch(r"timestamp\[(s|ms|us|ns)(, tz=.+)?\]", kind):
         digits = min(DIGITS[match[1]], 6 if match[2] else 9)  # TIMESTAMPTZ has microseconds
-        pattern, decimals = TIME % digits, f"and with {digits} decimals of a second at most"
+        pattern, decimals = TIME % digits, f"(seconds with at most {digits} decimals)"
         if match[2]:
-            word = f"time with an offset from UTC, {decimals}"
+            word = f"time with an offset from UTC {decimals}"
             return CsvType("TIMESTAMPTZ", word, pattern + OFFSET)
         sql = "TIMESTAMP" if match[1] == "us" else f"TIMESTAMP_{match[1]}"
-        return CsvType(sql, f"time without an offset, {decimals}", pattern, pattern)
+        return CsvType(sql, f"time without an offset {decimals}", pattern, pattern)
     return TYPES.get(kind)
 
 

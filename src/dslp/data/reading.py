@@ -144,7 +144,8 @@ def reading_errors(
 
     try:
         yield
-    except (duckdb.Error, _arrow_error(), OSError, ValueError) as error:
+    # Arrow's errors are among Python's, and pandas has fewer dates than both.
+    except (duckdb.Error, OSError, ValueError, NotImplementedError) as error:
         # DuckDB adds the statement, which is not the user's, and the options of its CSV reader.
         message = re.split(r"\s+LINE 1: |\nPossible ", str(error))[0]
         reason = visible(error_line(message, 240), 240)
@@ -245,14 +246,6 @@ def propose_types(path: Path) -> dict[str, str]:
         for name, result in zip(names, results, strict=True)
         if True in result
     }
-
-
-def _arrow_error() -> type[Exception]:
-    """Arrow's errors; the import waits for an error, since it takes 40 MB."""
-    import pyarrow as pa
-
-    kind: type[Exception] = pa.ArrowException
-    return kind
 
 
 def _check_same_columns(files: list[Path], dataset: Dataset) -> None:

@@ -88,7 +88,7 @@ def named_files(file: Path, names: Collection[str], root: Path, source: Path) ->
 
     A text is a path, a part of one, or a pattern such as `*.csv`, from the folder of the project
     (`root`), from that of the code, or from a folder that another text names. A folder in which
-    no file is named counts with all its files; the folders of the code and `data/` never do.
+    no file is named counts with all its files; folders of code, `data/` and `/tmp` never do.
     """
     code = _reached_code(file, names, source)
     nodes = (node for each in code.values() for statement in each for node in ast.walk(statement))
@@ -116,8 +116,9 @@ def named_files(file: Path, names: Collection[str], root: Path, source: Path) ->
     files = {path for path in paths if _is_data(path, root)}
     for folder in folders:
         has_code = any(start.is_relative_to(folder) for start in starts)
+        top = len(folder.parts) < 3 or folder.is_relative_to(root / "data")  # such as /tmp
         named = folder not in whole and any(path.is_relative_to(folder) for path in files)
-        if not (has_code or named or folder.is_relative_to(root / "data")):
+        if not (has_code or named or top):
             paths.update(folder.rglob("*"))
     return {path for path in paths if _is_data(path, root)}
 
@@ -154,7 +155,7 @@ def _is_own(path: Path, root: Path) -> bool:
     """Whether a path is neither hidden, nor MLflow's, nor of the environment."""
     parts = path.relative_to(root).parts if path.is_relative_to(root) else path.parts
     hidden = any(part.startswith(".") or part == "mlruns" for part in parts)
-    return not hidden and not any(map(path.is_relative_to, SYSTEM)) and len(path.parts) > 2
+    return not hidden and not any(map(path.is_relative_to, SYSTEM))
 
 
 def _is_data(path: Path, root: Path) -> bool:

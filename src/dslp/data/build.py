@@ -16,7 +16,7 @@ from dslp.data.csv_types import TYPES, csv_type
 from dslp.data.dataset import Dataset, check_current, find_dataset
 from dslp.data.fingerprint import digest
 from dslp.data.origin import Origin, files_read, literal_files, read_origin
-from dslp.data.reading import read_frame, read_header, read_raw, to_frame
+from dslp.data.reading import read_frame, read_header, read_raw
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -64,7 +64,7 @@ def build(dataset: Dataset, refresh: bool = False) -> Built:
     if project.engine == "sql":
         from dslp.data.sql_tables import load_table
 
-        load_table(to_frame(table), dataset.name, project)
+        load_table(read_frame(dataset), dataset.name, project)
     return Built(table.num_rows, table.num_columns, digest(dataset))
 
 

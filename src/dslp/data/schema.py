@@ -33,6 +33,8 @@ FAMILIES = {
     "bool": ("bool",),
     "timestamp": ("timestamp", "datetime"),
     "date": ("date",),
+    "time": ("time",),
+    "binary": ("binary", "varbinary", "fixed_size_binary"),
 }
 KINDS: dict[str, tuple[type, ...]] = {"int": (int,), "float": (int, float), "string": (str,)}
 EXAMPLES = 3

@@ -13,6 +13,7 @@ from uuid import uuid4
 
 from dslp.core.errors import DslpError
 from dslp.core.text import error_line
+from dslp.data.batch import normalized_columns
 from dslp.data.dataset import Dataset
 from dslp.data.engines import Engine, Rows, as_type
 from dslp.data.reading import ROWS, open_rows, partition_columns, reading_errors
@@ -21,6 +22,7 @@ from sqlglot import exp
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
+ZONE = "spark.sql.session.timeZone"
 NAME = "dslp"  # of our sessions; a session that was started before keeps its settings
 PART = 8_000_000  # bytes of a file whose rows one task sorts by their keys
 ANSWER = 5  # seconds within which a master must answer
@@ -58,7 +60,10 @@ def open_spark(dataset: Dataset) -> "Iterator[Engine]":
 
     def create(other: Dataset) -> None:
         with _reading(other):
-            _read(session, other).createOrReplaceTempView(other.name)
+            rows = _read(session, other)
+            types = {name: as_type(kind, "spark") for name, kind in rows.dtypes}
+            rows = rows.selectExpr(*normalized_columns(types, "spark"))
+            rows.createOrReplaceTempView(other.name)
 
     def run(statement: str) -> Rows:
         with _reading(dataset):
@@ -68,8 +73,13 @@ def open_spark(dataset: Dataset) -> "Iterator[Engine]":
                 raise DslpError(_reason(str(error))) from None
             return result.columns, result.collect()
 
-    yield Engine(types, "spark", dataset, view, run, create, session.catalog.tableExists)
-    session.catalog.dropTempView(view)
+    zone = session.conf.get(ZONE)
+    session.conf.set(ZONE, "UTC")
+    try:
+        yield Engine(types, "spark", dataset, view, run, create, session.catalog.tableExists)
+    finally:
+        session.conf.set(ZONE, zone)
+        session.catalog.dropTempView(view)
 
 
 def spark_session() -> "SparkSession":
@@ -214,9 +224,11 @@ def _reading(dataset: Dataset) -> Iterator[None]:
     try:
         yield
     except (PySparkException, Py4JError) as error:
+        personal = dataset.sheet.personal_data  # the message may show a value
+        reason = type(error).__name__ if personal else _reason(str(error))
         raise DslpError(
-            f"Spark cannot read {dataset.built} ({_reason(str(error))}); each worker must find it "
-            f"there; build it again: uv run dslp data build {dataset.name}"
+            f"Spark cannot read {dataset.built}, or not compute the suite ({reason}); each worker "
+            f"must find the file there; build it again: uv run dslp data build {dataset.name}"
         ) from None
 
 

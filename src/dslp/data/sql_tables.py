@@ -33,7 +33,7 @@ def open_database(dataset: Dataset) -> Iterator[Engine]:
     with _connected(f"table {dataset.name} cannot be read", todo) as engine:
         dialect = DIALECTS[engine.url.get_backend_name()]
         with engine.connect().execution_options(no_parameters=True) as connection:
-            if dialect == "postgres":
+            if dialect in ("postgres", "databricks"):
                 connection.exec_driver_sql("SET TIME ZONE 'UTC'")
             inspector = sqlalchemy.inspect(connection)
             types = {
@@ -91,7 +91,7 @@ def _connected(problem: str, todo: str) -> "Iterator[sqlalchemy.Engine]":
 
     url = database_url()
     try:
-        engine = sqlalchemy.create_engine(url)
+        engine = sqlalchemy.create_engine(url, hide_parameters=True)
         yield engine
         engine.dispose()
     except (sqlalchemy.exc.SQLAlchemyError, OSError, ImportError) as error:
@@ -106,20 +106,39 @@ def load_table(frame: "pd.DataFrame", name: str, project: Project) -> None:
     replaces a table that others read (D7); its suite runs on the files.
 
     Raises:
-        DslpError: the database cannot be reached or refuses.
+        DslpError: the database cannot be reached or refuses, or cannot hold the values.
     """
-    import sqlalchemy
-
     if project.usual:
-        decimals = {
-            column: sqlalchemy.Numeric(kind.pyarrow_dtype.precision, kind.pyarrow_dtype.scale)
-            for column, kind in frame.dtypes.items()
-            if str(kind).startswith("decimal")  # which pandas would store as text
-        }
+        types = _column_types(frame, name)
         todo = "correct the values, or the rights of the user"
         with (
             _connected(f"table {name} cannot be written", todo) as engine,
             engine.begin() as connection,
         ):
             options: Any = {"if_exists": "replace", "index": False, "chunksize": 10_000}
-            frame.to_sql(name, connection, dtype=decimals, **options)
+            frame.to_sql(name, connection, **options, dtype=types)
+
+
+def _column_types(frame: "pd.DataFrame", name: str) -> dict[str, Any]:
+    """SQL's types of the columns for which pandas would choose one that changes values.
+
+    Raises:
+        DslpError: the values of a column have no such type.
+    """
+    import pyarrow as pa
+    import sqlalchemy
+
+    types: dict[str, Any] = {}
+    for field in pa.Schema.from_pandas(frame, preserve_index=False):
+        kind = field.type
+        tests = (pa.types.is_nested, pa.types.is_duration, pa.types.is_uint64)
+        if any(test(kind) for test in tests) or getattr(kind, "unit", "") == "ns":
+            raise DslpError(
+                f"table {name}: column {field.name} is {kind}, which a database cannot hold as it "
+                "is; let the pipeline make another type of it, or choose embedded"
+            )
+        if pa.types.is_decimal(kind):
+            types[field.name] = sqlalchemy.Numeric(kind.precision, kind.scale)
+        elif pa.types.is_binary(kind):
+            types[field.name] = sqlalchemy.LargeBinary()
+    return types

@@ -72,8 +72,8 @@ def validate(
     """Compare a built dataset with its schema and run its suite, or another `suite` file alone.
 
     Where `part` says that the built data is a sample, expectations about the whole are skipped. The
-    report's details are the engine, the other datasets that the suite `reads`, and what it reads
-    that may be `changing` at any time: a clock, a live table, the project's own code.
+    report's details are the engine, digests of the other datasets that the suite `reads`, and what
+    it reads that may be `changing` at any time: a clock, a live table, the project's own code.
 
     Raises:
         DslpError: the suite is not valid, or the engine cannot run it.
@@ -111,7 +111,7 @@ def validate(
         len(expectations) - len(skipped) + (suite is None),
         schema + findings,
         labels,
-        {"engine": engine, "reads": sorted(opened.reads), "changing": sorted(opened.changing)},
+        {"engine": engine, "reads": opened.reads, "changing": sorted(opened.changing)},
     )
 
 

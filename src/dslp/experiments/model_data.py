@@ -33,7 +33,7 @@ class ModelData:
     @cached_property
     def suite(self) -> "Report":
         """What the dataset's own schema and suite say of it."""
-        return check_suite(self.dataset, "embedded")
+        return check_suite(self.dataset)
 
     @property
     def warning(self) -> str:

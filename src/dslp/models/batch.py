@@ -41,8 +41,7 @@ PROBLEM = "problem"  # the column of rejected rows that says what is wrong
 BOUNDS = (Ge, Gt, Le, Lt)
 HARMLESS = {"allow_inf_nan", "extra", "frozen", "json_schema_extra", "title"}  # of a model's config
 PREFIX, VERSION = "predicted_", "model_version"
-CSV = {"double": "double", "long": "int64", "boolean": "bool", "string": "string"}
-ARROW = {"double": "float64", "long": "int64", "boolean": "bool", "string": "string"}
+ARROW = {"double": "double", "long": "int64", "boolean": "bool", "string": "string"}
 
 
 def check_paths(project: Project, source: str, output: Path, rejects: Path | None) -> None:
@@ -320,11 +319,9 @@ def _reader(api: Api, source: str) -> "Iterator[pa.RecordBatchReader]":
         dataset = find_dataset(project, source)
     else:
         dataset = DataAt(project, own, path)
-        fields = {one["name"]: CSV.get(one["type"]) for one in api.form["inputs"]}
-        types = {name: kind or "timestamp[us]" for name, kind in fields.items()}
-        types |= {
-            name: kind for name, kind in schema_types(dataset).items() if not fields.get(name)
-        }
+        fields = {one["name"]: one["type"] for one in api.form["inputs"]}
+        types = {name: ARROW.get(kind, "timestamp[us]") for name, kind in fields.items()}
+        types |= {n: k for n, k in schema_types(dataset).items() if fields.get(n) not in ARROW}
     todo = "correct it: UTF-8, one delimiter, and the types of Request and schema.yml"
     lines = path.suffix == ".jsonl"
     opened = duckdb.connect() if lines else open_rows(dataset, types)

@@ -32,6 +32,7 @@ def test_planted_faults_are_named_counted_and_shown(built: Toy) -> None:
 
 KIND = "- type: expect_column_values_to_be_unique\n"
 REGEX = "- {type: ExpectColumnValuesToMatchRegex, kwargs: {column: kind, regex: '^(?=h)'}}"
+TYPE = "- {type: expect_column_values_to_be_of_type"
 OTHER = "- {type: expect_table_row_count_to_equal_other_table, kwargs: {other_table_name: people}}"
 QUERY = (
     "- {type: unexpected_rows_expectation, kwargs: {unexpected_rows_query: 'SELECT 1 FROM {batch}"
@@ -56,7 +57,17 @@ BOMB = "- type: x\n  meta:\n    a0: &a0 [1, 1]\n" + "".join(
         (KIND, "expectation 1 (expect_column_values_to_be_unique): kwargs: column: Field req"),
         (f"{KIND}  kwargs: {{column: ID}}\n", "no column 'ID'; do you mean id?"),
         (f"{KIND}  kwargs: {{column: id, row_condition: id > 3}}\n", "in Great Expectations' own"),
-        (REGEX, "uses (?=, which not every engine reads"),
+        (REGEX, "uses (?, which not every engine reads"),
+        *(
+            (REGEX.replace("^(?=h)", each), "reads alike")
+            for each in ("[[:alpha:]]", "a{,3}", "a++")
+        ),
+        (REGEX.replace("^(?=h)", "(?i)é"), "only ASCII is one"),
+        (
+            "- {type: expect_column_to_exist, kwargs: {column: id, column_index: -1}}",
+            "or equal to 0",
+        ),
+        (f"{TYPE}, kwargs: {{column: id, type_: nosuch}}}}", "nosuch is no type"),
         ("- {type: UnexpectedRowsExpectation, kwargs: {}}\n", "unexpected_rows_query: Field"),
         (
             "- {type: expect_column_mean_to_be_between, kwargs: {column: kind}}\n",

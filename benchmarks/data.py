@@ -13,7 +13,6 @@ cluster of the tests: a master and two workers of one core. `process` compares w
 """
 
 import argparse
-import importlib
 import json
 import os
 import re
@@ -25,6 +24,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
+from importlib import import_module
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -34,7 +34,7 @@ from tests import services
 
 ROOT = Path(__file__).parents[1]
 EXAMPLE = ROOT / "template" / "src" / "{{ package_name }}" / "datasets" / "claims"
-SIZES = {"narrow": 10_000_000, "wide": 1_000_000, "local[2]": 10_000_000, "cluster": 10_000_000}
+SIZES = {"narrow": 10_000_000, "wide": 1_000_000, "local": 10_000_000, "cluster": 10_000_000}
 MEMORY = "3g"  # of this process's Java and of each worker's, for both; Spark's own default is 1g
 HEALTH = ["poor", "fair", "good", "excellent"]
 COINSURANCE = [0.0, 25.0, 50.0, 95.0, 100.0]
@@ -112,7 +112,7 @@ def make(file: Path, rows: int) -> None:
     import pyarrow.parquet as pq
 
     sys.path.insert(0, str(EXAMPLE))
-    pipeline = importlib.import_module("pipeline")
+    pipeline = import_module("pipeline")
     claims = pipeline.build(pipeline.extract())
     draw, writer = np.random.default_rng(1), None
     start = np.datetime64("2020-01-01", "us")
@@ -295,7 +295,6 @@ def source(folder: Path, floats: Sequence[str]) -> str:
 def ours(folder: Path, rows: int) -> Run:
     """`dslp data validate` without the comparison with schema.yml."""
     import duckdb  # noqa: F401
-    import pyarrow.parquet  # noqa: F401
     import sqlglot.dialects.duckdb  # noqa: F401
     from dslp.core.settings import Project
     from dslp.data.dataset import Dataset
@@ -312,6 +311,7 @@ def with_schema(folder: Path, rows: int) -> Run:
     from dslp.data.suite import validate
 
     ours(folder, rows)
+    import_module("pyarrow.parquet")
     return lambda: validate(Dataset(Project.find(folder), "claims"), "embedded").ok
 
 
@@ -388,7 +388,7 @@ CONTENDERS: dict[str, dict[str, tuple[Prepare, str]]] = {
         "dslp": (ours, "0.9, 1.1"),
         DIGEST: (digested, "memory 1.2"),
     },
-    "local[2]": SPARK,
+    "local": SPARK,
     "cluster": SPARK,
 }
 
@@ -534,27 +534,31 @@ def main() -> None:
         place, name = options.only[0], options.contender
         print(json.dumps(contend(place, name, options.folder, options.rows)))
         return
-    lines: list[list[str]] = []
-    for place in options.only:
-        with tempfile.TemporaryDirectory() as name, ExitStack() as running:
-            folder = Path(name)
-            if place == "process":
-                lines += compare_processes(folder, options.runs)
-                continue
-            os.environ["SPARK_MASTER"] = place
-            if place == "cluster":
-                servers = Path(running.enter_context(tempfile.TemporaryDirectory()))
-                os.environ["SPARK_MASTER"] = running.enter_context(services.spark(servers, MEMORY))
-            check_verdicts(place, folder / "wrong")
-            rows = SIZES[place] // options.divide
-            project(folder / "good", rows, place == "wide")
-            lines += compare(place, folder / "good", rows, options.runs)
-    heads = ["work", "seconds", "÷ first", "peak, MB", "÷ first", "bar"]
     notes = "".join(
         f"; {name} {version(name)}"
         for name in ("duckdb", "great-expectations", "pandera", "pointblank", "polars", "pyspark")
     )
-    write_table("data", heads, lines, notes, options.runs)
+    for place in options.only:
+        with tempfile.TemporaryDirectory() as name, ExitStack() as running:
+            lines = measure(place, Path(name), running, options.runs, options.divide)
+        heads = ["work", "seconds", "÷ first", "peak, MB", "÷ first", "bar"]
+        write_table(f"data-{place}", heads, lines, notes, options.runs)
+
+
+def measure(
+    place: str, folder: Path, running: ExitStack, runs: int, divide: int
+) -> list[list[str]]:
+    """The lines of the table of one place."""
+    if place == "process":
+        return list(compare_processes(folder, runs))
+    os.environ["SPARK_MASTER"] = "local[2]"
+    if place == "cluster":
+        servers = Path(running.enter_context(tempfile.TemporaryDirectory()))
+        os.environ["SPARK_MASTER"] = running.enter_context(services.spark(servers, MEMORY))
+    check_verdicts(place, folder / "wrong")
+    rows = SIZES[place] // divide
+    project(folder / "good", rows, place == "wide")
+    return list(compare(place, folder / "good", rows, runs))
 
 
 def check_verdicts(place: str, folder: Path) -> None:

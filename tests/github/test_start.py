@@ -47,9 +47,14 @@ def test_a_branch_is_judged_before_there_is_a_pull_request_and_by_it_after(scene
     scene.issue("Data", "### Ask\n\n_No response_")
     scene.run("start", "2")
     (scene.folder / "notebook.ipynb").write_text("{}", encoding="utf-8")
+    (scene.folder / "docs").mkdir()
+    (scene.folder / "docs" / "old.md").write_bytes(b"caf\xe9")
+    scaffold = "**Why it is useful.** Which Ask it helps to answer, and what no other dataset says."
+    (scene.folder / "docs" / "data.md").write_text(f"# Data\n\n{scaffold}\n", encoding="utf-8")
     commit(scene.folder)
     ended = scene.run("check")
     assert (ended.code, scene.github.writes) == (1, [])
+    assert ended.err.count("docs/data.md has a text that `dslp new` or `data schema` put") == 1
     for rule in ("I11:", "X2:", "D9:"):
         assert rule in ended.out
     git("branch", "--move", "main", "master", cwd=scene.folder)

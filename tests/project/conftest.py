@@ -1,6 +1,7 @@
 """The whole projects, each set up once for all tests of it."""
 
 import os
+import re
 import sys
 from pathlib import Path
 
@@ -34,8 +35,9 @@ def project(
     chosen = {"UV_PYTHON": python} if python else {}
     project = generate(template, folder, WHOLE[request.param], machine | chosen)
     if request.param == "sql":
+        example = (project.path / ".env.example").read_text(encoding="utf-8")
         address = f"DSLP_DATABASE_URL={request.getfixturevalue('postgres')}"
-        (project.path / ".env").write_text(address)
+        (project.path / ".env").write_text(re.sub("# DSLP_DATABASE_URL=.*", address, example))
     return project
 
 

@@ -17,8 +17,8 @@ pytestmark = pytest.mark.slow
 
 CHOICES: list[Answers] = [
     {"tracking": "server", "engine": "sql", "python_versions": ["3.11"]},
-    {"tracking": "azureml", "engine": "spark"},
-    {"tracking": "databricks"},
+    {"tracking": "azureml"},
+    {"tracking": "databricks", "engine": "spark"},
 ]
 
 

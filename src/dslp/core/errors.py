@@ -3,6 +3,8 @@
 from collections.abc import Collection
 from difflib import get_close_matches
 
+MANY = 20  # words, of which an error shows the nearest alone
+
 
 class DslpError(Exception):
     """The command cannot run; it prints the message and exits with `exit_code`."""
@@ -17,6 +19,9 @@ class Refused(DslpError):
 
 
 def nearest(word: str, known: Collection[str]) -> str:
-    """The end of an error about an unknown word: the most similar known word, and all of them."""
-    close = get_close_matches(word, known, n=1)
+    """The end of an error about an unknown word: the most similar known word, and a few others."""
+    many = len(known) > MANY
+    close = get_close_matches(word, known, n=1, cutoff=0 if many else 0.6)
+    if many:
+        return f"; do you mean {close[0]}?"
     return f"; {f'do you mean {close[0]}? K' if close else 'k'}nown are {', '.join(known)}"

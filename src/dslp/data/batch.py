@@ -4,17 +4,22 @@ Null and NaN are missing, text is compared by its characters' codes, times with 
 UTC, a number of a suite is exact where its column is.
 """
 
-import json
 import re
-from collections.abc import Sequence
+import warnings
+from collections.abc import Mapping, Sequence
+from ctypes import c_float
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from decimal import Decimal
+from sys import float_info
 from typing import Any
 
 from dslp.core.errors import DslpError, nearest
+from dslp.core.text import error_line
+from dslp.data import reading
 from dslp.data.reading import quote_identifier, quote_literal
-from sqlglot import exp, parse_one
+from sqlglot import ErrorLevel, exp, parse_one
+from sqlglot.errors import UnsupportedError
 
 BATCH = "batch"  # the table in a statement that is the dataset
 Kind = exp.DType
@@ -31,19 +36,25 @@ FAMILIES = {
 NUMBERS = ("boolean", "integer", "decimal", "float")
 TIMES = ("date", "timestamp", "instant")
 SPARK = ("spark", "databricks")
+LARGEST = 10**38  # of integers and decimals, which have 38 digits at most
+BEYOND = 1e39  # infinite in single precision
 COLLATIONS = {"postgres": '"C"', "tsql": "Latin1_General_100_BIN2_UTF8"}
-# A column of floats with null in place of NaN. DuckDB folds other tests by the statistics of the
-# file, which lack NaN; SQL Server has no NaN.
+# A column of floats with null in place of NaN; SQL Server has no NaN.
 WITHOUT_NAN = {
-    "duckdb": "CASE WHEN isfinite({0}) OR abs({0}) = CAST('Infinity' AS DOUBLE) THEN {0} END",
+    "duckdb": reading.WITHOUT_NAN,
     **dict.fromkeys(SPARK, "nanvl({0}, NULL)"),
     "tsql": "{0}",
 }
-# Looking around, references, possessive repetition and classes that not all engines have.
-FOREIGN = re.compile(r"\(\?(?:[=!>(]|<[=!]|P[=>])|\\[1-9kGKRXpP]|[*+?}]\+")
+# Parts of a regular expression, and what all engines read alike: flags at its beginning, escapes.
+PART = re.compile(r"\\.|\(\?:|\(\?|\{,|&&|.", re.DOTALL)
+FLAGS = re.compile(r"(?:\(\?([ims]+)\))?(.*)", re.DOTALL)
+ESCAPE = re.compile(r"\\[^a-zA-Z0-9]|\\[dDwWsSbBAznrtfv]")
+IN_CLASS = re.compile(r"\\[^a-zA-Z0-9]|\\[dwsnrtfv]")
 # What classes of characters and signs mean to DuckDB, as PostgreSQL writes them.
 CLASSES = {r"\d": "0-9", r"\w": "0-9A-Za-z_", r"\s": r"\t\n\f\r "}
-SIGNS = {name: f"[{members}]" for name, members in CLASSES.items()} | {r"\b": r"\y", r"\z": r"\Z"}
+SIGNS = {name: f"[{members}]" for name, members in CLASSES.items()}
+SIGNS |= {name.upper(): f"[^{members}]" for name, members in CLASSES.items()}
+SIGNS |= {r"\b": r"\y", r"\B": r"\Y", r"\z": r"\Z"}
 CONDITION = re.compile(
     r"""col\("(?P<column>[^"]+)"\)\s*(?:(?P<present>\.notnull\(\))|(?P<operator>[!=]=|[<>]=?)\s*"""
     r"""(?:(?P<number>[+-]?\d+(?:\.\d+)?(?:e[+-]?\d+)?)|(?:date\()?(?P<text>"[^"]*"|'[^']*')\)?))""",
@@ -111,16 +122,23 @@ class Batch:
         Raises:
             Unreadable: no value of the column can be equal to it.
         """
-        family, moment = self.family(name), as_moment(value)
+        family, value, moment = self.family(name), self.stored(value, name), as_moment(value)
         if family == "boolean" and value in (0, 1):
             return str(bool(value)).upper()
-        if family in NUMBERS and isinstance(value, int | float):
+        if family in NUMBERS and isinstance(value, int | float) and not is_missing(value):
             return number(value, family)
         if family == "text" and isinstance(value, str):
             return quote_literal(value)
         if family in TIMES and moment and (family == "instant" or moment.tzinfo is None):
             return f"CAST('{in_utc(moment)}' AS TIMESTAMP)"
         raise Unreadable(f"{value!r:.40} is no value of column {name!r}, which is {family}")
+
+    def stored(self, value: Any, name: str) -> Any:
+        """A value of a suite; of a column in single precision, the nearest number that it holds."""
+        single = self.types[name].this == Kind.FLOAT and self.dialect != "tsql"  # double there
+        if single and isinstance(value, int | float):
+            return c_float(min(max(value, -BEYOND), BEYOND)).value
+        return value
 
     def inside(self, name: str, values: Sequence[Any]) -> str:
         """Whether a column's value is one of these; null is none of them."""
@@ -133,8 +151,15 @@ def family_of(kind: exp.DataType) -> str:
     return next((family for family, kinds in FAMILIES.items() if kind.this in kinds), "other")
 
 
-def normalized(name: str, kind: exp.DataType, dialect: str) -> str:
-    """A column as it is in the batch, under its own name, in the dialect."""
+def normalized_columns(types: Mapping[str, exp.DataType], dialect: str) -> list[str]:
+    """The columns as they are in the batch, under their own names, in the dialect.
+
+    The time zone of the engine's session is UTC.
+    """
+    return [_normalized(name, kind, dialect) for name, kind in types.items()]
+
+
+def _normalized(name: str, kind: exp.DataType, dialect: str) -> str:
     own = column = exp.to_identifier(name, quoted=True).sql(dialect)
     family = family_of(kind)
     if family == "float":
@@ -142,11 +167,7 @@ def normalized(name: str, kind: exp.DataType, dialect: str) -> str:
             own, kind.sql(dialect)
         )
     elif family == "instant":
-        column = (
-            f"to_utc_timestamp({own}, current_timezone())"
-            if dialect in SPARK
-            else f"{own} AT TIME ZONE 'UTC'"
-        )
+        column = own if dialect in SPARK else f"{own} AT TIME ZONE 'UTC'"
         column = f"CAST({column} AS {exp.DataType.build(Kind.TIMESTAMPNTZ).sql(dialect)})"
     elif kind.this in (Kind.ENUM, Kind.UUID):
         column = f"CAST({own} AS {exp.DataType.build('text').sql(dialect)})"
@@ -165,13 +186,28 @@ def written(statement: str, dialect: str) -> str:
         node.replace(exp.Var(this=f"{node.sql_name()}({node.expression}) {order}"))
     for node in list(tree.find_all(exp.StddevSamp) if dialect == "tsql" else ()):
         node.replace(exp.func("STDEV", node.this))
-    return tree.sql(dialect)
+    return write(tree, dialect)
+
+
+def write(tree: exp.Expr, dialect: str) -> str:
+    """A statement in a dialect.
+
+    Raises:
+        Unreadable: the dialect has no word for a part of it, which SQLGlot would leave out.
+    """
+    try:
+        return tree.sql(dialect, unsupported_level=ErrorLevel.RAISE)
+    except UnsupportedError as error:
+        reason = error_line(error, 160)
+        raise Unreadable(f"SQLGlot cannot write it for {dialect}: {reason}") from None
 
 
 def number(value: Any, family: str) -> str:
     """A number as a literal: exact, or a float where the column is one."""
     if abs(value) == float("inf"):
         return f"CAST('{'-' * (value < 0)}Infinity' AS DOUBLE)"
+    if abs(value) >= LARGEST:  # no decimal number is larger
+        return f"CAST('{float(min(max(value, -float_info.max), float_info.max))!r}' AS DOUBLE)"
     if isinstance(value, float) and family == "float":
         return f"{value!r}{'' if 'e' in repr(value) else 'e0'}"
     return format(Decimal(repr(value + 0)), "f")
@@ -207,24 +243,36 @@ def regular_expression(pattern: str, dialect: str) -> str:
         Unreadable: it is none, or uses what not all engines have, such as looking ahead.
     """
     try:
-        re.compile(pattern)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # what it warns of is refused below
+            re.compile(pattern)
     except re.error as error:
         raise Unreadable(f"{pattern!r} is no regular expression: {error}") from None
-    if foreign := FOREIGN.search(pattern.replace(r"\\", "")):
-        todo = "RE2 has no looking around, no references and no possessive repetition"
-        raise Unreadable(f"{pattern!r} uses {foreign[0]}, which not every engine reads: {todo}")
-    # Else it matches before a last line break, too.
-    signs = {"duckdb": {}, "postgres": SIGNS}.get(dialect, {"$": r"\z"})
+    flags, body = FLAGS.fullmatch(pattern).groups("")  # type: ignore[union-attr]
+    if "i" in flags and not body.isascii():
+        raise Unreadable(f"{pattern!r}: without regard to case, only ASCII is one on every engine")
+    single, lines = "s" in flags, "m" in flags
+    signs = {"duckdb": {}, "postgres": SIGNS}.get(dialect, {} if lines else {"$": r"\z"})
     members = CLASSES if dialect == "postgres" else {}
-    text, within = "", False
-    for part in re.findall(r"\\.|.", pattern, re.DOTALL):
+    text, before, within = "", "", False
+    for part in PART.findall(body):
+        allowed = not part.startswith("\\") or (IN_CLASS if within else ESCAPE).fullmatch(part)
+        outside = part in ("{,", "(?") or (part == "+" and before in ("*", "+", "?", "}"))
+        if not allowed or (part in ("[", "&&") if within else outside):
+            what = f"{before if part == '+' else ''}{part}"
+            raise Unreadable(f"{pattern!r} uses {what}, which not every engine reads alike")
         within = (within or part == "[") and part != "]"
         text += (members if within else signs).get(part, part)
-    if dialect == "postgres":  # there a dot matches a line break, but for (?p)
-        flags = re.match(r"\(\?([a-z]+)\)", text)
-        if not flags or "s" not in flags[1]:
-            text = f"(?p{text[2:] if flags else ')' + text}"
-    return text
+        before = part
+    if dialect == "duckdb":
+        return pattern
+    if dialect == "postgres":  # p: a dot matches no line break; w: ^ and $ match at line breaks
+        flags = {(False, False): "p", (False, True): "s", (True, False): "n", (True, True): "w"}[
+            lines, single
+        ] + "i" * ("i" in flags)
+    else:  # d: the one line break is \n
+        flags += "d"
+    return f"(?{flags}){text}"
 
 
 def row_condition(value: Any, batch: Batch) -> str:
@@ -237,9 +285,8 @@ def row_condition(value: Any, batch: Batch) -> str:
     if isinstance(value, str) and (match := CONDITION.fullmatch(value.strip())):
         digits, condition = match["number"], match.groupdict()
         condition["type"] = "nullity" if match["present"] else "comparison"
-        condition["parameter"] = (
-            json.loads(digits.lstrip("+")) if digits else (match["text"] or "")[1:-1]
-        )
+        parse = float if digits and re.search("[.e]", digits, re.IGNORECASE) else int
+        condition["parameter"] = parse(digits) if digits else (match["text"] or "")[1:-1]
     kind, name, operator, parameter = map(
         condition.get, ("type", "column", "operator", "parameter")
     )

@@ -16,7 +16,7 @@ from dslp.data.csv_types import TYPES, csv_type
 from dslp.data.dataset import Dataset, check_current, find_dataset
 from dslp.data.fingerprint import digest
 from dslp.data.origin import Origin, files_read, literal_files, read_origin
-from dslp.data.reading import read_frame, read_raw, to_frame
+from dslp.data.reading import read_frame, read_header, read_raw
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -64,7 +64,7 @@ def build(dataset: Dataset, refresh: bool = False) -> Built:
     if project.engine == "sql":
         from dslp.data.sql_tables import load_table
 
-        load_table(to_frame(table), dataset.name, project)
+        load_table(read_frame(dataset), dataset.name, project)
     return Built(table.num_rows, table.num_columns, digest(dataset))
 
 
@@ -257,13 +257,20 @@ def _read_file(dataset: Dataset, pipeline: ModuleType, path: Path, todo: str) ->
     """Raw data in Parquet, or in CSV with the types of `TYPES` and schema.yml.
 
     Raises:
-        DslpError: it cannot be read, or `TYPES` has a type that CSV has not.
+        DslpError: it cannot be read, or `TYPES` has a column or a type that it has not.
     """
-    types, code = getattr(pipeline, "TYPES", {}), dataset.folder / "pipeline.py"
-    for name, kind in types.items():
-        if kind != "string" and csv_type(str(kind)) is None:
-            raise DslpError(f"{code}: TYPES: {name}: {kind!r} is no type{nearest(kind, TYPES)}")
+    types, where = getattr(pipeline, "TYPES", {}), f"{dataset.folder / 'pipeline.py'}: TYPES"
+    if not isinstance(types, dict):
+        raise DslpError(f'{where} is no mapping; write it as {{"COLUMN": "string"}}')
     if path.suffix == ".csv":
+        names = read_header(path)[1]
+        for name, kind in types.items():
+            if name not in names:
+                raise DslpError(
+                    f"{where}: {path} has no column {name!r}{nearest(str(name), names)}"
+                )
+            if kind != "string" and csv_type(str(kind)) is None:
+                raise DslpError(f"{where}: {name}: {kind!r} is no type{nearest(str(kind), TYPES)}")
         todo = f'{todo}; TYPES = {{"COLUMN": "string"}} in pipeline.py makes a column text'
     return read_raw(dataset, path, types, todo)
 

@@ -70,11 +70,12 @@ def validate(
     data: Data = None,
 ) -> None:
     """Run the suites: exit code 1 if a dataset fails, and a line for each finding."""
+    from dslp.data.dataset import stale_reason
     from dslp.data.verdict import KEPT, check_suite
 
     reports = []
     for dataset in _datasets(names, data):
-        name, stale = dataset.name, dataset.is_built and dataset.stale
+        name, stale = dataset.name, stale_reason(dataset)
         if built and (stale or not dataset.is_built):
             notice(f"{name} is not checked; build it: uv run dslp data build {name}")
             continue
@@ -87,7 +88,7 @@ def validate(
         if when := report.details.get(KEPT):
             notice(f"{name}: nothing has changed since {when}; --fresh runs the suite again")
         if stale:
-            notice(f"{name} is not from the present pipeline.py and inputs; build it again")
+            notice(stale)
         if not json:
             say(str(report), style="green" if report.ok else "red")
         reports.append(report)
@@ -100,7 +101,7 @@ def validate(
 def schema(name: Name, write: Write = False, data: Data = None) -> None:
     """Compare schema.yml with the processed data: exit code 1, and what differs, if anything."""
     from dslp.data import schema, schema_file
-    from dslp.data.dataset import Dataset, dataset_names, find_dataset
+    from dslp.data.dataset import Dataset, dataset_names, find_dataset, stale_reason
 
     project = Project.find(data=data)
     # It may lack schema.yml, which `find_dataset` refuses.
@@ -112,6 +113,8 @@ def schema(name: Name, write: Write = False, data: Data = None) -> None:
     elif not path.is_file():
         raise DslpError(f"{path} is missing; write it: uv run dslp data schema {name} --write")
     lines = schema.differences(dataset)
+    if reason := stale_reason(dataset):
+        notice(reason)
     for line in lines:
         say(line, "red")
     if unwritten := schema.unwritten_columns(dataset):
@@ -187,12 +190,15 @@ def version(
 @app.command()
 def profile(names: Names = None, data: Data = None) -> None:
     """Write each dataset's page, docs/data/NAME.md, and the table of columns in its datasheet."""
+    from dslp.data.dataset import stale_reason
     from dslp.data.profile import profile as profile_dataset
     from dslp.data.profile_page import write_profile
 
     for dataset in _datasets(names, data):
         with step(f"profiling {dataset.name}"):
             paths = write_profile(dataset, profile_dataset(dataset))
+        if reason := stale_reason(dataset):
+            notice(reason)
         for path in paths:
             say(f"written: {path}")
 

@@ -1,6 +1,7 @@
 """The datasets of a project: one folder each, with pipeline, schema, suite and datasheet (D2)."""
 
 import ast
+import hashlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -75,6 +76,13 @@ class Dataset:
             parents = [Dataset(self.project, name) for name in each.inputs or () if name in names]
             pending += [parent for parent in parents if parent not in pending]
         return False
+
+    @property
+    def content(self) -> str:
+        """A digest of all that a suite reads of it: data, schema, suite and datasheet."""
+        paths = [self.built, *(self.folder / name for name in FILES[1:])]
+        parts = [f"{path.name} {content_digest(path)}" for path in paths if path.exists()]
+        return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
     @property
     def raw_file(self) -> Path:
@@ -167,11 +175,18 @@ def check_current(dataset: Dataset) -> None:
     Raises:
         Refused: it was built from others.
     """
-    if dataset.stale:
-        raise Refused(
-            f"{dataset.name}: the processed data is not from the present pipeline.py and inputs; "
-            f"build it again: uv run dslp data build {dataset.name}"
-        )
+    if reason := stale_reason(dataset):
+        raise Refused(reason)
+
+
+def stale_reason(dataset: Dataset) -> str:
+    """A sentence that says that the processed data is stale; empty where it is not."""
+    if not dataset.is_built or not dataset.stale:
+        return ""
+    return (
+        f"{dataset.name}: the processed data is not from the present pipeline.py and inputs; "
+        f"build it again: uv run dslp data build {dataset.name}"
+    )
 
 
 def parquet_files(folder: Path) -> list[Path]:

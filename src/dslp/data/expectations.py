@@ -5,7 +5,8 @@ Names are Great Expectations' types without `expect_`, parameters its `kwargs` w
 
 import json
 import tomllib
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import date
 from decimal import Decimal
@@ -43,9 +44,10 @@ NULLS = ("column_values_to_not_be_null", "column_values_to_be_null")  # null is 
 # Expectations of which a sample says as much as the whole.
 OF_A_SAMPLE = ("column_distinct_values_to_be_in_set", "column_to_exist", "column_type_to_be")
 WITHOUT_CONDITION = (*OF_A_SAMPLE[1:], "unexpected_rows_expectation")
+WITHOUT_MEANING = ("condition_parser", "result_format", "catch_exceptions")  # for a verdict
 TIMESTAMPS = {exp.DType.TIMESTAMP, exp.DType.TIMESTAMPNTZ, exp.DType.TIMESTAMP_NS}
 
-STRICT = ConfigDict(strict=True, extra="forbid", protected_namespaces=())
+STRICT = ConfigDict(strict=True, extra="forbid", allow_inf_nan=False, protected_namespaces=())
 Share = Annotated[float, Field(ge=0, le=1)]
 Names = Annotated[list[str], Field(min_length=1)]
 Pair = Annotated[list[Any], Field(min_length=2, max_length=2)]
@@ -67,7 +69,8 @@ TYPES: dict[str, Any] = {
     **dict.fromkeys(["strict_min", "strict_max", "or_equal", "ties_okay"], bool),
     **dict.fromkeys(["double_sided", "exact_match"], bool),
     **dict.fromkeys(["min_value", "max_value"], Any),
-    **dict.fromkeys(["column_index", "value"], int),
+    "value": int,
+    "column_index": Annotated[int, Field(ge=0)],
     **{"allow_relative_error": bool | str, "threshold": float, "sum_total": float | int},
     **{"mostly": Share, "multiplier": Annotated[float, Field(ge=0)], "value_set": list[Any]},
     **{"value_pairs_set": list[Pair], "quantile_ranges": Quantiles},
@@ -122,10 +125,10 @@ def compile_expectation(kind: str, kwargs: Mapping[str, Any], batch: Engine) -> 
     """
     if kind in NO_SQL:
         raise NotCompiled(NO_SQL[kind])
-    values = dict(kwargs)
-    if kind not in WITHOUT_CONDITION and values.get("row_condition") is not None:
-        batch = replace(batch, condition=row_condition(values.pop("row_condition"), batch))
-        values.pop("condition_parser", None)
+    values = {name: value for name, value in kwargs.items() if name not in WITHOUT_MEANING}
+    condition = None if kind in WITHOUT_CONDITION else values.pop("row_condition", None)
+    if condition is not None:
+        batch = replace(batch, condition=row_condition(condition, batch))
     words, *templates = CATALOGUE[kind]
     k = read_kwargs(_parameters(words), values)
     if hasattr(k, "min_value"):
@@ -200,7 +203,6 @@ def _renderer(batch: Engine, k: Any, nulls: bool) -> Callable[..., str]:
         **{"inside": batch.inside, "table": batch.table, "query": batch.query},
         **{"condition": batch.condition, "dialect": batch.dialect, "quote": quote_literal},
         "regex_of": lambda pattern: regular_expression(pattern, batch.dialect),
-        "has_type": lambda types: str(has_type(batch, k.column, types)),
         "pairs": lambda: _comparable_pairs(batch, _names(k)),
         **{"present": present, "ignored": ignored},
         "where": " AND ".join(f"({test})" for test in considered) or "TRUE",
@@ -264,7 +266,7 @@ def _comparable_pairs(batch: Engine, names: Sequence[str]) -> Iterable[tuple[str
 
 
 def _check_range(batch: Engine, k: Any, name: str) -> None:
-    """Check that bounds are numbers, or values of the column, and in order.
+    """Check that bounds are numbers, or values of the column, and in order; write them as it does.
 
     Raises:
         Unreadable: they are not.
@@ -275,8 +277,10 @@ def _check_range(batch: Engine, k: Any, name: str) -> None:
     for bound in bounds:
         if name:
             batch.literal(bound, name)
-        elif isinstance(bound, bool) or not isinstance(bound, int | float):
+        elif isinstance(bound, bool) or not isinstance(bound, int | float) or is_missing(bound):
             raise Unreadable(f"{bound!r:.40} is no number")
+    if name:
+        k.min_value, k.max_value = (batch.stored(each, name) for each in (k.min_value, k.max_value))
     for low, high in pairwise(in_utc(bound) for bound in bounds):
         if isinstance(low, str) == isinstance(high, str) and low > high:
             raise Unreadable(
@@ -311,6 +315,7 @@ def _alternatives(batch: Engine, k: Any) -> list[Any]:
         raise Unreadable("quantile_ranges needs as many pairs in value_ranges as quantiles")
     for each in ranges:
         _check_range(batch, each, k.column)
+    k.quantile_ranges.value_ranges = [[each.min_value, each.max_value] for each in ranges]
     return list(shares)
 
 
@@ -321,21 +326,29 @@ def _ranges(k: Any) -> list[Any]:
     return [SimpleNamespace(**words, min_value=low, max_value=high) for low, high in pairs]
 
 
-def has_type(batch: Engine, column: str, types: Sequence[str] | None) -> bool:
+def _compare_type(batch: Engine, column: str, names: Sequence[str] | None) -> Outcome:
     """Whether a column has one of the types, by their names in SQL, pandas, Arrow or Spark."""
     batch.column(column)
-    actual = batch.types[column].this
-    for name in types or ():
-        plain = name.lower().removesuffix("type").removesuffix("()")
-        try:
-            kind = exp.DataType.build(TABLE["types"].get(plain, plain), dialect=batch.dialect).this
-        except SqlglotError:
-            continue  # a name of another engine
-        if any(
-            {kind, actual} <= alike for alike in (exp.DataType.TEXT_TYPES, TIMESTAMPS, {actual})
-        ):
-            return True
-    return types is None
+    actual = batch.types[column]
+    kinds = [kind for name in names or () for kind in _kinds(name, batch.dialect)]
+    if names and not kinds:
+        raise Unreadable(f"{', '.join(names)} is no type{nearest(names[0], list(TABLE['types']))}")
+    ok = any(
+        kind == actual if kind.expressions else {kind.this, actual.this} <= alike
+        for kind in kinds
+        for alike in (exp.DataType.TEXT_TYPES, TIMESTAMPS, {actual.this})
+    )
+    return Outcome(ok or not names, text=actual.sql(batch.dialect))
+
+
+def _kinds(name: str, dialect: str) -> Iterator[exp.DataType]:
+    """What a type may be that a suite names: several libraries call others by the same name."""
+    plain = name.lower().removeprefix("np.").removesuffix("type").removesuffix("()")
+    for text in TABLE["types"].get(plain, plain).split("|"):
+        for each in (dialect, "duckdb", "spark", "postgres"):
+            with suppress(SqlglotError):
+                yield exp.DataType.build(text, dialect=each)
+                break
 
 
 def _compare_value(k: Any, value: Any, whole: Any = None) -> Outcome:
@@ -393,10 +406,14 @@ VERDICTS: dict[str, Callable[..., Outcome]] = {
     ),
     "query_results_to_match_comparison": _compare_results,
     "column_to_exist": _compare_names(
-        lambda k, names: k.column in (names[k.column_index :][:1] if k.column_index else names)
+        lambda k, names: (
+            k.column in (names if k.column_index is None else names[k.column_index :][:1])
+        )
     ),
-    "column_type_to_be": lambda k, batch: Outcome(
-        has_type(batch, k.column, [k.type_]), text=batch.types[k.column].sql(batch.dialect)
+    "column_type_to_be": lambda k, batch: _compare_type(batch, k.column, [k.type_]),
+    "column_values_to_be_of_type": lambda k, batch: _compare_type(batch, k.column, [k.type_]),
+    "column_values_to_be_in_type_list": lambda k, batch: _compare_type(
+        batch, k.column, k.type_list
     ),
     "table_columns_to_match_ordered_list": _compare_names(
         lambda k, names: k.column_list in (None, names)

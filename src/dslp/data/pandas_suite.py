@@ -20,12 +20,13 @@ def run_on_pandas(
         DslpError: one of them cannot be read, or cannot be run.
     """
     import great_expectations as gx
+    from great_expectations.data_context.types.base import ProgressBarsConfig
     from great_expectations.expectations.expectation_configuration import ExpectationConfiguration
 
     if (dataset.folder / "expectations.py").is_file():
         dataset.project.module(f"datasets.{dataset.name}.expectations")
     context = gx.get_context(mode="ephemeral")
-    context.variables.progress_bars = {"globally": False}
+    context.variables.progress_bars = ProgressBarsConfig(globally=False)
     asset = context.data_sources.add_pandas("files").add_dataframe_asset(dataset.name)
     whole = asset.add_batch_definition_whole_dataframe("whole")
     batch = whole.get_batch({"dataframe": read_frame(dataset)})

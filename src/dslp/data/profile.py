@@ -15,7 +15,13 @@ from itertools import combinations
 from typing import Any, Literal
 
 from dslp.data.dataset import Dataset
-from dslp.data.reading import open_rows, quote_identifier, quote_literal, reading_errors
+from dslp.data.reading import (
+    open_rows,
+    quote_identifier,
+    quote_literal,
+    reading_errors,
+    without_nan,
+)
 from dslp.data.schema import key_columns
 from duckdb import DuckDBPyConnection
 
@@ -47,8 +53,8 @@ class Column:
 
     Attributes:
         type: DuckDB's name of it.
-        count: values, without the missing (null) ones.
-        odd: of these, NaN, infinite, or too large to compute with.
+        count: values, without the missing ones (null and NaN).
+        odd: of these, infinite, or too large to compute with.
         low, high: quantiles of 1 % and 99 %; personal data has no minimum and maximum.
         values: the most common values, and how many rows have each.
         start, step, bars: left end of the histogram, width of a bar, and values in each.
@@ -122,7 +128,7 @@ def _open_rows(
         open_rows(dataset) as connection,
         reading_errors(dataset),
     ):
-        connection.execute(f"SET memory_limit = '{MEMORY}'; SET TimeZone = 'UTC'")
+        connection.execute(f"SET memory_limit = '{MEMORY}'")
         connection.execute(f"SET temp_directory = {quote_literal(folder)}")
         types = {name: kind for name, kind, *_ in connection.execute("DESCRIBE rows").fetchall()}
         (rows,) = connection.execute("SELECT count(*) FROM rows").fetchone()
@@ -136,7 +142,7 @@ def _open_rows(
 def _column(
     connection: DuckDBPyConnection, name: str, type: str, rows: int, personal: bool
 ) -> Column:
-    kind, raw = _kind(type), quote_identifier(name)
+    kind, raw = _kind(type), without_nan(quote_identifier(name), type)
     if kind == "other":
         count = connection.execute(f"SELECT count({raw}) FROM rows").fetchone()[0]
         return Column(name, type, kind, count)

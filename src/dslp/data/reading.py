@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 HEADER = 1_000_000  # bytes of a CSV file's first line, at most
 WIDTH = 10_000  # columns, at most: more are a wrong delimiter, or no table
 ROWS = "rows"  # the view that is the dataset
+# A column of floats with null in place of NaN, in DuckDB's SQL. DuckDB folds other tests by the
+# statistics of the file, which lack NaN.
+WITHOUT_NAN = "CASE WHEN isfinite({0}) OR abs({0}) = CAST('Infinity' AS DOUBLE) THEN {0} END"
 # What DuckDB says of a line that is not as the others are; the line itself may be personal.
 FAULT = r"^(Expected Number of Columns.*|(Value with|Invalid unicode|Maximum line)[^.\n]*)"
 
@@ -40,20 +43,18 @@ def read_frame(dataset: Dataset, columns: Sequence[str] | None = None) -> "pd.Da
         raise DslpError(f"columns is a list of names, such as [{columns!r}]")
     import pyarrow.parquet as pq
 
-    path, names = dataset.built, None if columns is None else list(columns)
-    if names is not None or path.suffix == ".csv":
-        with open_rows(dataset) as connection, reading_errors(dataset):
-            existing = connection.sql(f"FROM {ROWS}").columns
-            if missing := [name for name in names or () if name not in existing]:
-                raise DslpError(
-                    f"{path} has no column {', '.join(missing)}; it has {', '.join(existing)}"
-                )
-            if path.suffix == ".csv":
-                listed = ", ".join(map(quote_identifier, existing if names is None else names))
-                return to_frame(connection.sql(f"SELECT {listed} FROM {ROWS}").to_arrow_table())
-    hive = "hive" if path.is_dir() else None
-    with reading_errors(dataset):
-        return to_frame(pq.read_table(path, columns=names, partitioning=hive))
+    path, hive = dataset.built, "hive" if dataset.built.is_dir() else None
+    with open_rows(dataset) as connection, reading_errors(dataset):
+        existing = connection.sql(f"FROM {ROWS}").columns
+        names = existing if columns is None else list(columns)
+        if missing := [name for name in names if name not in existing]:
+            raise DslpError(
+                f"{path} has no column {', '.join(missing)}; it has {', '.join(existing)}"
+            )
+        if path.suffix != ".csv":  # DuckDB has fewer types than Arrow
+            return to_frame(pq.read_table(path, columns=names, partitioning=hive))
+        listed = ", ".join(map(quote_identifier, names))
+        return to_frame(connection.sql(f"SELECT {listed} FROM {ROWS}").to_arrow_table())
 
 
 def read_raw(dataset: Dataset, path: Path, types: Mapping[str, str], todo: str) -> "pd.DataFrame":
@@ -84,14 +85,14 @@ def to_frame(table: "pa.Table") -> "pd.DataFrame":
     """An Arrow table as a data frame in which each value is what it was.
 
     Integers with missing values become pandas' Int64 (or Int32, ...), where pandas itself makes
-    them float64, which is exact up to 2⁵³ only. Nested values and times in nanoseconds keep
-    Arrow's types.
+    them float64, which is exact up to 2⁵³ only. Decimals, nested values and times in nanoseconds
+    keep Arrow's types.
     """
     import pandas as pd
     import pyarrow as pa
 
     def exact(kind: Any) -> Any:
-        keep = pa.types.is_nested(kind) or kind == pa.time64("ns")
+        keep = pa.types.is_nested(kind) or pa.types.is_decimal(kind) or kind == pa.time64("ns")
         return pd.ArrowDtype(kind) if keep else None
 
     def nullable(kind: Any) -> Any:
@@ -144,28 +145,20 @@ def reading_errors(
         DslpError: in place of that error; of personal data, it shows no value.
     """
     import duckdb
-    import pyarrow as pa
 
     try:
         yield
-    except (duckdb.Error, pa.ArrowException, OSError) as error:
+    except (duckdb.Error, _arrow_error(), OSError) as error:
         # DuckDB adds the statement, which is not the user's, and the options of its CSV reader.
         message = re.split(r"\s+LINE 1: |\nPossible ", str(error))[0]
         reason = visible(error_line(message, 240), 240)
-        path, personal, columns = path or dataset.built, True, dict[str, str]()
+        path, personal = path or dataset.built, True
         with suppress(DslpError):  # an unreadable datasheet says nothing of personal data
             personal = dataset.sheet.personal_data
-            columns = schema_types(dataset)
-        if personal:
-            named = [
-                f"column {name}"
-                for name in columns
-                if re.search(rf'[Cc]olumn "?{re.escape(name)}"?[ .]', message)
-            ]
-            reason = " in ".join([type(error).__name__, *named[:1]])
+            types = schema_types(dataset) if types is None else types
+        reason = type(error).__name__ if personal else reason
         if path.suffix == ".csv":
-            types = columns if types is None else types
-            reason = _csv_problem(path, types, str(error), personal) or reason
+            reason = _csv_problem(path, types or {}, str(error), personal) or reason
             todo = todo or "correct the file: UTF-8, one delimiter, and the types of schema.yml"
         todo = todo or f"build it again: uv run dslp data build {dataset.name}"
         raise DslpError(f"{path} cannot be read ({reason}); {todo}") from None
@@ -188,7 +181,8 @@ def table_expression(dataset: Dataset, types: Mapping[str, str] | None = None) -
         if len({name.casefold() for name in names}) < len(names):  # SQL ignores the case
             raise DslpError(f"{path} has two columns of one name, upper and lower case alike")
         return f"({_csv_query(path, types)})"
-    _check_same_columns(files, dataset)
+    if len(files) > 1:
+        _check_same_columns(files, dataset)
     within = partition_columns(dataset)
     outside = [quote_identifier(name) for name in _hive_keys(path) if name not in within]
     chosen = f"* EXCLUDE ({', '.join(outside)})" if within and outside else "*"
@@ -209,6 +203,11 @@ def quote_literal(text: str) -> str:
 def quote_identifier(name: str) -> str:
     """A name as an identifier of SQL."""
     return '"' + name.replace('"', '""') + '"'
+
+
+def without_nan(column: str, kind: str) -> str:
+    """SQL of a column of that type of DuckDB, with null in place of NaN: both are missing."""
+    return WITHOUT_NAN.format(column) if kind in ("FLOAT", "DOUBLE") else column
 
 
 def arrow_types(schema: Any, where: object) -> dict[str, str]:
@@ -307,6 +306,14 @@ def schema_types(dataset: Dataset) -> dict[str, str]:
     }
 
 
+def _arrow_error() -> type[Exception]:
+    """Arrow's errors; the import waits for an error, since it takes 40 MB."""
+    import pyarrow as pa
+
+    kind: type[Exception] = pa.ArrowException
+    return kind
+
+
 def _check_same_columns(files: list[Path], dataset: Dataset) -> None:
     """Check that part files have the same columns: DuckDB takes them by place or casts them.
 
@@ -315,8 +322,8 @@ def _check_same_columns(files: list[Path], dataset: Dataset) -> None:
     """
     from pyarrow.parquet import read_schema
 
-    types = [arrow_types(read_schema(file), file) for file in files] if len(files) > 1 else []
-    for file, kinds in zip(files, types, strict=False):
+    types = [arrow_types(read_schema(file), file) for file in files]
+    for file, kinds in zip(files, types, strict=True):
         if kinds != types[0]:
             raise DslpError(
                 f"{file} does not have the columns and types of the other parts; build it "
@@ -366,6 +373,8 @@ def _csv_problem(path: Path, types: Mapping[str, str], message: str, personal: b
     if line := re.search(r"CSV Error on Line: (\d+)", message):
         fault = re.search(FAULT, message, re.MULTILINE)
         return f"line {line[1]}: {fault[1] if fault else 'it is not valid CSV'}"
+    if "state machine reached an invalid state" in message:
+        return "its lines end in different ways; end each as Unix does, or each as Windows does"
     typed = [(c, name, kind) for c, name, kind in _typed_columns(path, types) if kind]
     if not typed:
         return ""

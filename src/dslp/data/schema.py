@@ -18,6 +18,7 @@ from dslp.data.reading import (
     quote_identifier,
     quote_literal,
     reading_errors,
+    without_nan,
 )
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -32,6 +33,8 @@ FAMILIES = {
     "bool": ("bool",),
     "timestamp": ("timestamp", "datetime"),
     "date": ("date",),
+    "time": ("time",),
+    "binary": ("binary", "varbinary", "fixed_size_binary"),
 }
 KINDS: dict[str, tuple[type, ...]] = {"int": (int,), "float": (int, float), "string": (str,)}
 EXAMPLES = 3
@@ -187,9 +190,11 @@ def unknown_categories(
 
 
 def count_nulls(connection: "duckdb.DuckDBPyConnection", names: Iterable[str]) -> dict[str, int]:
-    """The number of nulls in each of the columns that has any."""
-    names = list(names)
-    counts = ", ".join(f"count(*) - count({quote_identifier(name)})" for name in names)
+    """The number of nulls, or NaN, in each of the columns that has any."""
+    names, rows = list(names), connection.sql("FROM rows")
+    kinds = dict(zip(rows.columns, map(str, rows.types), strict=True))
+    values = [without_nan(quote_identifier(name), kinds[name]) for name in names]
+    counts = ", ".join(f"count(*) - count({value})" for value in values)
     numbers = fetch_row(connection, f"SELECT {counts} FROM rows") if names else ()
     return {name: int(count) for name, count in zip(names, numbers, strict=True) if count}
 

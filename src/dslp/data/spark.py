@@ -13,19 +13,26 @@ from uuid import uuid4
 
 from dslp.core.errors import DslpError
 from dslp.core.text import error_line
+from dslp.data.batch import normalized_columns
 from dslp.data.dataset import Dataset
-from dslp.data.engines import Engine, Rows
-from dslp.data.reading import ROWS, open_rows, partition_columns, read_header, reading_errors
+from dslp.data.engines import Engine, Rows, as_type
+from dslp.data.reading import ROWS, open_rows, partition_columns, reading_errors
 from sqlglot import exp
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
+ZONE = "spark.sql.session.timeZone"
 NAME = "dslp"  # of our sessions; a session that was started before keeps its settings
 PART = 8_000_000  # bytes of a file whose rows one task sorts by their keys
 ANSWER = 5  # seconds within which a master must answer
 WORKERS = 60  # seconds within which a worker of it must run a first job
-TYPES = {"VARCHAR": "STRING", "TIMESTAMP": "TIMESTAMP_NTZ"}  # Spark's names of DuckDB's types
+TYPES = {  # Spark's names of DuckDB's types
+    "VARCHAR": "STRING",
+    **{"UTINYINT": "SMALLINT", "USMALLINT": "INT", "UINTEGER": "BIGINT", "UBIGINT": "DECIMAL(20)"},
+    **dict.fromkeys(["TIMESTAMP", "TIMESTAMP_S", "TIMESTAMP_MS"], "TIMESTAMP_NTZ"),
+    "TIMESTAMP WITH TIME ZONE": "TIMESTAMP",
+}
 UNREADABLE = ("TIME", "TIMESTAMP_NS")
 
 
@@ -39,6 +46,8 @@ def open_spark(dataset: Dataset) -> "Iterator[Engine]":
         DslpError: Spark is not installed or does not start, or cannot read the data.
     """
     session = spark_session()
+    from pyspark.errors import AnalysisException
+
     if session.sparkContext.appName == NAME:  # Spark's own number is for hundreds of cores
         size = sum(file.stat().st_size for file in dataset.files)
         parts = max(session.sparkContext.defaultParallelism, size // PART)
@@ -47,19 +56,30 @@ def open_spark(dataset: Dataset) -> "Iterator[Engine]":
         frame = _read(session, dataset)
         view = f"dslp_{uuid4().hex}"
         frame.createOrReplaceTempView(view)
-        types = {name: exp.DataType.build(kind, dialect="spark") for name, kind in frame.dtypes}
+        types = {name: as_type(kind, "spark") for name, kind in frame.dtypes}
 
     def create(other: Dataset) -> None:
         with _reading(other):
-            _read(session, other).createOrReplaceTempView(other.name)
+            rows = _read(session, other)
+            types = {name: as_type(kind, "spark") for name, kind in rows.dtypes}
+            rows = rows.selectExpr(*normalized_columns(types, "spark"))
+            rows.createOrReplaceTempView(other.name)
 
     def run(statement: str) -> Rows:
         with _reading(dataset):
-            result = session.sql(statement)
+            try:
+                result = session.sql(statement)
+            except AnalysisException as error:  # of a query
+                raise DslpError(_reason(str(error))) from None
             return result.columns, result.collect()
 
-    yield Engine(types, "spark", dataset, view, run, create, session.catalog.tableExists)
-    session.catalog.dropTempView(view)
+    zone = session.conf.get(ZONE)
+    session.conf.set(ZONE, "UTC")
+    try:
+        yield Engine(types, "spark", dataset, view, run, create, session.catalog.tableExists)
+    finally:
+        session.conf.set(ZONE, zone)
+        session.catalog.dropTempView(view)
 
 
 def spark_session() -> "SparkSession":
@@ -177,30 +197,23 @@ def _read(session: "SparkSession", dataset: Dataset) -> "DataFrame":
     path = dataset.built
     with open_rows(dataset) as connection, reading_errors(dataset):
         columns = connection.execute(f"DESCRIBE {ROWS}").fetchall()
+        rows = connection.sql(f"FROM {ROWS}").to_arrow_table() if path.suffix == ".csv" else None
     for name, kind, *_ in columns:
         if kind in UNREADABLE:
             raise DslpError(
                 f"Spark has no type for column {name} of {path} ({kind}); let the pipeline make "
                 "text or a timestamp of it, or choose another engine with --engine"
             )
+    if rows is not None:  # Spark's own reader has other types, and drops the time of a date
+        schema = ", ".join(
+            f"{exp.to_identifier(name, quoted=True).sql('spark')} {TYPES.get(kind, kind)}"
+            for name, kind, *_ in columns
+        )
+        return session.createDataFrame(rows, schema)
     # Without the scheme, Spark may look in HDFS; without the escapes, it reads a pattern.
     place = "file://" + re.sub(r"([\[\]{}*?\\])", r"\\\1", str(path))
-    if path.suffix != ".csv":
-        deep = str(not partition_columns(dataset)).lower()  # it ignores the names of folders
-        return session.read.option("recursiveFileLookup", deep).parquet(place)
-    types = [
-        f"{exp.to_identifier(name, quoted=True).sql('spark')} {TYPES.get(kind, kind)}"
-        for name, kind, *_ in columns
-    ]
-    return session.read.csv(
-        place,
-        schema=", ".join(types),
-        sep=read_header(path)[0],
-        header=True,
-        multiLine=True,
-        escape='"',
-        mode="FAILFAST",
-    )
+    deep = str(not partition_columns(dataset)).lower()  # it ignores the names of folders
+    return session.read.option("recursiveFileLookup", deep).parquet(place)
 
 
 @contextmanager
@@ -211,9 +224,11 @@ def _reading(dataset: Dataset) -> Iterator[None]:
     try:
         yield
     except (PySparkException, Py4JError) as error:
+        personal = dataset.sheet.personal_data  # the message may show a value
+        reason = type(error).__name__ if personal else _reason(str(error))
         raise DslpError(
-            f"Spark cannot read {dataset.built} ({_reason(str(error))}); each worker must find it "
-            f"there; build it again: uv run dslp data build {dataset.name}"
+            f"Spark cannot read {dataset.built}, or not compute the suite ({reason}); each worker "
+            f"must find the file there; build it again: uv run dslp data build {dataset.name}"
         ) from None
 
 

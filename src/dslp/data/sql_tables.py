@@ -3,14 +3,13 @@
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from dslp.core.errors import DslpError
 from dslp.core.settings import Project
 from dslp.core.text import error_line, redact
 from dslp.data.dataset import Dataset
-from dslp.data.engines import Engine, Rows
-from sqlglot import exp
+from dslp.data.engines import Engine, Rows, as_type
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -34,13 +33,11 @@ def open_database(dataset: Dataset) -> Iterator[Engine]:
     with _connected(f"table {dataset.name} cannot be read", todo) as engine:
         dialect = DIALECTS[engine.url.get_backend_name()]
         with engine.connect().execution_options(no_parameters=True) as connection:
-            if dialect == "postgres":
+            if dialect in ("postgres", "databricks"):
                 connection.exec_driver_sql("SET TIME ZONE 'UTC'")
             inspector = sqlalchemy.inspect(connection)
             types = {
-                str(each["name"]): exp.DataType.build(
-                    each["type"].compile(dialect=engine.dialect), dialect=dialect
-                )
+                str(each["name"]): as_type(each["type"].compile(dialect=engine.dialect), dialect)
                 for each in inspector.get_columns(dataset.name)
             }
 
@@ -79,7 +76,7 @@ def database_url() -> str:
         wrong = f"is {redact(url)!r}, which is no database that is known" if url else "is missing"
         wrong = "is sqlite: it loses time zones and decimals" if kind == "sqlite" else wrong
         names = f"the address of one of {', '.join(DIALECTS)}"
-        raise DslpError(f"DSLP_DATABASE_URL {wrong}; set it to {names}, or choose embedded")
+        raise DslpError(f"DSLP_DATABASE_URL {wrong}; write in .env {names}, or choose embedded")
     return url
 
 
@@ -94,7 +91,7 @@ def _connected(problem: str, todo: str) -> "Iterator[sqlalchemy.Engine]":
 
     url = database_url()
     try:
-        engine = sqlalchemy.create_engine(url)
+        engine = sqlalchemy.create_engine(url, hide_parameters=True)
         yield engine
         engine.dispose()
     except (sqlalchemy.exc.SQLAlchemyError, OSError, ImportError) as error:
@@ -109,12 +106,39 @@ def load_table(frame: "pd.DataFrame", name: str, project: Project) -> None:
     replaces a table that others read (D7); its suite runs on the files.
 
     Raises:
-        DslpError: the database cannot be reached or refuses.
+        DslpError: the database cannot be reached or refuses, or cannot hold the values.
     """
     if project.usual:
+        types = _column_types(frame, name)
         todo = "correct the values, or the rights of the user"
         with (
             _connected(f"table {name} cannot be written", todo) as engine,
             engine.begin() as connection,
         ):
-            frame.to_sql(name, connection, if_exists="replace", index=False, chunksize=10_000)
+            options: Any = {"if_exists": "replace", "index": False, "chunksize": 10_000}
+            frame.to_sql(name, connection, **options, dtype=types)
+
+
+def _column_types(frame: "pd.DataFrame", name: str) -> dict[str, Any]:
+    """SQL's types of the columns for which pandas would choose one that changes values.
+
+    Raises:
+        DslpError: the values of a column have no such type.
+    """
+    import pyarrow as pa
+    import sqlalchemy
+
+    types: dict[str, Any] = {}
+    for field in pa.Schema.from_pandas(frame, preserve_index=False):
+        kind = field.type
+        tests = (pa.types.is_nested, pa.types.is_duration, pa.types.is_uint64)
+        if any(test(kind) for test in tests) or getattr(kind, "unit", "") == "ns":
+            raise DslpError(
+                f"table {name}: column {field.name} is {kind}, which a database cannot hold as it "
+                "is; let the pipeline make another type of it, or choose embedded"
+            )
+        if pa.types.is_decimal(kind):
+            types[field.name] = sqlalchemy.Numeric(kind.precision, kind.scale)
+        elif pa.types.is_binary(kind):
+            types[field.name] = sqlalchemy.LargeBinary()
+    return types

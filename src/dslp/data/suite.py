@@ -72,8 +72,8 @@ def validate(
     """Compare a built dataset with its schema and run its suite, or another `suite` file alone.
 
     Where `part` says that the built data is a sample, expectations about the whole are skipped. The
-    report's details are the engine, the other datasets that the suite `reads`, and what it reads
-    that may be `changing` at any time: a clock, a live table, the project's own code.
+    report's details are the engine, digests of the other datasets that the suite `reads`, and what
+    it reads that may be `changing` at any time: a clock, a live table, the project's own code.
 
     Raises:
         DslpError: the suite is not valid, or the engine cannot run it.
@@ -111,7 +111,7 @@ def validate(
         len(expectations) - len(skipped) + (suite is None),
         schema + findings,
         labels,
-        {"engine": engine, "reads": sorted(opened.reads), "changing": sorted(opened.changing)},
+        {"engine": engine, "reads": opened.reads, "changing": sorted(opened.changing)},
     )
 
 
@@ -155,7 +155,8 @@ def _compile(place: str, each: Expectation, engine: Engine) -> Check | None:
         if each.kind in EXPECTATIONS:
             return compile_expectation(each.kind, each.kwargs, engine)
         if not (engine.dataset.folder / OWN).is_file():
-            raise Unreadable(f"there is no such type{nearest(each.kind, EXPECTATIONS)}")
+            rules = [Expectation(type=kind).rule for kind in EXPECTATIONS]
+            raise Unreadable(f"there is no such type{nearest(each.rule, rules)}")
         engine.changing.add(OWN)
         raise NotCompiled(f"it is not in the catalogue, but perhaps in {OWN}")
     except MissingColumn as error:

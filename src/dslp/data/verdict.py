@@ -19,7 +19,6 @@ from dslp.core.report import Finding, Report
 from dslp.data.dataset import Dataset
 from dslp.data.origin import content_digest
 
-READ = ("suite.yml", "schema.yml", "datasheet.md")  # of a dataset, besides its data
 PROGRAMS = ("duckdb", "sqlglot", "great_expectations", "pandas", "pyspark")
 KEPT = "kept since"  # among the details of a report: when the suite was run
 
@@ -45,40 +44,42 @@ def check_suite(
     engine = dataset.project.choose_engine(engine)
     file = dataset.processed.with_suffix(".verdict.json")
     live = engine == "sql"  # a table may change at any time
+    key = {} if live else _key(dataset, engine, part)
     if not (fresh or live or os.environ.get("CI")):
         with suppress(OSError, ValueError, TypeError, KeyError):  # none is kept, or no whole one
             kept = json.loads(file.read_text(encoding="utf-8"))
             findings = [Finding(**each) for each in kept["report"].pop("findings")]
             report = Report(**kept["report"], findings=findings)
-            if kept["key"] == _key(dataset, engine, part, report.details["reads"]):
+            if kept["key"] == key and _are_unchanged(dataset, report.details["reads"]):
                 return report
     from dslp.data.suite import validate
 
-    before = [] if live else _times(dataset)
     report = validate(dataset, engine, part=part)
-    if not (live or report.details["changing"]) and before == _times(dataset):
+    unchanged = not live and key == _key(dataset, engine, part)
+    if (
+        unchanged
+        and not report.details["changing"]
+        and _are_unchanged(dataset, report.details["reads"])
+    ):
         when = f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC"
-        kept = asdict(replace(report, details={**report.details, KEPT: when}))
-        key = _key(dataset, engine, part, report.details["reads"])
+        content = asdict(replace(report, details={**report.details, KEPT: when}))
         with suppress(DslpError):  # a folder that cannot be written keeps none
-            write_text(file, json.dumps({"key": key, "report": kept}, indent=1))
+            write_text(file, json.dumps({"key": key, "report": content}, indent=1))
     return report
 
 
-def _key(dataset: Dataset, engine: str, part: bool, reads: list[str]) -> dict[str, Any]:
-    """All that a verdict depends on, as JSON keeps it."""
+def _key(dataset: Dataset, engine: str, part: bool) -> dict[str, Any]:
+    """All that a verdict depends on besides other datasets, as JSON keeps it."""
     files = [file for file in Path(__file__).parent.iterdir() if file.is_file()]
-    key: dict[str, Any] = {"engine": engine, "part": part}
+    key: dict[str, Any] = {"engine": engine, "part": part, "dataset": dataset.content}
     key["library"] = [content_digest(file) for file in sorted(files)]
     for name in PROGRAMS:
         with suppress(PackageNotFoundError):
             key[name] = version(name)
-    for each in (dataset, *(Dataset(dataset.project, name) for name in reads)):
-        paths = [each.built, *(each.folder / name for name in READ)]
-        key[f"dataset {each.name}"] = {path.name: content_digest(path) for path in paths}
     return key
 
 
-def _times(dataset: Dataset) -> list[tuple[int, int]]:
-    """When the files of the data were written; they may be replaced while the suite runs."""
-    return [(file.stat().st_mtime_ns, file.stat().st_ino) for file in dataset.files]
+def _are_unchanged(dataset: Dataset, reads: dict[str, str]) -> bool:
+    """Whether other datasets are what they were when the suite read them."""
+    others = {name: Dataset(dataset.project, name) for name in reads}
+    return all(each.is_built and each.content == reads[name] for name, each in others.items())

@@ -5,7 +5,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from dslp.core.errors import DslpError, Refused
-from dslp.data.dataset import Dataset
+from dslp.data.dataset import Dataset, stale_reason
 from dslp.data.fingerprint import digest
 from dslp.data.reading import read_frame
 from dslp.data.schema import key_columns
@@ -33,18 +33,18 @@ class ModelData:
     @cached_property
     def suite(self) -> "Report":
         """What the dataset's own schema and suite say of it."""
-        return check_suite(self.dataset, "embedded")
+        return check_suite(self.dataset)
 
     @property
     def warning(self) -> str:
-        """A sentence where the data does not pass its own suite; empty where it does."""
-        if self.suite.ok:
-            return ""
+        """Lines that say that the data is stale, or does not pass its own suite; mostly empty."""
         name, findings = self.dataset.name, len(self.suite.findings)
-        return (
+        failure = (
             f"{name} does not pass its own suite ({findings} of {self.suite.checks} checks), so a "
             f"model of it is not registered; see: uv run dslp data validate {name}"
         )
+        lines = [stale_reason(self.dataset), "" if self.suite.ok else failure]
+        return "\n".join(filter(None, lines))
 
     @property
     def development(self) -> "pd.DataFrame":

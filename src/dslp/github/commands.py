@@ -2,6 +2,7 @@
 
 import json
 import os
+from contextlib import suppress
 from math import inf
 from pathlib import Path
 from typing import Annotated, Any
@@ -69,6 +70,7 @@ def check(
         verdict = pull_request.check_queue(project, event["merge_group"])
     else:
         verdict, publish = pull_request.check_branch(project, repository), False
+        _show_unwritten(project)
     if publish:
         pull_request.publish(repository, verdict)
     add_summary(pull_request.summary(verdict))
@@ -157,6 +159,17 @@ def _show_changes(
         table(headers, rows)
     verb = "to change" if dry_run else "changed"
     say(f"{repository.name}: {len(rows) or 'nothing is'} {verb}")
+
+
+def _show_unwritten(project: Project) -> None:
+    """Name the files with a text that `dslp new` or `data schema` put there; it fails nothing."""
+    places = ("datasets/*/datasheet.md", "datasets/*/schema.yml", "models/*/params.yml")
+    for pattern in (*(f"src/*/{place}" for place in places), "docs/**/*.md"):
+        for path in sorted(project.root.glob(pattern)):
+            with suppress(DslpError):  # what cannot be read is not this check's to say
+                for one in report.unwritten_findings([path]):
+                    shown = f"{one.problem}: {'; '.join(one.examples)}; {one.todo}"
+                    notice(f"{path.relative_to(project.root)} has {shown}")
 
 
 def _show_budget(repository: Repository) -> None:

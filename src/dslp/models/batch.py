@@ -6,7 +6,7 @@ Rows stream through DuckDB, or are scored where Spark has them; they are never a
 import operator
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args, get_origin
 
@@ -14,11 +14,11 @@ from annotated_types import Ge, Gt, Le, Lt
 from dslp.core.errors import DslpError, Refused, nearest
 from dslp.core.files import remove_path
 from dslp.core.settings import Project
-from dslp.core.text import error_line
 from dslp.data.dataset import dataset_names, find_dataset
-from dslp.data.reading import open_rows, quote_literal
+from dslp.data.loading import DataAt
+from dslp.data.reading import ROWS, open_rows, reading_errors, schema_types
 from dslp.models.api import Api, validation_message
-from dslp.models.outcomes import READERS
+from dslp.models.outcomes import SUFFIXES, json_lines
 from dslp.models.persistence import load_model
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
@@ -39,7 +39,7 @@ PROBLEM = "problem"  # the column of rejected rows that says what is wrong
 BOUNDS = (Ge, Gt, Le, Lt)
 HARMLESS = {"allow_inf_nan", "extra", "frozen", "json_schema_extra", "title"}  # of a model's config
 PREFIX, VERSION = "predicted_", "model_version"
-ARROW = {"double": "float64", "long": "int64", "boolean": "bool", "string": "string"}
+ARROW = {"double": "double", "long": "int64", "boolean": "bool", "string": "string"}
 
 
 def check_paths(project: Project, source: str, output: Path, rejects: Path | None) -> None:
@@ -50,8 +50,8 @@ def check_paths(project: Project, source: str, output: Path, rejects: Path | Non
             folder with other files.
     """
     names, file = dataset_names(project), Path(source)
-    if source not in names and not (file.is_dir() or (file.is_file() and file.suffix in READERS)):
-        problem = f"is no dataset of the project, and no file of the kind {', '.join(READERS)}"
+    if source not in names and not (file.is_dir() or (file.is_file() and file.suffix in SUFFIXES)):
+        problem = f"is no dataset of the project, and no file of the kind {', '.join(SUFFIXES)}"
         raise DslpError(f"{source} {problem}{nearest(source, names)}")
     paths = [path.resolve() for path in (output, rejects) if path]
     inputs = [file.resolve(), *(find_dataset(project, name).processed for name in names)]
@@ -272,14 +272,18 @@ def _reader(api: Api, source: str) -> "Iterator[pa.RecordBatchReader]":
     """
     import duckdb
 
-    project, path = api.model.project, Path(source)
-    pattern = str(path / "**/*.parquet" if path.is_dir() else path)
-    table = f"{READERS.get(path.suffix, 'read_parquet')}({quote_literal(pattern)})"
-    opened: AbstractContextManager[duckdb.DuckDBPyConnection] = duckdb.connect()
+    project, own, path = api.model.project, api.model.params.dataset.name, Path(source).absolute()
+    types: dict[str, str] | None = None
     if source in dataset_names(project):
-        opened, table = open_rows(find_dataset(project, source)), "rows"
-    try:
-        with opened as connection:
-            yield connection.sql(f"FROM {table}").to_arrow_reader(AT_ONCE)
-    except (duckdb.Error, OSError) as error:
-        raise DslpError(f"{source} cannot be scored: {error_line(error)}") from None
+        dataset = find_dataset(project, source)
+    else:
+        dataset = DataAt(project, own, path)
+        fields = {one["name"]: one["type"] for one in api.form["inputs"]}
+        types = {name: ARROW.get(kind, "timestamp[us]") for name, kind in fields.items()}
+        types |= {n: k for n, k in schema_types(dataset).items() if fields.get(n) not in ARROW}
+    todo = "correct it: UTF-8, one delimiter, and the types of Request and schema.yml"
+    lines = path.suffix == ".jsonl"
+    opened = duckdb.connect() if lines else open_rows(dataset, types)
+    with opened as connection, reading_errors(dataset, types=types, todo=todo):
+        table = json_lines(connection, path) if lines else ROWS
+        yield connection.sql(f"FROM {table}").to_arrow_reader(AT_ONCE)

@@ -65,7 +65,8 @@ def plain_values(column: "pd.Series[Any]", kind: str) -> "pd.Series[Any]":
         moments = pd.to_datetime(column, errors="coerce", utc=True, format="ISO8601")
         return (moments - pd.Timestamp(0, tz="UTC")) / pd.Timedelta(1, "s")
     if kind == "number":
-        return pd.to_numeric(column, errors="coerce").astype("float64")
+        numbers = pd.api.types.is_numeric_dtype(column)  # to_numeric fails on decimals with nulls
+        return (column if numbers else pd.to_numeric(column, errors="coerce")).astype("float64")
     text = column.map(lambda value: str(value).lower() if isinstance(value, bool) else value)
     return text.map(str, na_action="ignore").astype("object")
 

@@ -60,7 +60,7 @@ def dataset_gate(model: Model, subject: TrainedModel) -> GateResult:
     """Whether the dataset passes its own suite, now and when the model was trained."""
     reason = read_checked(Gates, model.folder / "gates.yml").dataset
     name, problem = model.dataset.name, ""
-    if not check_suite(model.dataset, "embedded", fresh=True).ok:
+    if not check_suite(model.dataset, fresh=True).ok:
         problem = f"{name} does not pass its own suite; see: uv run dslp data validate {name}"
     elif not subject.suite_held:
         todo = f"train it again: uv run dslp model train {model.name}"

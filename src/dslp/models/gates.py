@@ -63,7 +63,7 @@ class Gates(Strict):
     """
 
     dataset: (
-        Literal[True] | Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
+        Literal[True] | Annotated[str, StringConstraints(strip_whitespace=True, pattern=r"\w \w")]
     ) = True
     criterion: bool = True
     minimum: dict[str, float] = Field(default_factory=dict)

@@ -2,6 +2,7 @@
 
 import glob
 import os
+import re
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,14 +11,16 @@ from typing import TYPE_CHECKING, Any
 
 from dslp.core.errors import DslpError
 from dslp.core.text import error_line, redact
-from dslp.data.dataset import find_dataset
-from dslp.data.reading import quote_literal
+from dslp.data.dataset import Dataset, find_dataset
+from dslp.data.reading import quote_literal, read_raw, reading_errors, to_frame
 from dslp.experiments.model import Model
 
 if TYPE_CHECKING:
+    import duckdb
     import pandas as pd
 
-READERS = {".parquet": "read_parquet", ".csv": "read_csv", ".jsonl": "read_json"}
+SUFFIXES = (".parquet", ".csv", ".jsonl")
+TEXT = re.compile("UUID|DATE|TIME.*")  # what DuckDB takes a text of JSON for
 
 
 def join_outcomes(model: Model, truth: str | None, rows: "pd.DataFrame") -> "pd.Series[Any] | None":
@@ -29,6 +32,7 @@ def join_outcomes(model: Model, truth: str | None, rows: "pd.DataFrame") -> "pd.
     from dslp.data.schema import key_columns
 
     target = model.params.target
+    dataset = find_dataset(model.project, model.params.dataset.name)
     folder = os.environ.get("DSLP_TRUTH") or str(model.project.data / "interim" / "truth")
     pattern = f"{model.name}.*"
     if truth:
@@ -38,11 +42,10 @@ def join_outcomes(model: Model, truth: str | None, rows: "pd.DataFrame") -> "pd.
     with fetch_logs(folder, pattern) as files:
         if not files and not truth:
             return None
-        if len(files) != 1 or files[0].suffix not in READERS:
-            raise DslpError(f"{address} is not one file of the kind {', '.join(READERS)}")
-        observed = _read(files[0], address)
+        if len(files) != 1 or files[0].suffix not in SUFFIXES:
+            raise DslpError(f"{address} is not one file of the kind {', '.join(SUFFIXES)}")
+        observed = _read(dataset, files[0])
     by = [name for name in ("request_id", "row") if name in observed and name in rows]
-    dataset = find_dataset(model.project, model.params.dataset.name)
     by = by if "request_id" in by else [name for name in key_columns(dataset) if name in observed]
     if target not in observed or not by or not set(by) <= set(rows):
         keys = f"request_id (and row) of the log or the key of {dataset.name}"
@@ -61,23 +64,27 @@ def join_outcomes(model: Model, truth: str | None, rows: "pd.DataFrame") -> "pd.
     return joined
 
 
-def _read(path: Path, address: str) -> "pd.DataFrame":
-    """A file of observed outcomes; request_id is text, even if it looks like a number or a UUID."""
+def json_lines(connection: "duckdb.DuckDBPyConnection", path: Path) -> str:
+    """JSON lines as a table expression of DuckDB's SQL, in which text stays text."""
+    source = f"read_json({quote_literal(str(path))}"
+    rows = connection.sql(f"FROM {source})")
+    types = {n: str(t) for n, t in zip(rows.columns, rows.types, strict=True)}
+    pairs = [
+        f"{quote_literal(name)}: {quote_literal('VARCHAR' if TEXT.fullmatch(kind) else kind)}"
+        for name, kind in types.items()
+    ]
+    return f"{source}, columns = {{{', '.join(pairs)}}})"
+
+
+def _read(dataset: Dataset, path: Path) -> "pd.DataFrame":
+    """A file of observed outcomes; request_id is text, even if it looks like a number."""
     import duckdb
 
-    source = f"{READERS[path.suffix]}({quote_literal(str(path))}"
-    try:
-        with duckdb.connect() as connection:
-            relation = connection.sql(f"FROM {source})")
-            types = dict(zip(relation.columns, map(str, relation.types), strict=True))
-            if "request_id" in types and path.suffix != ".parquet":
-                types["request_id"] = "VARCHAR"
-                pairs = [f"{quote_literal(n)}: {quote_literal(t)}" for n, t in types.items()]
-                option = "types" if path.suffix == ".csv" else "columns"
-                source += f", {option} = {{{', '.join(pairs)}}}"
-            return connection.sql(f"FROM {source})").df()  # type: ignore[no-any-return]
-    except duckdb.Error as error:
-        raise DslpError(f"{address} cannot be read: {error_line(error)}") from None
+    todo = "correct the file"
+    if path.suffix != ".jsonl":
+        return read_raw(dataset, path, {"request_id": "string", "row": "int64"}, todo)
+    with reading_errors(dataset, path, todo=todo), duckdb.connect() as connection:
+        return to_frame(connection.sql(f"FROM {json_lines(connection, path)}").to_arrow_table())
 
 
 @contextmanager
@@ -97,7 +104,7 @@ def fetch_logs(folder: str, pattern: str) -> Iterator[list[Path]]:
         try:
             store, root = fsspec.url_to_fs(folder)
             for number, name in enumerate(sorted(store.glob(f"{root}/{pattern}"))):
-                files.append(Path(temporary) / f"{number}{Path(name).suffix}")
+                files.append(Path(temporary) / f"{number}-{Path(name).name}")
                 store.get_file(name, str(files[-1]))
         except Exception as error:  # drivers pass on whatever their transport raises
             reason = f"{type(error).__name__}: {error_line(error)}"

@@ -10,8 +10,8 @@ from dslp.core.report import Finding
 from dslp.core.text import error_line, redact
 from dslp.data.dataset import Dataset, dataset_names, find_dataset
 from dslp.data.fingerprint import digest
-from dslp.data.loading import StoredVersion
-from dslp.data.reading import quote_identifier, quote_literal, read_frame
+from dslp.data.loading import DataAt, StoredVersion
+from dslp.data.reading import quote_identifier, quote_literal, read_frame, to_frame
 from dslp.data.suite import validate
 from dslp.data.verdict import check_suite
 from dslp.experiments.model import Model
@@ -56,18 +56,6 @@ class RecentData:
     truth: "pd.Series[Any] | None" = None
     checks: int = 0
     findings: list[Finding] = field(default_factory=list)
-
-
-@dataclass(frozen=True)
-class DataAt(Dataset):
-    """Rows of a dataset in another file, such as those of one more month."""
-
-    path: Path = Path()
-
-    @property
-    def built(self) -> Path:
-        """That file."""
-        return self.path
 
 
 def check_sources(
@@ -127,7 +115,8 @@ def served_rows(model: Model, address: str, days: int, truth: str | None) -> Rec
         try:
             with duckdb.connect() as connection:
                 sample = f"USING SAMPLE reservoir({MOST} ROWS) REPEATABLE (1)"
-                rows = connection.sql(f"SELECT * FROM ({query}) {sample}").df()
+                result = connection.sql(f"SELECT * FROM ({query}) {sample}")
+                rows = to_frame(result.to_arrow_table())
         except duckdb.Error as error:
             raise DslpError(f"predictions in {where}: {error_line(error)}") from None
     if rows.empty:

@@ -37,6 +37,11 @@ def found(toy: Toy, engine: str = "embedded") -> list[tuple[str, int | None]]:
     return [(each.rule, each.count) for each in findings if each.rule != "schema"]
 
 
+def shown(toy: Toy, engine: str = "embedded") -> list[tuple[str, int | None, list[str]]]:
+    """What each finding shows; rows of one key are in any order."""
+    return [(f.rule, f.count, sorted(f.examples)) for f in toy.validated(engine).findings]
+
+
 def with_faults(rows: pd.DataFrame) -> pd.DataFrame:
     """The toy's rows, of which some break each expectation about single values in its suite."""
     rows = rows.astype({"id": "Int64"})

@@ -3,9 +3,11 @@
 from pathlib import Path
 
 import pandas as pd
+import pyarrow as pa
 import pytest
 import sqlalchemy
 from dslp.core.errors import DslpError
+from dslp.data.reading import to_frame
 from dslp.data.sql_tables import load_table
 
 from tests.library.data import suites
@@ -28,10 +30,10 @@ def test_parts_and_csv_are_read_like_one_file(built: Toy, layout: str) -> None:
     rows = suites.with_faults(built.rows())
     rows["person"] = rows.pop("person")  # last, as a column of the folders' names is
     built.with_rows(rows)
-    findings = built.validated().findings
+    findings = suites.shown(built)
     assert len(findings) == 6
     suites.lay_out(built, layout, rows)
-    assert built.validated().findings == findings
+    assert suites.shown(built) == findings
 
 
 OWN = """from great_expectations.expectations.core import ExpectColumnValuesToBeInSet
@@ -85,10 +87,17 @@ def test_a_table_is_compared_with_the_schema_and_replaced_whole(built: Toy) -> N
     built.with_rows(rows.assign(other=1))
     assert "column other is not in schema.yml" in str(built.validated()), "of the file"
     built.processed.unlink()
-    broken = pd.DataFrame({"id": [1, 2, 3], "what": [1, {"a": 1}, {2}]}, dtype="object")
-    with pytest.raises(DslpError, match="cannot be written"):
-        load_table(broken, "visits", built.project)
+    for wrong, problem in (("a\0", "cannot be written"), ([2**53], "what is list<.*>, which a")):
+        with pytest.raises(DslpError, match=problem) as error:
+            load_table(pd.DataFrame({"id": [1], "what": [wrong]}), "visits", built.project)
+        assert "parameters: " not in str(error.value)
     assert built.validated().ok, "without a file too"
+    table = pa.table({"bytes": [b"\0", None], "at": pa.array([1, None], pa.time64("us"))})
+    load_table(to_frame(table), "visits", built.project)
+    schema = "columns: {bytes: {type: binary, nullable: true}, at: {type: 'time64[us]'}}"
+    (built.dataset / "schema.yml").write_text(schema)
+    write_suite(built, "column_values_to_be_null | column: bytes | 1")
+    assert [finding.count for finding in built.validated().findings] == [1]
 
 
 @pytest.mark.rule("D7")

@@ -4,6 +4,7 @@ import math
 import statistics
 from collections import Counter
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import datetime, timedelta, timezone
 from decimal import Decimal
 from pathlib import Path
@@ -13,15 +14,14 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-import sqlalchemy
 import sqlglot
 import yaml
-from dslp.core.errors import DslpError
-from dslp.data import suite
-from dslp.data.batch import NotCompiled
-from dslp.data.engines import Engine, open_files
+from dslp.data.batch import Unreadable
+from dslp.data.dataset import Dataset
+from dslp.data.engines import Engine, Rows, open_files
 from dslp.data.expectations import EXPECTATIONS, NO_SQL, compile_expectation
 from dslp.data.sql_tables import load_table
+from dslp.data.suite import read_suite
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -162,22 +162,23 @@ def test_each_engine_says_so(
     write(built)
     for rows in TABLES:
         built.with_rows(frame(rows))
-        load_table(frame(rows).astype({"m": object}), "visits", built.project)
-        with sqlalchemy.create_engine(postgres).begin() as connection:
-            alter = "ALTER TABLE visits ALTER m TYPE numeric(5, 2) USING m::text::numeric"
-            connection.execute(sqlalchemy.text(alter))
+        load_table(frame(rows), "visits", built.project)
         assert differences(built, rows, engine) == []
 
 
-def test_nan_of_arrow_and_times_with_a_zone(built: Toy) -> None:
+def test_nan_single_precision_columns_without_a_type_and_times_with_a_zone(built: Toy) -> None:
     moments = [datetime(2024, 1, 1, hour, tzinfo=timezone(timedelta(hours=2))) for hour in (1, 3)]
-    table = pa.table({"f": [0.1, math.nan], "at": pa.array(moments), "id": [1, 2]})
+    table = pa.table({"f": [0.1, math.nan], "at": moments, "id": [1, 2], "none": pa.nulls(2)})
+    table = table.append_column("single", pa.array([0.1, 0.7], pa.float32()))
     pq.write_table(table, built.processed)
     cases = (
         "column_values_to_not_be_null | column: f | 1",
+        "column_values_to_be_null | column: none",
         'column_values_to_be_between | column: at, min_value: "2024-01-01" | 1',
         'column_max_to_be_between | column: at, max_value: "2024-01-01T03:00:00+02:00"',
         "column_mean_to_be_between | column: f, min_value: 0.1, max_value: 0.1",
+        "column_values_to_not_be_in_set | column: single, value_set: [0.1] | 1",
+        "column_max_to_be_between | column: single, min_value: 0.7, max_value: 0.7",
     )
     assert suites.write_suite(built, *cases) == suites.found(built)
 
@@ -209,12 +210,8 @@ def on_pandas(rows: list[Any]) -> list[Any]:
     whole = asset.add_batch_definition_whole_dataframe("whole")
     batch, results = whole.get_batch({"dataframe": frame(rows)}), []
     for item in CATALOGUE:
-        parser = (
-            {"condition_parser": "great_expectations"} if "row_condition" in item["kwargs"] else {}
-        )
-        kwargs = item["kwargs"] | parser
         name = "".join(part.capitalize() for part in item["type"].split("_"))
-        result = batch.validate(getattr(gx.expectations, name)(**kwargs)).to_json_dict()
+        result = batch.validate(getattr(gx.expectations, name)(**item["kwargs"])).to_json_dict()
         raised = "exception_message" in str(result["exception_info"]).replace("message': None", "")
         count = result["result"].get("unexpected_count")
         results.append(None if raised else (bool(result["success"]), count))
@@ -239,28 +236,18 @@ def test_great_expectations_on_pandas_says_the_same_or_is_wrong() -> None:
 def test_other_dialects_are_written_and_can_be_parsed(built: Toy, dialect: str) -> None:
     write(built)
     built.with_rows(frame(SAMPLE))
-    statements = []
+    statements: list[str] = []
 
-    def run(statement: str) -> Any:
+    def run(statement: str) -> Rows:
         statements.append(statement)
-        raise DslpError("not sent")
+        return [], []
 
-    with open_files(built_dataset(built)) as real:
+    with open_files(Dataset(built.project, "visits")) as real:
         engine = Engine(real.types, dialect, real.dataset, "visits", run, None, lambda _: True)
-        for item in suite.read_suite(built.dataset / "suite.yml").values():
-            try:
-                check = compile_expectation(item.kind, item.kwargs, engine)
-            except NotCompiled:
-                continue
-            for figure in check.figures:
-                with pytest.raises(DslpError):
-                    suite._values([figure], engine)
+        for item in read_suite(built.dataset / "suite.yml").values():
+            with suppress(Unreadable):
+                for figure in compile_expectation(item.kind, item.kwargs, engine).figures:
+                    engine.fetch(f"SELECT {figure.value} FROM {figure.rows}")
     for statement in statements:
         sqlglot.parse_one(statement, read=dialect)
     assert len(statements) > 60
-
-
-def built_dataset(toy: Toy) -> Any:
-    from dslp.data.dataset import Dataset
-
-    return Dataset(toy.project, "visits")

@@ -13,9 +13,15 @@ from tests.library.data.suites import fails
 from tests.library.toy import Toy
 
 IDS = [2**53, 2**53 + 1, 2**53 + 3, None]
-TABLE = f"pa.table({{'id': pa.array({IDS}, pa.int64())}})"
-MADE = f"import pyarrow as pa\n\n\ndef %s():\n    return {TABLE}"
-SCHEMA = "columns: {id: {type: int64, nullable: true}}\n"
+SUMS = [Decimal("0.10"), Decimal("1.00"), None, None]
+TABLE = (
+    f"pa.table({{'id': pa.array({IDS}, pa.int64()), 'sum': pa.array({SUMS}, pa.decimal128(5, 2))}})"
+)
+MADE = f"import pyarrow as pa\nfrom decimal import Decimal\n\n\ndef %s():\n    return {TABLE}"
+SCHEMA = """columns:
+  id: {type: int64, nullable: true}
+  sum: {type: "decimal128(5, 2)", nullable: true}
+"""
 PIPELINES = {
     "raw.parquet": "def build(raw):\n    return raw",
     "raw.csv": "def build(raw):\n    return raw",
@@ -26,21 +32,22 @@ PIPELINES = {
 
 
 @pytest.mark.parametrize("case", PIPELINES)
-def test_integers_with_missing_values_stay_what_they_are(
+def test_numbers_with_missing_values_stay_what_they_are(
     toy: Toy, case: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     raw = toy.root / "data" / "raw" / f"visits{Path(case).suffix or '.none'}"
     raw.parent.mkdir(parents=True)
-    table = pa.table({"id": pa.array(IDS, pa.int64())})
-    pq.write_table(table, raw) if raw.suffix != ".csv" else table.to_pandas()
+    pq.write_table(eval(TABLE), raw)
     if raw.suffix == ".csv":
-        raw.write_text("id,x\n" + "".join(f"{each or ''},1\n" for each in IDS))
+        rows = zip(IDS, SUMS, strict=True)
+        raw.write_text("id,sum\n" + "".join(f"{one or ''},{other or ''}\n" for one, other in rows))
     (toy.dataset / "schema.yml").write_text(SCHEMA)
     toy.pipeline(PIPELINES[case])
     if case == "a parent":
         toy.pipeline(MADE % "build", "parent")
     toy.done("data", "build")
-    assert pq.read_table(toy.processed)["id"].to_pylist() == IDS
+    assert pq.read_table(toy.processed).equals(eval(TABLE))
+    toy.done("data", "schema", "visits")
     monkeypatch.chdir(toy.root)
     frame = load("visits")
     assert (str(frame["id"].dtype), frame["id"].dropna().tolist()) == ("Int64", IDS[:3])
@@ -115,6 +122,7 @@ WRONG = [
     (b"a,b\n1,\xff\n", "line 2: Invalid unicode"),
     (b"a,a\n1,2\n", "does not name the columns, each once"),
     (b'a,"b\n1,2\n', "has no header in its first line"),
+    (b"a,b\n1,2\r\n3,4\n", "(its lines end in different ways"),
 ]
 
 
@@ -128,6 +136,32 @@ def test_a_csv_file_that_is_no_table_is_refused_with_its_line(
     file.write_bytes(content)
     error = fails(toy, "data", "build")
     assert ("raw/visits.csv" in error, problem in error) == (True, True), error
+
+
+@pytest.mark.parametrize(
+    ("types", "problem"),
+    [
+        ("['a']", "TYPES is no mapping"),
+        ("{'a': 'int'}", "TYPES: a: 'int' is no type; do you mean int8?"),
+        ("{'aa': 'int64'}", "has no column 'aa'; do you mean a?"),
+        ("{3: 'int64'}", "has no column 3; known are a, b"),
+    ],
+)
+def test_types_of_raw_columns_that_are_none_are_named(toy: Toy, types: str, problem: str) -> None:
+    toy.pipeline(f"TYPES = {types}\n\n\ndef build(raw):\n    return raw")
+    file = toy.root / "data" / "raw" / "visits.csv"
+    file.parent.mkdir(parents=True)
+    file.write_text("a,b\n1,2\n")
+    assert problem in fails(toy, "data", "build")
+
+
+def test_nan_is_missing_in_the_schema_as_in_the_suite(built: Toy) -> None:
+    pq.write_table(pa.table({"f": [0.1, 0.3, float("nan")]}), built.processed)
+    (built.dataset / "schema.yml").write_text("columns:\n  f: {type: double}\n")
+    outcome = built.run("data", "schema", "visits")
+    assert (outcome.code, "may not be null, and is 1 times" in outcome.out) == (1, True)
+    built.done("data", "schema", "visits", "--write")
+    assert "f: {type: double, nullable: true}" in (built.dataset / "schema.yml").read_text()
 
 
 def test_the_whole_file_says_how_it_is_written(toy: Toy, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,7 +14,7 @@ from dslp.data.spark import spark_session
 
 from tests import services
 from tests.library.data import suites
-from tests.library.data.suites import fails
+from tests.library.data.suites import fails, write_suite
 from tests.library.toy import Toy
 
 pytestmark = pytest.mark.slow
@@ -58,13 +58,29 @@ def test_spark_finds_what_other_engines_find_in_a_few_jobs(built: Toy, master: s
     before = jobs()
     assert built.validated("spark").ok
     assert jobs() - before <= 3
-    rows = suites.with_faults(built.rows())
-    built.with_rows(rows)
-    assert built.validated("spark").findings == built.validated("embedded").findings
+    built.with_rows(suites.with_faults(built.rows()))
+    assert suites.shown(built, "spark") == suites.shown(built)
     command = ("data", "validate", "--engine", "spark")
     assert "has a session at local[2]" in fails(built, *command, SPARK_MASTER="local[7]")
-    built.with_rows(built.rows().assign(at=pd.Series([time(12, 30)] * 301)))
+    built.with_rows(built.rows().assign(at=pd.Series([time(12, 30)] * 300)))
     assert "Spark has no type for column at of" in fails(built, *command)
+
+
+@pytest.mark.parametrize("master", ["local[2]"], indirect=True)
+def test_csv_is_read_as_elsewhere(built: Toy, master: str) -> None:
+    """Spark's own reader takes no offset and no space, and drops the time of a date."""
+    built.processed.unlink()
+    file = built.processed.with_suffix(".csv")
+    types = {"at": "timestamp[us, tz=UTC]", "small": "uint8", "day": "date32[day]"}
+    columns = "".join(f"  {name}: {{type: '{kind}'}}\n" for name, kind in types.items())
+    (built.dataset / "schema.yml").write_text(f"columns:\n{columns}")
+    write_suite(built, 'column_max_to_be_between | column: at, max_value: "2024-01-01 10:30:00"')
+    row = "2024-01-01 12:30:00+02:00, 200,2024-01-01"
+    file.write_text(f"at,small,day\n{row}\n")
+    assert built.validated("spark").ok
+    file.write_text(f"at,small,day\n{row} 12:30:00\n")
+    error = fails(built, "data", "validate", "--engine", "spark")
+    assert "row 1: column day has 2024-01-01 12:30:00, which is no date" in error
 
 
 @pytest.mark.campaign
@@ -75,8 +91,7 @@ def test_spark_reads_each_layout_here_and_on_a_cluster(
     built: Toy, master: str, layout: str
 ) -> None:
     suites.lay_out(built, layout, suites.with_faults(built.rows()))
-    findings = built.validated("embedded").findings
-    assert built.validated("spark").findings == findings != []
+    assert suites.shown(built, "spark") == suites.shown(built) != []
 
 
 @pytest.mark.campaign

@@ -1,12 +1,14 @@
 """A verdict is kept beside the data while nothing that it has read changes, and no longer."""
 
 import json
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 
 from tests.library.data.suites import write_suite
@@ -16,8 +18,8 @@ VALIDATE = ("data", "validate", "visits")
 OTHER = "table_row_count_to_equal_other_table | other_table_name: people"
 OWN = """from great_expectations.expectations import ExpectColumnValuesToNotBeNull
 
-class ExpectColumnValuesToBePlain(ExpectColumnValuesToNotBeNull):
-    expectation_type = "expect_column_values_to_be_plain"
+class ExpectColumnValuesToBeHomely(ExpectColumnValuesToNotBeNull):
+    expectation_type = "expect_column_values_to_be_homely"
 """
 
 
@@ -85,6 +87,24 @@ def test_ci_fresh_and_another_version_ask_anew(kept: Toy, monkeypatch: pytest.Mo
     assert not from_kept(kept)
 
 
+def test_another_dataset_that_is_gone_or_incomplete_locks_nobody_out(kept: Toy) -> None:
+    shutil.rmtree(kept.dataset.with_name("people"))
+    write_suite(kept, "column_values_to_not_be_null | column: visits")
+    kept.done(*VALIDATE)
+
+
+def test_other_datasets_are_read_as_the_dataset_is(built: Toy) -> None:
+    """A time with a zone is the same moment, and NaN is missing, wherever the program runs."""
+    rows = pd.DataFrame({"id": [1, 2], "at": pd.to_datetime([0, 1], utc=True), "f": [1.0, None]})
+    built.with_rows(rows)
+    built.pipeline("def build(raw):\n    return raw", "people")
+    built.with_rows(rows, "people")
+    query = "FROM people p JOIN {batch} b USING (id)"
+    query = f"SELECT * {query} WHERE p.at <> b.at OR p.f IS DISTINCT FROM b.f"
+    write_suite(built, f'unexpected_rows | unexpected_rows_query: "{query}"')
+    assert "unexpected_rows" not in built.shell(*VALIDATE, TZ="America/New_York").out
+
+
 @pytest.mark.parametrize(
     "case",
     [
@@ -93,7 +113,7 @@ def test_ci_fresh_and_another_version_ask_anew(kept: Toy, monkeypatch: pytest.Mo
         'unexpected_rows | unexpected_rows_query: "SELECT * FROM {batch} WHERE random() > 2"',
         "unexpected_rows | unexpected_rows_query: "
         "\"SELECT * FROM read_csv('here.csv') WHERE id < 0\"",
-        "column_values_to_be_plain | column: id",
+        "column_values_to_be_homely | column: id",
     ],
 )
 def test_what_reads_a_clock_a_file_or_own_code_is_never_kept(built: Toy, case: str) -> None:

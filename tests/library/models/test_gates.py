@@ -227,9 +227,14 @@ def test_data_that_fails_its_own_suite_makes_no_champion_without_a_reason(champi
     champion.train_and_register()
     champion.edit(suite, "max_value: 100", "max_value: 3")
     assert line(refused(champion, "promote", code=1).out, "dataset").endswith("failed")
-    warning = "visits does not pass its own suite (1 of 7 checks)"
-    assert warning in champion.done("experiment", "run", "--candidate", "baseline").out
-    assert warning in champion.done("model", "train", "--candidate", "linear").out
+    champion.edit(champion.dataset / "pipeline.py", "return raw", "return raw.copy()")
+    stale = "visits: the processed data is not from the present pipeline.py and inputs"
+    for command in (("experiment", "run"), ("model", "train", "--candidate", "linear")):
+        output = champion.done(*command).out
+        assert (stale in output, "visits does not pass its own suite (1 of 7" in output) == (
+            True,
+            True,
+        )
     error = "frequency is not registered: visits does not pass its own suite"
     refused(champion, "register", code=1, error=error)
     champion.edit(suite, "max_value: 3", "max_value: 100")

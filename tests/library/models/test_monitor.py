@@ -154,7 +154,13 @@ def test_what_cannot_be_monitored_is_said(champion: Toy) -> None:
     truth.write_text("request_id,visits\n7,2\n")
     says("truth.csv has no row with the request_id, row of a recent row", "--truth", truth)
     key.write_text("id,visits\n123,2\nb,3\n")
-    says("key.csv: id is not as in the rows", "--data", month(champion), "--truth", key)
+    says(
+        "key.csv cannot be read (row 2: column id has b, which is no whole number",
+        "--data",
+        month(champion),
+        "--truth",
+        key,
+    )
     for record in champion.root.rglob("record.json"):
         record.unlink()
     says("train, register and promote frequency again", "--data", month(champion))

@@ -129,13 +129,31 @@ def test_files_that_another_made_are_not_replaced(champion: Toy, tmp_path: Path)
 
 def test_input_that_cannot_be_scored_is_refused(champion: Toy, tmp_path: Path) -> None:
     for source, text, problem in (
-        ("text.parquet", "no Parquet", "cannot be scored"),
+        ("text.parquet", "no Parquet", "text.parquet cannot be read"),
         ("other.csv", "a,b\n1,2\n", "no column amount, kind, which Request has"),
+        (
+            "typed.csv",
+            "amount,kind\n1,home\n1e,home\n",
+            "(row 2: column amount has 1e, which is no",
+        ),
         ("again.csv", "amount,kind,predicted_visits\n1,home,2\n", "already has a column predicted"),
     ):
         (tmp_path / source).write_text(text)
         paths = ("--input", tmp_path / source, "--output", tmp_path / "out.parquet")
         assert problem in refused(champion, "score", *paths).error
+
+
+def test_other_columns_are_kept_as_they_are_written(champion: Toy, tmp_path: Path) -> None:
+    """In CSV and in JSON, whose texts may look like numbers and dates."""
+    (tmp_path / "rows.csv").write_text("zip,day,amount,kind\n01234,2024-01-01 12:00,1,home\n")
+    json = '{"zip": "01234", "day": "2024-01-01", "amount": 1, "kind": "home"}'
+    (tmp_path / "rows.jsonl").write_text(json)
+    for source, day in (
+        ("rows.csv", pd.Timestamp("2024-01-01 12:00")),
+        ("rows.jsonl", "2024-01-01"),
+    ):
+        output = scored(champion, tmp_path / source, tmp_path / "out.parquet")
+        assert output.iloc[0, :2].tolist() == ["01234", day]
 
 
 @pytest.mark.slow

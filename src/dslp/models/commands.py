@@ -138,7 +138,7 @@ def history(name: Name = None) -> None:
     from dslp.tracking.registry import Registry
 
     registry = Registry.read(project, name)
-    if not registry.history:
+    if not registry.history.changes:
         raise DslpError(f"{name} was never registered; first: uv run dslp model register {name}")
     rows = []
     for release in registry.releases:
@@ -146,10 +146,10 @@ def history(name: Name = None) -> None:
         rows.append([release.semantic or "none", release.version, release.role, *tags])
     table(["version", "number", "role", "candidate", "dataset"], rows)
     say("")
-    for change in reversed(registry.history):
+    for change in reversed(registry.history.changes):
         why = f": {' '.join(change.why.split())}" if change.why else ""
         issue = f" (#{change.issue})" if change.issue else ""
-        undone = change.action != "register" and change not in registry.completed
+        undone = change.action != "register" and change not in registry.history.completed
         state = " [interrupted, or undone by another program]" if undone else ""
         label = registry.short_label(change.version)
         say(f"{change.time}  {change.action:<8}  {label:<6}  {change.who}{why}{issue}{state}")

@@ -37,7 +37,8 @@ def fetch_model(project: Project, release: Release) -> Path:
     try:
         parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=parent, prefix=".") as temporary:
-            path = Path(mlflow.artifacts.download_artifacts(release.uri, dst_path=temporary))
+            address = f"models:/{release.name}/{release.version}"
+            path = Path(mlflow.artifacts.download_artifacts(address, dst_path=temporary))
             file = next(path.rglob("MLmodel"), None)
             if file is None:
                 raise DslpError("there is no MLmodel in it")

@@ -94,7 +94,7 @@ def _create_version(
     from mlflow.exceptions import MlflowException
 
     project, client, run = model.project, registry.tracking.client, str(trained.info.run_id)
-    subject = TrainedModel(f"run {run[:8]}", run, "")
+    subject = TrainedModel(project, run)
     gate = dataset_gate(model, subject)
     if not gate.passed:
         raise Refused(f"{model.name} is not registered: {gate.note}")
@@ -148,19 +148,15 @@ def run_gates(
         DslpError: there is no such version, or nothing was trained.
     """
     registry = Registry.read(model.project, model.name)
-    if version is not None:
-        subject = TrainedModel.of(model.project, registry.release(version))
+    if version is None:
+        number = str(training_run(model, registry.tracking, run).info.run_id)
+        release = next((one for one in registry.releases if one.run == number), None)
     else:
-        trained = training_run(model, registry.tracking, run)
-        number = trained.info.run_id
-        label = f"{'' if run else 'trained last, '}run {number[:8]}"
-        candidate = trained.data.tags.get("dslp.candidate", "")
-        subject = TrainedModel(label, number, candidate)
-        for release in registry.releases:
-            if release.run == number:
-                subject = TrainedModel.of(model.project, release)
+        release = registry.release(version)
+        number = release.run
+    subject = TrainedModel(model.project, number, release)
     champion = registry.in_role("champion")
-    other = TrainedModel.of(model.project, champion) if champion else None
+    other = TrainedModel(model.project, champion.run, champion) if champion else None
     return subject.label, check_gates(model, subject, other if other != subject else None)
 
 
@@ -184,8 +180,9 @@ def promote(
         state = f"; {champion.label} is the champion" if champion else ""
         todo = f"first: uv run dslp model register {model.name}"
         raise DslpError(f"{model.name} has no challenger{state}; {todo}")
-    other = TrainedModel.of(model.project, champion) if champion else None
-    results = check_gates(model, TrainedModel.of(model.project, challenger), other)
+    other = TrainedModel(model.project, champion.run, champion) if champion else None
+    subject = TrainedModel(model.project, challenger.run, challenger)
+    results = check_gates(model, subject, other)
     if failed_gates(results):
         raise GatesFailed(f"{model.name} {challenger.label} stays the challenger", results)
     latest = registry.reload()
@@ -222,16 +219,11 @@ def rollback(
         DslpError: there is no champion before the present one, or no such version.
     """
     registry = Registry.read(project, name)
-    champion, former = registry.in_role("champion"), registry.former
-    last = registry.completed[-1] if registry.completed else None
+    champion, history = registry.in_role("champion"), registry.history
+    former = [n for n in history.former if n in [one.version for one in registry.releases]]
     if to:
         target = registry.release(to)
-    elif (
-        champion
-        and last
-        and (last.action, last.version) == ("rollback", champion.version)
-        and last.replaced not in former
-    ):
+    elif champion and history.rolled_back:
         target = champion
     elif former:
         target = registry.release(former[0])

@@ -97,7 +97,7 @@ def release_model(model: Model, folder: Path, issue: int | None = None) -> str:
     ensure_data(model.dataset)
     trained = train(model, _best_candidate(model, issue), issue)
     _, results = run_gates(model, None, trained.run)
-    saved = TrainedModel("the model", trained.run, trained.candidate).folder
+    saved = TrainedModel(project, trained.run).folder
     shutil.copytree(saved, folder / model.name / "model", dirs_exist_ok=True)
     costs: dict[str, float] = {}
     failed, reason = failed_gates(results), unshared_reason(project)

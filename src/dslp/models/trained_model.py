@@ -14,10 +14,11 @@ from dslp.models.model_files import fetch_model
 from dslp.models.persistence import load_model
 from dslp.models.training import ARTIFACT
 from dslp.models.versioning import TAG
-from dslp.tracking.connection import mlflow_errors
+from dslp.tracking.connection import Tracking, mlflow_errors
 
 if TYPE_CHECKING:
     from dslp.tracking.registry import Release
+    from mlflow.entities import Run
 
 
 @dataclass(frozen=True)
@@ -25,50 +26,44 @@ class TrainedModel:
     """A trained model that is tested.
 
     Attributes:
-        label: its name in messages.
-        run: that it was trained in.
-        candidate: the candidate of `params.yml` that it is.
-        project: whose registry it is in, if it is registered.
+        project: of the model.
+        run_id: of the run that it was trained in.
         release: its version, if it is registered.
     """
 
-    label: str
-    run: str
-    candidate: str
-    project: Project | None = None
+    project: Project
+    run_id: str
     release: "Release | None" = None
 
-    @classmethod
-    def of(cls, project: Project, release: "Release") -> "TrainedModel":
-        """A version of the registry."""
-        candidate = release.tags.get("dslp.candidate", "")
-        return cls(release.label, release.run, candidate, project, release)
-
     @cached_property
-    def _data(self) -> Any:
-        """Parameters and tags of its run.
+    def run(self) -> "Run":
+        """The run.
 
         Raises:
-            DslpError: the run was deleted.
+            DslpError: it was deleted.
         """
-        import mlflow
-
         with mlflow_errors():
-            return mlflow.MlflowClient().get_run(self.run).data
+            return Tracking.open(self.project).client.get_run(self.run_id)
+
+    @property
+    def label(self) -> str:
+        """Its name in messages."""
+        return self.release.label if self.release else f"run {self.run_id[:8]}"
+
+    @property
+    def candidate(self) -> str:
+        """The candidate of `params.yml` that it is."""
+        return str(self.run.data.tags.get("dslp.candidate", ""))
 
     @property
     def suite_held(self) -> bool:
         """Whether the data that it was trained on passed its own suite."""
-        return bool(self._data.tags.get("dslp.suite") != "does not hold")
+        return bool(self.run.data.tags.get("dslp.suite") != "does not hold")
 
     @property
     def split(self) -> tuple[dict[str, str], str]:
-        """What decides which rows it was not trained on, and its target (`training_split`).
-
-        Raises:
-            DslpError: its run was deleted.
-        """
-        return training_split(self._data.params, self._data.tags)
+        """What decides which rows it was not trained on, and its target (`training_split`)."""
+        return training_split(self.run.data.params, self.run.data.tags)
 
     @cached_property
     def folder(self) -> Path:
@@ -77,13 +72,13 @@ class TrainedModel:
         Raises:
             DslpError: they are missing, or are not those that were registered.
         """
-        if self.project and self.release:
+        if self.release:
             return fetch_model(self.project, self.release)
         import mlflow
 
         try:
             download = mlflow.artifacts.download_artifacts
-            return Path(download(run_id=self.run, artifact_path=ARTIFACT))
+            return Path(download(run_id=self.run_id, artifact_path=ARTIFACT))
         except Exception as error:  # whatever the storage raises
             raise DslpError(f"{self.label} cannot be loaded: {error_line(error)}") from error
 

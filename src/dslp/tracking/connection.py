@@ -135,7 +135,7 @@ class Tracking:
         """End the runs of this machine whose process ended without a chance to say so."""
         for run in self.client.search_runs([experiment], "attributes.status = 'RUNNING'"):
             machine, _, process = run.data.tags.get(PROCESS, "").rpartition(":")
-            if machine == platform.node():
+            if machine == platform.node() and os.name == "posix":
                 try:
                     os.kill(int(process), 0)
                 except ProcessLookupError:

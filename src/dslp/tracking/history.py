@@ -6,10 +6,11 @@ not follow, the change was interrupted and has not happened.
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
+from functools import cached_property
 from typing import Literal
 from uuid import uuid4
 
@@ -62,35 +63,63 @@ def read_changes(tags: Mapping[str, str], **facts: str) -> list[Change]:
     return sorted(changes)
 
 
-def next_time(changes: Sequence[Change]) -> str:
-    """The present time; just after the last change where that machine's clock was ahead."""
-    times = [datetime.now(UTC).replace(tzinfo=None)]
-    times += [_parse_time(change.at) + timedelta(microseconds=1) for change in changes[-1:]]
-    return f"{max(times).strftime(TIME)}-{uuid4().hex[:6]}"
+@dataclass(frozen=True)
+class History:
+    """What was done with a model's versions.
 
-
-def completed_changes(changes: Sequence[Change], champion: str | None) -> list[Change]:
-    """The promotions and rollbacks that the alias followed, oldest first.
-
-    What a change made the champion is what the next one replaced, or, after the last, `champion`.
+    Attributes:
+        changes: oldest first.
+        champion: number of the present champion.
     """
-    moves = [change for change in changes if change.action != "register"]
-    after = [*(change.replaced for change in moves[1:]), champion]
-    return [move for move, version in zip(moves, after, strict=False) if move.version == version]
 
+    changes: list[Change]
+    champion: str | None = None
 
-def former_champions(moves: Sequence[Change], champion: str | None) -> list[str]:
-    """The versions that a rollback returns to after these moves, the last champion first.
+    @cached_property
+    def completed(self) -> list[Change]:
+        """The promotions and rollbacks that the alias followed.
 
-    A rollback to a version takes back those that became the champion after it.
-    """
-    champions: list[str] = []
-    for version in [*(v for move in moves for v in (move.replaced, move.version)), champion]:
-        if version in champions:
-            del champions[champions.index(version) + 1 :]
-        elif version:
-            champions.append(version)
-    return [version for version in reversed(champions) if version != champion]
+        What one made the champion is what the next one replaced; after the last it is `champion`.
+        """
+        moves = [change for change in self.changes if change.action != "register"]
+        after = [*(change.replaced for change in moves[1:]), self.champion]
+        return [
+            move for move, version in zip(moves, after, strict=False) if move.version == version
+        ]
+
+    @cached_property
+    def former(self) -> list[str]:
+        """The versions that a rollback returns to, the last champion first.
+
+        A rollback to a version takes back those that became the champion after it.
+        """
+        champions: list[str] = []
+        versions = [version for move in self.completed for version in (move.replaced, move.version)]
+        for version in [*versions, self.champion]:
+            if version in champions:
+                del champions[champions.index(version) + 1 :]
+            elif version:
+                champions.append(version)
+        return [version for version in reversed(champions) if version != self.champion]
+
+    @property
+    def rolled_back(self) -> bool:
+        """Whether the last change was a rollback to the present champion from a later one."""
+        back = [move for move in self.completed[-1:] if move.action == "rollback"]
+        return any(m.version == self.champion and m.replaced not in self.former for m in back)
+
+    def role(self, version: str) -> str:
+        """The role of a version that is neither champion nor challenger."""
+        if version in self.former:
+            return "former champion"
+        crowned = [change.version for change in self.completed]
+        return "taken back" if version in crowned else "superseded"
+
+    def next_time(self) -> str:
+        """The present time; just after the last change where that machine's clock was ahead."""
+        times = [datetime.now(UTC).replace(tzinfo=None)]
+        times += [_parse_time(each.at) + timedelta(microseconds=1) for each in self.changes[-1:]]
+        return f"{max(times).strftime(TIME)}-{uuid4().hex[:6]}"
 
 
 def _parse_time(at: str) -> datetime:

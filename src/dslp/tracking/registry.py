@@ -11,14 +11,7 @@ from typing import TYPE_CHECKING
 from dslp.core.errors import DslpError
 from dslp.core.settings import Project
 from dslp.tracking.connection import Tracking, mlflow_errors, registered_name
-from dslp.tracking.history import (
-    Action,
-    Change,
-    completed_changes,
-    former_champions,
-    next_time,
-    read_changes,
-)
+from dslp.tracking.history import Action, Change, History, read_changes
 from dslp.tracking.provenance import user_name
 
 if TYPE_CHECKING:
@@ -56,16 +49,9 @@ class Release:
         return f"{self.semantic} (version {self.version})" if self.semantic else self.version
 
     @property
-    def uri(self) -> str:
-        """Its address in MLflow."""
-        return f"models:/{self.name}/{self.version}"
-
-    @property
     def issue(self) -> int | None:
         """Number of the issue that it was registered for."""
-        return next(
-            (change.issue for change in read_changes(self.tags, version=self.version)), None
-        )
+        return next((one.issue for one in read_changes(self.tags, version=self.version)), None)
 
 
 @dataclass(frozen=True)
@@ -76,18 +62,14 @@ class Registry:
         tracking: the server.
         name: of the model.
         in_use: the version's number by role.
-        history: what was done with the versions, oldest first.
-        completed: the promotions and rollbacks among it that were not interrupted.
-        former: numbers of the versions that a rollback returns to, the last champion first.
+        history: what was done with the versions.
         releases: the versions, newest first.
     """
 
     tracking: Tracking
     name: str
     in_use: dict[str, str]
-    history: list[Change]
-    completed: list[Change]
-    former: list[str]
+    history: History
     releases: list[Release]
 
     @classmethod
@@ -102,7 +84,7 @@ class Registry:
                 model = client.get_registered_model(name)
             except MlflowException as error:
                 if error.get_http_status_code() == 404:
-                    return cls(tracking, name, {}, [], [], [], [])
+                    return cls(tracking, name, {}, History([]), [])
                 raise
             versions = client.search_model_versions(f"name = '{name}'")
             versions = sorted(versions, key=lambda version: int(version.version), reverse=True)
@@ -112,20 +94,15 @@ class Registry:
         tags = {str(one.version): dict(one.tags) for one in versions}
         numbers = _numbers_by_role(model).items()
         in_use = {role: number for role, number in numbers if number in tags}
-        history, champion = read_changes(model.tags), in_use.get("champion")
-        history += [one for n in tags for one in read_changes(tags[n], version=n)]
-        history.sort()
-        completed = completed_changes(history, champion)
-        former = [n for n in former_champions(completed, champion) if n in tags]
-        roles = dict.fromkeys(tags, "superseded")
-        roles |= {change.version: "taken back" for change in completed}
-        roles |= dict.fromkeys(former, "former champion")
-        roles |= {in_use[role]: role for role in reversed(ROLES) if role in in_use}
-        releases = [
-            Release(name, n, tags[n].get(SEMANTIC, ""), roles[n], one.run_id or "", tags[n])
-            for n, one in zip(tags, versions, strict=True)
-        ]
-        return cls(tracking, name, in_use, history, completed, former, releases)
+        changes = [one for n in tags for one in read_changes(tags[n], version=n)]
+        changes = sorted(read_changes(model.tags) + changes)
+        history, releases = History(changes, in_use.get("champion")), []
+        for number, version in zip(tags, versions, strict=True):
+            roles = [role for role in ROLES if in_use.get(role) == number]
+            roles.append(history.role(number))
+            semantic, run = tags[number].get(SEMANTIC, ""), version.run_id or ""
+            releases.append(Release(name, number, semantic, roles[0], run, tags[number]))
+        return cls(tracking, name, in_use, history, releases)
 
     def reload(self) -> "Registry":
         """The same model, read anew."""
@@ -156,7 +133,7 @@ class Registry:
         self, action: Action, version: str, role: str, why: str, issue: int | None
     ) -> Change:
         """A change of who has the role, not yet written."""
-        time, who = next_time(self.history), user_name(self.tracking.project)
+        time, who = self.history.next_time(), user_name(self.tracking.project)
         return Change(time, action, version, self.in_use.get(role), who, why, issue)
 
     @mlflow_errors()

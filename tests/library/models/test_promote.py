@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from dslp.tracking.history import Change, completed_changes, former_champions, read_changes
+from dslp.tracking.history import Change, History, read_changes
 from dslp.tracking.registry import Registry
 from hypothesis import given
 from hypothesis import strategies as st
@@ -239,9 +239,9 @@ def test_what_a_rollback_returns_to_follows_from_the_history(
     tags = dict(change.tag() for change in changes)
     assert read_changes(tags | {"dslp.change.x": "{}", "dslp.change.y": "no"}) == changes
     moves = [change for change in changes if change.action != "register"]
-    assert completed_changes(changes, champion) == moves
+    assert History(changes, champion).completed == moves
     champion = by_hand or champion
-    former = former_champions(completed_changes(changes, champion), champion)
+    former = History(changes, champion).former
     assert len(former) == len(set(former))
     assert set(former) <= {move.version for move in moves} - {champion}
 

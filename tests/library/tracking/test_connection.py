@@ -1,5 +1,6 @@
 """Where runs are recorded is an address: a file, a server, or one that does not answer."""
 
+import json
 import os
 import platform
 import re
@@ -158,5 +159,6 @@ def test_databricks_takes_runs_by_path_and_models_by_three_parts(built: Toy, ser
     experiment = behind.get_experiment_by_name(f"/Shared/{built.package}-frequency")
     assert len(behind.search_runs([experiment.experiment_id])) == 3
     created = "/api/2.0/mlflow/unity-catalog/registered-models/create"
-    assert (created, '{"name": "main.pricing.frequency"}') in databricks.seen
+    (body,) = [body for path, body in databricks.seen if path == created]
+    assert json.loads(body)["name"] == "main.pricing.frequency"
     assert any(path.endswith("/unity-catalog/model-versions/get") for path, _ in databricks.seen)

@@ -1,7 +1,6 @@
 """Files: one way to read text and YAML, and writing that nobody sees half done."""
 
 import glob
-import math
 import os
 import shutil
 import time
@@ -17,7 +16,6 @@ from dslp.core.text import error_line
 
 NODES = 1_000_000  # values in a YAML file, at most
 ABANDONED = 3600  # seconds without a byte written
-MOST_NODES = 1_000_000  # values of a YAML file
 
 
 def read_text(path: Path) -> str:
@@ -91,32 +89,18 @@ def parse_yaml(text: str, where: object) -> object:
 
     Raises:
         DslpError: it is not YAML, has a name twice or an impossible date, or its aliases (*name)
-            stand for more than `MOST_NODES` values, or for themselves.
+            stand for more than `NODES` values, or for themselves.
     """
     loader = _Loader(text)
     try:
         node = loader.get_single_node()
         if node is None:
             return None
-        if _count_nodes(node, {}) > MOST_NODES:
-            raise DslpError(
-                f"{where}: its aliases (*name) stand for more than {MOST_NODES:,} values"
-            )
         return loader.construct_document(node)
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise DslpError(f"{where} is not valid YAML: {error_line(error)}") from None
     finally:
         loader.dispose()
-
-
-def _count_nodes(node: Any, counts: dict[int, float]) -> float:
-    """How many values a node stands for, each alias written out; in itself, it has no end."""
-    if id(node) not in counts:
-        counts[id(node)] = math.inf
-        parts = node.value if isinstance(node, yaml.CollectionNode) else ()
-        nodes = (each for part in parts for each in (part if isinstance(part, tuple) else (part,)))
-        counts[id(node)] = 1 + sum(_count_nodes(each, counts) for each in nodes)
-    return counts[id(node)]
 
 
 def copy_path(source: Path, target: Path) -> None:

@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Any
 from dslp.core.errors import DslpError, Refused, nearest
 from dslp.core.files import written_aside
 from dslp.core.text import error_line
-from dslp.data.csv_types import TYPES, csv_type
+from dslp.data.csv_types import TYPES, csv_type, read_header
 from dslp.data.dataset import Dataset, check_current, find_dataset
 from dslp.data.fingerprint import digest
-from dslp.data.origin import Origin, files_read, literal_files, read_origin
-from dslp.data.reading import read_frame, read_header, read_raw
+from dslp.data.origin import Origin, files_read, read_origin
+from dslp.data.reading import read_frame, read_raw
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -55,10 +55,11 @@ def build(dataset: Dataset, refresh: bool = False) -> Built:
         name: _read_raw(dataset, pipeline, refresh) if name == "raw" else _parent(dataset, name)
         for name in _parameters(pipeline)
     }
-    origin = dataset.origin("build", list(inputs))
+    rows, files = _run(dataset, pipeline, "build", **inputs)
+    origin = dataset.origin("build", list(inputs), files)
     if "raw" in inputs and hasattr(pipeline, "extract") and (raw := read_origin(dataset.raw)):
-        origin = Origin(origin.code | raw.code, origin.inputs, raw.files)
-    table = _write(_run(dataset, pipeline, "build", **inputs), dataset.processed, origin, "us")
+        origin = Origin(origin.code | raw.code, origin.inputs, origin.files | raw.files)
+    table = _write(rows, dataset.processed, origin, "us")
     for stage in ("raw", "interim"):  # beside processed: the three folders of D1
         (project.data / stage).mkdir(exist_ok=True)
     if project.engine == "sql":
@@ -129,9 +130,7 @@ def build_stand_in(dataset: Dataset) -> None:
     for parent in _parents(dataset):
         build_stand_in(parent)
     if ci == "sample" and "raw" in _parameters(pipeline):
-        extracts = hasattr(pipeline, "extract")
-        origin = dataset.origin("extract") if extracts else None
-        _write(_read_sample(dataset, pipeline), dataset.raw, origin)
+        _write(_read_sample(dataset, pipeline), dataset.raw, dataset.origin("extract"))
     build(dataset)
 
 
@@ -192,8 +191,8 @@ def _parent(dataset: Dataset, name: str) -> "pd.DataFrame":
 
 def _run(
     dataset: Dataset, pipeline: ModuleType, function: str, **inputs: Any
-) -> "pd.DataFrame | pa.Table":
-    """The data frame that a function of the pipeline returns, or the table of another library.
+) -> "tuple[pd.DataFrame | pa.Table, set[Path]]":
+    """The data frame, or table of another library, that a function returns; and what it has read.
 
     Raises:
         DslpError: it fails, or returns something else.
@@ -201,18 +200,19 @@ def _run(
     import pandas as pd
     import pyarrow as pa
 
-    with dataset.project.running(f"{dataset.name}: {function}"):
+    project = dataset.project
+    with project.running(f"{dataset.name}: {function}"), files_read(project.root) as files:
         frame = getattr(pipeline, function)(**inputs)
     name = f"{dataset.folder / 'pipeline.py'}: {function}"
     if hasattr(frame, "__arrow_c_stream__") and not isinstance(frame, pd.DataFrame):
-        return pa.table(frame)  # Polars, DuckDB and Arrow have this interface
+        return pa.table(frame), files  # Polars, DuckDB and Arrow have this interface
     if not isinstance(frame, pd.DataFrame):
         raise DslpError(f"{name} returned {type(frame).__name__}, not a data frame")
     named = [str(level) for level in frame.index.names if level is not None]
     if named or (len(frame) and frame.index.dtype.kind not in "iu"):  # files have no index
         held = ", ".join(named) or "values"
         raise DslpError(f"{name} returned a data frame with {held} in its index; use reset_index()")
-    return frame
+    return frame, files
 
 
 def _read_raw(dataset: Dataset, pipeline: ModuleType, refresh: bool) -> "pd.DataFrame":
@@ -225,11 +225,8 @@ def _read_raw(dataset: Dataset, pipeline: ModuleType, refresh: bool) -> "pd.Data
             f"replace the file: {refresh_command}"
         )
     if extracts and (refresh or not raw.is_file() or not dataset.has_origin(raw)):
-        root = dataset.project.root
-        with files_read(root) as files:
-            rows = _run(dataset, pipeline, "extract")
-        files |= literal_files(code, ["extract"], root)
-        _write(rows, raw, dataset.origin("extract", files=files - {raw}))
+        rows, files = _run(dataset, pipeline, "extract")
+        _write(rows, raw, dataset.origin("extract", files=files))
     if not dataset.raw_file.is_file():
         raise RawMissing(
             f"{raw} is missing, and {code} has no extract() "
@@ -250,7 +247,7 @@ def _read_sample(dataset: Dataset, pipeline: ModuleType) -> "pd.DataFrame | pa.T
             f"{dataset.name}: ci is sample in its datasheet, and there is neither {file} "
             f"(or .csv) nor a function sample() in {dataset.folder / 'pipeline.py'}"
         )
-    return _run(dataset, pipeline, "sample")
+    return _run(dataset, pipeline, "sample")[0]
 
 
 def _read_file(dataset: Dataset, pipeline: ModuleType, path: Path, todo: str) -> "pd.DataFrame":
@@ -276,7 +273,7 @@ def _read_file(dataset: Dataset, pipeline: ModuleType, path: Path, todo: str) ->
 
 
 def _write(
-    rows: "pd.DataFrame | pa.Table", path: Path, origin: Origin | None, unit: str | None = None
+    rows: "pd.DataFrame | pa.Table", path: Path, origin: Origin, unit: str | None = None
 ) -> "pa.Table":
     """Write a Parquet file with its times in that unit, or as they are where that loses digits.
 
@@ -291,7 +288,7 @@ def _write(
                 table = rows
             else:
                 table = pa.Table.from_pandas(rows, preserve_index=False)
-            metadata = (table.schema.metadata or {}) | (origin.metadata if origin else {})
+            metadata = (table.schema.metadata or {}) | origin.metadata
             table = table.replace_schema_metadata(metadata)
             with suppress(pa.ArrowInvalid):
                 pq.write_table(table, part, coerce_timestamps=unit)

@@ -2,15 +2,23 @@
 
 import ast
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from dslp.core.errors import DslpError, Refused, nearest
-from dslp.core.files import read_text, read_yaml
+from dslp.core.files import parse_yaml, read_text, read_yaml
 from dslp.core.settings import Project
+from dslp.data.csv_types import used_types
 from dslp.data.datasheet import Datasheet, parse_datasheet
-from dslp.data.origin import Origin, content_digest, defines, function_digest, read_origin
+from dslp.data.origin import (
+    Origin,
+    content_digest,
+    defines,
+    function_digest,
+    named_files,
+    read_origin,
+)
 
 FILES = ("pipeline.py", "schema.yml", "suite.yml", "datasheet.md")
 
@@ -99,13 +107,14 @@ class Dataset:
         Args:
             function: `build` or `extract`.
             inputs: of it: `raw`, and names of datasets.
-            files: that it reads.
+            files: that it has read, besides those that its code names.
         """
         root = self.project.root
-        names = {path.relative_to(root) if path.is_relative_to(root) else path for path in files}
+        paths = self._sources([function], files)
+        names = {path.relative_to(root) if path.is_relative_to(root) else path for path in paths}
         return Origin(
             {function: self._code(function)},
-            {name: content_digest(self._input(name)) for name in inputs},
+            {name: self._input_digest(name) for name in inputs},
             {name.as_posix(): content_digest(root / name) for name in sorted(names)},
         )
 
@@ -117,12 +126,29 @@ class Dataset:
         origin = read_origin(path)
         if origin is None:
             return True
-        files = {self._input(name): digest for name, digest in origin.inputs.items()}
-        files |= {self.project.root / name: digest for name, digest in origin.files.items()}
-        code = {name: self._code(name) for name in origin.code}
-        return code == origin.code and all(
-            content_digest(file) == digest for file, digest in files.items() if file.exists()
+        files = {self.project.root / name: digest for name, digest in origin.files.items()}
+        return (
+            all(self._code(name) == digest for name, digest in origin.code.items())
+            and self._sources(origin.code) <= files.keys()
+            and all(self._has_content(*item) for item in files.items())
+            and all(
+                self._input_digest(name) == digest
+                for name, digest in origin.inputs.items()
+                if self._input(name).exists()
+            )
         )
+
+    def _has_content(self, file: Path, digest: str) -> bool:
+        """Whether a file is unchanged; without its whole folder, this is another machine."""
+        if file.exists():
+            return content_digest(file) == digest
+        return file.parent == self.project.root or not file.parent.exists()
+
+    def _sources(self, functions: Collection[str], files: Iterable[Path] = ()) -> set[Path]:
+        """The files that the code of functions names, and these, without what a build writes."""
+        root, code = self.project.root, self.folder / "pipeline.py"
+        named = named_files(code, functions, root, root / "src")
+        return named.union(files) - {self.raw, self.processed}
 
     def _code(self, function: str) -> str:
         names = (function, "TYPES") if function == "build" else (function,)
@@ -133,6 +159,24 @@ class Dataset:
             return self.raw_file
         other = Dataset(self.project, name)
         return other.built if other.is_built else other.processed
+
+    def _input_digest(self, name: str) -> str:
+        """The digest of an input; a CSV file counts with the types that it is read by."""
+        path, owner = self._input(name), self if name == "raw" else Dataset(self.project, name)
+        types = used_types(path, owner.types) if path.suffix == ".csv" else ""
+        return f"{content_digest(path)} {types}".strip()
+
+    @property
+    def types(self) -> dict[str, str]:
+        """Types of the columns in schema.yml, by Arrow's names, as far as that can be read."""
+        path = self.folder / "schema.yml"
+        content = parse_yaml(read_text(path), path)
+        columns = content.get("columns") if isinstance(content, dict) else None
+        return {
+            str(name): str(column.get("type"))
+            for name, column in (columns.items() if isinstance(columns, dict) else ())
+            if isinstance(column, dict)
+        }
 
     @property
     def inputs(self) -> list[str] | None:

@@ -41,7 +41,6 @@ def digest_and_rows(dataset: Dataset) -> tuple[str, int]:
         DslpError: the data is not built, or cannot be read.
     """
     with open_rows(dataset) as connection, reading_errors(dataset):
-        connection.execute("SET TimeZone = 'UTC'")
         connection.execute("SET preserve_insertion_order = false")  # which would cost memory
         connection.execute("SET threads = 1")  # so would reading ahead; hashing is the longer part
         described = [row[:2] for row in connection.execute(f"DESCRIBE {ROWS}").fetchall()]

@@ -4,8 +4,11 @@ The origin is kept in the Parquet file itself, so it goes wherever the file goes
 """
 
 import ast
+import glob
 import hashlib
 import json
+import os
+import re
 import sys
 from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager, suppress
@@ -18,6 +21,7 @@ from dslp.tracking.provenance import code_digest
 
 KEY = "dslp"  # of the metadata of a Parquet file
 SYSTEM = tuple(map(Path, ("/proc", "/sys", "/dev", "/etc", "/usr", sys.prefix, sys.base_prefix)))
+FOLDERS = 100  # that texts in code are looked up in, at most: links may lead in circles
 _recording: list[set[Path]] = []  # the files that are read while `files_read` runs
 
 
@@ -28,7 +32,7 @@ class Origin:
     Attributes:
         code: digests of the functions of the pipeline, by their names.
         inputs: digests of the raw data (`raw`) and of other datasets, by their names.
-        files: digests of the files that `extract` has read, by their paths.
+        files: digests of the files that the code has read or names, by their paths.
     """
 
     code: dict[str, str]
@@ -36,9 +40,9 @@ class Origin:
     files: dict[str, str] = field(default_factory=dict)
 
     @property
-    def metadata(self) -> dict[str, str]:
+    def metadata(self) -> dict[bytes, bytes]:
         """The metadata of a Parquet file with this origin."""
-        return {KEY: json.dumps(asdict(self), sort_keys=True)}
+        return {KEY.encode(): json.dumps(asdict(self), sort_keys=True).encode()}
 
 
 def read_origin(path: Path) -> Origin | None:
@@ -69,12 +73,9 @@ def function_digest(file: Path, names: Collection[str], source: Path) -> str:
 
     It covers what they refer to in that file, and the modules below `source` that this imports.
     """
-    nodes = _reachable(file, names)
-    modules = list(_imported(nodes, file, source))
-    for path in modules:  # which grows
-        modules += set(_imported(_statements(path), path, source)).difference(modules)
-    texts = [ast.unparse(ast.Module(nodes, [])), *(each.read_text() for each in sorted(modules))]
-    return hashlib.sha256("".join(map(code_digest, texts)).encode()).hexdigest()
+    reached = sorted(_reached_code(file, names, source).items())
+    digests = [code_digest(ast.unparse(ast.Module(statements, []))) for _, statements in reached]
+    return hashlib.sha256("".join(digests).encode()).hexdigest()
 
 
 def defines(file: Path, name: str) -> bool:
@@ -82,15 +83,43 @@ def defines(file: Path, name: str) -> bool:
     return any(name in _defined(statement) for statement in _statements(file))
 
 
-def literal_files(file: Path, names: Collection[str], root: Path) -> set[Path]:
-    """The files that texts in the code of functions name, from `root` or from the code's folder."""
-    constants = [
-        node.value
-        for statement in _reachable(file, names)
-        for node in ast.walk(statement)
-        if isinstance(node, ast.Constant) and isinstance(node.value, str)
-    ]
-    paths = {folder / text for text in constants for folder in (root, file.parent)}
+def named_files(file: Path, names: Collection[str], root: Path, source: Path) -> set[Path]:
+    """The files that texts in the code of functions name, since not only Python opens files.
+
+    A text is a path, a part of one, or a pattern such as `*.csv`, from the folder of the project
+    (`root`), from that of the code, or from a folder that another text names. A folder in which
+    no file is named counts with all its files; folders of code, `data/` and `/tmp` never do.
+    """
+    code = _reached_code(file, names, source)
+    nodes = (node for each in code.values() for statement in each for node in ast.walk(statement))
+    constants = {node.value for node in nodes if isinstance(node, ast.Constant)}
+    parts = {
+        part
+        for text in constants
+        if isinstance(text, str)
+        for part in re.split(r"['\"\n\0]", text)  # SQL has paths in quotes
+        if re.search(r"\w", part)
+    }
+    texts = {text for part in parts for text in (part, part.lstrip("/"), glob.escape(part))}
+    starts = {root, *(path.parent for path in code)}
+    folders, paths, whole = sorted(starts), set[Path](), set[Path]()
+    for folder in folders:  # which grows
+        matches: list[str] = []
+        for text in texts:  # any text, and absolute patterns, which `Path.glob` does not take
+            matches += glob.iglob(text, root_dir=folder, recursive=True)  # noqa: PTH207
+        whole |= {folder / each for each in matches if each.endswith("/")}  # a name may follow
+        new = {Path(os.path.normpath(folder / each)) for each in matches} - paths
+        new = {path for path in new if _is_own(path, root)}
+        paths |= new
+        folders += sorted(set(filter(Path.is_dir, new)).difference(folders))
+        del folders[FOLDERS:]
+    files = {path for path in paths if _is_data(path, root)}
+    for folder in folders:
+        has_code = any(start.is_relative_to(folder) for start in starts)
+        top = len(folder.parts) < 3 or folder.is_relative_to(root / "data")  # such as /tmp
+        named = folder not in whole and any(path.is_relative_to(folder) for path in files)
+        if not (has_code or named or top):
+            paths.update(folder.rglob("*"))
     return {path for path in paths if _is_data(path, root)}
 
 
@@ -122,16 +151,16 @@ def _listen() -> None:
     sys.addaudithook(hear)
 
 
-def _is_data(path: Path, root: Path) -> bool:
-    """Whether a path is a file that is no code, and neither hidden nor of the environment."""
-    try:
-        existing = path.is_file()
-    except (OSError, ValueError):  # a text that is no path
-        return False
+def _is_own(path: Path, root: Path) -> bool:
+    """Whether a path is neither hidden, nor MLflow's, nor of the environment."""
     parts = path.relative_to(root).parts if path.is_relative_to(root) else path.parts
-    own = not any(part.startswith(".") or part == "mlruns" for part in parts)
-    code = path.suffix.startswith(".py")
-    return existing and own and not code and not any(map(path.is_relative_to, SYSTEM))
+    hidden = any(part.startswith(".") or part == "mlruns" for part in parts)
+    return not hidden and not any(map(path.is_relative_to, SYSTEM))
+
+
+def _is_data(path: Path, root: Path) -> bool:
+    """Whether a path is a file of the project or of its sources, and no code."""
+    return _is_own(path, root) and path.is_file() and not path.suffix.startswith(".py")
 
 
 def _statements(file: Path) -> list[ast.stmt]:
@@ -139,6 +168,17 @@ def _statements(file: Path) -> list[ast.stmt]:
         return ast.parse(file.read_bytes()).body
     except (SyntaxError, ValueError):  # the import shows the error
         return []
+
+
+def _reached_code(file: Path, names: Collection[str], source: Path) -> dict[Path, list[ast.stmt]]:
+    """What functions refer to: statements of their file, and modules below `source`, by path."""
+    reached = {file: _reachable(file, names)}
+    pending = [file]
+    for path in pending:  # which grows
+        modules = set(_imported(reached[path], path, source)).difference(reached)
+        reached |= {module: _statements(module) for module in modules}
+        pending += modules
+    return reached
 
 
 def _reachable(file: Path, names: Collection[str]) -> list[ast.stmt]:

@@ -5,7 +5,6 @@ pipeline.py, for raw data) says a type; then each value must be one of it. Only 
 missing.
 """
 
-import csv
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -13,9 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dslp.core.errors import DslpError
-from dslp.core.files import parse_yaml, read_text
 from dslp.core.text import error_line, visible
-from dslp.data.csv_types import CsvType, csv_type
+from dslp.data.csv_types import csv_type, read_header, typed_columns
 from dslp.data.dataset import Dataset
 
 if TYPE_CHECKING:
@@ -23,8 +21,6 @@ if TYPE_CHECKING:
     import pandas as pd
     import pyarrow as pa
 
-HEADER = 1_000_000  # bytes of a CSV file's first line, at most
-WIDTH = 10_000  # columns, at most: more are a wrong delimiter, or no table
 ROWS = "rows"  # the view that is the dataset
 # A column of floats with null in place of NaN, in DuckDB's SQL. DuckDB folds other tests by the
 # statistics of the file, which lack NaN.
@@ -72,7 +68,7 @@ def read_raw(dataset: Dataset, path: Path, types: Mapping[str, str], todo: str) 
     import duckdb
     import pyarrow.parquet as pq
 
-    types = {**schema_types(dataset), **types}
+    types = {**dataset.types, **types}
     with reading_errors(dataset, path, types, todo):
         if path.suffix == ".parquet":
             return to_frame(pq.read_table(path, partitioning=None))
@@ -148,14 +144,15 @@ def reading_errors(
 
     try:
         yield
-    except (duckdb.Error, _arrow_error(), OSError) as error:
+    # Arrow's errors are among Python's, and pandas has fewer dates than both.
+    except (duckdb.Error, OSError, ValueError, NotImplementedError) as error:
         # DuckDB adds the statement, which is not the user's, and the options of its CSV reader.
         message = re.split(r"\s+LINE 1: |\nPossible ", str(error))[0]
         reason = visible(error_line(message, 240), 240)
         path, personal = path or dataset.built, True
         with suppress(DslpError):  # an unreadable datasheet says nothing of personal data
             personal = dataset.sheet.personal_data
-            types = schema_types(dataset) if types is None else types
+            types = dataset.types if types is None else types
         reason = type(error).__name__ if personal else reason
         if path.suffix == ".csv":
             reason = _csv_problem(path, types or {}, str(error), personal) or reason
@@ -172,7 +169,7 @@ def table_expression(dataset: Dataset, types: Mapping[str, str] | None = None) -
     """
     path, files = dataset.built, dataset.files
     if path.suffix == ".csv":
-        names, types = read_header(path)[1], schema_types(dataset) if types is None else types
+        names, types = read_header(path)[1], dataset.types if types is None else types
         if len(names) == 1 < len(types):
             raise DslpError(
                 f"{path} has the one column {names[0]!r:.60}, and schema.yml {len(types)}; "
@@ -228,49 +225,6 @@ def arrow_types(schema: Any, where: object) -> dict[str, str]:
     return types
 
 
-def read_header(path: Path) -> tuple[str, list[str]]:
-    """The delimiter of a CSV file, and the names in its first line.
-
-    Raises:
-        DslpError: the file is no text, or its first line is no header.
-    """
-    try:
-        with path.open("rb") as file:
-            line = file.readline(HEADER + 1)
-        text = line.decode("utf-8-sig").strip("\r\n")
-    except UnicodeDecodeError as error:
-        raise DslpError(f"{path} is not UTF-8 text ({error.reason}); save it as UTF-8") from None
-    except OSError as error:
-        raise DslpError(f"{path} cannot be read: {error.strerror}") from None
-    if not text:
-        raise DslpError(f"{path} is empty; its first line must name the columns")
-    headers, problem = dict[str, list[str]](), ""
-    candidates = [each for each in ",;\t|" if each in text] or [","]
-    for delimiter in candidates if len(line) <= HEADER else ():
-        try:
-            headers[delimiter] = next(csv.reader([text], delimiter=delimiter, strict=True))
-        except csv.Error as error:
-            problem = problem or str(error)
-    delimiter = max(headers, key=lambda each: len(headers[each]), default="")
-    names = headers.get(delimiter, [])
-    if len(line) > HEADER or len(names) > WIDTH:
-        raise DslpError(
-            f"{path} has more than {WIDTH:,} columns in its first line: no table with a header"
-        )
-    if not names:
-        raise DslpError(
-            f"{path} has no header in its first line ({problem}); name the columns there, and end "
-            "each line as Windows or Unix does"
-        )
-    if not all(names) or len(set(names)) < len(names):
-        begin = ", ".join(names[:3])
-        raise DslpError(
-            f"{path}: the first line does not name the columns, each once; it begins with "
-            f"{begin!r:.60}"
-        )
-    return delimiter, names
-
-
 def propose_types(path: Path) -> dict[str, str]:
     """Types that columns of a CSV file may have, by Arrow's names; a person must review them.
 
@@ -292,26 +246,6 @@ def propose_types(path: Path) -> dict[str, str]:
         for name, result in zip(names, results, strict=True)
         if True in result
     }
-
-
-def schema_types(dataset: Dataset) -> dict[str, str]:
-    """Types of the columns in schema.yml, by Arrow's names, as far as that can be read."""
-    path = dataset.folder / "schema.yml"
-    content = parse_yaml(read_text(path), path)
-    columns = content.get("columns") if isinstance(content, dict) else None
-    return {
-        str(name): str(column.get("type"))
-        for name, column in (columns.items() if isinstance(columns, dict) else ())
-        if isinstance(column, dict)
-    }
-
-
-def _arrow_error() -> type[Exception]:
-    """Arrow's errors; the import waits for an error, since it takes 40 MB."""
-    import pyarrow as pa
-
-    kind: type[Exception] = pa.ArrowException
-    return kind
 
 
 def _check_same_columns(files: list[Path], dataset: Dataset) -> None:
@@ -344,24 +278,22 @@ def _csv_source(path: Path) -> str:
     """A CSV file as a table of texts, c0, c1, ..., whose names are in any case and language."""
     delimiter, names = read_header(path)
     columns = ", ".join(f"c{number}: 'VARCHAR'" for number in range(len(names)))
-    return (
+    source = (
         f"read_csv({_quote_path(path)}, auto_detect = false, header = true, strict_mode = true, "
-        f"delim = {quote_literal(delimiter)}, quote = '\"', escape = '\"', columns = {{{columns}}})"
+        f"delim = {quote_literal(delimiter)}, quote = '\"', escape = '\"', "
+        f"allow_quoted_nulls = {len(names) > 1}, columns = {{{columns}}})"
     )
-
-
-def _typed_columns(
-    path: Path, types: Mapping[str, str]
-) -> Iterator[tuple[str, str, CsvType | None]]:
-    for number, name in enumerate(read_header(path)[1]):
-        yield f"c{number}", name, csv_type(types.get(name, "string"))
+    if len(names) > 1:
+        return source
+    # DuckDB makes a row of each blank line in one column, and of `""` an empty text.
+    return f"(SELECT nullif(c0, '') AS c0 FROM {source} WHERE c0 IS NOT NULL)"
 
 
 def _csv_query(path: Path, types: Mapping[str, str]) -> str:
     """A query of a CSV file's rows that fails where a value is not of its column's type."""
     columns = [
         f"{kind.cast(column) if kind else column} AS {quote_identifier(name)}"
-        for column, name, kind in _typed_columns(path, types)
+        for column, name, kind in typed_columns(path, types)
     ]
     return f"SELECT {', '.join(columns)} FROM {_csv_source(path)}"
 
@@ -375,7 +307,7 @@ def _csv_problem(path: Path, types: Mapping[str, str], message: str, personal: b
         return f"line {line[1]}: {fault[1] if fault else 'it is not valid CSV'}"
     if "state machine reached an invalid state" in message:
         return "its lines end in different ways; end each as Unix does, or each as Windows does"
-    typed = [(c, name, kind) for c, name, kind in _typed_columns(path, types) if kind]
+    typed = [(c, name, kind) for c, name, kind in typed_columns(path, types) if kind]
     if not typed:
         return ""
     faults = [(column, f"FILTER (WHERE NOT {kind.test(column)})") for column, _, kind in typed]

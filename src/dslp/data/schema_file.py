@@ -18,7 +18,6 @@ from dslp.data.reading import (
     propose_types,
     quote_identifier,
     reading_errors,
-    schema_types,
 )
 from dslp.data.schema import (
     column_types,
@@ -56,7 +55,7 @@ def write_schema(dataset: Dataset) -> bool:
     text = read_text(path) if path.is_file() else ""
     types = None
     if dataset.built.suffix == ".csv":
-        types = propose_types(dataset.built) | (schema_types(dataset) if text.strip() else {})
+        types = propose_types(dataset.built) | (dataset.types if text.strip() else {})
     with open_rows(dataset, types) as connection, reading_errors(dataset):
         actual = column_types(dataset, connection)
         if text.strip():

@@ -16,7 +16,7 @@ from dslp.core.files import remove_path
 from dslp.core.settings import Project
 from dslp.data.dataset import dataset_names, find_dataset
 from dslp.data.loading import DataAt
-from dslp.data.reading import ROWS, open_rows, reading_errors, schema_types
+from dslp.data.reading import ROWS, open_rows, reading_errors
 from dslp.models.api import Api, validation_message
 from dslp.models.outcomes import SUFFIXES, json_lines
 from dslp.models.persistence import load_model
@@ -280,7 +280,7 @@ def _reader(api: Api, source: str) -> "Iterator[pa.RecordBatchReader]":
         dataset = DataAt(project, own, path)
         fields = {one["name"]: one["type"] for one in api.form["inputs"]}
         types = {name: ARROW.get(kind, "timestamp[us]") for name, kind in fields.items()}
-        types |= {n: k for n, k in schema_types(dataset).items() if fields.get(n) not in ARROW}
+        types |= {n: k for n, k in dataset.types.items() if fields.get(n) not in ARROW}
     todo = "correct it: UTF-8, one delimiter, and the types of Request and schema.yml"
     lines = path.suffix == ".jsonl"
     opened = duckdb.connect() if lines else open_rows(dataset, types)

@@ -53,7 +53,8 @@ def _read_columns(file: Path) -> tuple[list[str], dict[str, str]]:
     import duckdb
     import pyarrow as pa
     import pyarrow.parquet as pq
-    from dslp.data.reading import propose_types, read_header
+    from dslp.data.csv_types import read_header
+    from dslp.data.reading import propose_types
 
     try:
         if file.suffix == ".parquet":

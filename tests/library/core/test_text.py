@@ -72,5 +72,5 @@ UNREADABLE = ["a: [", "a: 1\na: 2", "d: 2024-02-31", "[" * 100_000, BOMB, MERGED
 
 @pytest.mark.parametrize("text", UNREADABLE)
 def test_yaml_that_cannot_be_read_is_named(text: str) -> None:
-    with pytest.raises(DslpError, match=r"^here\.yml( is not valid YAML: |: its aliases .* stand)"):
+    with pytest.raises(DslpError, match=r"^here\.yml is not valid YAML: "):
         parse_yaml(text, "here.yml")

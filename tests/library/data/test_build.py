@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import pandas as pd
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from dslp.data.build import ensure_built
@@ -122,6 +123,69 @@ def test_what_a_build_is_from_counts_by_its_content(tracked: Toy, source: str) -
     sys.path.insert(0, str(toy.root / "src"))
     ensure_built(child)
     assert (len(pd.read_parquet(child.processed)), child.stale) == (50, False)
+
+
+NAMED = {
+    "a file": "pd.read_parquet(ROOT / 'source' / 'parts' / 'a.parquet')",
+    "a pattern in SQL": """duckdb.sql(f"FROM '{ROOT}/source/parts/*.parquet'").df()""",
+    "a folder": "pq.read_table(os.path.join(ROOT, 'source', 'parts'))",
+    "a part of a name": "pd.read_parquet(f'source/parts/{chr(97)}.parquet')",
+}
+
+
+@pytest.mark.rule("D6")
+@pytest.mark.parametrize("function", ["build", "extract"])
+@pytest.mark.parametrize("source", NAMED)
+def test_files_that_other_than_python_opens_count_by_their_names(
+    toy: Toy, source: str, function: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Changed, new and missing files; who has not their folder has another machine."""
+    monkeypatch.chdir(toy.root)
+    (folder := toy.root / "source" / "parts").mkdir(parents=True)
+    codes = (folder if source == "a part of a name" else folder.parent) / "codes.txt"
+    imports = "from pathlib import Path\nimport os, duckdb\nfrom pyarrow import parquet as pq"
+    code = f"{imports}\n\nROOT = Path(__file__).parents[4]\n\n\ndef {function}():"
+    code += f"\n    open({str(codes)!r}).read()\n    return {NAMED[source]}"
+    toy.pipeline(f"{code}\n\n\n{IDENTITY if function == 'extract' else ''}")
+    file, dataset = folder / "a.parquet", Dataset(toy.project, "visits")
+    codes.write_text("1")
+    for rows in (200, 50):
+        # An earlier origin, which is replaced.
+        table = pa.table({"id": range(rows)}).replace_schema_metadata({"dslp": '{"code": {}}'})
+        pq.write_table(table, file)
+        assert dataset.stale == dataset.is_built
+        toy.done(*BUILD)
+        assert (len(toy.rows()), dataset.stale) == (rows, False)
+    codes.write_text("2")
+    assert dataset.stale
+    codes.write_text("1")
+    assert not dataset.stale
+    shutil.copy(file, folder / "c.parquet")
+    assert dataset.stale == (source != "a file")
+    file.unlink()
+    assert dataset.stale
+    folder.rename(toy.root / "elsewhere")
+    assert not dataset.stale
+
+
+@pytest.mark.parametrize("stage", ["raw", "processed"])
+def test_types_that_a_csv_file_is_read_by_count_as_its_content(toy: Toy, stage: str) -> None:
+    schema = toy.dataset / "schema.yml"
+    schema.write_text("columns: {zip: {type: string, description: a}, n: {type: int64}}")
+    put_raw(toy, b"zip,other\n01234,1\n")
+    toy.pipeline(IDENTITY)
+    toy.pipeline("def build(visits):\n    return visits", "child")
+    if stage == "processed":
+        (toy.root / "data" / "raw").rename(toy.root / "data" / "processed")
+        toy.done(*BUILD, "child")
+    else:
+        toy.done(*BUILD)
+    child = Dataset(toy.project, "child")
+    toy.edit(schema, "description: a", "description: b")
+    toy.edit(schema, "n: {type: int64}", "n: {type: double}")  # which the file has not
+    assert not child.stale
+    toy.edit(schema, "string", "int64")
+    assert child.stale
 
 
 def test_raw_data_without_extract_is_put_there_by_hand(toy: Toy) -> None:

@@ -80,6 +80,14 @@ VALUES = [
     ("2024-01-01 10:00:00+02:00", "timestamp[us, tz=UTC]", pd.Timestamp("2024-01-01 08:00Z")),
     ("2024-01-01 10:00:00", "timestamp[us, tz=UTC]", "which is no time with an offset"),
     ("2024-01-01 10:00:00.1234567", "timestamp[us]", "which is no time without an offset"),
+    ("2024-01-01 10:00:00.1234567Z", "timestamp[ns, tz=UTC]", "which is no time with an offset"),
+    ("2024-01-01 24:00:00", "timestamp[us]", "which is no time without an offset"),
+    ("24:00:00", "time64[us]", "which is no time of a day"),
+    ("12000-01-01", "date32[day]", "which is no date"),
+    ("1e400", "double", "which is no number"),
+    ("1e-50", "float", "which is no number"),
+    ("-0.0e-400", "double", 0.0),
+    ("-inf", "double", float("-inf")),
 ]
 
 
@@ -112,6 +120,18 @@ def test_a_value_of_a_csv_file_is_read_as_it_is_or_named(
     value = load("visits")["b"].iloc[1]
     assert pd.isna(value) if expected is None else value == expected
     assert place == "raw" or load("visits", columns=["b"]).columns.tolist() == ["b"]
+
+
+def test_a_blank_line_is_no_row(toy: Toy, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = toy.processed.with_suffix(".csv")
+    file.parent.mkdir(parents=True)
+    monkeypatch.chdir(toy.root)
+    for text in ('b\n\n1\n\n\n""\nx\n', "b,c\n\n1,1\n\n\n,1\nx,1\n"):
+        file.write_text(text)
+        (toy.dataset / "schema.yml").write_text("columns: {b: {type: string}}\n")
+        assert load("visits")["b"].fillna("missing").tolist() == ["1", "missing", "x"]
+        (toy.dataset / "schema.yml").write_text("columns: {b: {type: int64}}\n")
+        assert "(row 3: column b has x, which" in fails(toy, "data", "profile")
 
 
 WRONG = [

@@ -75,11 +75,9 @@ def register(
     elif version not in (None, release.semantic):
         problem = f"{release.label} is this very training, so it is not {version}"
         raise Refused(f"{model.name} {problem}; first: uv run dslp model train {model.name}")
-    new = release.version == created
-    if new:
-        _raise_taken_version(registry, release)
+    _raise_taken_version(registry, release)
     registry.update_challenger()
-    return registry.reload().release(release.version), proposal, new
+    return registry.reload().release(release.version), proposal, release.version == created
 
 
 def _create_version(

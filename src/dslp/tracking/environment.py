@@ -69,10 +69,9 @@ def locked_packages(lock: Path) -> dict[str, list[str]]:
         for package in tomllib.loads(lock.read_text(encoding="utf-8")).get("package", []):
             if not {"editable", "virtual", "directory"} & set(package.get("source", {})):
                 versions.setdefault(package["name"], set()).add(package.get("version", ""))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise DslpError(f"{lock} cannot be read: {error_line(error)}") from None
-    except (AttributeError, KeyError, TypeError):
-        raise DslpError(f"{lock} is not a lock of uv; make it again: uv lock") from None
+    except (OSError, ValueError, AttributeError, KeyError, TypeError) as error:
+        problem = f"{lock} cannot be read as a lock of uv: {error_line(error)}"
+        raise DslpError(f"{problem}; make it again: uv lock") from None
     return {name: sorted(numbers) for name, numbers in sorted(versions.items())}
 
 

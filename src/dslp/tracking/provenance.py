@@ -68,7 +68,6 @@ def source_tags(project: Project, folder: Path) -> dict[str, str]:
         "user": user_name(project),
         "source.type": "PROJECT" if repository else "LOCAL",
         "source.name": f"{repository}#{path}" if repository else path,
-        "source.git.repoURL": repository,
         "source.git.branch": git_output(project, "branch", "--show-current"),
         "source.git.commit": git_output(project, "rev-parse", "HEAD"),
     }

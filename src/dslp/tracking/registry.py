@@ -151,7 +151,10 @@ class Registry:
         """
         for _ in range(9):
             registry = self.reload()
-            waiting = [one.version for one in registry.releases[:1] if one.role in WAITING]
+            # A training that was registered twice at the same moment counts by its first version.
+            first = {one.run or one.version: one for one in registry.releases}.values()
+            newest = sorted(first, key=lambda one: int(one.version))[-1:]
+            waiting = [one.version for one in newest if one.role in WAITING]
             if waiting == [n for role, n in registry.in_use.items() if role == "challenger"]:
                 return
             registry._point("challenger", *waiting)

@@ -6,6 +6,7 @@ It runs in a project with the example, with that project's own functions and dat
 """
 
 import sys
+from pathlib import Path
 
 import mlflow
 import pandas as pd
@@ -13,15 +14,15 @@ import yaml
 from sklearn.model_selection import GroupKFold, GroupShuffleSplit
 
 sys.path.insert(0, "src")
-from claims.models.claim_frequency.evaluate import evaluate
-from claims.models.claim_frequency.schema import Request
-from claims.models.claim_frequency.train import train
+from claims.models.claim_frequency.evaluate import evaluate  # type: ignore[import-not-found]
+from claims.models.claim_frequency.schema import Request  # type: ignore[import-not-found]
+from claims.models.claim_frequency.train import train  # type: ignore[import-not-found]
 
 
 def main() -> None:
     """Cross-validate both candidates, or train one of them."""
-    with open("src/claims/models/claim_frequency/params.yml", encoding="utf-8") as file:
-        candidates = yaml.safe_load(file)["candidates"]
+    text = Path("src/claims/models/claim_frequency/params.yml").read_text(encoding="utf-8")
+    candidates = yaml.safe_load(text)["candidates"]
     rows, inputs = pd.read_parquet("data/processed/claims.parquet"), list(Request.model_fields)
     split = GroupShuffleSplit(1, test_size=0.2, random_state=1974)
     inner, outer = next(split.split(rows, groups=rows["person_id"]))
@@ -50,7 +51,11 @@ def main() -> None:
             mlflow.log_metrics({f"{name}_{metric}": value for metric, value in scores.items()})
         signature = mlflow.models.infer_signature(holdout[inputs], predicted)
         mlflow.sklearn.log_model(
-            model, name="model", signature=signature, input_example=holdout[inputs].head(2)
+            model,
+            name="model",
+            signature=signature,
+            input_example=holdout[inputs].head(2),
+            serialization_format="cloudpickle",
         )
 
 

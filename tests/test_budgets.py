@@ -49,7 +49,7 @@ def test_the_library_has_at_most_so_many_lines_of_code() -> None:
 
 def test_the_tests_and_the_pages_and_the_template_are_small() -> None:
     tests = (path.read_text(encoding="utf-8") for path in (ROOT / "tests").rglob("*.py"))
-    assert sum(text.count("\n") for text in tests) <= 15_590
+    assert sum(text.count("\n") for text in tests) <= 15_870
     pages = (ROOT / "src" / "dslp" / "core" / "templates").iterdir()
     assert sum(path.read_text(encoding="utf-8").count("\n") for path in pages) <= 1_000
     assert len(git("ls-files", "template", cwd=ROOT).splitlines()) <= 64

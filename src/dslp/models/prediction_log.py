@@ -13,9 +13,10 @@ from uuid import uuid4
 from dslp.core.errors import DslpError
 from prometheus_client import Counter
 
-WAITING = 10_000  # requests that may wait for the disk
+WAITING = 100_000  # records that may wait for the disk
 LARGEST = 64_000_000  # bytes of a file, after which a new one begins; so does a new day
 PAUSE = 0.01  # seconds between two writes
+RETRY = 0.2  # seconds after a write that failed
 LOST = Counter("dslp_lost_predictions", "Predictions that were not logged.")
 BEGUN_ANEW = Counter("dslp_log_begun_anew", "Files of the log that were deleted, and begun anew.")
 
@@ -34,34 +35,38 @@ class Log:
         Raises:
             DslpError: nothing can be written there.
         """
-        self.folder, self.waiting = folder, list[tuple[dict[str, Any], list[Any], list[Any]]]()
+        self.waiting = list[tuple[dict[str, Any], list[Any], list[Any]]]()
+        self.folder, self.records = folder, 0
         try:
-            self.file: IO[bytes] = self._begin()
+            self._begin()
         except OSError as error:
             reason = f"{error.strerror}; say --log FOLDER"
             raise DslpError(f"predictions cannot be logged in {folder}: {reason}") from None
 
     def add(self, facts: dict[str, Any], records: list[Any], answers: list[Any]) -> None:
         """Log a request soon: a line for each record, with the facts about the whole request."""
-        if len(self.waiting) < WAITING:
-            self.waiting.append((facts, records, answers))
-        else:
-            self._lose(len(records), "too many requests wait for the disk")
+        if self.records + len(records) > WAITING:
+            self._lose(len(records), "too many records wait for the disk")
+            return
+        self.waiting.append((facts, records, answers))
+        self.records += len(records)
 
     async def write_all(self, ended: asyncio.Event) -> None:
         """Write what is added, until the server has ended and all is written."""
         while self.waiting or not ended.is_set():
             if self.waiting:
-                await asyncio.to_thread(self._write)
-            await asyncio.sleep(PAUSE)
+                with suppress(RuntimeError):  # no thread can be started: the next time
+                    await asyncio.to_thread(self._write)
+                self.records = sum(len(records) for _, records, _ in self.waiting)
+            await asyncio.sleep(RETRY if self.broken else PAUSE)
 
-    def _begin(self) -> IO[bytes]:
+    def _begin(self) -> None:
         """A file that nobody else writes: one for each process, day and size."""
         start = datetime.now(UTC)
         name = f"{start:%Y%m%dT%H%M%S}-{uuid4().hex[:12]}.jsonl"
         self.folder.mkdir(parents=True, exist_ok=True)
+        self.file: IO[bytes] = (self.folder / name).open("xb", buffering=0)
         self.day, self.broken = start.date(), False
-        return (self.folder / name).open("xb", buffering=0)
 
     def _write(self) -> None:
         batch, self.waiting = self.waiting, []
@@ -71,23 +76,27 @@ class Log:
                 text += lines(facts, records, answers)
             except Exception as error:  # whatever a schema's own serialisation raises
                 self._lose(len(records), error)
+        data = left = text.encode()
         try:
-            if self.broken or datetime.now(UTC).date() != self.day or self.file.tell() > LARGEST:
-                self._replace()
-            self.broken = True  # a file that may end in half a line is not continued
-            self.file.write(text.encode())
-            if not os.fstat(self.file.fileno()).st_nlink:
-                BEGUN_ANEW.inc()
-                self._replace()
-                self.file.write(text.encode())
-            self.broken = False
-        except OSError as error:
-            self._lose(text.count("\n"), error)
+            while left:
+                today = datetime.now(UTC).date()
+                if self.broken or today != self.day or self.file.tell() > LARGEST:
+                    self._replace()
+                self.broken = True  # a file that may end in half a line is not continued
+                while left:  # a write may end before the disk is full
+                    left = left[self.file.write(left) :]
+                self.broken = False
+                if not os.fstat(self.file.fileno()).st_nlink:
+                    BEGUN_ANEW.inc()
+                    left, self.broken = data, True
+        except Exception as error:  # whatever the disk does, the next lines are tried again
+            self._lose(left.count(b"\n"), error)
 
     def _replace(self) -> None:
+        self.broken = True
         with suppress(OSError):
             self.file.close()
-        self.file = self._begin()
+        self._begin()
 
     def _lose(self, predictions: int, reason: object) -> None:
         LOST.inc(predictions)

@@ -41,20 +41,25 @@ class Predictor:
         Clients that were answered together may each send a request again: as many as before are
         waited for, but not longer than the last prediction took.
         """
-        loop = asyncio.get_running_loop()
-        while self.waiting:
-            end = loop.time() + self.seconds
-            while len(self.waiting) < self.last and loop.time() < end:
-                await asyncio.sleep(0)
-            batch, self.waiting, self.records, started = self.waiting, [], 0, loop.time()
-            parts = [(loaded, records) for loaded, records, _ in batch]
-            answers = await loop.run_in_executor(self.thread, self._together, parts)
-            self.last, self.seconds = len(batch), loop.time() - started
-            for (_, _, future), answer in zip(batch, answers, strict=True):
-                if not future.cancelled():
-                    failed = isinstance(answer, Exception)
-                    (future.set_exception if failed else future.set_result)(answer)
-        self.task = None
+        loop, batch = asyncio.get_running_loop(), self.waiting
+        try:
+            while self.waiting:
+                end = loop.time() + self.seconds
+                while len(self.waiting) < self.last and loop.time() < end:
+                    await asyncio.sleep(0)
+                batch, self.waiting, self.records, started = self.waiting, [], 0, loop.time()
+                parts = [(loaded, records) for loaded, records, _ in batch]
+                answers = await loop.run_in_executor(self.thread, self._together, parts)
+                self.last, self.seconds = len(batch), loop.time() - started
+                for (_, _, future), answer in zip(batch, answers, strict=True):
+                    if not future.cancelled():
+                        failed = isinstance(answer, Exception)
+                        (future.set_exception if failed else future.set_result)(answer)
+        finally:
+            for _, _, future in [*batch, *self.waiting]:
+                if not future.done():
+                    future.set_exception(RuntimeError("no prediction was made"))
+            self.task, self.waiting, self.records = None, [], 0
 
     def _together(self, parts: list[tuple[Loaded, list[Any]]]) -> list[Any]:
         """Predictions of each part, or the exception it raised, which no other part gets."""
@@ -66,8 +71,11 @@ class Predictor:
                 predictions = iter(self.api.predict(loaded.estimator, records))
                 for place in places:
                     answers[place] = [next(predictions) for _ in parts[place][1]]
-            except Exception as error:  # whatever an estimator raises
+            except BaseException as error:  # whatever an estimator raises, sys.exit() as well
+                # A future refuses StopIteration; the server would end with what is no Exception.
+                usual = isinstance(error, Exception) and not isinstance(error, StopIteration)
+                failure = error if usual else RuntimeError(repr(error))
                 for place in places:
                     single = len(places) == 1
-                    answers[place] = error if single else self._together([parts[place]])[0]
+                    answers[place] = failure if single else self._together([parts[place]])[0]
         return answers

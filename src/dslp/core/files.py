@@ -116,28 +116,52 @@ def written_aside(path: Path) -> Iterator[Path]:
     Raises:
         DslpError: it cannot be written; the file that was there before is unchanged.
     """
-    part = path.with_name(f".{path.name}.{os.getpid()}")
-    before = path.with_name(f"{part.name}.old")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        for left in path.parent.glob(f".{glob.escape(path.name)}.*.old"):
-            if not path.exists():  # a process that was killed had moved it aside
-                left.replace(path)
-        for left in path.parent.glob(f".{glob.escape(path.name)}.[0-9]*"):  # of killed processes
-            with suppress(FileNotFoundError):
-                if time.time() - left.stat().st_mtime > ABANDONED:
-                    remove_path(left)
+    with written_together(path) as (part,):
         yield part
-        if path.is_dir() or (part.is_dir() and path.exists()):  # replaced in two steps
-            path.replace(before)
-        part.replace(path)
+
+
+@contextmanager
+def written_together(*paths: Path) -> Iterator[list[Path]]:
+    """Give a path to write to for each; they replace `paths`, all or none, when the block ends.
+
+    Raises:
+        DslpError: one cannot be written; the files that were there before are unchanged.
+    """
+    parts = [path.with_name(f".{path.name}.{os.getpid()}") for path in paths]
+    olds = [part.with_name(f"{part.name}.old") for part in parts]
+    path, moved, complete = paths[0], list[Path](), False
+    try:
+        for path, part, old in zip(paths, parts, olds, strict=True):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            _remove_abandoned(path, part, old)
+        yield parts
+        for path, part, old in zip(paths, parts, olds, strict=True):
+            if path.exists() and (path.is_dir() or part.is_dir() or path != paths[-1]):
+                path.replace(old)  # until all are in place
+            part.replace(path)
+            moved.append(path)
+        complete = True
     except (OSError, shutil.Error) as error:
         raise DslpError(f"{path} cannot be written: {error_line(error)}") from None
     finally:
-        if before.exists() and not path.exists():
-            before.replace(path)
-        for left in (part, before):
+        for path, part, old in zip(paths, parts, olds, strict=True):
             with suppress(OSError):
+                if not complete and (path in moved or old.exists()):
+                    remove_path(path)
+                    if old.exists():
+                        old.replace(path)
+                remove_path(part)
+                remove_path(old)
+
+
+def _remove_abandoned(path: Path, part: Path, old: Path) -> None:
+    """Remove what killed processes left beside `path`, one with our number as well."""
+    for left in path.parent.glob(f".{glob.escape(path.name)}.*.old"):
+        if not path.exists():  # a process that was killed had moved it aside
+            left.replace(path)
+    for left in path.parent.glob(f".{glob.escape(path.name)}.[0-9]*"):
+        with suppress(FileNotFoundError):
+            if left in (part, old) or time.time() - left.stat().st_mtime > ABANDONED:
                 remove_path(left)
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal, get_args, get_origin
 
 from annotated_types import Ge, Gt, Le, Lt
 from dslp.core.errors import DslpError, Refused, nearest
-from dslp.core.files import remove_path, written_aside
+from dslp.core.files import remove_path, written_together
 from dslp.core.settings import Project
 from dslp.core.text import error_line
 from dslp.data.dataset import dataset_names, find_dataset
@@ -34,7 +34,8 @@ if TYPE_CHECKING:
 
 AT_ONCE = 100_000  # rows in memory
 EXAMPLES = 3  # rejected rows that an error shows
-HOPELESS = 20  # rows that a model must fail on, before any is predicted, to be given up
+HOPELESS = 20  # rows that a model must fail on, before any is predicted, to be tried on a sample
+SAMPLE = 500  # rows from anywhere; a model that fails on each of them is given up
 OF_SPARK = ("part-", ".part-", "_", "._")  # how the names begin that it writes into a folder
 PROBLEM = "problem"  # the column of rejected rows that says what is wrong
 # Bounds of pydantic's fields, in classes that have the name of the comparison and its bound.
@@ -92,12 +93,11 @@ def score_rows(
         Refused: there are such rows, and `rejects` is None; nothing is written.
         DslpError: the input cannot be read, or the output not written.
     """
-    with ExitStack() as stack:  # each is beside its target, and both are whole before one is moved
-        scored = stack.enter_context(written_aside(output))
-        if rejects:
-            wrong = stack.enter_context(written_aside(rejects))
-        else:
-            wrong = Path(f"{scored}.rejects")
+    with ExitStack() as stack:
+        paths = [output, rejects] if rejects else [output]
+        scored, *others = stack.enter_context(written_together(*paths))
+        wrong = others[0] if others else Path(f"{scored}.rejects")
+        if not others:
             stack.callback(remove_path, wrong)
         rows, rejected, examples = write(scorer, source, scored, wrong)
         if rejected and rejects is None:
@@ -118,6 +118,7 @@ class Scorer:
         """
         api.check(folder)
         self.api, self.folder, self.version = api, folder, version
+        self.answered = False  # whether a row of the input was predicted
         self.estimator = load_model(folder)
 
     def schema(self, source: "pa.Schema") -> "pa.Schema":
@@ -141,11 +142,17 @@ class Scorer:
             raise DslpError(f"the input already has a column {', '.join(twice)}; rename it")
         return pa.schema(fields)
 
-    def score(self, rows: "pa.Table") -> "tuple[pa.Table, pa.Table]":
+    def score(
+        self, rows: "pa.Table", sample: "Callable[[], pa.Table] | None" = None
+    ) -> "tuple[pa.Table, pa.Table]":
         """The rows with predictions and the version, and the others with the reason.
 
+        Args:
+            rows: a part of the input.
+            sample: gives rows from anywhere in the input, to try if the first rows all fail.
+
         Raises:
-            DslpError: no row can be predicted.
+            DslpError: no row of the sample can be predicted.
         """
         import numpy as np
         import pandas as pd
@@ -155,7 +162,7 @@ class Scorer:
         frame, problems = fitting_rows(self.api.request, self.api, rows)
         allowed = np.setdiff1d(np.arange(len(rows)), list(problems))
         answers = [self.api.frame([], "outputs")]
-        for part, reasons, start in self.predictions(frame):
+        for part, reasons, start in self.predictions(frame, sample):
             answers.append(part)
             problems |= {int(allowed[start + place]): why for place, why in reasons.items()}
         places = np.array(sorted(problems), dtype="int64")
@@ -173,8 +180,23 @@ class Scorer:
             rejected.append_column(PROBLEM, reasons),
         )
 
+    def require_answers(self, sample: "pa.Table") -> None:
+        """Check that the model can predict one of these rows, if there are enough to tell.
+
+        Raises:
+            DslpError: it fails on all.
+        """
+        frame, _ = fitting_rows(self.api.request, self.api, sample)
+        reason = ""
+        for part, reasons, _ in self.predictions(frame):
+            if len(part) or len(frame) < HOPELESS:
+                return
+            reason = next(iter(reasons.values()))
+        if reason:
+            raise DslpError(f"{len(frame):,} of {len(frame):,} rows: {reason}")
+
     def predictions(
-        self, frame: "pd.DataFrame"
+        self, frame: "pd.DataFrame", sample: "Callable[[], pa.Table] | None" = None
     ) -> "Iterator[tuple[pd.DataFrame, dict[int, str], int]]":
         """Predictions of parts of the rows, in order; where one raises, its halves are tried.
 
@@ -182,11 +204,11 @@ class Scorer:
             The predictions that fit `Response`, why the others of the part do not, and its start.
 
         Raises:
-            DslpError: the first rows all fail.
+            DslpError: the first rows all fail, and those of the sample.
         """
         import pyarrow as pa
 
-        parts, failed, answered = [(0, len(frame))], 0, False
+        parts, failed = [(0, len(frame))], 0
         while parts:
             start, end = parts.pop()
             if start == end:
@@ -204,9 +226,10 @@ class Scorer:
                     parts += [(middle, end), (start, middle)]
                     continue
                 part, reasons = self.api.frame([], "outputs"), {0: str(error)}
-            failed, answered = failed + len(reasons), answered or bool(len(part))
-            if failed >= HOPELESS and not answered:
-                raise DslpError(f"{failed:,} of {failed:,} rows: {next(iter(reasons.values()))}")
+            failed, self.answered = failed + len(reasons), self.answered or bool(len(part))
+            if sample and failed >= HOPELESS and not self.answered:
+                self.require_answers(sample())
+                self.answered = True
             yield part, reasons, start
 
 
@@ -285,6 +308,10 @@ def score_with_duckdb(
     import pyarrow as pa
     import pyarrow.parquet as pq
 
+    def sample() -> "pa.Table":
+        with _reader(scorer.api, source, f"USING SAMPLE reservoir({SAMPLE} ROWS)") as reader:
+            return reader.read_all()
+
     rows, rejected = 0, 0
     examples: list[str] = []
     with _reader(scorer.api, source) as reader:
@@ -293,7 +320,7 @@ def score_with_duckdb(
         try:
             with pq.ParquetWriter(output, schema) as good, pq.ParquetWriter(rejects, wrong) as bad:
                 for batch in reader:
-                    scored, refused = scorer.score(pa.Table.from_batches([batch]))
+                    scored, refused = scorer.score(pa.Table.from_batches([batch]), sample)
                     examples += refused[PROBLEM].to_pylist()[: EXAMPLES - len(examples)]
                     rows, rejected = rows + len(scored), rejected + len(refused)
                     good.write_table(scored)
@@ -305,8 +332,8 @@ def score_with_duckdb(
 
 
 @contextmanager
-def _reader(api: Api, source: str) -> "Iterator[pa.RecordBatchReader]":
-    """The rows of a dataset or a file, `AT_ONCE` at a time.
+def _reader(api: Api, source: str, sample: str = "") -> "Iterator[pa.RecordBatchReader]":
+    """The rows of a dataset or a file, or a sample of them, `AT_ONCE` at a time.
 
     Raises:
         DslpError: they cannot be read.
@@ -327,4 +354,4 @@ def _reader(api: Api, source: str) -> "Iterator[pa.RecordBatchReader]":
     opened = duckdb.connect() if lines else open_rows(dataset, types)
     with opened as connection, reading_errors(dataset, types=types, todo=todo):
         table = json_lines(connection, path) if lines else ROWS
-        yield connection.sql(f"FROM {table}").to_arrow_reader(AT_ONCE)
+        yield connection.sql(f"FROM {table} {sample}").to_arrow_reader(AT_ONCE)

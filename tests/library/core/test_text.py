@@ -1,13 +1,14 @@
 """Untrusted text is shown on one line and without passwords; files are written as a whole."""
 
 import json
+import os
 from dataclasses import asdict
-from itertools import pairwise
+from itertools import pairwise, permutations
 from pathlib import Path
 
 import pytest
 from dslp.core.errors import DslpError
-from dslp.core.files import parse_yaml, write_text, written_aside
+from dslp.core.files import parse_yaml, write_text, written_aside, written_together
 from dslp.core.report import Finding, Report, as_json
 from dslp.core.text import error_line, escape_markdown, redact, visible
 from hypothesis import given
@@ -63,6 +64,14 @@ def test_a_file_that_cannot_be_replaced_is_unchanged(tmp_path: Path) -> None:
     with pytest.raises(DslpError, match=r"page\.md.inner cannot be written"):
         write_text(path / "inner", "text")
     assert [file.name for file in tmp_path.iterdir()] == ["page.md"]
+    new = tmp_path / "new"
+    for paths in permutations([path, tmp_path / "folder", new]):
+        (tmp_path / "folder").mkdir(exist_ok=True)
+        (tmp_path / f".new.{os.getpid()}").mkdir()  # of a killed process with the same number
+        with pytest.raises(DslpError, match="cannot be written"), written_together(*paths) as parts:
+            [part.write_text("half") for part in parts[:2]]
+        assert {file.name for file in tmp_path.iterdir()} == {"page.md", "folder"}
+        assert (path.read_text(), (tmp_path / "folder").is_dir()) == ("before\n", True)
 
 
 BOMB = "a: &a 1\n" + "".join(f"{b}: &{b} [{f'*{a}, ' * 10}]\n" for a, b in pairwise("abcdefgh"))

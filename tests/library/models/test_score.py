@@ -144,17 +144,21 @@ def test_each_file_is_written_beside_its_target_or_none_is(champion: Toy, tmp_pa
     (champion.model_folder / "train.py").write_text(RAISING)
     champion.train_and_register()
     source = tmp_path / "rows.parquet"
-    champion.rows().assign(amount=lambda rows: [12345.0, *rows["amount"][1:]]).to_parquet(source)
+    rows = champion.rows().assign(amount=lambda rows: [*[12345.0] * 30, *rows["amount"][30:]])
+    rows.to_parquet(source)  # more than a model must fail on to be given up, but not all
     with tempfile.TemporaryDirectory(dir="/dev/shm") as folder:
         output, rejects = tmp_path / "out.parquet", Path(folder) / "rejects.parquet"
         options = ("--version", "1.1.0", "--rejects", str(rejects))
-        assert len(scored(champion, source, output, *options)) == len(champion.rows()) - 1
-        (problem,) = pd.read_parquet(rejects)["problem"]
-        assert "ValueError: no such amount" in problem
+        assert len(scored(champion, source, output, *options)) == len(rows) - 30
+        problems = pd.read_parquet(rejects)["problem"]
+        assert ["ValueError: no such amount" in problem for problem in problems] == [True] * 30
         assert [path.name for path in Path(folder).iterdir()] == ["rejects.parquet"]
     arguments = ("score", "--input", "visits", "--output", "/proc/out.parquet")
     refused(champion, *arguments, "--rejects", tmp_path / "none.parquet", error="written")
     assert not (tmp_path / "none.parquet").exists()
+    rows[:30].to_parquet(source)
+    command = ["score", "--input", source, "--output", output, "--rejects", tmp_path / "rejects"]
+    refused(champion, *command, *options[:2], error="30 of 30 rows: ")
 
 
 def test_input_that_cannot_be_scored_is_refused(champion: Toy, tmp_path: Path) -> None:

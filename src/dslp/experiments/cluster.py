@@ -33,6 +33,8 @@ if TYPE_CHECKING:
     Run = Callable[[int, "Bundle", Mapping[str, Any]], tuple[int, "TrialResult"]]
 
 CONNECT = 10.0  # seconds in which a scheduler must answer, and have a worker
+DEATHS = {"TerminatedWorkerError", "KilledWorker"}  # the errors of loky and Dask
+DEATH_ON_SPARK = "ExecutorLost|worker exited unexpectedly"
 _LOCK = Lock()
 _UNPACKED: dict[str, tuple[Model, tempfile.TemporaryDirectory[str]]] = {}  # the last, by bundle
 
@@ -106,7 +108,7 @@ def compute_trials(
         trials: settings by number.
 
     Raises:
-        DslpError: the cluster does not answer.
+        DslpError: the cluster does not answer, or what it raises is not the death of a worker.
     """
     from joblib import Parallel, delayed, effective_n_jobs
 
@@ -121,10 +123,14 @@ def compute_trials(
                     del remaining[number]
                     yield number, result
             except Exception as error:  # each kind of worker dies with an error of its own
+                name = type(error).__name__
+                if name not in DEATHS and not re.search(DEATH_ON_SPARK, str(error)):
+                    reason = error_line(f"{name}: {error}")
+                    raise DslpError(f"the trials cannot be computed: {reason}") from error
                 if part == alone:
                     del remaining[part[0]]
                     reason = "its process was killed twice: by hand, or for want of memory"
-                    yield part[0], TrialResult(reason=f"{reason} ({type(error).__name__})")
+                    yield part[0], TrialResult(reason=f"{reason} ({name})")
                 alone = part if len(part) == 1 else []
                 suspects = suspects or list(remaining)[: 2 * effective_n_jobs(-1)]
             suspects = [number for number in suspects if number in remaining]

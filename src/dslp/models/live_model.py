@@ -98,6 +98,7 @@ class LiveModel:
         state = self.read_state()
         if state != self.state or (self.failure and time.monotonic() > self.retry_at):
             self.state, self.failure = state, "the registry did not answer"
+            self.retry_at = 0.0  # if it does not answer, it is read at the next poll
             self._switch()
 
     def _switch(self) -> bool:
@@ -105,8 +106,8 @@ class LiveModel:
 
         A version that cannot be loaded replaces no other. Without a champion nothing changes.
         """
-        self.retry_at = time.monotonic() + RETRY
         releases = models_in_use(self.project, self.name, ROLES if self.share else ROLES[:1])
+        self.retry_at = time.monotonic() + RETRY
         REGISTRY_UP.set(1)
         self.failure, loaded = "", {}
         if not releases.get("champion"):

@@ -1,18 +1,17 @@
 """The files of a model's versions on this machine."""
 
 import json
-import shutil
 import subprocess
 import sys
-import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 from dslp.core.errors import DslpError
+from dslp.core.files import written_aside
 from dslp.core.settings import Project
 from dslp.core.text import error_line
-from dslp.models.persistence import FILES, check_files
+from dslp.models.persistence import FILES, check_files, files_digest
 from dslp.tracking.connection import local_database, require_records
 from dslp.tracking.registry import Registry, Release, current_versions
 
@@ -29,29 +28,29 @@ def fetch_model(project: Project, release: Release) -> Path:
     parent = project.data / "interim" / "models" / release.name
     folder = parent / f"{release.version}-{(release.run or 'unknown')[:8]}"
     files = release.tags.get(FILES, "")
-    if folder.is_dir():
-        check_files(folder, files)
+    if _is_whole(folder, files):
         return folder
     import mlflow.artifacts
 
     try:
-        parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=parent, prefix=".") as temporary:
+        with written_aside(folder) as part:
+            part.mkdir()
             address = f"models:/{release.name}/{release.version}"
-            path = Path(mlflow.artifacts.download_artifacts(address, dst_path=temporary))
-            file = next(path.rglob("MLmodel"), None)
-            if file is None:
+            mlflow.artifacts.download_artifacts(address, dst_path=str(part))
+            if not (part / "MLmodel").is_file():
                 raise DslpError("there is no MLmodel in it")
-            check_files(file.parent, files)
-            shutil.copytree(file.parent, Path(temporary) / "whole")
-            if not folder.is_dir():
-                (Path(temporary) / "whole").rename(folder)
+            check_files(part, files)
     except Exception as error:  # whatever MLflow, storage or the disk raises
-        if folder.is_dir():  # another process was faster
+        if _is_whole(folder, files):  # another process was faster
             return folder
         name, reason = f"{release.name} {release.label}", error_line(error)
         raise DslpError(f"{name} cannot be downloaded: {reason}") from error
     return folder
+
+
+def _is_whole(folder: Path, files: str) -> bool:
+    """Whether the version is on this machine as it was registered, without a file more."""
+    return folder.is_dir() and (not files or files_digest(folder) == files)
 
 
 def fetch_in_use(project: Project, name: str, roles: Sequence[str]) -> dict[str, Any]:

@@ -30,12 +30,13 @@ from dslp.models.predictor import Predictor
 from fastapi import FastAPI, Header, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import HTMLResponse, JSONResponse, Response
-from prometheus_client import CONTENT_TYPE_LATEST, Histogram, generate_latest
+from prometheus_client import CONTENT_TYPE_LATEST, Counter, Histogram, generate_latest
 from pydantic import Discriminator, Tag
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 BYTES = 1_000_000  # of a body
 HEAD = 65_536  # bytes of the headers
+PART = 16_384  # bytes that are counted at once
 ARRIVAL = 10  # seconds in which a request must arrive
 PATIENCE = 30  # seconds for open requests when the server stops
 LATENCY = Histogram(
@@ -44,9 +45,16 @@ LATENCY = Histogram(
     ["status", "version", "role"],
     buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10),
 )
+REFUSED = Counter("dslp_refused_requests", "Requests that `schema.py` does not allow.")
 FAILURES: dict[type[Exception], tuple[int, str]] = {
     OverflowError: (422, "a number is too large"),
     asyncio.QueueFull: (503, "too many requests are waiting; try again"),
+}
+OTHER_ANSWERS: dict[int | str, dict[str, Any]] = {
+    400: {"description": "The body is no JSON"},
+    413: {"description": f"The body has more than {BYTES:,} bytes"},
+    500: {"description": "The model cannot answer this"},
+    503: {"description": "Too many requests are waiting; try again"},
 }
 ID = Header(
     default_factory=lambda: uuid4().hex,
@@ -90,6 +98,7 @@ def application(api: Api, live: LiveModel, log: Log, poll: float) -> FastAPI:
         summary=(api.request.__doc__ or api.model.name).strip().splitlines()[0],
         response_model=api.response | list[api.response],  # type: ignore[name-defined]
         max_body_size=BYTES,
+        responses=OTHER_ANSWERS,
     )
     async def predict(
         body: Body, x_request_id: Annotated[str, ID], x_split_key: Annotated[str, KEY] = ""
@@ -126,7 +135,7 @@ def application(api: Api, live: LiveModel, log: Log, poll: float) -> FastAPI:
     async def refuse(_: Request, error: RequestValidationError) -> Response:
         # Without the values: they may be large, or no JSON.
         problems = [{key: one[key] for key in ("type", "loc", "msg")} for one in error.errors()]
-        LATENCY.labels(422, "", "").observe(0)
+        REFUSED.inc()
         return JSONResponse({"detail": problems[:100]}, 422)
 
     async def page(_: Request) -> Response:
@@ -192,10 +201,14 @@ class BoundedHttp(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         """Read a part of a request."""
-        self.received += len(data)
-        super().data_received(data)
-        if self.received > self.limit:
-            self.transport.abort()
+        for start in range(0, len(data), PART):
+            part = data[start : start + PART]
+            self.received += len(part)
+            super().data_received(part)
+            if self.received > self.limit:
+                self.transport.abort()
+            if self.transport.is_closing():
+                return
 
     def _wait(self, seconds: float | None) -> None:
         if self.deadline:

@@ -126,6 +126,10 @@ def test_files_that_another_made_are_not_replaced(champion: Toy, tmp_path: Path)
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "part-0.parquet").touch()  # of an earlier job
     champion.done("model", *arguments, str(tmp_path / "out"))
+    (copy,) = (champion.root / "data" / "interim" / "models" / "frequency").glob("1-*")
+    (copy / "stray").touch()  # the copy is downloaded again
+    champion.done("model", *arguments, str(tmp_path / "out"))
+    assert not (copy / "stray").exists()
 
 
 RAISING = """

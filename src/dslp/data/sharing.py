@@ -91,10 +91,8 @@ def push(dataset: Dataset) -> str:
     is_registered(dataset, manifest.version, manifest.digest)
     with place.errors():
         existing, sizes = place.manifest(), place.sizes()
-        whole = (
-            existing is not None and existing.complete and existing.sizes.items() <= sizes.items()
-        )
-        if existing and existing.complete and existing.digest != manifest.digest:
+        whole = existing is not None and existing.complete
+        if existing and whole and existing.digest != manifest.digest:
             raise Refused(
                 f"{title} is shared with other content (commit {existing.commit[:12]}); a "
                 f"change is a new version (I6): uv run dslp data version {dataset.name}"

@@ -124,7 +124,7 @@ def test_a_request_that_does_not_arrive_or_is_too_large_is_closed(running: Serve
         start + b"X-Half: ",
         start + b"Content-Length: 9\r\n\r\n{",
         start + b"X-Long: " + b"a" * 1_000_000,
-        start + b"X-Long: " + b"a" * 150_000 + b"\r\n\r\n",
+        b"GET /health HTTP/1.1\r\nX-Long: " + b"a" * 150_000 + b"\r\n\r\n",
         start + b"X-Short: a\r\n" * 100_000,
         start + b"Transfer-Encoding: chunked\r\n\r\n" + (b"8000" + b"\r\n" + b" " * 0x8000) * 99,
     ]

@@ -124,8 +124,9 @@ def rollback(name: Name = None, to: Version = None, why: Why = "", issue: Issue 
     from dslp.models.release import rollback as roll_back
 
     release, former = roll_back(name, project, to, why, issue)
-    if former:
-        say(f"{name} {release.label} is the champion again, after {former.label}", style="green")
+    if former != release:
+        after = f", after {former.label}" if former else ""
+        say(f"{name} {release.label} is the champion again{after}", style="green")
     else:
         say(f"{name} {release.label} is the champion already; nothing to do")
         say(f"to go further back: uv run dslp model rollback {name} --to VERSION")
@@ -138,7 +139,7 @@ def history(name: Name = None) -> None:
     from dslp.tracking.registry import Registry
 
     registry = Registry.read(project, name)
-    if not registry.history.changes:
+    if not registry.releases and not registry.history.changes:
         raise DslpError(f"{name} was never registered; first: uv run dslp model register {name}")
     rows = []
     for release in registry.releases:

@@ -246,6 +246,31 @@ def test_what_a_rollback_returns_to_follows_from_the_history(
     assert set(former) <= {move.version for move in moves} - {champion}
 
 
+@pytest.mark.parametrize(
+    ("moves", "champion", "completed", "former", "rolled_back"),
+    [
+        ("1 2>1 3>2", "4", "123", "321", False),  # moved by hand
+        ("1 2>1", None, "12", "21", False),  # deleted by hand
+        ("1", None, "1", "1", False),
+        ("1 2>1 3>1", "3", "13", "1", False),  # 2 was interrupted
+        ("1 2>1 2>1", "1", "1", "", False),
+        ("1 2>1 3>2 r2>3 4>3", "2", "1232", "1", True),  # both at once: the rollback is the last
+    ],
+)
+def test_a_change_has_happened_where_the_champion_is_another_one_after_it(
+    moves: str, champion: str | None, completed: str, former: str, rolled_back: bool
+) -> None:
+    changes = []
+    for number, move in enumerate(moves.split()):
+        version, _, replaced = move.removeprefix("r").partition(">")
+        action: Any = "rollback" if move.startswith("r") else "promote"
+        time = f"20240101T000000.{number:06}-0"
+        changes.append(Change(time, action, version, replaced or None))
+    history = History(changes, champion)
+    assert "".join(move.version for move in history.completed) == completed
+    assert ("".join(history.former), history.rolled_back) == (former, rolled_back)
+
+
 @pytest.mark.rule("M7")
 def test_what_made_a_champion_outlives_its_version(champion: Toy) -> None:
     succeed(champion)
@@ -255,6 +280,10 @@ def test_what_made_a_champion_outlives_its_version(champion: Toy) -> None:
     assert [line.partition(" [")[0] for line in after] == [before[0], *before[2:]]
     champion.done("model", "rollback")
     assert champion.roles() == {"1": "champion"}
+    champion.client.delete_registered_model_alias("frequency", "champion")
+    assert (
+        "(version 1) is the champion again" in champion.done("model", "rollback", "--to", "1").out
+    )
 
 
 def test_a_model_that_was_never_registered_has_no_history(toy: Toy) -> None:

@@ -148,7 +148,7 @@ def run_gates(
     registry = Registry.read(model.project, model.name)
     if version is None:
         number = str(training_run(model, registry.tracking, run).info.run_id)
-        release = next((one for one in registry.releases if one.run == number), None)
+        release = next((o for o in registry.releases if o.run == number and o.semantic), None)
     else:
         release = registry.release(version)
         number = release.run

@@ -8,7 +8,7 @@ import re
 import sqlite3
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import entry_points
@@ -136,11 +136,14 @@ class Tracking:
 
     def _end_killed_runs(self, experiment: str) -> None:
         """End the runs of this machine whose process ended without a chance to say so."""
+        from mlflow.exceptions import MlflowException
+
         for run in self.client.search_runs([experiment], "attributes.status = 'RUNNING'"):
             if _process_lives(run) is False:
                 info = self.client.get_run(run.info.run_id).info
                 if info.status == "RUNNING":  # it has not ended itself meanwhile
-                    self.client.set_terminated(info.run_id, "KILLED")
+                    with suppress(MlflowException):  # a database that can only be read
+                        self.client.set_terminated(info.run_id, "KILLED")
 
 
 def _process_lives(run: "Run") -> bool | None:

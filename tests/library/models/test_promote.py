@@ -12,6 +12,8 @@ from dslp.tracking.registry import Registry
 from hypothesis import given
 from hypothesis import strategies as st
 from mlflow import MlflowClient
+from mlflow.exceptions import MlflowException
+from mlflow.protos.databricks_pb2 import PERMISSION_DENIED
 
 from tests.library.models.conftest import refused
 from tests.library.toy import Toy
@@ -284,6 +286,32 @@ def test_what_made_a_champion_outlives_its_version(champion: Toy) -> None:
     assert (
         "(version 1) is the champion again" in champion.done("model", "rollback", "--to", "1").out
     )
+
+
+@pytest.mark.rule("M5")
+def test_a_version_that_was_made_by_hand_does_not_take_over_its_training(
+    trained: Toy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nor does another error than an unknown request let the server seem to have no aliases."""
+    client = trained.client
+    client.create_registered_model("frequency")
+    experiment = client.get_experiment_by_name("frequency").experiment_id
+    (run,) = client.search_runs([experiment], "tags.`dslp.kind` = 'training'")
+    client.create_model_version("frequency", f"{run.info.artifact_uri}/model", run.info.run_id)
+    client.set_registered_model_tag("frequency", "dslp.alias.challenger", "1")
+    assert "superseded" not in trained.done("model", "history").out
+    trained.done("model", "register")
+    assert trained.roles() == {"1": "superseded", "2": "challenger"}
+    tags = client.get_registered_model("frequency").tags
+    assert "dslp.alias.challenger" not in tags
+
+    def forbidden(*_: object) -> None:
+        raise MlflowException("not you", error_code=PERMISSION_DENIED)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(MlflowClient, "set_registered_model_alias", forbidden)
+        refused(trained, "promote", error="not you")
+    assert trained.roles() == {"1": "superseded", "2": "challenger"}
 
 
 def test_a_model_that_was_never_registered_has_no_history(toy: Toy) -> None:

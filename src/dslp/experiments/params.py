@@ -21,7 +21,7 @@ from pydantic import (
 
 Content = TypeVar("Content", bound=BaseModel)
 Direction = Literal["lower", "higher", "zero"]
-NAME = r"[/\w.\- :]{1,240}"  # of a parameter, as MLflow allows it
+NAME = r"[/\w.\- :]{1,240}"  # of a parameter or a metric, as MLflow allows it
 Measure = Literal["share", "difference"]
 
 
@@ -172,10 +172,12 @@ class Params(Strict):
     @model_validator(mode="after")
     def _has_names_that_can_be_recorded(self) -> "Params":
         names = [name for chosen in self.candidates.values() for name in flatten(chosen)]
-        for name in (*names, *(self.sweep.parameters if self.sweep else ())):
+        names += self.sweep.parameters if self.sweep else ()
+        kinds = {"metric": [self.metric.name], "parameter": names}
+        for kind, name in ((kind, name) for kind, names in kinds.items() for name in names):
             if not re.fullmatch(NAME, name) or posixpath.normpath(name) != name:
                 allowed = "letters, digits, spaces, and _ - . : /"
-                raise ValueError(f"MLflow keeps no parameter {name!r:.60}; a name has {allowed}")
+                raise ValueError(f"MLflow keeps no {kind} {name!r:.60}; a name has {allowed}")
         return self
 
     @model_validator(mode="after")

@@ -48,6 +48,7 @@ def train(
     model = _model(name)
     if candidate:
         model.check_candidate(candidate)
+    from dslp.experiments.recording import WITHOUT_ISSUE, branch_issue
     from dslp.models.training import train as train_model
 
     with step(f"training {model.name}"):
@@ -59,6 +60,8 @@ def train(
     say(f"{gain} against the baseline; {metric.better} {metric.name} is better")
     if trained.warning:
         say(trained.warning, style="red")
+    if not (issue or branch_issue(model)):
+        say(WITHOUT_ISSUE, style="yellow")
     if register:
         _register(model, issue=issue, run=trained.run)
     else:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dslp.core.errors import DslpError
+from dslp.core.text import error_line
 from dslp.experiments.model import Model
 from dslp.experiments.model_data import read_model_data
 from dslp.experiments.recording import record_run, recorded_parameters
@@ -63,8 +64,13 @@ def train(model: Model, candidate: str | None = None, issue: int | None = None) 
             if api.example:
                 options["input_example"] = api.frame([api.example])
             save_model(estimator, Path(folder) / ARTIFACT, signature, model.project, **options)
-            tracking.client.log_artifacts(record.run_id, folder)
-        tracking.client.log_dict(record.run_id, describe_training(model, data, estimator), FILE)
+            try:
+                tracking.client.log_artifacts(record.run_id, folder)
+                description = describe_training(model, data, estimator)
+                tracking.client.log_dict(record.run_id, description, FILE)
+            except OSError as error:
+                problem = f"the artifacts of run {record.run_id} cannot be written"
+                raise DslpError(f"{problem}: {error_line(error)}") from error
     prefix = "holdout_"
     metrics = {n.removeprefix(prefix): v for n, v in figures.items() if n.startswith(prefix)}
     return Trained(record.run_id, candidate, metrics, figures["improvement"], data.warning)

@@ -190,6 +190,20 @@ def mlflow_errors() -> Iterator[None]:
         raise DslpError(f"the tracking server refused: {error_line(error)}") from error
 
 
+@contextmanager
+def artifact_errors(run_id: str) -> Iterator[None]:
+    """Turn an error of the disk that artifacts are written to, such as a full one, into one line.
+
+    Raises:
+        DslpError: in place of the system's error.
+    """
+    try:
+        yield
+    except OSError as error:
+        problem = f"the artifacts of run {run_id} cannot be written"
+        raise DslpError(f"{problem}: {error_line(error)}") from error
+
+
 def tracking_uri(project: Project) -> str:
     """Address of the tracking server: MLFLOW_TRACKING_URI, or what the project's setting means.
 

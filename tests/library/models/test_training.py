@@ -38,9 +38,9 @@ def test_the_best_of_the_experiments_on_what_is_here_is_trained(tracked: Toy) ->
         for file, text in before.items():
             file.write_text(text)
     tracked.git("switch", "--quiet", "--create", "main-line")
-    outcome = tracked.done("model", "train", "--candidate", "baseline")
-    assert "frequency (baseline)" in outcome.out
-    assert "no issue is recorded" in outcome.out
+    out = tracked.done("model", "train", "--candidate", "baseline").out
+    assert "frequency (baseline)" in out
+    assert "no issue is recorded" in out
 
 
 def test_artifacts_that_cannot_be_written_are_one_line(tracked: Toy) -> None:

@@ -213,6 +213,18 @@ class Dataset:
         return read_yaml(self.folder / file)
 
 
+@dataclass(frozen=True)
+class DataAt(Dataset):
+    """Rows of a dataset in another file, such as those of one more month."""
+
+    path: Path = Path()
+
+    @property
+    def built(self) -> Path:
+        """That file."""
+        return self.path
+
+
 def check_current(dataset: Dataset) -> None:
     """Check that the processed data was built by the present pipeline from the present inputs.
 

@@ -27,18 +27,6 @@ class StoredVersion(Dataset):
         return self.project.data / "processed" / f"{self.name}-{self.of}.parquet"
 
 
-@dataclass(frozen=True)
-class DataAt(Dataset):
-    """Rows of a dataset in another file, such as those of one more month."""
-
-    path: Path = Path()
-
-    @property
-    def built(self) -> Path:
-        """That file."""
-        return self.path
-
-
 def load(
     name: str, version: str | None = None, columns: Sequence[str] | None = None
 ) -> "pd.DataFrame":

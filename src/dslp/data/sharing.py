@@ -19,8 +19,8 @@ from dslp.core.files import copy_path, remove_path
 from dslp.core.git import git_output
 from dslp.core.semver import VERSION, parse_version
 from dslp.core.text import error_line, redact
-from dslp.data.dataset import Dataset, check_current, parquet_files
-from dslp.data.fingerprint import digest_and_rows
+from dslp.data.dataset import DataAt, Dataset, check_current, parquet_files
+from dslp.data.fingerprint import digest, digest_and_rows
 from dslp.data.reading import read_frame
 from dslp.data.registered_versions import is_registered, registered_runs
 from dslp.tracking.connection import local_database, tracking_address
@@ -51,7 +51,7 @@ class File(BaseModel):
 class Manifest(BaseModel):
     """The files of a version, the digest of its content, and the commit behind it.
 
-    It is `complete` once all of the files are there.
+    `sent` are the files that are there. A push adds each when it is.
     """
 
     dataset: str
@@ -60,7 +60,17 @@ class Manifest(BaseModel):
     rows: int = Field(ge=0)
     commit: str = Field(max_length=64)
     files: dict[Name, File] = Field(min_length=1)
-    complete: bool = False
+    sent: list[Name] = []
+
+    @property
+    def complete(self) -> bool:
+        """Whether all files are there."""
+        return set(self.sent) == self.files.keys()
+
+    @property
+    def sizes(self) -> dict[str, int]:
+        """The sizes of the files in bytes."""
+        return {name: file.size for name, file in self.files.items()}
 
 
 def push(dataset: Dataset) -> str:
@@ -81,25 +91,27 @@ def push(dataset: Dataset) -> str:
     is_registered(dataset, manifest.version, manifest.digest)
     with place.errors():
         existing, sizes = place.manifest(), place.sizes()
-        if existing and existing.complete and existing.digest == manifest.digest:
-            return f"{title} is shared already"
-        if existing and existing.complete:
+        whole = existing is not None and existing.complete
+        if existing and whole and existing.digest != manifest.digest:
             raise Refused(
                 f"{title} is shared with other content (commit {existing.commit[:12]}); a "
                 f"change is a new version (I6): uv run dslp data version {dataset.name}"
             )
-        if existing != manifest:  # what was sent before may be of other files
+        if existing and whole and existing.sizes.items() <= sizes.items():
+            return f"{title} is shared already"
+        if existing and existing.files == manifest.files:
+            sent = {name for name in existing.sent if sizes.get(name) == existing.sizes[name]}
+            manifest = manifest.model_copy(update={"sent": sorted(sent)})
+        place.write(manifest)
+        for name in sorted(manifest.files.keys() - set(manifest.sent)):
+            with step(f"sending {name} ({_format_size(manifest.files[name].size)})"):
+                place.send(paths[name], name)
+            if not _is_file(paths[name], manifest.files[name]):
+                raise DslpError(f"{paths[name]} changed while it was sent; push it again")
+            if place.manifest() != manifest:
+                raise DslpError(f"{title} was sent by somebody else at the same time; try again")
+            manifest = manifest.model_copy(update={"sent": [*manifest.sent, name]})
             place.write(manifest)
-            sizes = {}
-        for name, file in manifest.files.items():
-            if sizes.get(name) != file.size:
-                with step(f"sending {name} ({_format_size(file.size)})"):
-                    place.send(paths[name], name)
-        if not _matches(paths, manifest):
-            raise DslpError(f"{dataset.built} changed while it was sent; push it again")
-        if place.manifest() != manifest:
-            raise DslpError(f"{title} was sent by somebody else at the same time; try again")
-        place.write(manifest.model_copy(update={"complete": True}))
     return f"{title} is shared: {manifest.rows:,} rows, {len(paths)} files, at {place.shown}"
 
 
@@ -169,6 +181,9 @@ def fetch(dataset: Dataset, version: str) -> Path:
                 if not _is_file(part / name, file):
                     where = f"{place.shown}/{name}"
                     raise Refused(f"{where} is not what its manifest says; nothing was replaced")
+            content = DataAt(dataset.project, dataset.name, part / single)
+            if suffix == ".parquet" and digest(content) != manifest.digest:
+                raise Refused(f"{place.shown} is not what its manifest says; nothing was replaced")
             copy_path(part / single, target)
             remove_path(part)
     return target

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from pydantic.fields import FieldInfo
 
 FILES = ("params.yml", "features.py", "train.py", "evaluate.py", "schema.py", "gates.yml")
-FEW = 1_000_000  # values of a table; benchmarks/results/threads.md shows where threads pay
+FEW = 1_000_000  # values of a table; benchmarks/threads.py shows where threads pay
 
 
 @dataclass(frozen=True)

@@ -15,8 +15,7 @@ from dslp.core.errors import DslpError, Refused, nearest
 from dslp.core.files import remove_path, written_aside
 from dslp.core.settings import Project
 from dslp.core.text import error_line
-from dslp.data.dataset import dataset_names, find_dataset
-from dslp.data.loading import DataAt
+from dslp.data.dataset import DataAt, dataset_names, find_dataset
 from dslp.data.reading import ROWS, open_rows, reading_errors
 from dslp.models.api import Api, validation_message
 from dslp.models.outcomes import SUFFIXES, json_lines

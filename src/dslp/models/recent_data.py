@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 from dslp.core.errors import DslpError, nearest
 from dslp.core.report import Finding
 from dslp.core.text import error_line, redact
-from dslp.data.dataset import Dataset, dataset_names, find_dataset
+from dslp.data.dataset import DataAt, Dataset, dataset_names, find_dataset
 from dslp.data.fingerprint import digest
-from dslp.data.loading import DataAt, StoredVersion
+from dslp.data.loading import StoredVersion
 from dslp.data.reading import quote_identifier, quote_literal, read_frame, to_frame
 from dslp.data.suite import validate
 from dslp.data.verdict import check_suite

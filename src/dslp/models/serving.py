@@ -17,8 +17,7 @@ from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime
 from html import escape
 from pathlib import Path
-from typing import Annotated, Any
-from uuid import uuid4
+from typing import Any
 
 import uvicorn
 from dslp.core.console import say
@@ -27,14 +26,13 @@ from dslp.models.api import Api
 from dslp.models.live_model import LiveModel
 from dslp.models.prediction_log import Log
 from dslp.models.predictor import Predictor
-from fastapi import FastAPI, Header, Request
+from dslp.models.web_api import BYTES, declare
+from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import HTMLResponse, JSONResponse, Response
 from prometheus_client import CONTENT_TYPE_LATEST, Histogram, generate_latest
-from pydantic import Discriminator, Tag
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-BYTES = 1_000_000  # of a body
 HEAD = 65_536  # bytes of the headers
 ARRIVAL = 10  # seconds in which a request must arrive
 PATIENCE = 30  # seconds for open requests when the server stops
@@ -48,12 +46,6 @@ FAILURES: dict[type[Exception], tuple[int, str]] = {
     OverflowError: (422, "a number is too large"),
     asyncio.QueueFull: (503, "too many requests are waiting; try again"),
 }
-ID = Header(
-    default_factory=lambda: uuid4().hex,
-    pattern="^[ -~]{1,128}$",
-    description="The name of the request in the log of predictions.",
-)
-KEY = Header(description="The same version answers a key each time: a customer's number.")
 PAGE = """<!doctype html><html lang="en"><meta charset="utf-8"><title>{name}</title>
 <style>body {{font: 16px/1.5 sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem}}
 pre {{background: #f4f4f4; padding: 1rem; white-space: pre-wrap}}</style>
@@ -79,25 +71,11 @@ def application(api: Api, live: LiveModel, log: Log, poll: float) -> FastAPI:
         ended.set()  # after the last answer
         await writing
 
-    docs: Any = {"version": api.digest, "docs_url": None, "redoc_url": None}
-    app = FastAPI(title=api.model.name, lifespan=lifespan, **docs)
-    one, many = Annotated[api.request, Tag("record")], Annotated[api.many, Tag("records")]
-    kind = Discriminator(lambda body: "records" if isinstance(body, list) else "record")
-    Body: Any = Annotated[one | many, kind]
-
-    @app.post(
-        "/predict",
-        summary=(api.request.__doc__ or api.model.name).strip().splitlines()[0],
-        response_model=api.response | list[api.response],  # type: ignore[name-defined]
-        max_body_size=BYTES,
-    )
-    async def predict(
-        body: Body, x_request_id: Annotated[str, ID], x_split_key: Annotated[str, KEY] = ""
-    ) -> Response:
+    async def predict(body: Any, identifier: str, key: str) -> Response:
         started, arrival = time.perf_counter(), datetime.now(UTC)
-        loaded = live.choose(x_split_key or x_request_id)
+        loaded = live.choose(key or identifier)
         version, role = loaded.version, loaded.role
-        headers = {"X-Request-ID": x_request_id, "X-Model-Version": version, "X-Model-Role": role}
+        headers = {"X-Request-ID": identifier, "X-Model-Version": version, "X-Model-Role": role}
         records, status = body if isinstance(body, list) else [body], 200
         try:
             answers = await predictor.predict(loaded, records)
@@ -105,13 +83,13 @@ def application(api: Api, live: LiveModel, log: Log, poll: float) -> FastAPI:
             text = text if records is body else text[1:-1]  # a record gets its own answer
         except Exception as error:  # whatever an estimator or a schema's own code raises
             status, detail = FAILURES.get(type(error), (500, "the model cannot answer this"))
-            logger.error("request %s, version %s: %s", x_request_id, version, error)
+            logger.error("request %s, version %s: %s", identifier, version, error)
             text = json.dumps({"detail": detail}).encode()
         took = time.perf_counter() - started
         LATENCY.labels(status, version, role).observe(took)
         if status == 200:
             facts = {
-                "request_id": x_request_id,
+                "request_id": identifier,
                 "time": arrival.isoformat(timespec="microseconds"),
                 "model": api.model.name,
                 "version": version,
@@ -121,6 +99,8 @@ def application(api: Api, live: LiveModel, log: Log, poll: float) -> FastAPI:
             }
             log.add(facts, records, answers)
         return Response(text, status, headers, "application/json")
+
+    app = declare(api, predict, lifespan=lifespan)
 
     @app.exception_handler(RequestValidationError)
     async def refuse(_: Request, error: RequestValidationError) -> Response:
@@ -144,12 +124,6 @@ def application(api: Api, live: LiveModel, log: Log, poll: float) -> FastAPI:
     for path, answer in {"/": page, "/docs": page, "/health": health, "/metrics": metrics}.items():
         app.add_route(path, answer, ["GET"])
     return app
-
-
-def openapi_document(api: Api) -> dict[str, Any]:
-    """The OpenAPI document of a model that is not served."""
-    nothing: Any = None
-    return application(api, nothing, nothing, 0).openapi()
 
 
 def example_command(api: Api, address: str) -> str:

@@ -24,7 +24,7 @@ def describe_training(model: Model, data: ModelData, estimator: Any) -> dict[str
     from dslp.models import drift
     from dslp.models.api import Api
     from dslp.models.persistence import model_requirements
-    from dslp.models.serving import openapi_document
+    from dslp.models.web_api import openapi_document
 
     params, sheet = model.params, model.dataset.sheet
     rows, holdout, target = data.development, data.holdout, params.target

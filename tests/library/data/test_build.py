@@ -109,7 +109,7 @@ def test_what_a_build_is_from_counts_by_its_content(tracked: Toy, source: str) -
     toy.edit(toy.dataset / "datasheet.md", "made up |\n", "made up |\n| 2.0.1 | | less |\n")
     for command in (
         ("register", "visits"),
-        ("push", "visits", "--to", "shared"),
+        ("push", "visits"),
         ("build", "child"),
     ):
         assert "is not from the present pipeline.py and inputs" in fails(

@@ -51,9 +51,9 @@ def test_numbers_with_missing_values_stay_what_they_are(
     monkeypatch.chdir(toy.root)
     frame = load("visits")
     assert (str(frame["id"].dtype), frame["id"].dropna().tolist()) == ("Int64", IDS[:3])
-    toy.done("data", "push", "visits", "--to", "shared")
+    toy.done("data", "push", "visits", DSLP_DATA_STORE="shared")
     toy.processed.unlink()
-    toy.done("data", "pull", "visits", "--from", "shared")
+    toy.done("data", "pull", "visits", DSLP_DATA_STORE="shared")
     assert load("visits", "1.2.0", columns=["id"]).equals(frame[["id"]])
 
 

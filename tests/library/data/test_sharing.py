@@ -1,5 +1,6 @@
 """A shared version of a dataset is the very one that was sent, or it is refused."""
 
+import hashlib
 import json
 import re
 from collections.abc import Iterator
@@ -195,6 +196,29 @@ def test_an_interrupted_push_is_no_version_and_goes_on_where_it_was(
     assert content(colleague) == content(built)
 
 
+def test_what_a_push_of_other_rows_has_left_does_not_count(
+    built: Toy, colleague: Toy, shared: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of the same number of bytes, so that the size says nothing."""
+    first = built.rows()
+
+    def killed(self: Any, path: str, folder: str | None = None) -> None:
+        send(self, path, folder)
+        if path.endswith("visits.parquet"):
+            raise KeyboardInterrupt
+
+    for rows in (first.assign(visits=first["visits"] + 1), first):
+        built.with_rows(rows)
+        with monkeypatch.context() as patched:
+            patched.setattr(LocalArtifactRepository, "log_artifact", killed)
+            built.run(*PUSH)
+    built.done(*PUSH)
+    colleague.done(*PULL)
+    assert content(colleague) == content(built)
+    (shared / "visits" / "1.2.0" / "visits.parquet").unlink()
+    assert transferred(built.done(*PUSH)) == ["visits.parquet"], "what is damaged is sent again"
+
+
 def test_of_two_pushes_at_once_one_gives_way(
     built: Toy, shared: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -206,7 +230,7 @@ def test_of_two_pushes_at_once_one_gives_way(
     monkeypatch.setattr(LocalArtifactRepository, "log_artifact", interfere)
     assert "was sent by somebody else at the same time" in fails(built, *PUSH)
     manifest = json.loads((shared / "visits" / "1.2.0" / "_manifest.json").read_text())
-    assert not manifest["complete"]
+    assert manifest["sent"] == []
 
 
 def test_what_an_interrupted_pull_has_fetched_is_verified(
@@ -223,7 +247,7 @@ def test_what_an_interrupted_pull_has_fetched_is_verified(
         kept.unlink()
 
 
-@pytest.mark.parametrize("harm", ["a bit", "cut short", "gone", "by hand"])
+@pytest.mark.parametrize("harm", ["a bit", "cut short", "gone", "forged", "by hand"])
 def test_what_is_not_what_it_should_be_replaces_nothing(
     built: Toy, colleague: Toy, version: Path, harm: str
 ) -> None:
@@ -231,6 +255,12 @@ def test_what_is_not_what_it_should_be_replaces_nothing(
     bytes_sent = file.read_bytes()
     if harm == "gone":
         file.unlink()
+    elif harm == "forged":
+        pd.read_parquet(file).assign(visits=999).to_parquet(file)
+        manifest = json.loads((version / "_manifest.json").read_text())
+        sha256 = hashlib.sha256(file.read_bytes()).hexdigest()
+        manifest["files"] = {file.name: {"size": file.stat().st_size, "sha256": sha256}}
+        (version / "_manifest.json").write_text(json.dumps(manifest))
     elif harm != "by hand":
         changed = bytes_sent[:500] + bytes([bytes_sent[500] ^ 1]) + bytes_sent[501:]
         file.write_bytes(changed if harm == "a bit" else bytes_sent[:500])

@@ -17,7 +17,7 @@ import pandas as pd
 import pytest
 from dslp.models.api import Api
 from dslp.models.live_model import draw_share
-from dslp.models.serving import openapi_document
+from dslp.models.web_api import openapi_document
 from openapi_spec_validator import validate
 
 from tests.library.models.conftest import refused

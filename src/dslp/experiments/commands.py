@@ -20,10 +20,6 @@ Issue = Annotated[
     int | None,
     typer.Option(help="Number of the Experiment issue, if the branch is not named for it.", min=1),
 ]
-WITHOUT_ISSUE = (
-    "these runs belong to no issue, since the branch is not named for one; give --issue N, or "
-    "compare them by model: uv run dslp experiment compare"
-)
 
 
 @app.command()
@@ -36,6 +32,7 @@ def run(
 ) -> None:
     """Cross-validate the candidates of params.yml on the same folds, baseline first."""
     from dslp.experiments.params import format_metric
+    from dslp.experiments.recording import WITHOUT_ISSUE
     from dslp.experiments.runs import Experiment, candidates_to_run
     from dslp.tracking.connection import viewing_command
 
@@ -61,7 +58,8 @@ def run(
     limit = f"criterion {format_metric(criterion.improvement, criterion.by)}"
     table(["candidate", metric.name, "gain", limit], rows)
     if experiment.issue is None:
-        say(WITHOUT_ISSUE, style="yellow")
+        todo = "or compare the runs by model: uv run dslp experiment compare"
+        say(f"{WITHOUT_ISSUE}, {todo}", style="yellow")
     say(f"{metric.better} is better; mean and standard deviation over {params.split.folds} folds")
     say(f"look at the runs: {viewing_command(model.project)}")
 
@@ -130,6 +128,7 @@ def sweep(
     from dslp.experiments import sweep as sweeping
     from dslp.experiments.cluster import cluster_kind
     from dslp.experiments.params import format_metric
+    from dslp.experiments.recording import WITHOUT_ISSUE
     from dslp.experiments.runs import Experiment
     from dslp.tracking.connection import viewing_command
 
@@ -152,6 +151,8 @@ def sweep(
     if experiment.data.warning:
         say(experiment.data.warning, style="red")
     table(["the best", params.metric.name, "gain"], rows)
+    if experiment.issue is None:
+        say(WITHOUT_ISSUE, style="yellow")
     say(f"{len(result.finished)} of {len(result.settings)} trials ended; the best of many is an")
     say("optimistic estimate: try it as a candidate, in candidates of params.yml:")
     say(sweeping.snippet(model, result))

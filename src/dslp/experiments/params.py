@@ -16,13 +16,20 @@ from pydantic import (
     StrictFloat,
     StrictInt,
     ValidationError,
+    field_validator,
     model_validator,
 )
 
 Content = TypeVar("Content", bound=BaseModel)
 Direction = Literal["lower", "higher", "zero"]
-NAME = r"[/\w.\- :]{1,240}"  # of a parameter, as MLflow allows it
+NAME = r"[/\w.\- :]{1,240}"  # of a parameter or a metric, as MLflow allows it
 Measure = Literal["share", "difference"]
+
+
+def _check_name(kind: str, name: str) -> None:
+    if not re.fullmatch(NAME, name) or posixpath.normpath(name) != name:
+        allowed = "letters, digits, spaces, and _ - . : /"
+        raise ValueError(f"MLflow keeps no {kind} {name!r:.60}; a name has {allowed}")
 
 
 class Strict(BaseModel):
@@ -43,6 +50,12 @@ class Metric(Strict):
 
     name: str
     better: Literal["lower", "higher"]
+
+    @field_validator("name")
+    @classmethod
+    def _can_be_recorded(cls, name: str) -> str:
+        _check_name("metric", name)
+        return name
 
     def improvement(self, value: float, reference: float, by: Measure = "share") -> float:
         """How much better `value` is than `reference`, as a share of `reference` (0.05 is 5 %).
@@ -173,9 +186,7 @@ class Params(Strict):
     def _has_names_that_can_be_recorded(self) -> "Params":
         names = [name for chosen in self.candidates.values() for name in flatten(chosen)]
         for name in (*names, *(self.sweep.parameters if self.sweep else ())):
-            if not re.fullmatch(NAME, name) or posixpath.normpath(name) != name:
-                allowed = "letters, digits, spaces, and _ - . : /"
-                raise ValueError(f"MLflow keeps no parameter {name!r:.60}; a name has {allowed}")
+            _check_name("parameter", name)
         return self
 
     @model_validator(mode="after")

@@ -29,6 +29,10 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
 
 
+LONGEST = 6000  # characters that MLflow keeps of a parameter
+WITHOUT_ISSUE = "no issue is recorded, since the branch is not named for one; give --issue N"
+
+
 def branch_issue(model: Model) -> int | None:
     """The issue that the present branch is named for, if it is named for one (B1)."""
     return issue_of_branch(git_output(model.project, "branch", "--show-current") or "")
@@ -39,7 +43,9 @@ def recorded_parameters(
 ) -> dict[str, str]:
     """What a run of the candidate records of `params.yml`: its own settings, and the split."""
     chosen = model.params.candidates[candidate] if settings is None else settings
-    return flatten({"candidate": chosen, "split": model.params.split.model_dump(exclude_none=True)})
+    split = model.params.split.model_dump(exclude_none=True)
+    flat = flatten({"candidate": chosen, "split": split})
+    return {name: text[:LONGEST] for name, text in flat.items()}
 
 
 def start_run(

@@ -48,6 +48,7 @@ def train(
     model = _model(name)
     if candidate:
         model.check_candidate(candidate)
+    from dslp.experiments.recording import WITHOUT_ISSUE, branch_issue
     from dslp.models.training import train as train_model
 
     with step(f"training {model.name}"):
@@ -59,6 +60,8 @@ def train(
     say(f"{gain} against the baseline; {metric.better} {metric.name} is better")
     if trained.warning:
         say(trained.warning, style="red")
+    if not (issue or branch_issue(model)):
+        say(WITHOUT_ISSUE, style="yellow")
     if register:
         _register(model, issue=issue, run=trained.run)
     else:
@@ -124,8 +127,9 @@ def rollback(name: Name = None, to: Version = None, why: Why = "", issue: Issue 
     from dslp.models.release import rollback as roll_back
 
     release, former = roll_back(name, project, to, why, issue)
-    if former:
-        say(f"{name} {release.label} is the champion again, after {former.label}", style="green")
+    if former != release:
+        after = f", after {former.label}" if former else ""
+        say(f"{name} {release.label} is the champion again{after}", style="green")
     else:
         say(f"{name} {release.label} is the champion already; nothing to do")
         say(f"to go further back: uv run dslp model rollback {name} --to VERSION")
@@ -138,7 +142,7 @@ def history(name: Name = None) -> None:
     from dslp.tracking.registry import Registry
 
     registry = Registry.read(project, name)
-    if not registry.history.changes:
+    if not registry.releases and not registry.history.changes:
         raise DslpError(f"{name} was never registered; first: uv run dslp model register {name}")
     rows = []
     for release in registry.releases:

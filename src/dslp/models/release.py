@@ -148,7 +148,7 @@ def run_gates(
     registry = Registry.read(model.project, model.name)
     if version is None:
         number = str(training_run(model, registry.tracking, run).info.run_id)
-        release = next((one for one in registry.releases if one.run == number), None)
+        release = next((o for o in registry.releases if o.run == number and o.semantic), None)
     else:
         release = registry.release(version)
         number = release.run
@@ -210,7 +210,7 @@ def rollback(
         issue: number of the issue that it is done for.
 
     Returns:
-        The champion, and the one before; None where the version was the champion already.
+        The champion, and the one before: the same one where nothing was to do, or None.
 
     Raises:
         Refused: the version was never the champion.
@@ -230,7 +230,7 @@ def rollback(
         state = f"{champion.label} stays the champion" if champion else "nothing to roll back"
         raise DslpError(f"{name} has {problem}; {state}")
     if target == champion:
-        return target, None
+        return target, champion
     if target.role in WAITING:
         todo = f"a version becomes it past its gates: uv run dslp model promote {name}"
         raise Refused(f"{name} {target.label} was never the champion; {todo}")

@@ -15,7 +15,7 @@ from dslp.models.persistence import save_model
 from dslp.models.signature import SIDES, check_fit, field_types, model_signature
 from dslp.models.training_record import FILE, describe_training
 from dslp.models.versioning import part_tags
-from dslp.tracking.connection import Tracking, mlflow_errors
+from dslp.tracking.connection import Tracking, artifact_errors, mlflow_errors
 
 if TYPE_CHECKING:
     from mlflow.entities import Run
@@ -63,8 +63,11 @@ def train(model: Model, candidate: str | None = None, issue: int | None = None) 
             if api.example:
                 options["input_example"] = api.frame([api.example])
             save_model(estimator, Path(folder) / ARTIFACT, signature, model.project, **options)
-            tracking.client.log_artifacts(record.run_id, folder)
-        tracking.client.log_dict(record.run_id, describe_training(model, data, estimator), FILE)
+            with artifact_errors(record.run_id):
+                tracking.client.log_artifacts(record.run_id, folder)
+        description = describe_training(model, data, estimator)
+        with artifact_errors(record.run_id):
+            tracking.client.log_dict(record.run_id, description, FILE)
     prefix = "holdout_"
     metrics = {n.removeprefix(prefix): v for n, v in figures.items() if n.startswith(prefix)}
     return Trained(record.run_id, candidate, metrics, figures["improvement"], data.warning)

@@ -8,13 +8,14 @@ import re
 import sqlite3
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import entry_points
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import unquote, urlsplit
 
 from dslp.core.console import notice
 from dslp.core.errors import DslpError
@@ -23,10 +24,12 @@ from dslp.core.text import error_line, redact
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
+    from mlflow.entities import Run
 
 DIGEST_LENGTH = 36  # characters that MLflow keeps of a dataset's digest; the whole one is a tag
 LOCAL = "sqlite:///"  # begins the address of a database file
 PROCESS = "dslp.process"  # a tag: the machine and the process that a run is recorded from
+OWN = re.compile("(file:.*?)/mlruns/artifacts/.+")  # address of an experiment of local tracking
 # Tables and columns of MLflow's database that hold addresses of artifacts.
 ADDRESSES = (
     ("experiments", "artifact_location"),
@@ -133,13 +136,28 @@ class Tracking:
 
     def _end_killed_runs(self, experiment: str) -> None:
         """End the runs of this machine whose process ended without a chance to say so."""
+        from mlflow.exceptions import MlflowException
+
         for run in self.client.search_runs([experiment], "attributes.status = 'RUNNING'"):
-            machine, _, process = run.data.tags.get(PROCESS, "").rpartition(":")
-            if machine == platform.node() and os.name == "posix":
-                try:
-                    os.kill(int(process), 0)
-                except ProcessLookupError:
-                    self.client.set_terminated(run.info.run_id, "KILLED")
+            if _process_lives(run) is False:
+                info = self.client.get_run(run.info.run_id).info
+                if info.status == "RUNNING":  # it has not ended itself meanwhile
+                    with suppress(MlflowException):  # a database that can only be read
+                        self.client.set_terminated(info.run_id, "KILLED")
+
+
+def _process_lives(run: "Run") -> bool | None:
+    """Whether the process that records a run still exists; None where that cannot be seen."""
+    machine, _, process = run.data.tags.get(PROCESS, "").rpartition(":")
+    if machine != platform.node() or os.name != "posix" or not process.isdecimal():
+        return None
+    try:
+        os.kill(int(process), 0)
+    except ProcessLookupError:
+        return False
+    except (PermissionError, OverflowError):  # another person's process; no number of a process
+        return True
+    return True
 
 
 def process_tag() -> dict[str, str]:
@@ -170,6 +188,20 @@ def mlflow_errors() -> Iterator[None]:
         yield
     except MlflowException as error:
         raise DslpError(f"the tracking server refused: {error_line(error)}") from error
+
+
+@contextmanager
+def artifact_errors(run_id: str) -> Iterator[None]:
+    """Turn an error of the disk that artifacts are written to, such as a full one, into one line.
+
+    Raises:
+        DslpError: in place of the system's error.
+    """
+    try:
+        yield
+    except OSError as error:
+        problem = f"the artifacts of run {run_id} cannot be written"
+        raise DslpError(f"{problem}: {error_line(error)}") from error
 
 
 def tracking_uri(project: Project) -> str:
@@ -305,10 +337,20 @@ def _connect(address: str, registry: str, root: Path) -> "MlflowClient":
                 f"tracking at {redact(address)} does not answer: {error_line(reason, 160)}"
             ) from error
     if address == local_address(root):
+        # The project's own experiments: others may have a place of their own, such as a bucket.
         places = {
-            each.artifact_location.rpartition("/mlruns/artifacts/")[0] for each in experiments
+            match[1] for each in experiments if (match := OWN.fullmatch(each.artifact_location))
         }
-        for place in places - {"", root.as_uri()}:
+        if moved := places - {root.as_uri()}:
+            running = client.search_runs(
+                [each.experiment_id for each in experiments], "attributes.status = 'RUNNING'"
+            )
+            if any(map(_process_lives, running)):
+                raise DslpError(
+                    f"this project was moved from {min(moved)} while a run is being recorded; "
+                    "wait until it has ended"
+                )
+        for place in moved:
             _correct_addresses(root, place)
     return client
 
@@ -316,16 +358,29 @@ def _connect(address: str, registry: str, root: Path) -> "MlflowClient":
 def _correct_addresses(root: Path, before: str) -> None:
     """Let the records of a project that was moved or copied name its present folder.
 
-    MLflow keeps absolute addresses of artifacts, and has no method that changes them
-    (mlflow/mlflow#3144).
+    MLflow keeps absolute addresses of artifacts, its own default as a path, and has no method that
+    changes them (mlflow/mlflow#3144).
+
+    Raises:
+        DslpError: the database cannot be changed, for another reason than that it is read-only.
     """
-    with closing(sqlite3.connect(root / "mlruns" / "mlflow.db")) as database, database:
-        for table, column in ADDRESSES:
-            change = f"UPDATE {table} SET {column} = ? || substr({column}, length(?) + 1)"
-            where = f"WHERE substr({column}, 1, length(?)) = ?"
-            after, begin = f"{root.as_uri()}/", f"{before}/"
-            database.execute(f"{change} {where}", (after, begin, begin, begin))
-    notice(f"this project was moved from {before}: the addresses of its artifacts were corrected")
+    folders = ((before, root.as_uri()), (unquote(urlsplit(before).path), root.as_posix()))
+    moved = f"this project was moved from {before}: the addresses of its artifacts"
+    try:
+        with closing(sqlite3.connect(root / "mlruns" / "mlflow.db")) as database, database:
+            for table, column in ADDRESSES:
+                change = f"UPDATE {table} SET {column} = ? || substr({column}, length(?) + 1)"
+                where = f"WHERE substr({column}, 1, length(?)) = ?"
+                for old, new in folders:
+                    begin = f"{old}/mlruns/"
+                    after = (f"{new}/mlruns/", begin, begin, begin)
+                    database.execute(f"{change} {where}", after)
+    except sqlite3.Error as error:
+        problem = f"{moved} cannot be corrected: {error_line(error)}"
+        if error.sqlite_errorname.startswith(("SQLITE_READONLY", "SQLITE_CANTOPEN")):
+            return notice(problem)
+        raise DslpError(problem) from error
+    notice(f"{moved} were corrected")
 
 
 def _connect_to_database(address: str) -> None:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from dslp.core.errors import DslpError
 from dslp.core.text import error_line
+from dslp.tracking.connection import artifact_errors
 from dslp.tracking.provenance import lock_digest
 
 if TYPE_CHECKING:
@@ -53,7 +54,8 @@ def environment_version(tracking: "Tracking") -> str:
         "dslp.environment_version": version,
     }
     run_id = client.create_run(experiment, run_name=f"environment {version}", tags=tags).info.run_id
-    client.log_dict(run_id, packages, FILE)
+    with artifact_errors(run_id):
+        client.log_dict(run_id, packages, FILE)
     client.set_terminated(run_id)
     return version
 

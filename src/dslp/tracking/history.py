@@ -2,7 +2,7 @@
 
 The tag of a registration is written with the version itself. The tag of a promotion or a rollback
 is the registered model's, and is written before the alias `champion` is moved: where the alias did
-not follow, the change was interrupted and has not happened.
+not move, the change was interrupted and has not happened.
 """
 
 import json
@@ -11,6 +11,7 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
+from itertools import groupby
 from typing import Literal
 from uuid import uuid4
 
@@ -79,13 +80,20 @@ class History:
     def completed(self) -> list[Change]:
         """The promotions and rollbacks that the alias followed.
 
-        What one made the champion is what the next one replaced; after the last it is `champion`.
+        Several that replaced the same version were interrupted, or made at the same time. Those
+        count that made the next champion. It may be another one, or none, where a person has moved
+        the alias: then the last of them counts.
         """
         moves = [change for change in self.changes if change.action != "register"]
-        after = [*(change.replaced for change in moves[1:]), self.champion]
-        return [
-            move for move, version in zip(moves, after, strict=False) if move.version == version
-        ]
+        groups = [list(group) for _, group in groupby(moves, key=lambda move: move.replaced)]
+        after = [*(group[0].replaced for group in groups[1:]), self.champion]
+        completed = list[Change]()
+        for group, champion in zip(groups, after, strict=False):
+            moved = champion is None or champion != group[0].replaced
+            if moved and champion not in [move.version for move in group]:
+                champion = group[-1].version
+            completed += [move for move in group if move.version in (champion, move.replaced)]
+        return completed
 
     @cached_property
     def former(self) -> list[str]:

@@ -4,7 +4,9 @@ MLflow's aliases `champion` and `challenger` say which. Every version was a chal
 the newest one, until it becomes the champion.
 """
 
-from contextlib import suppress
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -151,13 +153,15 @@ class Registry:
         """
         for _ in range(9):
             registry = self.reload()
-            # A training that was registered twice at the same moment counts by its first version.
-            first = {one.run or one.version: one for one in registry.releases}.values()
+            # A training that was registered twice at the same moment counts by its first version;
+            # versions that were made by hand in MLflow do not.
+            first = {one.run: one for one in registry.releases if one.semantic}.values()
             newest = sorted(first, key=lambda one: int(one.version))[-1:]
             waiting = [one.version for one in newest if one.role in WAITING]
             if waiting == [n for role, n in registry.in_use.items() if role == "challenger"]:
                 return
-            registry._point("challenger", *waiting)
+            with _deleted_meanwhile():
+                registry._point("challenger", *waiting)
 
     @mlflow_errors()
     def release_of(self, run: str) -> Release | None:
@@ -165,12 +169,10 @@ class Registry:
 
         Others were registered at the same moment, and are deleted.
         """
-        from mlflow.exceptions import MlflowException
-
-        versions = [release for release in self.releases if release.run == run]
+        versions = [one for one in self.releases if one.run == run and one.semantic]
         for copy in versions[:-1]:
-            if copy.semantic and copy.role in WAITING:
-                with suppress(MlflowException):  # another process has deleted it
+            if copy.role in WAITING:
+                with _deleted_meanwhile():
                     self.tracking.client.delete_model_version(self.name, copy.version)
         return versions[-1] if versions else None
 
@@ -187,16 +189,41 @@ class Registry:
         """
         from mlflow.exceptions import MlflowException
 
-        client, name = self.tracking.client, self.name
+        client, name, tag = self.tracking.client, self.name, ALIAS + role
         try:
             if version:
                 client.set_registered_model_alias(name, role, version)
             else:
                 client.delete_registered_model_alias(name, role)
-        except (MlflowException, NotImplementedError):
-            if client.get_registered_model(name).aliases:
+        except (MlflowException, NotImplementedError) as error:
+            if not _lacks_aliases(error):
                 raise
-            client.set_registered_model_tag(name, ALIAS + role, version)
+            client.set_registered_model_tag(name, tag, version)
+        else:
+            if tag in client.get_registered_model(name).tags:  # the server had no aliases then
+                client.delete_registered_model_tag(name, tag)
+
+
+def _lacks_aliases(error: Exception) -> bool:
+    """Whether the server does not know the request: it has no aliases."""
+    if isinstance(error, NotImplementedError):
+        return True
+    azure = getattr(error, "json", {}).get("error")  # its answers have another form than MLflow's
+    code = azure.get("code") if isinstance(azure, dict) else getattr(error, "error_code", "")
+    unknown = ("NotFound", "NOT_FOUND", "ENDPOINT_NOT_FOUND", "NOT_IMPLEMENTED")
+    return code in unknown or bool(re.search(r"failed with error code (405|501) ", str(error)))
+
+
+@contextmanager
+def _deleted_meanwhile() -> Iterator[None]:
+    """Go on where another process has deleted the version."""
+    from mlflow.exceptions import MlflowException
+
+    try:
+        yield
+    except MlflowException as error:
+        if error.error_code != "RESOURCE_DOES_NOT_EXIST":
+            raise
 
 
 @mlflow_errors()
@@ -209,5 +236,5 @@ def current_versions(project: Project, name: str) -> dict[str, str]:
 def _numbers_by_role(model: "RegisteredModel") -> dict[str, str]:
     """What aliases say, or, on a server without them, tags."""
     tags = {role: model.tags[ALIAS + role] for role in ROLES if model.tags.get(ALIAS + role)}
-    aliases = model.aliases or tags
+    aliases = tags | model.aliases
     return {role: str(aliases[role]) for role in ROLES if role in aliases}

@@ -138,7 +138,7 @@ def test_a_candidate_with_other_code_stays_in_sight(experimented: Toy) -> None:
 @pytest.mark.rule("E2")
 def test_runs_without_an_issue_are_named_and_compared_by_model(experimented: Toy) -> None:
     experimented.git("switch", "--quiet", "--create", "main-line")
-    assert "these runs belong to no issue" in experimented.done("experiment", "run").out
+    assert "no issue is recorded" in experimented.done("experiment", "run").out
     out = experimented.done("experiment", "compare").out
     assert runs(experimented)[-1].info.run_id[:8] in out
 

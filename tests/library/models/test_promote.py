@@ -12,7 +12,10 @@ from dslp.tracking.registry import Registry
 from hypothesis import given
 from hypothesis import strategies as st
 from mlflow import MlflowClient
+from mlflow.exceptions import MlflowException
+from mlflow.protos.databricks_pb2 import PERMISSION_DENIED
 
+from tests.library.experiments.conftest import runs
 from tests.library.models.conftest import refused
 from tests.library.toy import Toy
 from tests.workspaces import AzureML, workspace
@@ -246,6 +249,29 @@ def test_what_a_rollback_returns_to_follows_from_the_history(
     assert set(former) <= {move.version for move in moves} - {champion}
 
 
+@pytest.mark.parametrize(
+    ("moves", "champion", "completed", "former", "rolled_back"),
+    [
+        ("1 2>1 3>2", "4", "123", "321", False),  # moved by hand
+        ("1 2>1", None, "12", "21", False),  # deleted by hand
+        ("1", None, "1", "1", False),
+        ("1 2>1 3>1", "3", "13", "1", False),  # 2 was interrupted
+        ("1 2>1 3>2 r2>3 4>3", "2", "1232", "1", True),  # both at once: the rollback is the last
+    ],
+)
+def test_a_change_has_happened_where_the_champion_is_another_one_after_it(
+    moves: str, champion: str | None, completed: str, former: str, rolled_back: bool
+) -> None:
+    changes = list[Change]()
+    for move in moves.split():
+        version, _, replaced = move.removeprefix("r").partition(">")
+        action: Any = "rollback" if move.startswith("r") else "promote"
+        changes.append(Change("", action, version, replaced or None))
+    history = History(changes, champion)
+    assert "".join(move.version for move in history.completed) == completed
+    assert ("".join(history.former), history.rolled_back) == (former, rolled_back)
+
+
 @pytest.mark.rule("M7")
 def test_what_made_a_champion_outlives_its_version(champion: Toy) -> None:
     succeed(champion)
@@ -255,6 +281,32 @@ def test_what_made_a_champion_outlives_its_version(champion: Toy) -> None:
     assert [line.partition(" [")[0] for line in after] == [before[0], *before[2:]]
     champion.done("model", "rollback")
     assert champion.roles() == {"1": "champion"}
+    champion.client.delete_registered_model_alias("frequency", "champion")
+    assert (
+        "(version 1) is the champion again" in champion.done("model", "rollback", "--to", "1").out
+    )
+
+
+@pytest.mark.rule("M5")
+def test_a_version_that_was_made_by_hand_does_not_take_over_its_training(
+    trained: Toy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nor does another error than an unknown request let the server seem to have no aliases."""
+    client = trained.client
+    client.create_registered_model("frequency")
+    (run,) = runs(trained, "training")
+    client.create_model_version("frequency", f"{run.info.artifact_uri}/model", run.info.run_id)
+    client.set_registered_model_tag("frequency", "dslp.alias.challenger", "1")
+    trained.done("model", "history")
+    trained.done("model", "register")
+    assert "dslp.alias.challenger" not in client.get_registered_model("frequency").tags
+
+    def forbidden(*_: object) -> None:
+        raise MlflowException("not you", error_code=PERMISSION_DENIED)
+
+    monkeypatch.setattr(MlflowClient, "set_registered_model_alias", forbidden)
+    refused(trained, "promote", error="not you")
+    assert trained.roles() == {"1": "superseded", "2": "challenger"}
 
 
 def test_a_model_that_was_never_registered_has_no_history(toy: Toy) -> None:

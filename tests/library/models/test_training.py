@@ -15,13 +15,15 @@ from tests.library.toy import Toy
 
 @pytest.mark.rule("E1", "E2")
 def test_the_best_of_the_experiments_on_what_is_here_is_trained(tracked: Toy) -> None:
+    params, features = (tracked.model_folder / name for name in ("params.yml", "features.py"))
+    tracked.edit(params, "regressor: linear", f"regressor: linear, note: {'x' * 7000}")
     tracked.done("experiment", "run")
     outcome = tracked.done("model", "train", "--issue", "3")
+    assert "no issue is recorded" not in outcome.out
     assert "frequency (linear)" in outcome.out
     assert "against the baseline; lower absolute_error is better" in outcome.out
     (run,) = runs(tracked, "training")
     assert run.data.tags["dslp.issue"] == "3"
-    params, features = (tracked.model_folder / name for name in ("params.yml", "features.py"))
     rows = tracked.rows()
     for change in ("parameters", "code", "data"):
         before = {file: file.read_text() for file in (params, features)}
@@ -35,7 +37,19 @@ def test_the_best_of_the_experiments_on_what_is_here_is_trained(tracked: Toy) ->
         refused(tracked, "train", error=f"{reason}first: uv run dslp experiment run frequency")
         for file, text in before.items():
             file.write_text(text)
-    assert "frequency (baseline)" in tracked.done("model", "train", "--candidate", "baseline").out
+    tracked.git("switch", "--quiet", "--create", "main-line")
+    out = tracked.done("model", "train", "--candidate", "baseline").out
+    assert "frequency (baseline)" in out
+    assert "no issue is recorded" in out
+
+
+def test_artifacts_that_cannot_be_written_are_one_line(tracked: Toy) -> None:
+    for folder in ("environments", "frequency"):
+        artifacts = tracked.root / "mlruns" / "artifacts" / folder
+        artifacts.parent.mkdir(exist_ok=True)
+        artifacts.write_text("no folder")
+        refused(tracked, "train", "--candidate", "linear", error=" cannot be written: ")
+        artifacts.unlink()
 
 
 @pytest.mark.rule("M2")

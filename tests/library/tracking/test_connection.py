@@ -84,11 +84,20 @@ def test_the_variable_wins_over_the_answer_and_the_runs_can_be_viewed(
 def test_a_project_that_was_moved_or_copied_works_where_it_is(champion: Toy, way: str) -> None:
     """Its records name the new folder, for MLflow's own client as well; the old one is let be."""
     place = champion.root.with_name("it's 100% new")
+    bucket = "s3://bucket/team/mlruns/artifacts/x"
+    champion.client.create_experiment("bucket", artifact_location=bucket)
+    address = champion.client.get_experiment_by_name("frequency").artifact_location
+    path = Path(unquote(urlsplit(address).path)).parents[1] / "9"
+    champion.client.create_experiment("path", artifact_location=str(path))
     shutil.copytree(champion.root, place)
     moved = Toy(place, champion.package)
     if way == "mv":
         shutil.rmtree(champion.root)
     before = sorted(champion.root.rglob("*"))
+    record, tags = moved.client, {"dslp.process": f"{platform.node()}:{os.getpid()}"}
+    run = record.create_run(record.get_experiment_by_name("frequency").experiment_id, tags=tags)
+    assert "while a run is being recorded; wait" in moved.shell("model", "history").err
+    record.set_terminated(run.info.run_id)
     outcome = moved.done("model", "train", "--candidate", "linear")
     assert outcome.err.count("the addresses of its artifacts were corrected") == 1
     assert moved.shell("model", "register").code == 0
@@ -98,6 +107,8 @@ def test_a_project_that_was_moved_or_copied_works_where_it_is(champion: Toy, way
         assert Path(unquote(urlsplit(version.source).path)).is_relative_to(place)
         folder = moved.client.download_artifacts(version.run_id, "model")
         assert Path(folder, "MLmodel").is_file()
+    named = {each.name: each.artifact_location for each in moved.client.search_experiments()}
+    assert (named["bucket"], named["path"]) == (bucket, f"{place}/mlruns/9")
 
 
 @pytest.mark.parametrize("process", ["ended", "running", "elsewhere"])

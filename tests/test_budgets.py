@@ -42,7 +42,7 @@ def test_a_project_is_light(
 def test_the_library_has_at_most_so_many_lines_of_code() -> None:
     """Python without blank lines, comments and docstrings; the formatter keeps the width."""
     sizes = {path: code_lines(path) for path in (ROOT / "src" / "dslp").rglob("*.py")}
-    assert sum(sizes.values()) <= 12_130
+    assert sum(sizes.values()) <= 12_140
     long = {path.name: size for path, size in sizes.items() if size > 350}
     assert long == {}
 

@@ -16,6 +16,7 @@ from dslp.data.origin import (
     content_digest,
     defines,
     function_digest,
+    literal_value,
     named_files,
     read_origin,
 )
@@ -163,8 +164,11 @@ class Dataset:
     def _input_digest(self, name: str) -> str:
         """The digest of an input; a CSV file counts with the types that it is read by."""
         path, owner = self._input(name), self if name == "raw" else Dataset(self.project, name)
-        types = used_types(path, owner.types) if path.suffix == ".csv" else ""
-        return f"{content_digest(path)} {types}".strip()
+        if path.suffix != ".csv":
+            return content_digest(path)
+        first = literal_value(self.folder / "pipeline.py", "TYPES") if name == "raw" else None
+        types = used_types(path, {**owner.types, **(first if isinstance(first, dict) else {})})
+        return f"{content_digest(path)} {types}"
 
     @property
     def types(self) -> dict[str, str]:

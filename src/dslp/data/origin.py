@@ -163,6 +163,15 @@ def _is_data(path: Path, root: Path) -> bool:
     return _is_own(path, root) and path.is_file() and not path.suffix.startswith(".py")
 
 
+def literal_value(file: Path, name: str) -> Any:
+    """The value that a Python file gives a name at its top level; None unless it is a literal."""
+    for each in _statements(file):
+        if isinstance(each, ast.Assign | ast.AnnAssign) and name in _defined(each) and each.value:
+            with suppress(ValueError):
+                return ast.literal_eval(each.value)
+    return None
+
+
 def _statements(file: Path) -> list[ast.stmt]:
     try:
         return ast.parse(file.read_bytes()).body

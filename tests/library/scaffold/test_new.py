@@ -73,7 +73,9 @@ def test_a_file_in_data_raw_gets_a_dataset_that_fits(toy: Toy, suffix: str) -> N
     assert f"rides{suffix}; for personal data" in toy.done("new", "dataset", "rides").out
     toy.done("data", "build", "rides")
     toy.done("data", "schema", "rides", "--write")
-    assert "rides holds: 2 checks, 2 findings" in toy.done("data", "validate", "rides").out
+    validated = toy.done("data", "validate", "rides")
+    assert "rides holds: 2 checks, 2 findings" in validated.out
+    assert "build it again" not in validated.err, "schema.yml says the types that it was read by"
     built = pd.read_parquet(toy.root / "data" / "processed" / "rides.parquet")
     assert list(built)[:3] == ["rental_id", "day", "column_3"]
     assert list(built)[3:5] == ["n_2nd", "n_2nd_5"]

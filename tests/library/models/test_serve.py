@@ -140,6 +140,8 @@ def test_a_request_that_does_not_arrive_or_is_too_large_is_closed(running: Serve
 
 
 def test_a_log_that_somebody_deletes_is_begun_anew(running: Server) -> None:
+    running.ask("/predict", RECORD, X_Request_ID="last")  # all that was to be written is written
+    until(lambda: "last" in [line["request_id"] for line in running.logged()])
     shutil.rmtree(running.log)
     assert running.ask("/predict", RECORD, X_Request_ID="after").status == 200
     until(lambda: [line["request_id"] for line in running.logged()] == ["after"])

@@ -15,32 +15,11 @@ from dslp.experiments import splitting
 from dslp.experiments.model import Model
 from dslp.experiments.model_data import ModelData, read_model_data
 from dslp.experiments.params import Measure, Metric, format_metric
+from dslp.experiments.uncertainty import Gain
 from dslp.tracking.connection import Tracking, mlflow_errors
 
 if TYPE_CHECKING:
     from mlflow.entities import Run
-
-
-@dataclass(frozen=True)
-class Gain:
-    """How much better than the baseline: the estimate, and the ends of its 95 % interval.
-
-    By `share`, they are shares of the baseline's metric; by `difference`, in the metric's unit.
-    """
-
-    estimate: float
-    low: float
-    high: float
-    by: Measure = "share"
-
-    def __str__(self) -> str:
-        """The estimate for people, such as `+11.0%`."""
-        return format_metric(self.estimate, self.by)
-
-    @property
-    def interval(self) -> str:
-        """The interval for people, such as `+9.8% to +12.2%`."""
-        return f"{format_metric(self.low, self.by)} to {format_metric(self.high, self.by)}"
 
 
 @dataclass(frozen=True)

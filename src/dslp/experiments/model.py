@@ -15,7 +15,7 @@ from dslp.core.errors import DslpError, nearest
 from dslp.core.settings import Project
 from dslp.core.text import error_line
 from dslp.data.dataset import Dataset, find_dataset
-from dslp.experiments.params import Direction, Params, read_checked
+from dslp.experiments.params import Direction, Kind, Params, read_checked
 from dslp.tracking.provenance import code_digest
 from pydantic import BaseModel
 
@@ -156,6 +156,19 @@ class Model:
                 f"that {metric.better} is; make them agree"
             )
         return {**directions, metric.name: metric.better}
+
+    def kind(self, target: "pd.Series[Any]") -> Kind:
+        """What is predicted: what `params.yml` says, or else what the target and the split say.
+
+        Text and truth values are classes; numbers are a forecast where the split is by time.
+        """
+        from pandas.api.types import is_bool_dtype, is_numeric_dtype
+
+        if self.params.kind:
+            return self.params.kind
+        if not is_numeric_dtype(target) or is_bool_dtype(target):
+            return "classification"
+        return "forecast" if self.params.split.policy == "time" else "regression"
 
     def fit(
         self, candidate: str, rows: "pd.DataFrame", settings: Mapping[str, Any] | None = None

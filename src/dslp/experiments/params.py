@@ -24,6 +24,7 @@ Content = TypeVar("Content", bound=BaseModel)
 Direction = Literal["lower", "higher", "zero"]
 NAME = r"[/\w.\- :]{1,240}"  # of a parameter or a metric, as MLflow allows it
 Measure = Literal["share", "difference"]
+Kind = Literal["regression", "classification", "counts", "forecast"]  # of what is predicted
 
 
 def _check_name(kind: str, name: str) -> None:
@@ -173,6 +174,7 @@ class Sweep(Strict):
 class Params(Strict):
     """The content of `params.yml`. The first candidate is the baseline."""
 
+    kind: Kind | None = None  # by default as the target says, see `Model.kind`
     ask: Ask
     metric: Metric
     criterion: Criterion

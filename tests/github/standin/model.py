@@ -41,6 +41,7 @@ class Issue:
     labels: list[Label] = field(default_factory=list)
     comments: list[Comment] = field(default_factory=list)
     pull: "Pull | None" = None
+    assignees: list[str] = field(default_factory=list)
 
 
 @dataclass

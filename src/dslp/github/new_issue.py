@@ -173,8 +173,8 @@ def _write_draft(project: Project, form: Form, title: str) -> Path:
     text = "<!-- ? The title stands after #. To open nothing, save this empty. -->\n"
     text += f"# {title or form.title}\n"
     for label, field in form.fields.items():
-        options = " | ".join(field["options"] if field["type"] == "dropdown" else ())
-        words = field.get("description", ""), "(required)" * (label in form.required), options
+        choice = " | ".join(field["options"] if field["type"] == "dropdown" else ())
+        words = field.get("description", ""), "(required)" * (label in form.required), choice
         hint = " ".join(filter(None, words)).replace("-->", "->")
         text += f"\n### {label}\n\n<!-- ? {hint} -->\n{field['value']}\n"
     options: Any = {"prefix": "dslp-", "suffix": ".md", "encoding": "utf-8", "delete": False}

@@ -161,7 +161,7 @@ def test_the_editor_of_git_fills_the_form_in(
     os.close(main)
     os.close(terminal)
     assert (ended.returncode, words in ended.stdout + ended.stderr) == (code, True), ended
-    drafts = list(scene.folder.glob("dslp-*.md"))
+    drafts = list(scene.folder.glob("tmp*.md"))
     assert len(drafts) == (code == 2)
     if code == 0:
         issue = scene.repository.issues[2]

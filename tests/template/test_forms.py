@@ -54,6 +54,20 @@ def test_a_value_that_yaml_would_cut_is_seen() -> None:
     assert list(form_lint.cut_faults("color: #c9ecff\nif: a # why\n", is_prose=False)) != []
 
 
+def test_the_page_counts_what_one_ask_takes_from_a_person() -> None:
+    page = (ROOT / "docs" / "start.md").read_text(encoding="utf-8")
+    walk = page.split("From an Ask to value")[1].split("```")[1].splitlines()[1:]
+    forms = [load(f"{line.split()[-1]}.yml") for line in walk if "new issue" in line]
+    assert re.findall(r"^\| (.+?) \| \d+ \| (\d+) \|$", page, re.MULTILINE) == [
+        ("issues that a person opens", str(len(forms))),
+        ("fields on their forms", str(sum(len(fields(form)) for form in forms))),
+        ("of them required", str(sum(len(required(form)) for form in forms))),
+        ("branches that a person makes", str(sum("dslp start" in line for line in walk))),
+        ("clicks to open the issues", "0"),
+        ("commands", str(len(walk))),
+    ]
+
+
 # --- What the forms ask for
 
 

@@ -76,10 +76,10 @@ def test_what_is_missing_or_linked_wrongly_is_said_before_anything_is_sent(scene
     ("arguments", "words"),
     [
         (("experimnet",), "there is no form 'experimnet'; do you mean experiment?"),
-        (("ask",), "required are Problem, Desired outcome; fields are Problem, Desired"),
+        (("ask",), "required are Problem, Desired outcome of Problem, Desired outcome, Cu"),
         (("ask", "--set=Problme=x"), "no field 'Problme'; do you mean Problem?"),
-        (("ask", "--set=Problem=x"), "a title has 1 to 256 characters"),
-        (("ask", "--title=x", f"--set=Problem={'x' * 65_536}"), "here they have 1 and 65,"),
+        (("ask", "--set=Problem=x"), "the title has 0 and the text"),
+        (("ask", "--title=x", f"--set=Problem={'x' * 65_536}"), "the title has 1 and the text 65,"),
         (("ask", "--title=x", "--set=Problem=a\n### Impact\nb"), "“Problem” has a heading of"),
         (("explore", "--title=x", "--set=time-box=one dya"), "'one dya'; do you mean one day?"),
     ],
@@ -125,9 +125,11 @@ def test_it_opens_once_though_github_did_not_answer_and_says_what_github_left_ou
     assert scene.run(*TASK, "--title=z").code == 2
     github.forget()
     assert scene.run(*TASK, "--title=z").out.startswith("#2 ")
-    ended = scene.run(*TASK, "--title=x", "--priority=low")
-    assert (ended.code, "GitHub left labels or people out" in ended.err) == (0, True)
-    assert len(github.writes) == 1
+    low = (*TASK, "--title=x", "--priority=low")
+    assert "permission to create labels" in scene.run(*low).err
+    scene.repository.add_label("priority: low")
+    assert "GitHub left labels or people out" in scene.run(*low).err
+    assert len(scene.repository.issues) == 3
 
 
 @pytest.mark.parametrize(

@@ -55,8 +55,7 @@ def new_issue(
     form, draft, issue = read_form(files[name.lower()]), None, None
     if not values and file is None:
         if as_json or not sys.stdin.isatty():
-            names = ", ".join(form.fields)
-            words = f"required are {', '.join(form.required)}; fields are {names}"
+            words = f"required are {', '.join(form.required)} of {', '.join(form.fields)}"
             raise DslpError(f"use --set FIELD=TEXT or --from FILE; {words}")
         file = draft = _write_draft(project, form, title)
         title = ""  # the user may have changed it
@@ -65,8 +64,8 @@ def new_issue(
         title = " ".join(_clean(title or answers[""] or form.title).split())
         body = make_body(form, answers)
         if title in ("", form.title.strip()) or len(title) > TITLE or len(body) > TEXT:
-            long = f"here they have {len(title)} and {len(body):,} characters"
-            raise DslpError(f"a title has 1 to {TITLE} characters, a text {TEXT:,} at most; {long}")
+            lengths = f"the title has {len(title)} and the text {len(body):,} characters"
+            raise DslpError(f"{lengths}; GitHub takes 1 to {TITLE}, and at most {TEXT:,}")
         labels = (*form.labels, *([f"priority: {priority}"] if priority else ()))
         issue = Issue(0, title, body, "open", labels, "", False)
         repository = find_repository()[1]
@@ -80,7 +79,7 @@ def new_issue(
             draft.unlink()
         elif draft:
             notice(f"your text is kept: dslp new issue {name.lower()} --from {draft}")
-    details = {"number": issue.number or None, "url": issue.url, "text": body, "labels": labels}
+    details = {"number": issue.number or None, "url": issue.url, "text": body, "links": links}
     checks = len(links) + len(form.required)
     findings = [replace(one, problem=one.problem.replace("issue #0", "it")) for one in findings]
     result = report.Report(title, checks, findings, details=details)

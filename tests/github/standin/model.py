@@ -41,6 +41,10 @@ class Issue:
     labels: list[Label] = field(default_factory=list)
     comments: list[Comment] = field(default_factory=list)
     pull: "Pull | None" = None
+    parent: "Issue | None" = None
+    blockers: list["Issue"] = field(default_factory=list)
+    type: str | None = None
+    events: list[tuple[str, str]] = field(default_factory=list)  # what happened, and by whom
 
 
 @dataclass
@@ -90,6 +94,8 @@ class Repository:
     name: str
     ids: Iterator[int]  # of everything that it has; none is used twice
     private: bool = False
+    is_server: bool = False  # on GitHub Enterprise Server, which has less
+    types: tuple[str, ...] | None = ("Task", "Bug", "Feature")  # of issues; None for an old server
     default_branch: str = "main"
     parent: "Repository | None" = None
     id: int = 0

@@ -52,14 +52,18 @@ class Scene:
             values.setdefault("files", DATASET)
         return self.repository.add_pull(head, base, **values)
 
-    def run(self, *arguments: str, event: Any = None, **env: str) -> Ended:
-        values = {
+    @property
+    def env(self) -> dict[str, str]:
+        """What GitHub Actions says to a step."""
+        return {
             "GITHUB_API_URL": self.github.url,
             "GITHUB_REPOSITORY": self.repository.full_name,
             "GITHUB_TOKEN": self.token,
             "PATH": os.environ["PATH"],
-            **env,
         }
+
+    def run(self, *arguments: str, event: Any = None, **env: str) -> Ended:
+        values = self.env | env
         if event is not None:
             file = self.folder / "event.json"
             file.write_text(json.dumps(event), encoding="utf-8")

@@ -84,11 +84,17 @@ def list_issues(call: Call) -> Answer:
 
 @route("POST", "/issues", "issues", "anyone")
 def create_issue(call: Call) -> Answer:
+    """Labels and people are dropped without a word where the token may not set them."""
     call.check_issues()
-    body = call.body
+    body, may_set = call.body, call.token.may(call.repository, ["issues"], "write")
     check_length("Issue", "title", body["title"], 256)
     check_length("Issue", "body", body["body"], LONGEST)
-    issue = call.repository.add_issue(body["title"], body["body"], body["labels"], call.token.login)
+    people = body.get("assignees", []) if may_set else []
+    if any(one.lower() != call.repository.owner for one in people):
+        raise invalid("Issue", "assignees", "invalid")
+    labels = body["labels"] if may_set else ()
+    issue = call.repository.add_issue(body["title"], body["body"], labels, call.token.login)
+    issue.assignees = people
     return 201, views.issue(call.repository, issue)
 
 

@@ -45,6 +45,7 @@ class Issue:
     blockers: list["Issue"] = field(default_factory=list)
     type: str | None = None
     events: list[tuple[str, str]] = field(default_factory=list)  # what happened, and by whom
+    assignees: list[str] = field(default_factory=list)
 
 
 @dataclass

@@ -58,6 +58,7 @@ def issue(owner: Repository, one: Issue) -> View:
         "body": one.body,
         "state": one.state,
         "labels": [vars(each) for each in one.labels],
+        "assignees": list(map(user, one.assignees)),
         "html_url": f"{SITE}/{owner.full_name}/{kind}/{one.number}",
     }
     merged = {"merged_at": one.pull.merged_at} if one.pull and one.pull.merged_at else {}

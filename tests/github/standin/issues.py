@@ -99,7 +99,11 @@ def get_issue(call: Call) -> Answer:
 
 @route("PATCH", ISSUE, *EITHER)
 def update_issue(call: Call) -> Answer:
-    call.issue().state = call.body["state"]
+    issue = call.issue()
+    check_length("Issue", "body", call.body.get("body"), LONGEST)
+    issue.state = call.body.get("state", issue.state)
+    if "body" in call.body:
+        issue.body = call.body["body"]
     return views.issue(call.repository, call.issue())
 
 

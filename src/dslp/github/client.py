@@ -98,6 +98,20 @@ class Repository:
         """
         return self._send(verb, path, body, unless)[0]
 
+    def query(self, query: str, **variables: Any) -> dict[str, Any]:
+        """What GitHub answers to a GraphQL query about this repository, which only reads.
+
+        Raises:
+            Unavailable: GitHub refuses. For a part that does not exist, the answer has None.
+        """
+        owner, name = self.name.split("/")
+        variables = {"owner": owner, "name": name, **variables}
+        answer = self.ask("POST", "/graphql", {"query": query, "variables": variables})
+        content = (answer.get("data") or {}).get("repository")
+        if content is None:
+            raise Unavailable(f"GitHub answers: {error_line(answer.get('errors'))}")
+        return dict(content)
+
     def pages(self, path: str, most: int = 1_000, **query: str | None) -> Iterator[Any]:
         """Everything that a list has, page by page of 100, and at most so many pages."""
         for page in range(1, most + 1):
@@ -176,7 +190,7 @@ class Repository:
         same = [one for one in self.open_pull_requests if one.sha == pull.sha]
         return [one for one in same if one.number != pull.number]
 
-    def update_pull_request(self, pull: PullRequest, **values: str) -> PullRequest:
+    def update_pull_request(self, pull: PullRequest, values: Mapping[str, str]) -> PullRequest:
         """Change a pull request's `base` or `state`, and return it as GitHub has it then."""
         answer = self.ask("PATCH", f"/pulls/{pull.number}", values)
         changed, pulls = self._read(read_pull_request, answer), self.open_pull_requests
@@ -214,8 +228,10 @@ class Repository:
         from requests.exceptions import RequestException
 
         url = self.api + (path if path.startswith("/apps/") else f"/repos/{self.name}{path}")
+        if path == "/graphql":
+            url = self.api.removesuffix("/v3") + path
         options = {"allow_redirects": False, "timeout": 15, **options}
-        for wait in (1, 2, 0) if verb == "GET" else (0,):
+        for wait in (1, 2, 0) if verb == "GET" or path == "/graphql" else (0,):
             if self.sent >= self.allowance:
                 raise UsedUp(f"the {self.sent} requests of one event are used up")
             self.sent += 1

@@ -108,6 +108,9 @@ def update_issue(call: Call) -> Answer:
     issue, kind = call.issue(), call.body.get("type")
     if kind and kind not in (call.repository.types or ()):
         raise invalid("Issue", "type", "invalid")
+    check_length("Issue", "body", call.body.get("body"), LONGEST)
+    if "body" in call.body:
+        issue.body = call.body["body"]
     issue.state, issue.type = call.body.get("state", issue.state), kind or issue.type
     return views.issue(call.repository, issue)
 

@@ -105,8 +105,8 @@ def status(one: Status) -> View:
     return {**vars(one), "creator": user(one.creator)}
 
 
-def ref(branch: str, sha: str) -> View:
-    return {"ref": f"refs/heads/{branch}", "object": {"type": "commit", "sha": sha}}
+def ref(kind: str, name: str, sha: str) -> View:
+    return {"ref": f"refs/{kind}/{name}", "object": {"type": "commit", "sha": sha}}
 
 
 def file(path: str, text: str) -> View:

@@ -124,18 +124,13 @@ def handover(
         int | None, typer.Argument(help="Number of the experiment; by default the event's.")
     ] = None,
 ) -> None:
-    """Hand a successful experiment over to its model, or close a failed one, and say the steps.
-
-    For an event of GitHub Actions, what changed is checked as by `issue-check`.
-    """
+    """Hand a successful experiment over to its model, or close a failed one, and say the steps."""
     chosen = number or _number(_event(), "issue")
     if not chosen:
         raise DslpError("which experiment? dslp handover NUMBER")
     project, repository = find_repository()
     repository.allowance = inf if number else MOST
-    model = hand_over(project, repository, repository.issue(chosen))
-    if not number:
-        issue.check_event(project, repository, chosen, False, also=[model.number] if model else [])
+    hand_over(project, repository, repository.issue(chosen))
     _show_budget(repository)
 
 

@@ -18,7 +18,7 @@ from dslp.github.client import Repository
 from dslp.github.closing import check_closed
 from dslp.github.entities import TYPES, Issue, PullRequest, read_issue
 from dslp.github.forms import RESULTS, Form, form_fields, form_files, linked_numbers, read_form
-from dslp.github.issue import is_from_team, update_comment
+from dslp.github.issue import check_event, is_from_team, update_comment
 from dslp.github.new_issue import make_body
 from dslp.github.policy import issue_of
 
@@ -43,7 +43,7 @@ class Steps:
         try:
             result = action(*values)
         except DslpError as error:
-            self.add(f"{words}: {_silent(escape_markdown(error, SENTENCE))}")
+            self.add(f"{words}: {escape_markdown(str(error).replace('@', ''), SENTENCE)}")
             return None
         self.add(words, done=True)
         return result
@@ -55,11 +55,12 @@ def hand_over(
     experiment: Issue,
     model: Issue | None = None,
     branch: str = "",
-) -> Issue | None:
+) -> None:
     """Do what follows from an experiment's outcome, and keep one comment on it that says it.
 
     One that succeeded gets a Model issue and a branch for it, to which its pull requests go. One
-    that failed is closed with its pull requests, once it has a summary.
+    that failed is closed with its pull requests, once it has a summary. What GITHUB_TOKEN does
+    starts no workflow: so in GitHub Actions, what their workflows do is done here.
 
     Args:
         project: names the collaboration branch, where the model's branch begins.
@@ -67,33 +68,30 @@ def hand_over(
         experiment: its issue.
         model: its Model issue; by default the one that names it, or else a new one.
         branch: the model's; by default as the Model issue is called.
-
-    Returns:
-        The Model issue.
     """
     number, outcomes = experiment.number, [one for one in RESULTS if experiment.labelled(one)]
+    pulls = [p for p in repository.open_pull_requests if issue_of(p, repository.name) == number]
+    steps, changed = Steps(), []
     if (experiment.kind, experiment.state, len(outcomes)) != ("Experiment", "open", 1):
         say(f"#{number} is no open experiment that is labelled as succeeded or as failed")
-        return None
-    steps = Steps()
-    pulls = [p for p in repository.open_pull_requests if issue_of(p, repository.name) == number]
-    if outcomes == ["succeeded"]:
+    elif outcomes == ["failed"]:
+        changed = _end(repository, steps, pulls, experiment)
+    else:
         values = (project, repository, experiment, model)
         model = steps.take("a Model issue names this one", _find_model, *values)
         changed = _begin_model(project, repository, steps, pulls, model, branch) if model else []
-    else:
-        changed = _end(repository, steps, pulls, experiment)
-    heading = f"This experiment is labelled {outcomes[0]}. What follows from that:"
-    update_comment(repository, number, MARK, "\n".join([MARK, heading, "", *steps.lines]))
+    if steps.lines:
+        heading = f"This experiment is labelled {outcomes[0]}. What follows from that:"
+        update_comment(repository, number, MARK, "\n".join([MARK, heading, "", *steps.lines]))
     for line in steps.lines:
         say(line)
-    # What GITHUB_TOKEN does starts no workflow.
-    for pull in changed if os.environ.get("GITHUB_ACTIONS") else ():
-        if model is None:
+    if os.environ.get("GITHUB_ACTIONS"):
+        for pull in changed if model is None else ():
             check_closed(project, repository, pull.number)
-        elif not pull.fork:
-            steps.take("tests", repository.start_tests, pull.head)
-    return model
+        also = [model.number] if model else []
+        check_event(project, repository, number, is_type=False, also=also)
+        for pull in changed if model else ():
+            steps.take("the tests are started", repository.start_tests, pull.head)
 
 
 def _begin_model(
@@ -129,7 +127,7 @@ def _end(
 ) -> list[PullRequest]:
     """Close a failed experiment and its pull requests; returns those."""
     if not form_fields(experiment.body).get("Summary"):
-        steps.add("write the Summary; then this is closed")
+        steps.add("write the Summary, then add the label again")
         return []
     update, closed = repository.update_pull_request, {"state": "closed"}
     answers = [steps.take(f"close #{one.number}", update, one, closed) for one in pulls]
@@ -168,7 +166,7 @@ def _find_model(
     }
     file = form_files(project.github).get("model")
     form = read_form(file) if file else Form("", ("Model",), (), {})
-    blank = dict.fromkeys(answers, {"type": "input", "value": ""})
+    blank = {name: {"type": "input", "value": ""} for name in answers}
     body = make_body(replace(form, fields={**blank, **form.fields}), answers)
     content = {"title": visible(experiment.title, TITLE), "body": body, "labels": form.labels}
     model = read_issue(repository.ask("POST", "/issues", content))

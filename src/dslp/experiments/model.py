@@ -130,7 +130,7 @@ class Model:
         """
         kind, where = getattr(self.module("schema"), name, None), self.folder / "schema.py"
         if not (isinstance(kind, type) and issubclass(kind, BaseModel) and kind.model_fields):
-            raise DslpError(f"{where} has no pydantic model {name}")
+            raise DslpError(f"{where}: {name} is not a pydantic model")
         for field, info in kind.model_fields.items():
             if len({info.alias, info.validation_alias, info.serialization_alias}) > 1:
                 problem = "has several names; write one: Field(alias='the column')"

@@ -260,12 +260,13 @@ def monitor(
     """
     from dslp.models import monitoring_page as pages
     from dslp.models.monitoring import monitor_model
-    from dslp.models.recent_data import check_sources
+    from dslp.models.recent_data import check_sources, predictions_address
 
     model = _model(name)
     check_sources(model, predictions, data, truth)
     with step(f"monitoring {model.name}"):
-        result = monitor_model(model, predictions, data, truth)
+        sources = list(filter(None, (data, predictions))) or [predictions_address(model)]
+        result = monitor_model(model, sources, truth)
     pages.write_result(result, report, proposal)
     if as_json:
         _print_json(pages.monitoring_report(result))

@@ -67,11 +67,12 @@ def monitoring_page(result: MonitoringResult, name: str) -> tuple[str, dict[str,
 
 def format_difference(result: MonitoringResult) -> str:
     """By how much the challenger is better, in words."""
-    metric, (champion, challenger) = result.model.params.metric, result.sides
-    if champion.metric is None or challenger.metric is None:
+    gain, name = result.sides[1].gain, result.model.params.metric.name
+    if gain is None:
         return "not compared: too few outcomes are observed (--truth)"
-    gain = metric.improvement(challenger.metric, champion.metric)
-    return f"the challenger against the champion in {metric.name}: {gain:+.1%}"
+    verdict = "better" if gain.low > 0 else "worse" if gain.high < 0 else "not known to be better"
+    difference = f"{gain} ({gain.interval}, 95 % interval): {verdict}"
+    return f"the challenger against the champion in {name}: {difference}"
 
 
 def _proposal(result: MonitoringResult) -> str:

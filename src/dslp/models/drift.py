@@ -16,7 +16,7 @@ values, the lengths are compared.
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, Literal, TypedDict
+from typing import Any, TypedDict
 
 import numpy as np
 import pandas as pd
@@ -28,6 +28,8 @@ from scipy.special import rel_entr
 BINS = 10  # of a range, and values of a column of numbers that have a bin each
 FEW = 10  # rows that a value must have for a bin of its own
 VALUES = 30  # of a column of text that have a bin of their own; all others share one
+TIMES = ("datetime64", "datetime", "date")  # by what pandas infers, as are NUMBERS
+NUMBERS = ("integer", "floating", "decimal", "mixed-integer-float")
 LATER = 0.01  # share of new times after the last one in training, from which time has gone on
 CHANCE = "more than the limit, but chance alone may explain it"
 ALARMS = 0.01  # the share of reports that may say "moved" where nothing has
@@ -36,12 +38,13 @@ ALARMS = 0.01  # the share of reports that may say "moved" where nothing has
 class Bins(TypedDict):
     """The bins of a reference column, and how many of its values are in each.
 
-    With `edges`, the first bin is below the first of them, the others end at one each, and one more
-    is above the last; a time is a number of seconds, `length` one of letters. Without, each of
-    `values` is a bin, and after them all others. The last bin is for missing values.
+    The kind is number, time (in seconds), text, or length (of text, in letters). With `edges`, the
+    first bin is below the first of them, the others end at one each, and one more is above the
+    last. Without, each of `values` is a bin, and after them all others. The last bin is for missing
+    values.
     """
 
-    kind: Literal["number", "time", "text", "length"]
+    kind: str
     edges: list[float]
     values: list[Any]
     counts: list[int]
@@ -84,32 +87,28 @@ def reference_bins(column: "pd.Series[Any]", personal: bool = False) -> Bins:
     Common values are chosen on one half of the rows and counted on the other where not all are
     common: values that are common by chance would else be rarer among all new rows.
     """
-    kind = infer_dtype(column, skipna=True)
-    bins: Bins = {"kind": "text", "edges": [], "values": [], "counts": []}
-    if kind in ("datetime64", "datetime", "date"):
-        bins["kind"] = "time"
-    elif kind in ("integer", "floating", "decimal", "mixed-integer-float"):
-        bins["kind"] = "number"
-    numbers, counted = bins["kind"] != "text", column
-    values, counts = np.unique(plain_values(column, bins["kind"]), return_counts=True)
-    if len(values) > (BINS if numbers else VALUES) or counts.min(initial=FEW) < FEW:
-        half = np.random.default_rng(0).random(len(column)) < 0.5
-        if not numbers:
-            values, counts = np.unique(plain_values(column[half], "text"), return_counts=True)
-            values = values[np.argsort(-counts, kind="stable")][: np.sum(counts >= FEW)][:VALUES]
-            counted = column[~half]
-        if numbers or not len(values):
-            bins["kind"], counted = bins["kind"] if numbers else "length", column
-            bins["edges"] = _tenths(plain_values(column, bins["kind"]), FEW if personal else 1)
-            values = values[:0]
-    bins["values"] = [] if bins["kind"] == "time" else values.tolist()
-    bins["counts"] = count_values(counted, bins).tolist()
-    return bins
+    inferred, counted, values = infer_dtype(column, skipna=True), column, np.array([])
+    kind = "time" if inferred in TIMES else "number" if inferred in NUMBERS else "text"
+    distinct, counts = np.unique(plain_values(column, kind), return_counts=True)
+    most = {"text": VALUES, "number": BINS, "time": 0}[kind]
+    if len(distinct) <= most and counts.min(initial=FEW) >= FEW:
+        values = distinct
+    elif kind == "text":
+        half = np.random.default_rng(71_993).random(len(column)) < 0.5
+        distinct, counts = np.unique(plain_values(column[half], kind), return_counts=True)
+        common = np.argsort(-counts, kind="stable")[: np.sum(counts >= FEW / 2)][:VALUES]
+        if 2 * counts[common].sum() >= counts.sum():
+            counted, values = column[~half], distinct[common]
+        else:
+            kind = "length"
+    ends = [] if len(values) else _tenths(plain_values(column, kind), FEW if personal else 1)
+    bins: Bins = {"kind": kind, "edges": ends, "values": values.tolist(), "counts": []}
+    return {**bins, "counts": count_values(counted, bins).tolist()}
 
 
 def _tenths(values: NDArray[Any], outside: int) -> list[float]:
     """The ends of the tenths; fewer than `outside` values are below them, and above them."""
-    finite = np.sort(values[np.isfinite(values)])
+    finite = np.sort(values[np.isfinite(values.astype(float))])
     if len(finite) < 2 * outside:
         return []
     ranks = np.ceil(len(finite) * np.arange(1, BINS + 1) / BINS).astype(int) - 1

@@ -275,12 +275,8 @@ def monitor(
     for signal in result.signals:
         if signal.moved is not False and signal.note:
             say(f"{signal.subject}: {signal.note}")
-    for side in result.sides:
-        figure = "not known yet" if side.metric is None else f"{side.metric:.4g}"
-        metric = f"{model.params.metric.name} {figure}"
-        say(f"{side.role} {side.label}: {side.rows:,} rows ({side.share:.1%}), {metric}")
-    if result.sides:
-        say(pages.format_difference(result))
+    for sentence in result.sides:
+        say(sentence)
     if result.moved:
         raise Refused(pages.summary_sentence(result))
     say(pages.summary_sentence(result), style="green")

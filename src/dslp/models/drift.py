@@ -175,7 +175,7 @@ def plain_values(column: "pd.Series[Any]", kind: str) -> NDArray[Any]:
     """
     if kind == "time":
         moments = pd.to_datetime(column, errors="coerce", utc=True, format="ISO8601").dropna()
-        return ((moments - pd.Timestamp(0, tz="UTC")) / pd.Timedelta(1, "s")).to_numpy("float64")
+        return moments.dt.as_unit("us").astype("int64").to_numpy() / 1e6
     if kind == "number":
         numeric = is_numeric_dtype(column)  # to_numeric fails on decimals with nulls
         numbers = (column if numeric else pd.to_numeric(column, errors="coerce")).dropna()
@@ -267,7 +267,7 @@ def bin_names(bins: Bins) -> list[str]:
     ends: list[Any] = list(bins["edges"])
     if bins["kind"] == "time":
         formats = ["%Y-%m-%d", "%Y-%m-%d %H:%M:%S.%f"]
-        ends = [pd.Timestamp(end, unit="s") for end in ends]
+        ends = [pd.Timestamp(round(end * 1e6), unit="us") for end in ends]
     texts = [[format(end, shape) for end in ends] for shape in formats]
     names = next((text for text in texts if len(set(text)) == len(set(ends))), texts[-1])
     return [

@@ -46,31 +46,14 @@ class MonitorSettings(Strict):
 
 
 @dataclass(frozen=True)
-class Side:
-    """A version that was served (M12): its share of the rows, and the Ask's metric.
-
-    The metric is not known where too few outcomes are observed; `gain` is that of the challenger
-    over the champion.
-    """
-
-    role: str
-    label: str
-    rows: int
-    share: float
-    observed: int
-    metric: float | None = None
-    gain: Gain | None = None
-
-
-@dataclass(frozen=True)
 class MonitoringResult:
-    """The champion's signals, and both sides if a challenger was served too."""
+    """The champion's signals, and sentences about both sides if a challenger was served (M12)."""
 
     model: Model
     champion: Release
     rows: dict[str, int]
     signals: list[Signal]
-    sides: list[Side]
+    sides: list[str]
 
     @property
     def moved(self) -> list[str]:
@@ -166,21 +149,17 @@ class _Monitor:
             least = f"≥ {self.settings.minimum_rows:,}"
             note = "too few outcomes are observed yet"
             return Signal(*subject, "quality", f"{observed:,} rows", least, None, note)
-        facts = self.record["quality"]
+        facts, limit = self.record["quality"], -self.settings.quality
         before = Measured(facts["value"], np.array(facts["draws"]), facts["units"])
-        gain, limit = self.gain(now, before), -self.settings.quality
-        moved = gain.high < limit or (False if gain.estimate >= limit else None)
+        gain, threshold = self.gain(now, before), format_metric(limit, by)
         note = f"{now.value:.4g} now, {before.value:.4g} on the holdout; "
         note += f"{observed:,} outcomes are observed, {self._units(recent)}"
-        if moved is None:
-            note += f"; {drift.CHANCE}"
         if by == "share" and np.nanmin(before.draws) <= 0 <= np.nanmax(before.draws):
-            moved = None
-            note += (
-                "; of a metric around 0, shares mean nothing: say `by: difference` in params.yml"
-            )
-        figure = f"{gain} ({gain.interval})"
-        return Signal(*subject, "quality", figure, format_metric(limit, by), moved, note)
+            note += "; a metric around 0 has no shares: write `by: difference` in params.yml"
+            return Signal(*subject, "quality", f"{now.value:.4g}", threshold, None, note)
+        moved = gain.high < limit or (False if gain.estimate >= limit else None)
+        note += f"; {drift.CHANCE}" if moved is None else ""
+        return Signal(*subject, "quality", f"{gain} ({gain.interval})", threshold, moved, note)
 
     def _units(self, recent: RecentData) -> str:
         """What is taken as independent, in words."""
@@ -213,17 +192,25 @@ class _Monitor:
             measured = Measured(measured.value, draws, int(measured.units / effect))
         return len(rows), measured
 
-    def sides(self, recent: RecentData) -> list[Side]:
-        """Champion and challenger, if both have predicted."""
-        counts, sides, before = recent.versions.value_counts(), list[Side](), None
+    def sides(self, recent: RecentData) -> list[str]:
+        """Champion and challenger, if both have predicted, in words."""
+        counts, metric, sides = recent.versions.value_counts(), self.model.params.metric.name, []
+        figures: list[Measured | None] = []
         for role in ("champion", "challenger"):
             release = self.registry.in_role(role)
             if release is None or release.version not in counts:
                 return []
-            observed, now = self.measure(recent, release)
-            gain = self.gain(now, before) if now and before else None
-            rows, before = int(counts[release.version]), now
-            share = rows / len(recent.rows)
-            value = now.value if now else None
-            sides.append(Side(role, release.label, rows, share, observed, value, gain))
-        return sides
+            (observed, now), rows = self.measure(recent, release), counts[release.version]
+            figure = f"{metric} {now.value:.4g}" if now else f"{metric} not known yet"
+            share = f"{rows:,} rows ({rows / len(recent.rows):.1%})"
+            sides.append(f"{role} {release.label}: {share}, {figure} ({observed:,} outcomes)")
+            figures.append(now)
+        champion, challenger = figures
+        if not (champion and challenger):
+            return [*sides, "not compared: too few outcomes are observed (--truth)"]
+        gain = self.gain(challenger, champion)
+        verdict = (
+            "better" if gain.low > 0 else "worse" if gain.high < 0 else "chance may explain it"
+        )
+        difference = f"{gain}, {gain.interval} (95 % interval): {verdict}"
+        return [*sides, f"the challenger against the champion in {metric}: {difference}"]

@@ -14,7 +14,7 @@ from io import StringIO
 from typing import TYPE_CHECKING, Any
 from xml.sax.saxutils import escape
 
-from dslp.core.text import SENTENCE, format_share, visible
+from dslp.core.text import SENTENCE, format_number, format_share, visible
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -23,26 +23,32 @@ if TYPE_CHECKING:
 
 Interval = tuple[str, str, float, float, float]  # a name, words, an estimate and its two ends
 WIDTH, ROW = 420, 44  # pixels, of a picture and of a row in it: letters stay legible on a telephone
+HALF = 340  # pixels, of a picture that stands beside another one where a page is wide enough
 # Matplotlib is given these colours, and the style sheet of a picture puts others in their place.
 INK, SOFT, MAIN, OTHER = (f"#01020{number}" for number in range(4))
 
 
-def draw_histogram(words: str, counts: Sequence[int], first: str, last: str) -> str:
-    """Bars of equal width; `first` and `last` are what the axis says at its ends."""
+def draw_histogram(words: str, counts: Sequence[int], names: Sequence[str], title: str = "") -> str:
+    """Bars of equal width; `names` stand at equal distances below them, the outer at the ends."""
 
     def draw(axes: "Axes") -> None:
         axes.bar(range(len(counts)), counts, width=0.9, align="edge", color=MAIN)
         axes.margins(x=0.01)
         axes.axhline(0, color=INK, linewidth=1)
-        for place, name, side in ((0, first, "left"), (1, last, "right")):
+        for number, name in enumerate(names):
+            place = number / (len(names) - 1)
+            side = "center" if 0 < place < 1 else "right" if place else "left"
             axes.text(place, -0.06, name, transform=axes.transAxes, va="top", ha=side)
         axes.set_axis_off()
 
-    return _svg(words, draw, 150, bottom=26)
+    return _svg(words, draw, 150, bottom=26, title=title)
 
 
 def draw_shares(
-    words: str, rows: Mapping[str, Sequence[float]], series: Sequence[str] = ("",)
+    words: str,
+    rows: Mapping[str, Sequence[float]],
+    series: Sequence[str] = ("",),
+    title: str = "",
 ) -> str:
     """For each name one bar a series, with its share (0 to 1) behind it."""
     most = max(map(max, rows.values())) or 1
@@ -59,24 +65,99 @@ def draw_shares(
         axes.set_axis_off()
 
     height = 26 + 16 * len(series)
-    return _svg(words, draw, len(rows) * height + 4)
+    return _svg(words, draw, len(rows) * height + 4, title=title)
 
 
-def draw_lines(words: str, names: Sequence[str], series: Mapping[str, Sequence[float]]) -> str:
-    """Lines over names in their order, the first of several dashed."""
+def draw_points(
+    across: str,
+    up: str,
+    rows: Sequence[Sequence[Any]],
+    mark: str = "",
+    other: str = "",
+    title: str = "",
+) -> str:
+    """Points, most of them with intervals, on axes that are called `across` and `up`.
+
+    Args:
+        across: the name of x, the first of each row.
+        up: the name of y.
+        rows: x, y, the ends of y's interval (or None), a number of rows that is not drawn, and
+            perhaps another y. Where x is text, the points stand at equal distances.
+        mark: what the diagonal means, if there is to be one; `0` is a line at 0.
+        other: what the other y means.
+        title: of a picture that stands beside another one.
+    """
+    import numpy as np
+
+    names = [row[0] for row in rows] if isinstance(rows[0][0], str) else []
+    places = np.arange(len(rows)) if names else np.array([row[0] for row in rows])
+    bars = [(x, *row[2:4]) for x, row in zip(places, rows, strict=True) if row[2] is not None]
+
+    legend = bool(other) or mark not in ("", "0")
 
     def draw(axes: "Axes") -> None:
-        for place, (name, values) in enumerate(series.items()):
-            style, colour = ("-", MAIN) if place == len(series) - 1 else ((0, (4, 3)), OTHER)
-            axes.plot(names, values, color=colour, linestyle=style, linewidth=2, label=name)
-            axes.scatter(names, values, color=colour, s=16)
+        if mark == "0":
+            axes.axhline(0, color=INK, linewidth=1)
+        elif mark:
+            ends = [places.min(), places.max()]
+            axes.plot(ends, ends, color=OTHER, linestyle=(0, (4, 3)), linewidth=2, label=mark)
+        if other:
+            others = [row[5] for row in rows]
+            axes.plot(places, others, "o--", color=OTHER, markersize=4, label=other)
+        label = "model" if other else ""
+        axes.plot(places, [row[1] for row in rows], "o-", color=MAIN, markersize=5, label=label)
+        if bars:
+            where, low, high = np.array(bars, float).T
+            bottom, top = axes.get_ylim()
+            most = 3 * np.median(high - low)  # of a longer interval, a part is shown
+            axes.vlines(where, low, high, color=MAIN, linewidth=4, alpha=0.4)
+            bottom = min(bottom, max(low.min(), bottom - most))
+            axes.set_ylim(bottom, max(top, min(high.max(), top + most)))
+        axes.set_xlabel(visible(across))
+        axes.locator_params(axis="y", nbins=4)
+        axes.yaxis.set_major_formatter(_tick)
+        if names:
+            some = slice(None, None, -(-len(names) // 4))
+            axes.margins(x=0.13)
+            axes.set_xticks(places[some], [visible(name, 12) for name in names[some]])
+        else:
+            axes.locator_params(axis="x", nbins=5)
+            axes.xaxis.set_major_formatter(_tick)
         axes.grid(axis="y", color=SOFT)
         axes.tick_params(length=0, colors=INK)
-        axes.locator_params(axis="y", nbins=4)
         axes.spines[:].set_visible(False)
-        axes.legend(frameon=False, ncols=2, loc="lower left", bbox_to_anchor=(-0.02, 0.98))
+        axes.set_title(visible(up), loc="left", pad=30 if legend else 10)
+        if legend:
+            axes.legend(frameon=False, ncols=2, loc="lower left", bbox_to_anchor=(-0.03, 0.97))
 
-    return _svg(words, draw, 210, left=52, top=30, bottom=26)
+    return _svg(
+        f"{up}, by {across}", draw, 270, left=60, top=54 if legend else 34, bottom=46, title=title
+    )
+
+
+def draw_matrix(words: str, rows: Sequence[Sequence[Any]], title: str = "") -> str:
+    """Names with counts, shown as shares of their row in percent: the higher, the darker."""
+    names = [row[0] for row in rows]
+
+    def draw(axes: "Axes") -> None:
+        width, labels = 270 / len(names), names if len(names) < 4 else range(1, len(names) + 1)
+        axes.text(130, 0, "predicted (% of the row)")
+        axes.text(0, 24, "true")
+        for row, (label, (name, *line)) in enumerate(zip(labels, rows, strict=True)):
+            y = 46 + 30 * row
+            number = "" if name == label else f"{label}  "
+            axes.text(0, y, number + visible(name, 13), va="center")
+            axes.text(130 + (row + 0.5) * width, 24, visible(label, 10), ha="center")
+            for column, count in enumerate(line):
+                share, x = count / (sum(line) or 1), 130 + column * width
+                shade = 0.06 + 0.54 * share
+                axes.barh(y, width - 2, 28, left=x, color=MAIN, alpha=shade, linewidth=0)
+                shown = f"{100 * share:.0f}"
+                axes.text(x + width / 2, y, shown, va="center", ha="center", size=11)
+        axes.set(xlim=(0, 400), ylim=(34 + 30 * len(names), -14))
+        axes.set_axis_off()
+
+    return _svg(words, draw, 60 + 30 * len(names), title=title)
 
 
 def draw_intervals(
@@ -106,26 +187,45 @@ def draw_intervals(
     return _svg(words, draw, height, top=60, bottom=30)
 
 
+def _tick(value: float, _: float) -> str:
+    """A number at an axis: in thousands (k), millions (M) and so on where it is long."""
+    from matplotlib.ticker import EngFormatter
+
+    return format_number(value, 6) if abs(value) < 10_000 else EngFormatter(sep="")(value)
+
+
 def _svg(
-    words: str, draw: "Draw", height: int, left: int = 10, top: int = 6, bottom: int = 6
+    words: str,
+    draw: "Draw",
+    height: int,
+    left: int = 10,
+    top: int = 6,
+    bottom: int = 6,
+    title: str = "",
 ) -> str:
-    """What `draw` puts between the margins, as SVG that says `words` to those who do not see."""
+    """What `draw` puts between the margins, as SVG that says `words` to those who do not see.
+
+    With a title it is narrower, since another picture stands beside it.
+    """
     from matplotlib import rc_context
     from matplotlib.figure import Figure
 
-    text = StringIO()
+    text, shown = StringIO(), HALF if title else WIDTH
+    top, height = (top + 26, height + 26) if title else (top, height)
     settings: Any = {"svg.fonttype": "none", "svg.hashsalt": "dslp", "text.parse_math": False}
+    settings |= {"font.size": 13, "text.color": INK, "axes.labelcolor": INK, "axes.titlesize": 13}
     box = (left / WIDTH, bottom / height, 1 - (left + 10) / WIDTH, 1 - (top + bottom) / height)
-    with rc_context(settings | {"font.size": 13, "text.color": INK}), warnings.catch_warnings():
+    with rc_context(settings), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # a letter that its font has not: the reader's has it
         figure = Figure(figsize=(WIDTH / 72, height / 72))
         draw(figure.add_axes(box))
+        figure.text(10 / WIDTH, 1 - 20 / height, visible(title, 44), weight="bold")
         nothing = dict.fromkeys(("Creator", "Date", "Format", "Type"))
         figure.savefig(text, format="svg", transparent=True, metadata=nothing)
     described = escape(visible(words, SENTENCE), {'"': "&quot;"})
     sheet = files("dslp.core").joinpath("templates", "picture.css").read_text(encoding="utf-8")
     root = f'''<svg data-by="dslp" xmlns="http://www.w3.org/2000/svg"
-     xmlns:xlink="http://www.w3.org/1999/xlink" viewBox="0 0 {WIDTH} {height}" width="{WIDTH}"
-     height="{height}" role="img" aria-label="{described}">
+     xmlns:xlink="http://www.w3.org/1999/xlink" viewBox="0 0 {WIDTH} {height}" width="{shown}"
+     height="{height * shown // WIDTH}" role="img" aria-label="{described}">
 <title>{described}</title><style>{sheet}</style>'''
     return re.sub(r"^.*?<svg .*?>", lambda _: root, text.getvalue(), count=1, flags=re.DOTALL)

@@ -28,27 +28,22 @@ HALF = 340  # pixels, of a picture that stands beside another one where a page i
 INK, SOFT, MAIN, OTHER = (f"#01020{number}" for number in range(4))
 
 
-def draw_histogram(words: str, counts: Sequence[int], names: Sequence[str], title: str = "") -> str:
-    """Bars of equal width; `names` stand at equal distances below them, the outer at the ends."""
+def draw_histogram(words: str, counts: Sequence[int], first: str, last: str) -> str:
+    """Bars of equal width; `first` and `last` are what the axis says at its ends."""
 
     def draw(axes: "Axes") -> None:
         axes.bar(range(len(counts)), counts, width=0.9, align="edge", color=MAIN)
         axes.margins(x=0.01)
         axes.axhline(0, color=INK, linewidth=1)
-        for number, name in enumerate(names):
-            place = number / (len(names) - 1)
-            side = "center" if 0 < place < 1 else "right" if place else "left"
+        for place, name, side in ((0, first, "left"), (1, last, "right")):
             axes.text(place, -0.06, name, transform=axes.transAxes, va="top", ha=side)
         axes.set_axis_off()
 
-    return _svg(words, draw, 150, bottom=26, title=title)
+    return _svg(words, draw, 150, bottom=26)
 
 
 def draw_shares(
-    words: str,
-    rows: Mapping[str, Sequence[float]],
-    series: Sequence[str] = ("",),
-    title: str = "",
+    words: str, rows: Mapping[str, Sequence[float]], series: Sequence[str] = ("",)
 ) -> str:
     """For each name one bar a series, with its share (0 to 1) behind it."""
     most = max(map(max, rows.values())) or 1
@@ -65,16 +60,11 @@ def draw_shares(
         axes.set_axis_off()
 
     height = 26 + 16 * len(series)
-    return _svg(words, draw, len(rows) * height + 4, title=title)
+    return _svg(words, draw, len(rows) * height + 4)
 
 
 def draw_points(
-    across: str,
-    up: str,
-    rows: Sequence[Sequence[Any]],
-    mark: str = "",
-    other: str = "",
-    title: str = "",
+    across: str, up: str, rows: Sequence[Sequence[Any]], mark: str = "", two: Sequence[str] = ()
 ) -> str:
     """Points, most of them with intervals, on axes that are called `across` and `up`.
 
@@ -84,8 +74,7 @@ def draw_points(
         rows: x, y, the ends of y's interval (or None), a number of rows that is not drawn, and
             perhaps another y. Where x is text, the points stand at equal distances.
         mark: what the diagonal means, if there is to be one; `0` is a line at 0.
-        other: what the other y means.
-        title: of a picture that stands beside another one.
+        two: what y and the other y are called, where there are two.
     """
     import numpy as np
 
@@ -93,7 +82,7 @@ def draw_points(
     places = np.arange(len(rows)) if names else np.array([row[0] for row in rows])
     bars = [(x, *row[2:4]) for x, row in zip(places, rows, strict=True) if row[2] is not None]
 
-    legend = bool(other) or mark not in ("", "0")
+    legend = bool(two) or mark not in ("", "0")
 
     def draw(axes: "Axes") -> None:
         if mark == "0":
@@ -101,11 +90,11 @@ def draw_points(
         elif mark:
             ends = [places.min(), places.max()]
             axes.plot(ends, ends, color=OTHER, linestyle=(0, (4, 3)), linewidth=2, label=mark)
-        if other:
+        if two:
             others = [row[5] for row in rows]
-            axes.plot(places, others, "o--", color=OTHER, markersize=4, label=other)
-        label = "model" if other else ""
-        axes.plot(places, [row[1] for row in rows], "o-", color=MAIN, markersize=5, label=label)
+            axes.plot(places, others, "o--", color=OTHER, markersize=4, label=two[1])
+        values, label = [row[1] for row in rows], two[0] if two else ""
+        axes.plot(places, values, "o-", color=MAIN, markersize=5, label=label)
         if bars:
             where, low, high = np.array(bars, float).T
             bottom, top = axes.get_ylim()
@@ -130,12 +119,10 @@ def draw_points(
         if legend:
             axes.legend(frameon=False, ncols=2, loc="lower left", bbox_to_anchor=(-0.03, 0.97))
 
-    return _svg(
-        f"{up}, by {across}", draw, 270, left=60, top=54 if legend else 34, bottom=46, title=title
-    )
+    return _svg(f"{up}, by {across}", draw, 270, left=60, top=54 if legend else 34, bottom=46)
 
 
-def draw_matrix(words: str, rows: Sequence[Sequence[Any]], title: str = "") -> str:
+def draw_matrix(words: str, rows: Sequence[Sequence[Any]]) -> str:
     """Names with counts, shown as shares of their row in percent: the higher, the darker."""
     names = [row[0] for row in rows]
 
@@ -157,7 +144,7 @@ def draw_matrix(words: str, rows: Sequence[Sequence[Any]], title: str = "") -> s
         axes.set(xlim=(0, 400), ylim=(34 + 30 * len(names), -14))
         axes.set_axis_off()
 
-    return _svg(words, draw, 60 + 30 * len(names), title=title)
+    return _svg(words, draw, 60 + 30 * len(names))
 
 
 def draw_intervals(
@@ -194,24 +181,27 @@ def _tick(value: float, _: float) -> str:
     return format_number(value, 6) if abs(value) < 10_000 else EngFormatter(sep="")(value)
 
 
-def _svg(
-    words: str,
-    draw: "Draw",
-    height: int,
-    left: int = 10,
-    top: int = 6,
-    bottom: int = 6,
-    title: str = "",
-) -> str:
-    """What `draw` puts between the margins, as SVG that says `words` to those who do not see.
+def beside(picture: str, title: str) -> str:
+    """The picture with a title, narrow enough to stand beside another one where a page is wide."""
+    svg = re.sub(
+        r'viewBox="0 0 \d+ (\d+)" width="\d+"\s+height="\d+"',
+        lambda match: f'viewBox="0 -26 {WIDTH} {int(match[1]) + 26}" width="{HALF}"',
+        picture,
+        count=1,
+    )
+    name = escape(visible(title, 44))
+    style = 'style="font: bold 14px sans-serif; fill: #010200"'
+    return svg.replace("</style>", f'</style><text x="10" y="-8" {style}>{name}</text>', 1)
 
-    With a title it is narrower, since another picture stands beside it.
-    """
+
+def _svg(
+    words: str, draw: "Draw", height: int, left: int = 10, top: int = 6, bottom: int = 6
+) -> str:
+    """What `draw` puts between the margins, as SVG that says `words` to those who do not see."""
     from matplotlib import rc_context
     from matplotlib.figure import Figure
 
-    text, shown = StringIO(), HALF if title else WIDTH
-    top, height = (top + 26, height + 26) if title else (top, height)
+    text = StringIO()
     settings: Any = {"svg.fonttype": "none", "svg.hashsalt": "dslp", "text.parse_math": False}
     settings |= {"font.size": 13, "text.color": INK, "axes.labelcolor": INK, "axes.titlesize": 13}
     box = (left / WIDTH, bottom / height, 1 - (left + 10) / WIDTH, 1 - (top + bottom) / height)
@@ -219,13 +209,12 @@ def _svg(
         warnings.simplefilter("ignore")  # a letter that its font has not: the reader's has it
         figure = Figure(figsize=(WIDTH / 72, height / 72))
         draw(figure.add_axes(box))
-        figure.text(10 / WIDTH, 1 - 20 / height, visible(title, 44), weight="bold")
         nothing = dict.fromkeys(("Creator", "Date", "Format", "Type"))
         figure.savefig(text, format="svg", transparent=True, metadata=nothing)
     described = escape(visible(words, SENTENCE), {'"': "&quot;"})
     sheet = files("dslp.core").joinpath("templates", "picture.css").read_text(encoding="utf-8")
     root = f'''<svg data-by="dslp" xmlns="http://www.w3.org/2000/svg"
-     xmlns:xlink="http://www.w3.org/1999/xlink" viewBox="0 0 {WIDTH} {height}" width="{shown}"
-     height="{height * shown // WIDTH}" role="img" aria-label="{described}">
+     xmlns:xlink="http://www.w3.org/1999/xlink" viewBox="0 0 {WIDTH} {height}" width="{WIDTH}"
+     height="{height}" role="img" aria-label="{described}">
 <title>{described}</title><style>{sheet}</style>'''
     return re.sub(r"^.*?<svg .*?>", lambda _: root, text.getvalue(), count=1, flags=re.DOTALL)

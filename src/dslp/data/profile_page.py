@@ -133,7 +133,7 @@ def _picture(column: Column, profile: Profile, notes: str) -> tuple[str, str]:
         last = column.start + column.step * (len(column.bars) - single)
         ends = value(column, column.start), value(column, last)
         words = f"Histogram of {name} from {' to '.join(ends)}. {notes}"
-        return words, draw_histogram(words, column.bars, ends)
+        return words, draw_histogram(words, column.bars, *ends)
     if not column.values:
         return "", ""
     values = list(column.values)

@@ -97,7 +97,11 @@ def compare(
         typer.echo(report.as_json([comparison.report]))
         return
     say(f"Ask #{model.params.ask.issue}: {model.params.ask.question}")
-    table(comparison.heads, comparison.rows)
+    rows = []
+    for one in comparison.runs:
+        gain = [str(one.gain), one.gain.interval] if one.gain else ["", ""]
+        rows.append([one.name, f"{one.mean:.4g}", *gain, one.run_id[:8]])
+    table(["candidate", model.params.metric.name, "gain", "95 % interval", "run"], rows)
     for sentence in comparison.verdicts:
         say(sentence)
     for sentence in comparison.notes:

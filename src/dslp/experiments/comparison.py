@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from dslp.core.errors import DslpError
-from dslp.core.pictures import draw_intervals
+from dslp.core.pictures import beside, draw_intervals
 from dslp.core.report import Report, render_page
 from dslp.data.schema import key_columns
 from dslp.experiments import splitting
@@ -57,24 +57,6 @@ class Comparison:
         """One sentence for each candidate but the baseline."""
         enough = self.model.params.criterion.improvement
         return [verdict(run.name, run.gain, enough) for run in self.runs if run.gain]
-
-    @property
-    def rows(self) -> list[list[str]]:
-        """The table of the candidates, for people; `HEADS` are the names of its columns."""
-        return [
-            [
-                one.name,
-                f"{one.mean:.4g}",
-                *([str(one.gain), one.gain.interval] if one.gain else ["", ""]),
-                one.run_id[:8],
-            ]
-            for one in self.runs
-        ]
-
-    @property
-    def heads(self) -> list[str]:
-        """The names of the columns of `rows`."""
-        return ["candidate", self.model.params.metric.name, "gain", "95 % interval", "run"]
 
     @property
     def report(self) -> Report:
@@ -178,22 +160,13 @@ def comparison_page(comparison: Comparison, folder: str) -> tuple[str, dict[str,
     It shows the gains, and of the baseline and the best candidate what fits the kind.
     """
     tracking = Tracking.open(comparison.model.project)
-    recorded = {run.name: read_evaluation(tracking, run.run_id) for run in comparison.runs[:2]}
-    sides = {name: evaluation for name, evaluation in recorded.items() if evaluation}
+    sides = {run.name: read_evaluation(tracking, run.run_id) for run in comparison.runs[:2]}
     pictures = {"gains": draw_comparison(comparison)}
     for number, (name, evaluation) in enumerate(sides.items(), start=1):
-        views = draw_views(evaluation, name).items()
-        pictures |= {f"{view}-{number}": picture for view, picture in views}
-    text = render_page(
-        "comparison.md.jinja",
-        comparison=comparison,
-        ask=comparison.model.params.ask,
-        sides=sides,
-        missing=recorded.keys() - sides.keys(),
-        pictures=pictures,
-        folder=folder,
-    )
-    return text, pictures
+        views = draw_views(evaluation).items() if evaluation else ()
+        pictures |= {f"{view}-{number}": beside(picture, name) for view, picture in views}
+    context = {"comparison": comparison, "sides": sides, "pictures": pictures, "folder": folder}
+    return render_page("comparison.md.jinja", **context), pictures
 
 
 def draw_comparison(comparison: Comparison) -> str:

@@ -81,7 +81,6 @@ def draw_points(
     names = [row[0] for row in rows] if isinstance(rows[0][0], str) else []
     places = np.arange(len(rows)) if names else np.array([row[0] for row in rows])
     bars = [(x, *row[2:4]) for x, row in zip(places, rows, strict=True) if row[2] is not None]
-
     legend = bool(two) or mark not in ("", "0")
 
     def draw(axes: "Axes") -> None:
@@ -96,12 +95,7 @@ def draw_points(
         values, label = [row[1] for row in rows], two[0] if two else ""
         axes.plot(places, values, "o-", color=MAIN, markersize=5, label=label)
         if bars:
-            where, low, high = np.array(bars, float).T
-            bottom, top = axes.get_ylim()
-            most = 3 * np.median(high - low)  # of a longer interval, a part is shown
-            axes.vlines(where, low, high, color=MAIN, linewidth=4, alpha=0.4)
-            bottom = min(bottom, max(low.min(), bottom - most))
-            axes.set_ylim(bottom, max(top, min(high.max(), top + most)))
+            axes.vlines(*np.array(bars).T, color=MAIN, linewidth=4, alpha=0.4)
         axes.set_xlabel(visible(across))
         axes.locator_params(axis="y", nbins=4)
         axes.yaxis.set_major_formatter(_tick)

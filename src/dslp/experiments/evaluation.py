@@ -9,12 +9,12 @@ Journal of Survey Statistics and Methodology 7).
 
 import json
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dslp.core.pictures import draw_matrix, draw_points
-from dslp.core.text import format_number, visible
+from dslp.core.text import visible
 from dslp.data.schema import key_columns
 from dslp.experiments.model import Model
 from dslp.tracking.connection import Tracking
@@ -223,18 +223,13 @@ def _of_forecast(pairs: "pd.DataFrame", kind: str) -> dict[str, Any]:
 def _of_classes(pairs: "pd.DataFrame", kind: str) -> dict[str, Any]:
     """Confusion, and shares by class; with a probability, reliability, and gains of two classes."""
     import pandas as pd
-    from pandas.api.types import is_bool_dtype, is_numeric_dtype
+    from pandas.api.types import is_numeric_dtype
 
-    truth, predicted = pairs["truth"].infer_objects(), pairs["predicted"]
-    label: Callable[[Any], str] = str
-    if is_bool_dtype(truth):
-        predicted = predicted.astype(bool)
-    elif is_numeric_dtype(truth):
-        label, predicted = format_number, pd.to_numeric(predicted)
-    else:
-        truth, predicted = truth.astype(str), predicted.astype(str)
-    classes = [label(value) for value in sorted({*truth, *predicted})]
-    truth, predicted, two = truth.map(label), predicted.map(label), len(classes) == 2
+    truth = pairs["truth"].infer_objects()
+    truth = truth if is_numeric_dtype(truth) else truth.astype(str)
+    predicted = pairs["predicted"].astype(truth.dtype)  # of classes 0 and 1 it may be a decimal
+    classes = [*map(str, sorted({*truth, *predicted}))]
+    truth, predicted, two = truth.map(str), predicted.map(str), len(classes) == 2
     counts = pd.concat([truth, predicted]).value_counts()
     often = counts.index[counts >= (1 if two else FEW)][:MOST]
     names = [name for name in classes if name in often]

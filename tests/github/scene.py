@@ -19,6 +19,7 @@ PYPROJECT = '[tool.dslp]\npackage = "demo"\nbranch = "{branch}"\n'
 ASK = "### Ask\n\n#1\n"
 DONE = f"{ASK}\n### Runs\n\n[twelve](runs)\n\n### Summary\n\nIt works.\n"  # an experiment's
 WORKFLOW = {"contents": "read", "issues": "read", "pull_requests": "read", "statuses": "write"}
+ISSUES_RIGHTS = {**WORKFLOW, "issues": "write"}
 DATASET = {
     f"src/demo/datasets/claims/{name}": "x\n"
     for name in ("pipeline.py", "schema.yml", "suite.yml", "datasheet.md")

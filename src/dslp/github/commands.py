@@ -13,10 +13,11 @@ from dslp.core.actions import add_summary
 from dslp.core.console import notice, out, say, table
 from dslp.core.errors import DslpError, nearest
 from dslp.core.settings import Project
-from dslp.github import flow, issue, pull_request, rulesets
+from dslp.github import closing, flow, issue, pull_request, rulesets
 from dslp.github import rules as texts
 from dslp.github.client import MOST, Repository, find_repository
 from dslp.github.entities import TYPES
+from dslp.github.handover import hand_over
 from dslp.github.labels import DEFAULTS, FILE, read_labels, register_labels
 from dslp.github.start import start
 
@@ -28,7 +29,7 @@ labels.callback()(lambda: None)  # it stays a group while it has one command
 
 def attach(app: typer.Typer) -> None:
     """Add the commands of this stage, of which only `labels` is a group."""
-    for command in (start, check, issue_check, protect, rules):
+    for command in (start, check, issue_check, handover, protect, rules):
         app.command()(command)
     app.add_typer(labels, name="labels")
     for of_a_workflow in (flow.merged, flow.propose, flow.tell):
@@ -94,10 +95,10 @@ def issue_check(
         int | None, typer.Argument(help="Number of the issue; by default the event's.")
     ] = None,
 ) -> None:
-    """Comment on an issue what is missing, and check its open pull requests again.
+    """Comment on an issue what is missing, write its Ask's log, check its open pull requests.
 
-    For a pull request that was closed, note on its issue how it ended. An event takes 20 requests
-    at most; with a number, everything that depends on the issue is checked.
+    For a pull request that was closed, keep its commit and note on its issue how it ended. An event
+    takes 20 requests at most; with a number, everything that depends on the issue is checked.
     """
     event = _event()
     changed, closed = number or _number(event, "issue"), _number(event, "pull_request")
@@ -108,9 +109,28 @@ def issue_check(
     if changed:
         is_moved = event.get("action") in ("deleted", "transferred")
         is_type = (event.get("label") or {}).get("name") in TYPES
-        issue.check_event(project, repository, changed, bool(number) or is_moved or is_type)
+        closing.ask_for_lessons(repository, changed)
+        before = (event.get("changes") or {}).get("body") or {}
+        texts = [(event.get("issue") or {}).get("body") or "", before.get("from") or ""]
+        is_type = bool(number) or is_moved or is_type
+        issue.check_event(project, repository, changed, is_type, texts)
     else:
-        issue.check_closed(project, repository, closed)
+        closing.check_closed(project, repository, closed)
+    _show_budget(repository)
+
+
+def handover(
+    number: Annotated[
+        int | None, typer.Argument(help="Number of the experiment; by default the event's.")
+    ] = None,
+) -> None:
+    """Hand a successful experiment over to its model, or close a failed one, and say the steps."""
+    chosen = number or _number(_event(), "issue")
+    if not chosen:
+        raise DslpError("which experiment? dslp handover NUMBER")
+    project, repository = find_repository()
+    repository.allowance = inf if number else MOST
+    hand_over(project, repository, repository.issue(chosen))
     _show_budget(repository)
 
 

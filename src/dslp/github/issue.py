@@ -1,6 +1,6 @@
-"""What follows from a change of an issue: its links and its pull requests are checked again."""
+"""What follows from a change of an issue: its links, the Ask's log, its pull requests' verdicts."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import chain, repeat
 from typing import Any
 
@@ -11,25 +11,26 @@ from dslp.core.settings import Project
 from dslp.github.client import Repository, UsedUp
 from dslp.github.entities import Issue, PullRequest
 from dslp.github.forms import form_fields, linked_numbers, read_forms
-from dslp.github.policy import Facts, check_fields, check_links, issue_of
+from dslp.github.native import mirror_links
+from dslp.github.policy import check_fields, check_links, issue_of
 from dslp.github.pull_request import as_item, model_experiments, publish_check
 from dslp.github.rules import broken
+from dslp.github.running_log import update_logs
 
 MARK = "<!-- dslp: links -->"
 RESERVE = 100  # requests that are left to verdicts before other issues are checked
 MODELS = ("model/*", *AGENTS)  # branches that may hold a model
 TEAM = ("OWNER", "MEMBER", "COLLABORATOR")
-KEPT = (
-    "The branch `{pull.head}` ended at {pull.sha}, unmerged. The commit stays with "
-    "#{pull.number}; get it back with `git fetch origin refs/pull/{pull.number}/head`."
-)
-INSIGHTS = (
-    "\n\nBefore you close this issue: are its insights written above, each with a link? "
-    "What everybody must know belongs in `docs/`, by an issue of its own."
-)
 
 
-def check_event(project: Project, repository: Repository, number: int, is_type: bool) -> None:
+def check_event(
+    project: Project,
+    repository: Repository,
+    number: int,
+    is_type: bool,
+    texts: Iterable[str] = (),
+    also: Sequence[int] = (),
+) -> None:
     """Check an issue that changed, and what depends on it, within the requests of an event.
 
     Args:
@@ -37,14 +38,20 @@ def check_event(project: Project, repository: Repository, number: int, is_type: 
         repository: on GitHub.
         number: of the issue.
         is_type: whether its type may have changed, on which the issues that name it depend.
+        texts: of the issue before the change, which may have named another Ask.
+        also: issues that were opened for it, and are checked too.
     """
     others = list(repository.issues(state="open", most=10)) if is_type else []
     naming = [one.number for one in others if number in linked_numbers(one, repository.name)]
+    naming += also
+    texts = [*texts, *(f"### Ask\n\n#{one}" for one in also)]
+    repository.types = repository.types or (None if is_type else ())  # the type is as it was
     pulls = (pull.number for pull in _depending(repository, number, naming))
     checks = chain(zip(pulls, repeat(publish_check)), zip(naming, repeat(check_issue)))
     other = number
     try:
         check_issue(project, repository, number)
+        update_logs(repository, number, texts)
         for other, check in checks:
             if check is check_issue and repository.remaining < RESERVE:
                 raise UsedUp("few requests are left in this hour")
@@ -68,40 +75,9 @@ def check_issue(project: Project, repository: Repository, number: int) -> None:
     fields = check_fields(issue, read_forms(project.github))
     findings = [*links, *fields, *_check_version(repository, issue)]
     update_comment(repository, number, MARK, _comment(findings) if findings else "")
+    mirror_links(repository, issue)
     for finding in findings:
         say(f"{finding.rule}: {finding.problem}")
-
-
-def check_closed(project: Project, repository: Repository, number: int) -> None:
-    """Note how a closed pull request ended, and check the open ones that share its commit."""
-    pull = repository.pull_request(number)
-    note_end(project, repository, pull)
-    for other in repository.open_pull_requests_at(pull)[:1]:  # one status for all of them
-        publish_check(project, repository, other.number)
-
-
-def note_end(project: Project, repository: Repository, pull: PullRequest) -> None:
-    """Note on its issue how a closed pull request ended.
-
-    GitHub keeps the head of a pull request when its branch is deleted: the issue of an unmerged
-    exploration or experiment gets the command that brings it back (B4). After an exploration, the
-    note also asks for documentation (X4). An experiment that was merged into a model's branch is
-    closed (B6), which GitHub does for the default branch only.
-    """
-    number = issue_of(pull, repository.name)
-    issues = repository.find_issues([number] if number else ())
-    branch = Facts(pull, project, repository.name, issues=issues).branch
-    issue = issues[branch.issue] if branch else None
-    if pull.state == "open" or branch is None or issue is None:
-        return
-    if pull.merged and branch.kind == "Experiment" and pull.base.startswith("model/"):
-        repository.ask("PATCH", f"/issues/{issue.number}", {"state": "closed"})
-        say(f"#{issue.number} is closed: {pull.head} was merged into {pull.base}")
-    elif not pull.merged and branch.kind in ("Explore", "Experiment"):
-        mark = f"<!-- dslp: kept {pull.number} {pull.sha} -->"
-        text = f"{mark}\n{KEPT}{INSIGHTS * (branch.kind == 'Explore')}".format(pull=pull)
-        update_comment(repository, issue.number, mark, text)
-        say(f"#{issue.number}: {pull.head} ended at {pull.sha}")
 
 
 def is_from_team(comment: Mapping[str, Any], mark: str) -> bool:
@@ -113,14 +89,16 @@ def is_from_team(comment: Mapping[str, Any], mark: str) -> bool:
 
 def update_comment(repository: Repository, issue: int, mark: str, text: str) -> None:
     """Keep one comment on an issue that begins with the mark; without a text, remove it."""
-    answers = repository.pages(f"/issues/{issue}/comments", most=5)
-    comments = [comment for comment in answers if is_from_team(comment, mark)]
+    existing = repository.comments(issue)
+    comments = [comment for comment in existing if is_from_team(comment, mark)]
     for comment in comments[1:] if text else comments:
         repository.ask("DELETE", f"/issues/comments/{comment['id']}", unless=(404,))
+        existing.remove(comment)
     if text and not comments:
-        repository.ask("POST", f"/issues/{issue}/comments", {"body": text})
+        existing.append(repository.ask("POST", f"/issues/{issue}/comments", {"body": text}))
     elif text and comments[0]["body"].replace("\r\n", "\n").strip() != text.strip():
-        repository.ask("PATCH", f"/issues/comments/{comments[0]['id']}", {"body": text})
+        path = f"/issues/comments/{comments[0]['id']}"
+        comments[0].update(repository.ask("PATCH", path, {"body": text}))
 
 
 def _depending(repository: Repository, number: int, naming: Sequence[int]) -> Iterator[PullRequest]:

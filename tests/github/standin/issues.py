@@ -107,8 +107,14 @@ def get_issue(call: Call) -> Answer:
 
 @route("PATCH", ISSUE, *EITHER)
 def update_issue(call: Call) -> Answer:
-    call.issue().state = call.body["state"]
-    return views.issue(call.repository, call.issue())
+    issue, kind = call.issue(), call.body.get("type")
+    if kind and kind not in (call.repository.types or ()):
+        raise invalid("Issue", "type", "invalid")
+    check_length("Issue", "body", call.body.get("body"), LONGEST)
+    if "body" in call.body:
+        issue.body = call.body["body"]
+    issue.state, issue.type = call.body.get("state", issue.state), kind or issue.type
+    return views.issue(call.repository, issue)
 
 
 @route("POST", f"{ISSUE}/labels", *EITHER)

@@ -41,7 +41,20 @@ class Issue:
     labels: list[Label] = field(default_factory=list)
     comments: list[Comment] = field(default_factory=list)
     pull: "Pull | None" = None
+    parent: "Issue | None" = None
+    blockers: list["Issue"] = field(default_factory=list)
+    type: str | None = None
+    events: list[tuple[str, str]] = field(default_factory=list)  # what happened, and by whom
     assignees: list[str] = field(default_factory=list)
+    created: str = "2026-01-05T10:00:00Z"
+    closed: str = "2026-01-19T10:00:00Z"  # if it is
+    reason: str | None = None  # why it was closed, in GitHub's word for it
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        """Keep each text of the body: GitHub has a history of edits, and the last write wins."""
+        if name == "body":
+            self.versions = [*getattr(self, "versions", []), value or ""]
+        super().__setattr__(name, value)
 
 
 @dataclass
@@ -91,6 +104,8 @@ class Repository:
     name: str
     ids: Iterator[int]  # of everything that it has; none is used twice
     private: bool = False
+    is_server: bool = False  # on GitHub Enterprise Server, which has less
+    types: tuple[str, ...] | None = ("Task", "Bug", "Feature")  # of issues; None for an old server
     default_branch: str = "main"
     parent: "Repository | None" = None
     id: int = 0
@@ -100,6 +115,7 @@ class Repository:
     gone: dict[int, str] = field(default_factory=dict)  # deleted issues, or where they are now
     commits: dict[str, Commit] = field(default_factory=dict)
     branches: dict[str, str] = field(default_factory=dict)
+    tags: dict[str, str] = field(default_factory=dict)
     statuses: dict[str, list[Status]] = field(default_factory=dict)
     checks: dict[str, dict[str, str]] = field(default_factory=dict)  # by commit and job
     rulesets: list[dict[str, Any]] = field(default_factory=list)

@@ -31,21 +31,26 @@ def update_repository(call: Call) -> Answer:
 
 @route("GET", "/git/ref/{ref}", "contents")
 def get_ref(call: Call) -> Answer:
-    branch = call.names["ref"].removeprefix("heads/")
-    if branch not in call.repository.branches:
+    kind, _, name = call.names["ref"].partition("/")
+    refs = call.repository.tags if kind == "tags" else call.repository.branches
+    if name not in refs:
         raise Refused(404, NOT_FOUND)
-    return views.ref(branch, call.repository.branches[branch])
+    return views.ref(kind, name, refs[name])
 
 
 @route("POST", "/git/refs", "contents")
 def create_ref(call: Call) -> Answer:
-    branch, sha = call.body["ref"].removeprefix("refs/heads/"), call.body["sha"]
+    _, kind, name = call.body["ref"].split("/", 2)
+    refs, sha = (
+        call.repository.tags if kind == "tags" else call.repository.branches,
+        call.body["sha"],
+    )
     if sha not in call.repository.commits:
         raise Refused(422, "Object does not exist")
-    if branch in call.repository.branches:
+    if name in refs:
         raise Refused(422, "Reference already exists")
-    call.repository.branches[branch] = sha
-    return 201, views.ref(branch, sha)
+    refs[name] = sha
+    return 201, views.ref(kind, name, sha)
 
 
 def branch_files(call: Call, branch: str) -> dict[str, str]:
@@ -90,7 +95,7 @@ def dispatch_workflow(call: Call) -> Answer:
     if inputs.keys() - declared.keys():
         raise Refused(422, f"Unexpected inputs provided: {[*inputs.keys() - declared.keys()]}")
     call.repository.dispatches.append({"workflow": name, "ref": branch, "inputs": inputs})
-    return 204, None
+    return {"workflow_run_id": next(call.repository.ids)}
 
 
 @route("GET", "/apps/{app_slug}")

@@ -1,0 +1,105 @@
+"""What work leaves when it ends: a tag, and one comment that asks for what was learnt (B4, B5)."""
+
+import re
+from urllib.parse import quote
+
+from dslp.core.console import say
+from dslp.core.settings import Project
+from dslp.github.client import Repository
+from dslp.github.entities import Issue, PullRequest
+from dslp.github.forms import form_fields
+from dslp.github.issue import is_from_team, update_comment
+from dslp.github.policy import Facts, issue_of
+from dslp.github.pull_request import publish_check
+from dslp.github.running_log import update_logs
+
+MARK = "<!-- dslp: ended -->"
+# The field that is filled in at the end, by the type of an issue, and what belongs there.
+LESSONS = {
+    "Ask": ("Value", "what came of it, compared with its success criteria"),
+    "Explore": (
+        "Insights",
+        "what was found, each with a link; what everybody must know, in `docs/`",
+    ),
+    "Experiment": ("Summary", "what was tried, what came out, and what follows"),
+}
+QUESTION = "Its field “{}” is empty. Please edit the issue and write there {}."
+ENDED = (
+    "- #{pull.number} ended at {pull.sha}, unmerged. It stays findable: "
+    "`git fetch origin {ref} && git switch --detach FETCH_HEAD`"
+)
+RUNS = "Its runs: the field “Runs” above, or `uv run dslp experiment compare --issue {}`."
+
+
+def check_closed(project: Project, repository: Repository, number: int) -> None:
+    """Note how a closed pull request ended, and check the open ones that share its commit."""
+    pull = repository.pull_request(number)
+    note_end(project, repository, pull)
+    for other in repository.open_pull_requests_at(pull)[:1]:  # one status for all of them
+        publish_check(project, repository, other.number)
+
+
+def note_end(project: Project, repository: Repository, pull: PullRequest) -> None:
+    """Note on its issue how a closed pull request ended.
+
+    What an unmerged exploration or experiment held is kept as a tag, and the issue says how to get
+    it back (B4). An experiment that was merged into a model's branch is closed (B6), which GitHub
+    does for the default branch only.
+    """
+    number = issue_of(pull, repository.name)
+    issues = repository.find_issues([number] if number else ())
+    branch = Facts(pull, project, repository.name, issues=issues).branch
+    issue = issues[branch.issue] if branch else None
+    if pull.state == "open" or branch is None or issue is None:
+        return
+    if pull.merged and branch.kind == "Experiment" and pull.base.startswith("model/"):
+        repository.ask("PATCH", f"/issues/{issue.number}", {"state": "closed"})
+        say(f"#{issue.number} is closed: {pull.head} was merged into {pull.base}")
+        update_logs(repository, issue.number)
+    elif not pull.merged and branch.kind in ("Explore", "Experiment"):
+        item = ENDED.format(pull=pull, ref=keep_commit(repository, pull))
+        others = re.findall(rf"^- (?!#{pull.number} ).*", _comment(repository, issue), re.MULTILINE)
+        runs = [RUNS.format(issue.number)] * (branch.kind == "Experiment")
+        parts = [MARK, *_question(issue), "\n".join([*others, item]), *runs]
+        update_comment(repository, issue.number, MARK, "\n\n".join(parts))
+        say(f"#{issue.number}: {pull.head} ended at {pull.sha}")
+
+
+def keep_commit(repository: Repository, pull: PullRequest) -> str:
+    """Keep the head of a pull request as a tag, and return the name by which git fetches it.
+
+    GitHub keeps the head of each pull request too, which is that name for a fork's, and where the
+    token has no right to make a tag.
+    """
+    is_plain = re.fullmatch(r"[\w./-]+", pull.head) and not pull.fork
+    for ending in ("", "-2", "-3", "-4", "-5") if is_plain else ():
+        tag = f"tags/archive/{pull.head}{ending}"
+        body = {"ref": f"refs/{tag}", "sha": pull.sha}
+        answer = repository.ask("GET", f"/git/ref/{quote(tag)}", unless=(404,))
+        answer = answer or repository.ask("POST", "/git/refs", body, unless=(403, 404, 422))
+        if answer is None or answer["object"]["sha"] == pull.sha:
+            return f"refs/{tag}" if answer else f"refs/pull/{pull.number}/head"
+    return f"refs/pull/{pull.number}/head"
+
+
+def ask_for_lessons(repository: Repository, number: int) -> None:
+    """Ask once for what was learnt, on an issue that was closed without it (B5, X3, X4)."""
+    issue = repository.find_issues([number])[number]
+    if issue is None or issue.state == "open" or not (question := _question(issue)):
+        return
+    if not _comment(repository, issue):
+        update_comment(repository, number, MARK, "\n\n".join([MARK, *question]))
+        say(f"#{number}: {question[0]}")
+
+
+def _question(issue: Issue) -> list[str]:
+    """What to ask for, unless the issue has it."""
+    field, words = LESSONS.get(issue.kind, ("", ""))
+    has_it = issue.is_pull_request or form_fields(issue.body).get(field)
+    return [] if not field or has_it else [QUESTION.format(field, words)]
+
+
+def _comment(repository: Repository, issue: Issue) -> str:
+    """The comment on how the issue ended, if there is one."""
+    comments = repository.pages(f"/issues/{issue.number}/comments", most=5)
+    return next((one["body"] for one in comments if is_from_team(one, MARK)), "")

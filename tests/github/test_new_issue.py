@@ -75,7 +75,7 @@ def test_what_is_missing_or_linked_wrongly_is_said_before_anything_is_sent(scene
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (("experimnet",), "there is no form 'experimnet'; do you mean experiment?"),
+        (("experimnet",), ".github has no form 'experimnet'; do you mean experiment?"),
         (("ask",), "required are Problem, Desired outcome of Problem, Desired outcome, Cu"),
         (("ask", "--set=Problme=x"), "no field 'Problme'; do you mean Problem?"),
         (("ask", "--set=Problem=x"), "the title has 0 and the text"),

@@ -50,7 +50,7 @@ def new_issue(
     project = Project.find(dotenv=False)
     files = form_files(project.github)
     if name.lower() not in files:
-        raise DslpError(f"there is no form {name!r:.40}{nearest(name.lower(), files)}")
+        raise DslpError(f"{project.github} has no form {name!r:.40}{nearest(name.lower(), files)}")
     form, draft, issue = read_form(files[name.lower()]), None, None
     if not values and file is None:
         if as_json or not sys.stdin.isatty():

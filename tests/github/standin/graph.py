@@ -21,8 +21,8 @@ FILE = Path(__file__).parents[1] / "schema.graphql"
 FIELDS: dict[str, str] = {
     "Query": "repository",
     "Repository": "issue",
-    "Issue": "number body state stateReason createdAt closedAt labels userContentEdits "
-    "timelineItems",
+    "Issue": "databaseId number title url body state stateReason createdAt closedAt labels "
+    "userContentEdits timelineItems",
     "PullRequest": "number",
     "Label": "name",
     "UserContentEdit": "diff",
@@ -30,7 +30,7 @@ FIELDS: dict[str, str] = {
     **dict.fromkeys(("LabelConnection", "UserContentEditConnection"), "nodes"),
     "IssueTimelineItemsConnection": "nodes",
 }
-OTHERS = "IssueTimelineItems ReferencedSubject IssueState IssueStateReason DateTime LabelOrder "
+OTHERS = "IssueTimelineItems ReferencedSubject IssueState IssueStateReason DateTime URI LabelOrder "
 OTHERS += "IssueTimelineItemsItemType LabelOrderField OrderDirection"
 
 
@@ -48,7 +48,9 @@ def trim(text: str) -> str:
             one.types = tuple(each for each in one.types if each.name.value in FIELDS)
         kept.append(one)
     schema = graphql.build_ast_schema(graphql.DocumentNode(definitions=tuple(kept)))
-    return re.sub(r'^ *"""[\s\S]*?"""\n|^\n(?=  )', "", graphql.print_schema(schema), flags=re.MULTILINE)
+    return re.sub(
+        r'^ *"""[\s\S]*?"""\n|^\n(?=  )', "", graphql.print_schema(schema), flags=re.MULTILINE
+    )
 
 
 @cache
@@ -82,6 +84,7 @@ def answer(
         return {
             **{"__typename": "PullRequest" if one.pull else "Issue", "number": one.number},
             **{"body": one.body or "", "state": one.state.upper(), "createdAt": one.created},
+            **{"databaseId": one.id, "title": one.title, "url": "https://github.com"},
             "closedAt": one.closed if closed else None,
             "stateReason": lambda _, **__: one.reason if closed else None,
             "labels": lambda _, **most: page([vars(each) for each in one.labels], **most),
@@ -101,7 +104,7 @@ def answer(
             for other in place.issues.values()
             if other is not one and token.may(place, ("issues",), "read")
             for prefix in ["" if place is owner else owner.full_name]
-            if re.search(rf"(?<![\w/]){prefix}#{one.number}\b", "\n".join(other.versions))
+            if re.search(rf"(?<![\w/]){prefix}(#|GH-){one.number}\b", "\n".join(other.versions))
         ]
 
     root = {"repository": repository}

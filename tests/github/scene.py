@@ -19,6 +19,7 @@ PYPROJECT = '[tool.dslp]\npackage = "demo"\nbranch = "{branch}"\n'
 ASK = "### Ask\n\n#1\n"
 DONE = f"{ASK}\n### Runs\n\n[twelve](runs)\n\n### Summary\n\nIt works.\n"  # an experiment's
 WORKFLOW = {"contents": "read", "issues": "read", "pull_requests": "read", "statuses": "write"}
+ISSUES_RIGHTS = {**WORKFLOW, "issues": "write"}
 DATASET = {
     f"src/demo/datasets/claims/{name}": "x\n"
     for name in ("pipeline.py", "schema.yml", "suite.yml", "datasheet.md")
@@ -52,18 +53,14 @@ class Scene:
             values.setdefault("files", DATASET)
         return self.repository.add_pull(head, base, **values)
 
-    @property
-    def env(self) -> dict[str, str]:
-        """What GitHub Actions says to a step."""
-        return {
+    def run(self, *arguments: str, event: Any = None, **env: str) -> Ended:
+        values = {
             "GITHUB_API_URL": self.github.url,
             "GITHUB_REPOSITORY": self.repository.full_name,
             "GITHUB_TOKEN": self.token,
             "PATH": os.environ["PATH"],
+            **env,
         }
-
-    def run(self, *arguments: str, event: Any = None, **env: str) -> Ended:
-        values = self.env | env
         if event is not None:
             file = self.folder / "event.json"
             file.write_text(json.dumps(event), encoding="utf-8")

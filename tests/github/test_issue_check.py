@@ -5,17 +5,15 @@ from pathlib import Path
 import pytest
 from dslp.github.rules import PAGE
 
-from tests.github.scene import ASK, DONE, Scene, make
+from tests.github.scene import ASK, DONE, ISSUES_RIGHTS, Scene, make
 from tests.github.standin.model import Issue
 from tests.github.standin.server import Standin
-
-RIGHTS = {"contents": "read", "issues": "write", "pull_requests": "read", "statuses": "write"}
 
 
 @pytest.fixture
 def scene(tmp_path: Path, github: Standin) -> Scene:
     scene = make(tmp_path / "project", github)
-    scene.token = github.add_workflow_token(scene.repository, RIGHTS)
+    scene.token = github.add_workflow_token(scene.repository, ISSUES_RIGHTS)
     return scene
 
 

@@ -6,22 +6,15 @@ from typing import Any
 
 import pytest
 import yaml
-from dslp.github.forms import LINKS, form_links
+from dslp.github.entities import TYPES
+from dslp.github.forms import LINKS, read_form
 
-from tests import clean, form_lint
+from tests import clean
 from tests.template_copy import ROOT
 
 GITHUB = ROOT / "template" / ".github"
 Form = dict[str, Any]
-FORMS = {
-    "ask.yml": "Ask",
-    "communicate.yml": "Communicate",
-    "data.yml": "Data",
-    "experiment.yml": "Experiment",
-    "explore.yml": "Explore",
-    "model.yml": "Model",
-    "task.yml": "Task",
-}
+FORMS = {f"{kind.lower()}.yml": kind for kind in (*TYPES, "Task")}
 
 
 def load(name: str) -> Form:
@@ -46,12 +39,14 @@ def test_github_takes_forms_and_labels() -> None:
     assert clean.github_faults(ROOT / "template") == []
 
 
-def test_a_value_that_yaml_would_cut_is_seen() -> None:
-    text = (GITHUB / "ISSUE_TEMPLATE" / "task.yml").read_text(encoding="utf-8")
-    old = re.sub(r'placeholder: "(.+#15.+)"', r"placeholder: \1", text)
-    assert old != text
-    assert len(list(form_lint.cut_faults(old, is_prose=True))) == 1
-    assert list(form_lint.cut_faults("color: #c9ecff\nif: a # why\n", is_prose=False)) != []
+def test_the_page_counts_what_one_ask_takes_from_a_person() -> None:
+    page = (ROOT / "docs" / "start.md").read_text(encoding="utf-8")
+    walk = page.split("From an Ask to value")[1].split("```")[1].splitlines()[1:]
+    forms = [load(f"{line.split()[-1]}.yml") for line in walk if "new issue" in line]
+    count = [sum(len(part(form)) for form in forms) for part in (fields, required)]
+    branches = sum("dslp start" in line for line in walk)
+    table = re.findall(r"^\| .+? \| \d+ \| (\d+) \|$", page, re.MULTILINE)
+    assert list(map(int, table)) == [len(forms), *count, branches, 0, len(walk)]
 
 
 # --- What the forms ask for
@@ -101,18 +96,8 @@ def test_what_a_form_captures_and_requires(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", FORMS)
-def test_links_are_read_from_a_form_that_was_filled_in(name: str) -> None:
-    kind, form = FORMS[name], load(name)
-    numbers = {
-        item["attributes"]["label"]: item.get("validations", {}).get("required", False)
-        for item in form["body"]
-        if item["type"] == "input" and item["attributes"].get("placeholder", "").startswith("#")
-    }
-    numbers.pop("Pull request", None)
-    assert numbers == {link.field: link.required for link in LINKS.get(kind, ())}
-    place = {label: n for n, label in enumerate(fields(form), 1)}
-    filled = "\n\n".join(f"### {label}\n\n#{n}, #{n + 50}" for label, n in place.items())
-    empty = "\r\n\r\n".join(f"### {label}\r\n\r\n_No response_" for label in place)
-    for link in form_links(kind, filled):
-        assert link.numbers == (place[link.field], place[link.field] + 50)
-    assert [number for link in form_links(kind, empty) for number in link.numbers] == []
+def test_the_fields_that_name_issues_are_those_of_the_library(name: str) -> None:
+    form = read_form(GITHUB / "ISSUE_TEMPLATE" / name).fields
+    numbers = [one for one in form if form[one].get("placeholder", "").startswith("#")]
+    links = {one: one in required(load(name)) for one in numbers if one != "Pull request"}
+    assert links == {link.field: link.required for link in LINKS.get(FORMS[name], ())}

@@ -11,7 +11,7 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import typer
 from dslp.core import report
@@ -26,7 +26,7 @@ from dslp.github.forms import NO_RESPONSE, Form, form_fields, form_files, linked
 from dslp.github.policy import check_fields, check_links
 
 TITLE, TEXT = 256, 65_536  # characters that GitHub takes
-HINT = re.compile(r"<!-- \? .*? -->\n", re.DOTALL)  # a remark in a draft
+HINT = re.compile(r"^<!-- \? .* -->\n", re.MULTILINE)  # a remark in a draft
 
 
 def new_issue(
@@ -59,6 +59,7 @@ def new_issue(
             words = f"required are {', '.join(form.required)}; fields are {names}"
             raise DslpError(f"use --set FIELD=TEXT or --from FILE; {words}")
         file = draft = _write_draft(project, form, title)
+        title = ""  # the user may have changed it
     try:
         answers = read_answers(form, file, values or ())
         title = " ".join(_clean(title or answers[""] or form.title).split())
@@ -70,13 +71,8 @@ def new_issue(
         issue = Issue(0, title, body, "open", labels, "", False)
         repository = find_repository()[1]
         links = linked_numbers(issue, repository.name)
-        findings = [
-            replace(one, problem=one.problem.replace("issue #0", "it"))
-            for one in (
-                *check_links(issue, repository.find_issues(links), repository.name),
-                *check_fields(issue, {issue.kind: [form.required]}),
-            )
-        ]
+        findings = list(check_links(issue, repository.find_issues(links), repository.name))
+        findings += check_fields(issue, {issue.kind: [form.required]})
         if not findings and not dry_run:
             issue = open_issue(repository, issue, [*form.assignees, *(assign or ())])
     finally:
@@ -86,6 +82,7 @@ def new_issue(
             notice(f"your text is kept: dslp new issue {name.lower()} --from {draft}")
     details = {"number": issue.number or None, "url": issue.url, "text": body, "labels": labels}
     checks = len(links) + len(form.required)
+    findings = [replace(one, problem=one.problem.replace("issue #0", "it")) for one in findings]
     result = report.Report(title, checks, findings, details=details)
     words = f"#{issue.number} {issue.url}\nnext: uv run dslp start {issue.number}"
     words = words if issue.number else f"{result}\n\n{body}"
@@ -112,7 +109,7 @@ def read_answers(form: Form, file: Path | None, values: Sequence[str]) -> dict[s
         headings = ", ".join(f"### {label}" for label in form.fields)
         raise DslpError(f"{file} must have one line as title, then each heading once: {headings}")
     answers = {"": title, **dict(zip(parts[::2], map(str.strip, parts[1::2]), strict=True))}
-    names = {str(field.get("id")).lower(): label for label, field in form.fields.items()}
+    names = {field.get("id", label).lower(): label for label, field in form.fields.items()}
     names |= {label.lower(): label for label in form.fields}
     for name, _, answer in (value.partition("=") for value in values):
         if name.strip().lower() not in names:
@@ -175,10 +172,9 @@ def _write_draft(project: Project, form: Form, title: str) -> Path:
     for label, field in form.fields.items():
         choice = " | ".join(field["options"] if field["type"] == "dropdown" else ())
         words = field.get("description", ""), "(required)" * (label in form.required), choice
-        hint = " ".join(filter(None, words)).replace("-->", "->")
+        hint = " ".join(" ".join(words).replace("-->", "->").split())
         text += f"\n### {label}\n\n<!-- ? {hint} -->\n{field['value']}\n"
-    options: Any = {"prefix": "dslp-", "suffix": ".md", "encoding": "utf-8", "delete": False}
-    with tempfile.NamedTemporaryFile("w", **options) as file:
+    with tempfile.NamedTemporaryFile("w", suffix=".md", encoding="utf-8", delete=False) as file:
         file.write(text)
     path = Path(file.name)
     editor = git_output(project, "var", "GIT_EDITOR") or "vi"

@@ -7,7 +7,7 @@ machine had read. So the history shows which edits the machine overwrote, and th
 
 import re
 import subprocess
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from hashlib import sha256
 from itertools import pairwise
@@ -18,7 +18,7 @@ from typing import Any
 from dslp.core.console import say
 from dslp.core.files import read_text
 from dslp.github.client import Repository
-from dslp.github.entities import OUTCOMES, TYPES, Issue
+from dslp.github.entities import OUTCOMES, TYPES, read_issue
 from dslp.github.forms import LINKS, MOST, form_links, linked_numbers
 
 START = re.compile(r"<!-- dslp: log (\w*) -->")
@@ -29,11 +29,10 @@ LAST = re.compile(
 )
 HEAD = "### Running log\n\nA machine writes what is between the two markers of this section."
 ISSUES = "query ($owner: String!, $name: String!) { repository(owner: $owner, name: $name) { %s } }"
-FIELDS = "number body state stateReason createdAt closedAt labels(first: 30) { nodes { name } }"
+FIELDS = "id: databaseId number title body html_url: url created: createdAt closed: closedAt"
+FIELDS += " state stateReason labels(first: 30) { nodes { name } }"
 TRIES = 5
-ENTRIES = 200  # issues that are read for a log, the newest
-LONGEST_LOG = 20_000  # characters
-LONGEST = 65_000  # characters of a text; GitHub takes some more
+ENTRIES = 200  # issues that a log may have, the newest
 
 
 def update_logs(repository: Repository, number: int, texts: Iterable[str] = ()) -> None:
@@ -48,9 +47,9 @@ def update_logs(repository: Repository, number: int, texts: Iterable[str] = ()) 
     texts = [*texts, issue.body if issue else ""]
     links = [link for text in texts for kind in LINKS for link in form_links(kind, text, name)]
     named = [number, *(one for link in links for one in link.numbers)][: 2 * MOST]
-    between = repository.find_issues(named)
-    others = [other for one in named if (other := between[one]) and other.kind != "Ask"]
-    further = [one for other in others for one in linked_numbers(other, name)]
+    others = [repository.find_issues([one])[one] for one in named]
+    between = [one for one in others if one and one.kind != "Ask"]
+    further = [one for other in between for one in linked_numbers(other, name)]
     for one in dict.fromkeys([*named, *further]):
         other = repository.find_issues([one])[one]
         if other and other.kind == "Ask":
@@ -68,32 +67,28 @@ def update_log(repository: Repository, number: int, candidates: Iterable[int] = 
     """
     query = read_text(Path(__file__).with_suffix(".graphql"))
     for _ in range(TRIES):
-        ask = repository.query(query, number=number)["issue"]
-        if ask is None:
-            return
-        body, edits = ask["body"], [one["diff"] for one in ask["userContentEdits"]["nodes"]]
-        log = split_log(body)[1]
+        ask = repository.query(query, number=number)["issue"] or {"body": ""}
+        log = split_log(ask["body"])[1]
         listed = map(int, re.findall(r"^- #(\d+)", log, re.MULTILINE))
         lines = _entries(repository, number, {*candidates, *listed, *_mentioning(ask)})
-        text = merge_versions([*filter(None, reversed(edits)), body])
-        new = put_log(text, lines) if lines or log else text
-        if _plain(new) == _plain(body):
+        if not lines and not log:
             return
-        new = put_log(text, lines, _digest(body, new)) if lines or log else text
-        repository.ask("PATCH", f"/issues/{number}", {"body": new})
-    say(f"#{number} is edited all the time: run dslp issue-check {number} later, for its log")
+        edits = [one["diff"] for one in ask["userContentEdits"]["nodes"] if one["diff"] is not None]
+        text = merge_versions([*reversed(edits), ask["body"]])
+        stamp = _digest(ask["body"], put_log(text, lines))
+        new = put_log(text, lines, stamp)
+        if _plain(new) == _plain(ask["body"]):
+            return
+        if not repository.ask("PATCH", f"/issues/{number}", {"body": new}, unless=(422,)):
+            break  # it is too long
+    say(f"#{number}: its log is old, since its text is too long or is edited all the time")
 
 
 def put_log(text: str, lines: Sequence[str], stamp: str = "") -> str:
     """A text with these lines as its log, at the end if it had none; all else is unchanged."""
     before, _, after = split_log(text)
-    room = min(LONGEST_LOG, LONGEST - len(before) - len(after)) - len(HEAD)
-    kept = list(lines)
-    while kept and len("\n".join(kept)) > room:
-        kept.pop()
-    more = [f"- and {len(lines) - len(kept)} more"] * (len(kept) < len(lines))
-    log = "\n".join([HEAD, *kept, *more])
-    return f"{before}<!-- dslp: log {stamp} -->\n{log}\n{END}{after}"
+    log = "\n".join([f"<!-- dslp: log {stamp} -->", HEAD, *lines, END])
+    return before + log + after
 
 
 @lru_cache(maxsize=200)
@@ -136,15 +131,16 @@ def merge_versions(versions: Sequence[str]) -> str:
     return text
 
 
+@lru_cache(maxsize=500)
 def _merge(base: str, text: str, other: str) -> str:
     """A text with the changes from a base to another text; of lines that both change, both stay."""
     texts = [put_log(one, ()).replace("\r\n", "\n") for one in (text, base, other)]
-    if texts[2] in texts[:2]:
-        return other if texts[2] == texts[0] else text
-    if texts[0] == texts[1]:
+    if texts[0] in texts[1:]:
         return other
+    if texts[1] == texts[2]:
+        return text
     with TemporaryDirectory() as folder:
-        files = [Path(folder, name) for name in ("text", "base", "other")]
+        files = [Path(folder, str(number)) for number in range(3)]
         for file, content in zip(files, texts, strict=True):
             file.write_bytes(content.encode())
         command = ["git", "merge-file", "-p", "--union", *map(str, files)]
@@ -161,14 +157,12 @@ def _digest(base: str, text: str) -> str:
     return sha256(f"{_plain(base)}\0{_plain(text)}".encode()).hexdigest()[:16]
 
 
-def _mentioning(issue: Mapping[str, Any]) -> list[int]:
+def _mentioning(issue: Mapping[str, Any]) -> Iterator[int]:
     """The issues of this repository that mention an issue, and those that mention these."""
-    events = filter(None, issue["timelineItems"]["nodes"])
-    sources = [one["source"] for one in events if one["source"] and not one["isCrossRepository"]]
-    further = [
-        one for source in sources if "timelineItems" in source for one in _mentioning(source)
-    ]
-    return [source["number"] for source in sources] + further
+    for event in issue.get("timelineItems", {"nodes": ()})["nodes"]:
+        if event and event["source"] and not event["isCrossRepository"]:
+            yield event["source"]["number"]
+            yield from _mentioning(event["source"])
 
 
 def _entries(repository: Repository, ask: int, candidates: Iterable[int]) -> list[str]:
@@ -179,22 +173,19 @@ def _entries(repository: Repository, ask: int, candidates: Iterable[int]) -> lis
     numbers = sorted({*candidates} - {ask})[-ENTRIES:]
     parts = [f"_{number}: issue(number: {number}) {{ {FIELDS} }}" for number in numbers]
     answer = repository.query(ISSUES % " ".join(parts)) if parts else {}
-    issues, dates = {}, {}
+    rows = []
     for one in filter(None, answer.values()):
-        labels = tuple(label["name"] for label in one["labels"]["nodes"])
-        state = "not planned" if one["stateReason"] == "NOT_PLANNED" else one["state"].lower()
-        issue = Issue(one["number"], "", one["body"], state, labels, "", False)
-        issues[issue] = set(linked_numbers(issue, repository.name))
-        dates[issue] = [day[:10] for day in (one["createdAt"], one["closedAt"]) if day]
-    serving = {one for one, named in issues.items() if ask in named}
-    between = {one.number for one in serving if one.kind != "Ask"}
-    serving |= {one for one, named in issues.items() if one.kind != "Ask" and named & between}
-    order = sorted(serving, key=lambda one: (not one.labelled("succeeded"), dates[one], one.number))
+        issue = read_issue({**one, "labels": one["labels"]["nodes"]})
+        state = "not planned" if one["stateReason"] == "NOT_PLANNED" else issue.state.lower()
+        dates = " to ".join(one[name][:10] for name in ("created", "closed") if one[name])
+        line = f"- #{issue.number}: {', '.join([*filter(issue.labelled, OUTCOMES), state, dates])}"
+        key = not issue.labelled("succeeded"), one["created"], issue.number
+        named = set(linked_numbers(issue, repository.name))
+        rows.append((key, issue, named, line))
+    between = {issue.number for _, issue, named, _ in rows if issue.kind != "Ask" and ask in named}
     lines = []
     for kind in TYPES:
-        items = [one for one in order if one.kind == kind]
-        lines += [f"\n**{kind}**\n"] * bool(items)
-        for one in items:
-            words = [*filter(one.labelled, OUTCOMES), one.state, " to ".join(dates[one])]
-            lines.append(f"- #{one.number}: {', '.join(words)}")
+        near = {ask} if kind == "Ask" else {ask, *between}
+        items = [row[3] for row in sorted(rows) if row[1].kind == kind and row[2] & near]
+        lines += [f"\n**{kind}**\n", *items] if items else []
     return lines

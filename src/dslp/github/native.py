@@ -39,7 +39,7 @@ def mirror_links(repository: Repository, issue: Issue) -> None:
             body = {"sub_issue_id": issue.id, "replace_parent": bool(own.get("parent_issue_url"))}
             _try(repository, path, "POST", path, body)
     texts = BLOCKER.findall(issue.body)[:MOST] if issue.labelled(BLOCKED) else []
-    numbers = [number for text in texts if (number := worked_on(text, repository.name))]
+    numbers = [other for text in texts if (other := worked_on(text, repository.name))]
     if len(numbers) > own.get("issue_dependencies_summary", {}).get("total_blocked_by", MOST):
         for blocker in filter(None, map(repository.find_issues(numbers).get, numbers)):
             path = f"/issues/{issue.number}/dependencies/blocked_by"

@@ -179,7 +179,5 @@ def _offer_scaffold(issue: Issue) -> None:
         "exploration": [f"{issue.number}-{title}", "--issue", str(issue.number)],
         "model": [word, *(option for ask in asks for option in ("--ask", str(ask)))],
     }
-    command = shlex.join(["dslp", "new", what, *names[what]]) + " --target COLUMN" * (
-        what == "model"
-    )
-    say(f"to write its first files: uv run {command}")
+    command = shlex.join(["uv", "run", "dslp", "new", what, *names[what]])
+    say(f"to write its first files: {command}{' --target COLUMN' * (what == 'model')}")

@@ -75,7 +75,7 @@ def update_log(repository: Repository, number: int, candidates: Iterable[int] = 
             return
         edits = [one["diff"] for one in ask["userContentEdits"]["nodes"] if one["diff"] is not None]
         text = merge_versions([*reversed(edits), ask["body"]])
-        stamp = _digest(ask["body"], put_log(text, lines))
+        stamp = _stamp(ask["body"], put_log(text, lines))
         new = put_log(text, lines, stamp)
         if _plain(new) == _plain(ask["body"]):
             return
@@ -125,7 +125,7 @@ def merge_versions(versions: Sequence[str]) -> str:
     text = versions[0]
     for count, version in enumerate(versions[1:], 1):
         stamps, before = START.findall(version), versions[count - 1 :: -1]
-        bases = (one for one in before if stamps and _digest(one, version) in stamps)
+        bases = (one for one in before if stamps and _stamp(one, version) in stamps)
         base = next(bases, before[0])
         text = version if text == base else _merge(base, text, version)
     return text
@@ -153,8 +153,14 @@ def _plain(text: str) -> str:
     return START.sub("", text).replace("\r\n", "\n").strip()
 
 
-def _digest(base: str, text: str) -> str:
-    return sha256(f"{_plain(base)}\0{_plain(text)}".encode()).hexdigest()[:16]
+def _stamp(base: str, text: str) -> str:
+    """What the marker of a text says that the machine wrote when it had read another one."""
+    return _digest(base) + _digest(text)
+
+
+@lru_cache(maxsize=500)
+def _digest(text: str) -> str:
+    return sha256(_plain(text).encode()).hexdigest()[:12]
 
 
 def _mentioning(issue: Mapping[str, Any]) -> Iterator[int]:

@@ -17,6 +17,7 @@ COLOURS = {
     **{"Ask": "c9ecff", "Explore": "f0f29b", "Experiment": "8569c6", "Data": "1c587c"},
     **{"Model": "0b4e82", "Deploy": "f79499", "Communicate": "f9f345", "succeeded": "67d157"},
     **{"failed": "c2021c", "on hold": "ffd04f", "blocked - need access": "ed9a53"},
+    **{"priority: high": "d93f0b", "priority: normal": "fbca04", "priority: low": "e6e6e6"},
 }
 NAMES = [label["name"] for label in yaml.safe_load(FILE.read_text(encoding="utf-8"))]
 
@@ -50,7 +51,7 @@ def test_labels_are_those_of_the_file_or_of_the_process(scene: Scene, file: bool
     assert {name: labels(scene)[name][0] for name in NAMES} == COLOURS
     assert all(labels(scene)[name][1] for name in NAMES)
     assert "bug" in labels(scene), "a label of the team stays"
-    assert "11 changed\n11 labels" in ended.out
+    assert "14 changed\n14 labels" in ended.out
     assert ("by default (there is no .github/labels.yml)" in ended.out) != file
 
 

@@ -37,6 +37,7 @@ TECHNOLOGY = {
 TEXTS: list[Answers] = [
     {
         **{"project_name": "Claims.pricing_2026", "owner": "octo-org", "licence": "MIT"},
+        "codeowners": "@ada @octo-org/data",
         "description": "Ein Modell für Schäden: 'wie viele?', \"warum?\" & <wieso> # 100 %",
     },
     {
@@ -61,6 +62,9 @@ def pairwise() -> Iterator[Answers]:
 @pytest.mark.parametrize("answers", [{}, *TEXTS], ids=range(1 + len(TEXTS)))
 def test_clean(files: Template, tmp_path: Path, answers: Answers) -> None:
     project = files.copy(tmp_path / "claims-pricing", answers)
+    owners = project / ".github" / "CODEOWNERS"
+    assert owners.exists() == ("codeowners" in answers)
+    assert not owners.exists() or "\n* @ada @octo-org/data\n" in owners.read_text("utf-8")
     faults = clean.faults(project, ALL)
     assert not faults, "\n".join(faults)
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 PAGE = 100
-HEADERS = {"Accept": "application/vnd.github+json", "X-GitHub-Api-Version": "2022-11-28"}
+VERSIONS = ("2026-03-10", "2022-11-28")  # of the API: GitHub's, and one that all servers have
 PATIENCE = 60.0  # seconds that rate limits are waited for, in all
 MOST = 20  # requests for one event: GitHub Actions has 1,000 an hour for all of a repository
 GONE = (301, 404, 410)  # an issue that was transferred, is not visible, or was deleted
@@ -62,6 +62,9 @@ class Repository:
         sent: number of requests so far.
         remaining: how many GitHub's limit still allows.
         issues_read: the issues that were read already; None where there is none.
+        comments_read: the comments of the issues whose comments were read already.
+        types: GitHub's own types of issues here; None where they were not asked for yet.
+        refused: what GitHub, a plan or the token does not have, and is not tried twice.
     """
 
     name: str
@@ -76,6 +79,9 @@ class Repository:
     remaining: float = inf
     waited: float = 0.0
     issues_read: dict[int, Issue | None] = field(default_factory=dict)
+    comments_read: dict[int, list[Any]] = field(default_factory=dict)
+    types: Sequence[str] | None = None
+    refused: set[str] = field(default_factory=set)
 
     def ask(self, verb: str, path: str, body: Any = None, unless: Sequence[int] = ()) -> Any:
         """Send one request about this repository and return GitHub's answer.
@@ -149,6 +155,12 @@ class Repository:
                 issue = self.issues_read[answer["number"]] = self._read(read_issue, answer)
                 yield issue
 
+    def comments(self, issue: int) -> list[Any]:
+        """The first 500 comments of an issue, read once."""
+        if issue not in self.comments_read:
+            self.comments_read[issue] = list(self.pages(f"/issues/{issue}/comments", most=5))
+        return self.comments_read[issue]
+
     @cached_property
     def open_pull_requests(self) -> list[PullRequest]:
         """The open pull requests, the newest first, at most 200; read once."""
@@ -178,11 +190,25 @@ class Repository:
         same = [one for one in self.open_pull_requests if one.sha == pull.sha]
         return [one for one in same if one.number != pull.number]
 
+    def update_pull_request(self, pull: PullRequest, values: Mapping[str, str]) -> PullRequest:
+        """Change a pull request's `base` or `state`, and return it as GitHub has it then."""
+        answer = self.ask("PATCH", f"/pulls/{pull.number}", values)
+        changed, pulls = self._read(read_pull_request, answer), self.open_pull_requests
+        pulls[pulls.index(pull)] = changed
+        return changed
+
     def make_branch(self, branch: str, base: str) -> None:
         """Make a branch at the head of `base`, unless it exists."""
-        if self.ask("GET", f"/git/ref/heads/{quote(branch)}", unless=(404,)) is None:
-            sha = self.ask("GET", f"/git/ref/heads/{quote(base)}")["object"]["sha"]
+        sha = self.ask("GET", f"/git/ref/heads/{quote(base)}")["object"]["sha"]
+        try:
             self.ask("POST", "/git/refs", {"ref": f"refs/heads/{branch}", "sha": sha})
+        except Unavailable as error:
+            if "already exists" not in str(error):
+                raise
+
+    def start_tests(self, branch: str) -> None:
+        """Start the tests of a branch, as GitHub does not for what GITHUB_TOKEN does."""
+        self.ask("POST", "/actions/workflows/tests.yml/dispatches", {"ref": branch})
 
     def _read(self, reader: Callable[[Any], T], answer: Any) -> T:
         """What an answer describes.
@@ -218,10 +244,10 @@ class Repository:
                 words = f"GitHub does not answer at {self.api}, or not in JSON"
                 refusal = Unavailable(f"{words} ({type(error).__name__}); run this again later")
             else:
-                if answer.status_code in unless:
-                    return None, answer
                 if self._wait_for_limit(answer):
                     return self._send(verb, path, body, unless, **options)
+                if answer.status_code in unless:
+                    return None, answer
                 refusal = Unavailable(self._reason(answer), answer.status_code)
                 if answer.status_code < 500:
                     break
@@ -279,9 +305,10 @@ def connect(
     address = find_address(project, environment)
     token = find_token(address, environment)
     session = Session()
-    session.headers.update({**HEADERS, "Authorization": f"Bearer {token}"})
-    session.auth = lambda request: request  # or requests would take the password of ~/.netrc
     is_server = not is_github(address.host)
+    headers = {"Accept": "application/vnd.github+json", "Authorization": f"Bearer {token}"}
+    session.headers.update({**headers, "X-GitHub-Api-Version": VERSIONS[is_server]})
+    session.auth = lambda request: request  # or requests would take the password of ~/.netrc
     repository = Repository(address.name, address.api, session, is_server=is_server)
     answer, response = repository._send("GET", "", allow_redirects=True)
     is_described = (

@@ -17,6 +17,7 @@ from dslp.github import closing, flow, issue, pull_request, rulesets
 from dslp.github import rules as texts
 from dslp.github.client import MOST, Repository, find_repository
 from dslp.github.entities import TYPES
+from dslp.github.handover import hand_over
 from dslp.github.labels import DEFAULTS, FILE, read_labels, register_labels
 from dslp.github.start import start
 
@@ -28,7 +29,7 @@ labels.callback()(lambda: None)  # it stays a group while it has one command
 
 def attach(app: typer.Typer) -> None:
     """Add the commands of this stage, of which only `labels` is a group."""
-    for command in (start, check, issue_check, protect, rules):
+    for command in (start, check, issue_check, handover, protect, rules):
         app.command()(command)
     app.add_typer(labels, name="labels")
     for of_a_workflow in (flow.merged, flow.propose, flow.tell):
@@ -115,6 +116,21 @@ def issue_check(
         issue.check_event(project, repository, changed, is_type, texts)
     else:
         closing.check_closed(project, repository, closed)
+    _show_budget(repository)
+
+
+def handover(
+    number: Annotated[
+        int | None, typer.Argument(help="Number of the experiment; by default the event's.")
+    ] = None,
+) -> None:
+    """Hand a successful experiment over to its model, or close a failed one, and say the steps."""
+    chosen = number or _number(_event(), "issue")
+    if not chosen:
+        raise DslpError("which experiment? dslp handover NUMBER")
+    project, repository = find_repository()
+    repository.allowance = inf if number else MOST
+    hand_over(project, repository, repository.issue(chosen))
     _show_budget(repository)
 
 

@@ -2,9 +2,11 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
+# What an issue has of GitHub's own means; a server that has none of it leaves them out.
+NATIVE = ("type", "parent_issue_url", "sub_issues_summary", "issue_dependencies_summary")
 TYPES = ("Ask", "Data", "Explore", "Experiment", "Model", "Communicate")
 OUTCOMES = ("succeeded", "failed", "on hold", "blocked - need access")  # labels
 LOG = re.compile(r"<!-- dslp: log\b.*?<!-- dslp: end of log -->", re.DOTALL)
@@ -22,6 +24,8 @@ class Issue:
         labels: the names of its labels.
         url: its page on GitHub.
         is_pull_request: whether the number is that of a pull request.
+        id: GitHub's own, by which issues are linked.
+        native: what GitHub says in the fields NATIVE; a field that it does not have is missing.
     """
 
     number: int
@@ -31,6 +35,8 @@ class Issue:
     labels: tuple[str, ...]
     url: str
     is_pull_request: bool
+    id: int = 0
+    native: Mapping[str, Any] = field(default_factory=dict, compare=False)
 
     @property
     def kind(self) -> str:
@@ -79,8 +85,9 @@ def read_issue(answer: Mapping[str, Any]) -> Issue:
     plain = {name: answer[name] for name in ("number", "title", "state")}
     labels = tuple(label["name"] for label in answer["labels"])
     is_pull, body = "pull_request" in answer, LOG.sub("", answer.get("body") or "")
+    own = {"id": answer["id"], "native": {key: answer[key] for key in NATIVE if key in answer}}
     url = answer["html_url"]
-    return Issue(**plain, body=body, labels=labels, url=url, is_pull_request=is_pull)
+    return Issue(**plain, body=body, labels=labels, url=url, is_pull_request=is_pull, **own)
 
 
 def read_pull_request(answer: Mapping[str, Any]) -> PullRequest:

@@ -1,4 +1,4 @@
-"""How work goes on by itself: an experiment to its model, a release to its issue, a retraining.
+"""How work goes on by itself: a release to its issue, a model that moved to its retraining.
 
 Nothing here decides: issues and pull requests are for people to review, and are opened once.
 """
@@ -7,7 +7,7 @@ import base64
 import json
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 from urllib.parse import quote
@@ -22,7 +22,6 @@ from dslp.core.files import read_text
 from dslp.core.semver import parse_version
 from dslp.core.settings import Project
 from dslp.github.client import Repository, Unavailable, find_repository
-from dslp.github.entities import Issue
 from dslp.github.forms import linked_numbers
 from dslp.github.issue import check_issue, is_from_team, update_comment
 from dslp.github.policy import issue_of
@@ -34,32 +33,6 @@ CHANGES = {
     False: "{dataset} has no version after {stated}: first open a Data issue for one.",
 }
 LONGEST = 60_000  # characters of a comment; GitHub takes some more
-
-
-def hand_over(repository: Repository, model: Issue, branch: str, base: str) -> Iterator[str]:
-    """Retarget the open pull requests of a model's experiments to the model's branch (B6).
-
-    The branch is made on GitHub from `base` if it does not exist. An experiment without the label
-    `succeeded`, and one whose pull request goes to another model's branch, are left alone.
-
-    Yields:
-        What was done, or what a person has to do, line by line.
-    """
-    experiments = linked_numbers(model, repository.name, "Experiment")
-    for pull in repository.open_pull_requests:
-        number = issue_of(pull, repository.name)
-        if number not in experiments or pull.base.startswith("model/"):
-            continue
-        if not repository.issue(number).labelled("succeeded"):
-            yield f"#{pull.number} stays at {pull.base}: #{number} is not labelled succeeded"
-            continue
-        try:
-            repository.make_branch(branch, base)
-            repository.ask("PATCH", f"/pulls/{pull.number}", {"base": branch})
-        except Unavailable as error:
-            yield f"#{pull.number} stays at {pull.base} ({error}); set its base to {branch}"
-        else:
-            yield f"#{pull.number} (experiment #{number}) is retargeted to {branch}"
 
 
 def tell(
@@ -194,6 +167,6 @@ def _open_pull_request(
         return
     try:
         publish_check(project, repository, pull["number"])
-        repository.ask("POST", "/actions/workflows/tests.yml/dispatches", {"ref": branch})
+        repository.start_tests(branch)
     except Unavailable as error:  # an App may have no right to, but what it opens starts workflows
         say(f"#{pull['number']} is open, but its checks are not all started: {error}")

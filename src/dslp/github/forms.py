@@ -1,7 +1,7 @@
 """Issue forms read back: the fields of a body, what is missing, and the links of its type (I11)."""
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import cache
@@ -10,13 +10,15 @@ from typing import TYPE_CHECKING, Any
 
 from dslp.core.errors import DslpError
 from dslp.core.files import read_yaml
+from dslp.core.text import error_line
 from dslp.github.entities import Issue
 
 if TYPE_CHECKING:
     from markdown_it import MarkdownIt
     from markdown_it.token import Token
 
-EMPTY = {"_no response_", "none", "n/a", "-", ""}
+NO_RESPONSE = "_No response_"  # what GitHub writes for a field that is left empty
+EMPTY = {NO_RESPONSE.lower(), "none", "n/a", "-", ""}
 MOST = 8  # issues that one issue may name in its links; each is read
 LONGEST = 10_000  # characters of a field that are read for issues
 # GitHub's own ways to name an issue: #12, GH-12, ada/claims#12; and the address of its page. And
@@ -50,6 +52,29 @@ class Link:
     required: bool
     allowed: tuple[str, ...] = ("Ask",)
     numbers: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True)
+class Form:
+    """An issue form.
+
+    Attributes:
+        title: what the title begins with.
+        labels: names of the labels that it applies.
+        assignees: who is assigned.
+        fields: by its label, what GitHub's schema says of each field, without its levels; `value`
+            is what it holds before anybody writes, and `options` are texts.
+    """
+
+    title: str
+    labels: tuple[str, ...]
+    assignees: tuple[str, ...]
+    fields: Mapping[str, Any]
+
+    @property
+    def required(self) -> tuple[str, ...]:
+        """The labels of the required fields."""
+        return tuple(label for label, field in self.fields.items() if field.get("required"))
 
 
 # The links of a form, by the type of its issues.
@@ -88,14 +113,43 @@ def read_forms(folder: Path) -> dict[str, list[tuple[str, ...]]]:
     GitHub requires them in public repositories only. A form that cannot be read requires nothing.
     """
     forms: dict[str, list[tuple[str, ...]]] = {}
-    for file in sorted((folder / "ISSUE_TEMPLATE").glob("*.yml")):
-        with suppress(DslpError, AttributeError, KeyError, TypeError):
-            form: Any = read_yaml(file)
-            required = (one for one in form["body"] if one.get("validations", {}).get("required"))
-            labels = tuple(one["attributes"]["label"] for one in required)
-            for kind in form.get("labels", ()):
-                forms.setdefault(kind, []).append(labels)
+    for file in form_files(folder).values():
+        with suppress(DslpError):
+            form = read_form(file)
+            for kind in form.labels:
+                forms.setdefault(kind, []).append(form.required)
     return forms
+
+
+def form_files(folder: Path) -> dict[str, Path]:
+    """The issue forms in `.github`, by the names of the files without their ending."""
+    files = sorted((folder / "ISSUE_TEMPLATE").glob("*.y*ml"))
+    return {file.stem.lower(): file for file in files if file.stem != "config"}
+
+
+def read_form(file: Path) -> Form:
+    """An issue form.
+
+    Raises:
+        DslpError: the file is none, or cannot be read.
+    """
+    form: Any = read_yaml(file)
+    names = (form.get(one) or () for one in ("labels", "assignees"))  # a list, or one, two
+    try:
+        labels, people = (tuple(re.split(", *", n) if isinstance(n, str) else n) for n in names)
+        items = [_read_field(item) for item in form["body"] if item["type"] != "markdown"]
+    except (AttributeError, IndexError, KeyError, TypeError) as error:
+        raise DslpError(f"{file} is no issue form: {error_line(repr(error))}") from None
+    return Form(form.get("title", ""), labels, people, {item["label"]: item for item in items})
+
+
+def _read_field(item: Any) -> dict[str, Any]:
+    field = {**item, **item["attributes"], **item.get("validations", {})}
+    options = [one["label"] if isinstance(one, dict) else one for one in field.get("options", ())]
+    value = options[field["default"]] if "default" in field else field.get("value", "")
+    if item["type"] == "checkboxes":
+        value = "\n".join(f"- [ ] {option}" for option in options)
+    return {**field, "options": options, "value": value.strip()}
 
 
 def empty_fields(issue: Issue, forms: Sequence[tuple[str, ...]]) -> list[str]:

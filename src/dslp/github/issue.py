@@ -11,6 +11,7 @@ from dslp.core.settings import Project
 from dslp.github.client import Repository, UsedUp
 from dslp.github.entities import Issue, PullRequest
 from dslp.github.forms import form_fields, linked_numbers, read_forms
+from dslp.github.native import mirror_links
 from dslp.github.policy import check_fields, check_links, issue_of
 from dslp.github.pull_request import as_item, model_experiments, publish_check
 from dslp.github.rules import broken
@@ -28,6 +29,7 @@ def check_event(
     number: int,
     is_type: bool,
     texts: Iterable[str] = (),
+    also: Sequence[int] = (),
 ) -> None:
     """Check an issue that changed, and what depends on it, within the requests of an event.
 
@@ -37,9 +39,13 @@ def check_event(
         number: of the issue.
         is_type: whether its type may have changed, on which the issues that name it depend.
         texts: of the issue before the change, which may have named another Ask.
+        also: issues that were opened for it, and are checked too.
     """
     others = list(repository.issues(state="open", most=10)) if is_type else []
     naming = [one.number for one in others if number in linked_numbers(one, repository.name)]
+    naming += also
+    texts = [*texts, *(f"### Ask\n\n#{one}" for one in also)]
+    repository.types = repository.types or (None if is_type else ())  # the type is as it was
     pulls = (pull.number for pull in _depending(repository, number, naming))
     checks = chain(zip(pulls, repeat(publish_check)), zip(naming, repeat(check_issue)))
     other = number
@@ -69,6 +75,7 @@ def check_issue(project: Project, repository: Repository, number: int) -> None:
     fields = check_fields(issue, read_forms(project.github))
     findings = [*links, *fields, *_check_version(repository, issue)]
     update_comment(repository, number, MARK, _comment(findings) if findings else "")
+    mirror_links(repository, issue)
     for finding in findings:
         say(f"{finding.rule}: {finding.problem}")
 
@@ -82,14 +89,16 @@ def is_from_team(comment: Mapping[str, Any], mark: str) -> bool:
 
 def update_comment(repository: Repository, issue: int, mark: str, text: str) -> None:
     """Keep one comment on an issue that begins with the mark; without a text, remove it."""
-    answers = repository.pages(f"/issues/{issue}/comments", most=5)
-    comments = [comment for comment in answers if is_from_team(comment, mark)]
+    existing = repository.comments(issue)
+    comments = [comment for comment in existing if is_from_team(comment, mark)]
     for comment in comments[1:] if text else comments:
         repository.ask("DELETE", f"/issues/comments/{comment['id']}", unless=(404,))
+        existing.remove(comment)
     if text and not comments:
-        repository.ask("POST", f"/issues/{issue}/comments", {"body": text})
+        existing.append(repository.ask("POST", f"/issues/{issue}/comments", {"body": text}))
     elif text and comments[0]["body"].replace("\r\n", "\n").strip() != text.strip():
-        repository.ask("PATCH", f"/issues/comments/{comments[0]['id']}", {"body": text})
+        path = f"/issues/comments/{comments[0]['id']}"
+        comments[0].update(repository.ask("PATCH", path, {"body": text}))
 
 
 def _depending(repository: Repository, number: int, naming: Sequence[int]) -> Iterator[PullRequest]:

@@ -16,8 +16,8 @@ from dslp.core.settings import Project
 from dslp.core.text import error_line, visible
 from dslp.github.client import Repository, connect
 from dslp.github.entities import OUTCOMES, Issue
-from dslp.github.flow import hand_over
 from dslp.github.forms import form_fields, linked_numbers
+from dslp.github.handover import hand_over
 from dslp.github.remote import collaboration_ref, remote_name
 from dslp.github.similar import similar_issues
 
@@ -86,10 +86,12 @@ def begin(project: Project, repository: Repository, issue: Issue) -> None:
         origin = base.removeprefix("refs/").split("/", 1)[-1]
         say(f"new branch {branch}, from {origin}", style="green")
     if issue.kind == "Model":
-        lines = list(hand_over(repository, issue, branch, project.branch))
-        for line in lines:
-            say(line)
-        _fetch(project, remote if lines else "")
+        numbers = linked_numbers(issue, repository.name, "Experiment")
+        experiments = [repository.find_issues(numbers)[number] for number in numbers]
+        for one in experiments:
+            if one and one.state == "open":
+                hand_over(project, repository, one, issue, branch)
+        _fetch(project, remote if experiments else "")
     if remote:
         _follow(project, remote, branch)
     if not matches:

@@ -1,15 +1,18 @@
-"""`dslp new`: begin a dataset, a model or an exploration."""
+"""`dslp new`: begin an issue, a dataset, a model or an exploration."""
 
 from typing import Annotated
 
 import typer
 from dslp.core.console import say
 from dslp.core.settings import Project
+from dslp.github.new_issue import new_issue
 
 app = typer.Typer(
-    help="Begin a dataset, a model or an exploration, with files that work as they are.",
+    help="Begin an issue, or a dataset, model or exploration with files that work as they are.",
     no_args_is_help=True,
 )
+
+app.command("issue")(new_issue)
 
 NEXT, WRITTEN = "next: uv run dslp ", "written: "
 Name = Annotated[str, typer.Argument(help="Lower-case words joined by _.")]

@@ -84,11 +84,17 @@ def list_issues(call: Call) -> Answer:
 
 @route("POST", "/issues", "issues", "anyone")
 def create_issue(call: Call) -> Answer:
+    """Labels and people are dropped without a word where the token may not set them."""
     call.check_issues()
-    body = call.body
+    body, may_set = call.body, call.token.may(call.repository, ["issues"], "write")
     check_length("Issue", "title", body["title"], 256)
     check_length("Issue", "body", body["body"], LONGEST)
-    issue = call.repository.add_issue(body["title"], body["body"], body["labels"], call.token.login)
+    people = body.get("assignees", []) if may_set else []
+    if any(one.lower() != call.repository.owner for one in people):
+        raise invalid("Issue", "assignees", "invalid")
+    labels = body["labels"] if may_set else ()
+    issue = call.repository.add_issue(body["title"], body["body"], labels, call.token.login)
+    issue.assignees = people
     return 201, views.issue(call.repository, issue)
 
 
@@ -99,12 +105,14 @@ def get_issue(call: Call) -> Answer:
 
 @route("PATCH", ISSUE, *EITHER)
 def update_issue(call: Call) -> Answer:
-    issue = call.issue()
+    issue, kind = call.issue(), call.body.get("type")
+    if kind and kind not in (call.repository.types or ()):
+        raise invalid("Issue", "type", "invalid")
     check_length("Issue", "body", call.body.get("body"), LONGEST)
-    issue.state = call.body.get("state", issue.state)
     if "body" in call.body:
         issue.body = call.body["body"]
-    return views.issue(call.repository, call.issue())
+    issue.state, issue.type = call.body.get("state", issue.state), kind or issue.type
+    return views.issue(call.repository, issue)
 
 
 @route("POST", f"{ISSUE}/labels", *EITHER)

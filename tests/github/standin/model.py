@@ -42,6 +42,11 @@ class Issue:
     labels: list[Label] = field(default_factory=list)
     comments: list[Comment] = field(default_factory=list)
     pull: "Pull | None" = None
+    parent: "Issue | None" = None
+    blockers: list["Issue"] = field(default_factory=list)
+    type: str | None = None
+    events: list[tuple[str, str]] = field(default_factory=list)  # what happened, and by whom
+    assignees: list[str] = field(default_factory=list)
     created: str = "2026-01-05T10:00:00Z"
     closed: str = "2026-01-19T10:00:00Z"  # if it is
     reason: str | None = None  # why it was closed, in GitHub's word for it
@@ -102,6 +107,8 @@ class Repository:
     name: str
     ids: Iterator[int]  # of everything that it has; none is used twice
     private: bool = False
+    is_server: bool = False  # on GitHub Enterprise Server, which has less
+    types: tuple[str, ...] | None = ("Task", "Bug", "Feature")  # of issues; None for an old server
     default_branch: str = "main"
     parent: "Repository | None" = None
     id: int = 0

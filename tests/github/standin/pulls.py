@@ -55,9 +55,10 @@ def get_pull(call: Call) -> Answer:
 def update_pull(call: Call) -> Answer:
     issue = call.issue("pull_number")
     assert issue.pull
-    if call.body["base"] not in call.repository.branches:
+    base = call.body.get("base", issue.pull.base)
+    if base not in call.repository.branches:
         raise invalid("PullRequest", "base", "invalid")
-    issue.pull.base = call.body["base"]
+    issue.pull.base, issue.state = base, call.body.get("state", issue.state)
     return views.pull(call.repository, issue)
 
 

@@ -95,7 +95,7 @@ def dispatch_workflow(call: Call) -> Answer:
     if inputs.keys() - declared.keys():
         raise Refused(422, f"Unexpected inputs provided: {[*inputs.keys() - declared.keys()]}")
     call.repository.dispatches.append({"workflow": name, "ref": branch, "inputs": inputs})
-    return 204, None
+    return {"workflow_run_id": next(call.repository.ids)}
 
 
 @route("GET", "/apps/{app_slug}")

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import unquote, urlencode
 
-from tests.github.standin import description, graph, issues, pulls, repositories
+from tests.github.standin import description, graph, issues, native, pulls, repositories
 from tests.github.standin.description import ENTERPRISE
 from tests.github.standin.faults import HALF, Action, Fault, Page, cut
 from tests.github.standin.model import Repository
@@ -27,7 +27,8 @@ from tests.github.standin.routing import (
     Token,
 )
 
-HANDLERS = (issues, pulls, repositories)  # importing them fills ROUTES
+HANDLERS = (issues, native, pulls, repositories)  # importing them fills ROUTES
+VERSION, OLD_VERSION = "2026-03-10", "2022-11-28"  # of the API; a server has only the old one
 USED_UP = "API rate limit exceeded for {} ID 1. If you reach out to GitHub Support for help, …"
 ROUTES.sort(key=lambda one: -one.template.count("/"))  # the most particular first
 
@@ -39,6 +40,7 @@ class Request:
     query: dict[str, list[str]]
     raw: bytes
     token: str
+    version: str = ""
 
     def __str__(self) -> str:
         return f"{self.method} {self.path}"
@@ -176,11 +178,17 @@ class Standin:
         names = {key: unquote(value) for key, value in quoted.items()}
         operation = description.operation(request.method, route.template)
         enterprise = description.operation(request.method, route.template, ENTERPRISE)
+        is_everywhere = route.template in enterprise.content["paths"]
         sent, headers = operation.request(names, request.query, request.raw), {}
         faults = [*operation.faults_of_request(sent)]
-        faults += [f"on Enterprise: {one}" for one in enterprise.faults_of_request(sent)]
+        if is_everywhere:
+            faults += [f"on Enterprise: {one}" for one in enterprise.faults_of_request(sent)]
         try:
             call = self.admit(request, token, route, names)
+            if call.repository.is_server and request.version != OLD_VERSION:
+                raise Refused(400, f"Version {request.version} is not supported")
+            if call.repository.is_server and not is_everywhere:
+                raise Refused(404, NOT_FOUND)
             result = route.handler(call)
             status, body = result if isinstance(result, tuple) else (200, result)
             headers = self.links(request, call)

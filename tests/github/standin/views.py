@@ -51,15 +51,33 @@ def issue(owner: Repository, one: Issue) -> View:
     kind = "pull" if one.pull else "issues"
     view = {
         **author(owner, one.user),
+        **({} if owner.is_server or one.pull else relations(owner, one)),
         "id": one.id,
         "number": one.number,
         "title": one.title,
         "body": one.body,
         "state": one.state,
         "labels": [vars(each) for each in one.labels],
+        "assignees": list(map(user, one.assignees)),
         "html_url": f"{SITE}/{owner.full_name}/{kind}/{one.number}",
     }
-    return view | ({"pull_request": {"merged_at": one.pull.merged_at}} if one.pull else {})
+    merged = {"merged_at": one.pull.merged_at} if one.pull and one.pull.merged_at else {}
+    return view | ({"pull_request": merged} if one.pull else {})
+
+
+def relations(owner: Repository, one: Issue) -> View:
+    """What an issue has to do with others, which only github.com says."""
+    children = [each for each in owner.issues.values() if each.parent is one]
+    done = sum(child.state == "closed" for child in children)
+    view: View = {
+        "sub_issues_summary": {"total": len(children), "completed": done},
+        "issue_dependencies_summary": {"total_blocked_by": len(one.blockers)},
+        "type": {"id": 1, "node_id": "IT_1", "name": one.type} if one.type else None,
+    }
+    if one.parent:
+        path = f"repos/{owner.full_name}/issues/{one.parent.number}"
+        view["parent_issue_url"] = f"https://api.github.com/{path}"
+    return view
 
 
 def pull(owner: Repository, one: Issue, whole: bool = True) -> View:

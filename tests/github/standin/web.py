@@ -19,7 +19,8 @@ class Handler(BaseHTTPRequestHandler):
         query = parse_qs(split.query, keep_blank_values=True)
         token = self.headers.get("authorization", "").rpartition(" ")[2]
         try:
-            request = Request(self.command, split.path, query, raw, token)
+            version = self.headers.get("x-github-api-version", "")
+            request = Request(self.command, split.path, query, raw, token, version)
             reply = self.standin.handle(request)
         except Cut:
             self.close_connection = True

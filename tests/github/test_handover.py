@@ -131,7 +131,7 @@ def test_what_is_missing_or_closed_is_left_to_people(scene: Scene) -> None:
     assert "open a pull request from the experiment's branch to `model/5-a" in comment(scene)
     model.state = "closed"
     label(scene)
-    assert f"- [ ] Model issue #{model.number} is open" in comment(scene)
+    assert f"- [ ] #{model.number} is open" in comment(scene)
     assert len(models(scene)) == 1
 
 

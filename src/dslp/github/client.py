@@ -192,6 +192,8 @@ class Repository:
 
     def update_pull_request(self, pull: PullRequest, values: Mapping[str, str]) -> PullRequest:
         """Change a pull request's `base` or `state`, and return it as GitHub has it then."""
+        if values.items() <= vars(pull).items():
+            return pull
         answer = self.ask("PATCH", f"/pulls/{pull.number}", values)
         changed, pulls = self._read(read_pull_request, answer), self.open_pull_requests
         pulls[pulls.index(pull)] = changed
@@ -199,6 +201,8 @@ class Repository:
 
     def make_branch(self, branch: str, base: str) -> None:
         """Make a branch at the head of `base`, unless it exists."""
+        if any(pull.base == branch for pull in self.open_pull_requests):
+            return
         sha = self.ask("GET", f"/git/ref/heads/{quote(base)}")["object"]["sha"]
         try:
             self.ask("POST", "/git/refs", {"ref": f"refs/heads/{branch}", "sha": sha})

@@ -6,7 +6,7 @@ is there, so all may be done again, and one that fails leaves the others in orde
 
 import os
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import TypeVar
 
 from dslp.core.branch_names import branch_name
@@ -24,29 +24,8 @@ from dslp.github.policy import issue_of
 
 T = TypeVar("T")
 MARK = "<!-- dslp: handover -->"
-LONGEST = 10_000  # characters of a field that are taken over
+LONGEST = 10_000  # characters of a field that is taken over
 TITLE = 200
-
-
-@dataclass
-class Steps:
-    """What was done and what a person has to do, as a list of tasks in Markdown."""
-
-    lines: list[str] = field(default_factory=list)
-
-    def add(self, words: str, done: bool = False) -> None:
-        """Add a step, ticked if it is done."""
-        self.lines.append(f"- [{'x' if done else ' '}] {words}")
-
-    def take(self, words: str, action: Callable[..., T], *values: object) -> T | None:
-        """Take a step and return its result; None where it fails, and a person has to take it."""
-        try:
-            result = action(*values)
-        except DslpError as error:
-            self.add(f"{words}: {escape_markdown(str(error).replace('@', ''), SENTENCE)}")
-            return None
-        self.add(words, done=True)
-        return result
 
 
 def hand_over(
@@ -71,78 +50,66 @@ def hand_over(
     """
     number, outcomes = experiment.number, [one for one in RESULTS if experiment.labelled(one)]
     pulls = [p for p in repository.open_pull_requests if issue_of(p, repository.name) == number]
-    steps, changed = Steps(), []
+    lines: list[str] = []
+    changed: list[PullRequest | None] = []
+
+    def attempt(words: str, action: Callable[..., T], *values: object) -> T | None:
+        try:
+            result = action(*values)
+        except DslpError as error:  # a person has to do it
+            reason = escape_markdown(str(error).replace("@", ""), SENTENCE)
+            lines.append(f"- [ ] {words}: {reason}")
+            return None
+        lines.append(f"- [x] {words}")
+        return result
+
     if (experiment.kind, experiment.state, len(outcomes)) != ("Experiment", "open", 1):
         say(f"#{number} is no open experiment that is labelled as succeeded or as failed")
-    elif outcomes == ["failed"]:
-        changed = _end(repository, steps, pulls, experiment)
-    else:
+    elif outcomes == ["succeeded"]:
         values = (project, repository, experiment, model)
-        model = steps.take("a Model issue names this one", _find_model, *values)
-        changed = _begin_model(project, repository, steps, pulls, model, branch) if model else []
-    if steps.lines:
+        model = attempt("a Model issue names this one", find_model, *values)
+        if model:
+            branch = branch or branch_name("Model", model.number, model.title)
+            tick = "x" if model.state == "open" else " "
+            lines.append(f"- [{tick}] #{model.number} is open: `dslp start {model.number}`")
+            words = f"the branch `{branch}` begins at `{project.branch}`"
+            attempt(words, repository.make_branch, branch, project.branch)
+        for pull in pulls if model else ():
+            if pull.base == branch or not pull.base.startswith("model/"):
+                words, base = f"#{pull.number} goes to `{branch}`", {"base": branch}
+                changed.append(attempt(words, repository.update_pull_request, pull, base))
+        if not pulls:
+            lines.append(f"- [ ] open a pull request from the experiment's branch to `{branch}`")
+    elif form_fields(experiment.body).get("Summary"):
+        closed = {"state": "closed"}
+        for pull in pulls:
+            words = f"close #{pull.number}"
+            changed.append(attempt(words, repository.update_pull_request, pull, closed))
+        attempt("close this issue", repository.ask, "PATCH", f"/issues/{number}", closed)
+        del repository.issues_read[number]
+    else:
+        lines.append("- [ ] write the Summary, then add the label again")
+    if lines:
         heading = f"This experiment is labelled {outcomes[0]}. What follows from that:"
-        update_comment(repository, number, MARK, "\n".join([MARK, heading, "", *steps.lines]))
-    for line in steps.lines:
-        say(line)
+        update_comment(repository, number, MARK, "\n".join([MARK, heading, "", *lines]))
+        say("\n".join(lines))
     if os.environ.get("GITHUB_ACTIONS"):
-        for pull in changed if model is None else ():
+        others = [one for one in changed if one and one not in pulls]
+        for pull in others if model is None else ():
             check_closed(project, repository, pull.number)
         also = [model.number] if model else []
         check_event(project, repository, number, is_type=False, also=also)
-        for pull in changed if model else ():
-            steps.take("the tests are started", repository.start_tests, pull.head)
+        for pull in others if model else ():
+            attempt("the tests are started", repository.start_tests, pull.head)
 
 
-def _begin_model(
-    project: Project,
-    repository: Repository,
-    steps: Steps,
-    pulls: list[PullRequest],
-    model: Issue,
-    branch: str,
-) -> list[PullRequest]:
-    """Make the branch of a model, and let the pull requests go there; returns those changed."""
-    branch = branch or branch_name("Model", model.number, model.title)
-    steps.add(f"Model issue #{model.number} is open", done=model.state == "open")
-    words = f"the branch `{branch}` begins at `{project.branch}`: `dslp start {model.number}`"
-    if any(pull.base == branch for pull in pulls):
-        steps.add(words, done=True)
-    else:
-        steps.take(words, repository.make_branch, branch, project.branch)
-    changed = []
-    for pull in pulls:
-        words = f"#{pull.number} goes to `{branch}`"
-        if pull.base.startswith("model/"):
-            steps.add(words, done=pull.base == branch)
-        elif after := steps.take(words, repository.update_pull_request, pull, {"base": branch}):
-            changed.append(after)
-    if not pulls:
-        steps.add(f"open a pull request from the experiment's branch to `{branch}`")
-    return changed
-
-
-def _end(
-    repository: Repository, steps: Steps, pulls: list[PullRequest], experiment: Issue
-) -> list[PullRequest]:
-    """Close a failed experiment and its pull requests; returns those."""
-    if not form_fields(experiment.body).get("Summary"):
-        steps.add("write the Summary, then add the label again")
-        return []
-    update, closed = repository.update_pull_request, {"state": "closed"}
-    answers = [steps.take(f"close #{one.number}", update, one, closed) for one in pulls]
-    path = f"/issues/{experiment.number}"
-    if answer := steps.take("close this issue", repository.ask, "PATCH", path, closed):
-        repository.issues_read[experiment.number] = read_issue(answer)
-    return list(filter(None, answers))
-
-
-def _find_model(
-    project: Project, repository: Repository, experiment: Issue, model: Issue | None
+def find_model(
+    project: Project, repository: Repository, experiment: Issue, model: Issue | None = None
 ) -> Issue:
     """The newest Model issue of the team's or a machine's that names the experiment, or a new one.
 
-    The new one has the fields of its form, as far as they are known.
+    The new one has the fields of its form, as far as they are known. What people wrote is quoted,
+    so that it adds no field and calls nobody.
     """
     if model:
         return model
@@ -154,28 +121,24 @@ def _find_model(
     asks = linked_numbers(experiment, repository.name, "Ask")[:1]
     ask = repository.find_issues(asks)[asks[0]] if asks else None
     fields = {**form_fields(ask.body if ask else ""), **form_fields(experiment.body)}
-    goal, summary, runs, deployment = (
-        "\n".join(f"> {line}" for line in _silent(fields.get(name, "")[:LONGEST]).splitlines())
+    quotes = [
+        "\n".join(f"> {line}" for line in fields.get(name, "")[:LONGEST].splitlines())
         for name in ("Goal", "Summary", "Runs", "Solution architecture")
-    )
+    ]
     answers = {
         "Ask": f"#{ask.number}" if ask else "",
         "Experiment": f"#{experiment.number}",
-        "What it does": "\n\n".join(filter(None, (goal, summary, runs))),
-        "Deployment": deployment,
+        "What it does": "\n\n".join(filter(None, quotes[:3])),
+        "Deployment": quotes[3],
     }
     file = form_files(project.github).get("model")
     form = read_form(file) if file else Form("", ("Model",), (), {})
     blank = {name: {"type": "input", "value": ""} for name in answers}
     body = make_body(replace(form, fields={**blank, **form.fields}), answers)
-    content = {"title": visible(experiment.title, TITLE), "body": body, "labels": form.labels}
+    content = {"title": visible(experiment.title, TITLE), "labels": form.labels}
+    content["body"] = body.replace("@", "@\u200b")
     model = read_issue(repository.ask("POST", "/issues", content))
     has_types = (experiment.native.get("type") or {}).get("name") in TYPES
     repository.types = TYPES if has_types else ()
     repository.issues_read[model.number], repository.comments_read[model.number] = model, []
     return model
-
-
-def _silent(text: str) -> str:
-    """A text in which no @ calls anybody."""
-    return text.replace("@", "@\u200b")

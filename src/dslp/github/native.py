@@ -12,7 +12,7 @@ from dslp.github.forms import form_links, worked_on
 
 REFUSALS = (403, 404, 410, 422)
 BLOCKED = "blocked - need access"
-BLOCKER = re.compile(r"\bblocked by:?\s+([^\n.;]{1,200})", re.IGNORECASE)
+BLOCKER = re.compile(r"\bblocked by:?\s+([^\n,;]{1,200})", re.IGNORECASE)
 MOST = 3  # issues that may block one
 
 

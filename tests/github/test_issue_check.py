@@ -143,21 +143,62 @@ def test_when_the_stricter_of_two_on_a_commit_is_closed_the_other_is_judged_anew
     assert state(scene, plain) == "success"
 
 
-@pytest.mark.rule("B4", "X4")
+@pytest.mark.rule("B4", "B5", "E2", "X3", "X4")
 @pytest.mark.parametrize("kind", ["Explore", "Experiment"])
 def test_what_an_unmerged_branch_held_stays_findable(scene: Scene, kind: str) -> None:
-    issue = scene.issue(kind)
-    pull = scene.pull(f"{kind.lower()}/1-claims")
-    event = {"pull_request": {"number": pull.number}}
-    assert scene.run("issue-check", event=event).code == 0
+    issue, repository = scene.issue(kind), scene.repository
+    rights = {**ISSUES_RIGHTS, "contents": "write"}
+    may_tag, branch = (
+        scene.github.add_workflow_token(repository, rights),
+        f"{kind.lower()}/1-claims",
+    )
+    pulls = [scene.pull(branch), scene.pull(branch.replace("1-c", "1-other-c"))]
+    pulls.append(scene.pull(branch, fork=repository.fork("eve"), user="eve"))
+    event = [{"pull_request": {"number": pull.number}} for pull in pulls]
+    assert scene.run("issue-check", event=event[0]).code == 0
     assert comments(issue) == []  # it is open
-    pull.state = "closed"
-    for _ in range(2):
-        scene.run("issue-check", event=event)
+    for pull in pulls:
+        pull.state = "closed"
+    assert scene.run("issue-check", event=event[1]).code == 0  # its token may not make a tag
+    for number in (0, 2, 0):
+        scene.run("issue-check", event=event[number], GITHUB_TOKEN=may_tag)
+    assert repository.tags == {f"archive/{branch}": repository.head_sha(pulls[0])}
     (note,) = comments(issue)
-    assert scene.repository.head_sha(pull) in note
-    assert f"git fetch origin refs/pull/{pull.number}/head" in note
-    assert ("docs/" in note) == (kind == "Explore")
+    for pull, ref in zip(
+        pulls, (f"refs/tags/archive/{branch}", "refs/pull/3/head", "refs/pull/4/head"), strict=True
+    ):
+        ended = f"- #{pull.number} ended at {repository.head_sha(pull)}, unmerged."
+        assert any(
+            line.startswith(ended) and f"fetch origin {ref} &" in line for line in note.split("\n")
+        )
+    field = "Insights" if kind == "Explore" else "Summary"
+    assert f"field “{field}” is empty" in note
+    assert ("docs/" in note, "--issue 1`" in note) == (kind == "Explore", kind == "Experiment")
+    pulls[0].state = "open"
+    repository.commit(branch, {"more.txt": ""})
+    repository.head_sha(pulls[0])
+    pulls[0].state, issue.body = "closed", f"### {field}\n\nMuch."
+    scene.run("issue-check", event=event[0], GITHUB_TOKEN=may_tag)
+    assert repository.tags[f"archive/{branch}-2"] == repository.head_sha(pulls[0])
+    (note,) = comments(issue)
+    assert ("is empty" in note, f"archive/{branch}-2 " in note) == (False, True)
+
+
+@pytest.mark.rule("B5", "X3", "X4")
+@pytest.mark.parametrize(
+    ("kind", "field"), [("Ask", "Value"), ("Explore", "Insights"), ("Experiment", "Summary")]
+)
+def test_an_issue_that_is_closed_without_its_lessons_is_asked_for_them_once(
+    scene: Scene, kind: str, field: str
+) -> None:
+    ask, body = scene.issue("Ask"), f"### Ask\n\n#1\n\n### {field}\n\n"
+    for text, count in ((f"{body}_No response_", 1), (f"{body}Much.", 0)):
+        issue = scene.issue(kind, text)
+        for state in ("closed", "open", "closed"):
+            issue.state = state
+            scene.run("issue-check", event={"action": state, "issue": {"number": issue.number}})
+        assert len([one for one in comments(issue) if f"“{field}” is empty" in one]) == count
+    assert ask.comments == []
 
 
 def crowd(scene: Scene, children: int, others: int) -> Issue:
@@ -173,19 +214,21 @@ def crowd(scene: Scene, children: int, others: int) -> Issue:
     return ask
 
 
-@pytest.mark.parametrize("change", ["edited", "unlabeled"])
+@pytest.mark.parametrize("change", ["edited", "unlabeled", "closed"])
 def test_an_event_takes_at_most_20_requests_and_says_what_is_left_to_do(
     scene: Scene, change: str
 ) -> None:
     ask = crowd(scene, children=160, others=840)
     ask.labels = [] if change == "unlabeled" else ask.labels
-    event = {"action": change, "issue": {"number": 1}, "label": {"name": "Ask"}}
-    if change == "edited":
-        del event["label"]
+    number = 1 if change == "unlabeled" else 900
+    event = {"action": change, "issue": {"number": number}}
+    event |= {"label": {"name": "Ask"}} if change == "unlabeled" else {}
+    scene.repository.issues[900].state = "closed" if change == "closed" else "open"
     ended = scene.run("issue-check", event=event, GITHUB_ACTIONS="true")
     assert (ended.code, len(scene.github.requests) <= 20) == (0, True), ended
     assert f"{len(scene.github.requests)} requests; GitHub leaves" in ended.err
     assert ("run dslp issue-check 1" in ended.out) == (change == "unlabeled")
+    assert f"- #{number}: {scene.repository.issues[900].state}" in (ask.body or "") or number == 1
     listed = [one for one in scene.github.requests if one.path.endswith("/issues")]
     assert bool(listed) == (change == "unlabeled"), "who names it matters when its type changes"
 

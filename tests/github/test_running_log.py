@@ -127,7 +127,7 @@ def test_two_people_and_the_machine_edit_one_ask_at_once_and_nothing_is_lost(
     repositories, chance, expected = [client(scene), client(scene)], random.Random(15), {"first"}
 
     def save() -> None:
-        for person in chance.choice(["", "a", "b", "ab"]):
+        for person in chance.choice(["", "", "", "a", "b", "ab"]):
             lines, text = (ask.body or "").split("\n"), f"{person}{len(ask.versions)}"
             lines.insert(chance.randint(1, lines.index("last")), text)
             ask.body = "\n".join(lines)
@@ -135,14 +135,15 @@ def test_two_people_and_the_machine_edit_one_ask_at_once_and_nothing_is_lost(
 
     scene.github.on("PATCH */issues/1", save)
     for number in range(rounds):
+        scene.github.used.clear()  # these are more than an hour's requests
         child.labels = scene.repository.labelled(["Data", "failed"][: 1 + number % 2])
         with ThreadPoolExecutor() as runs:
-            list(runs.map(update_log, repositories, [1, 1]))
+            list(runs.map(update_log, repositories[: 1 + (number % 5 == 0)], [1, 1]))
     scene.github.faults.clear()
     update_log(repositories[0], 1)
     lines = [set(text.split("\n")) for text in ask.versions]
     assert expected - lines[-1] == set()
-    assert sum(bool(old - new & expected) for old, new in pairwise(lines)) > rounds / 2
+    assert sum(bool(old - new & expected) for old, new in pairwise(lines)) > rounds / 3
 
 
 @pytest.mark.rule("I12")

@@ -101,5 +101,5 @@ def _question(issue: Issue) -> list[str]:
 
 def _comment(repository: Repository, issue: Issue) -> str:
     """The comment on how the issue ended, if there is one."""
-    comments = repository.pages(f"/issues/{issue.number}/comments", most=5)
+    comments = repository.comments(issue.number)
     return next((one["body"] for one in comments if is_from_team(one, MARK)), "")

@@ -67,7 +67,9 @@ def update_log(repository: Repository, number: int, candidates: Iterable[int] = 
     """
     query = read_text(Path(__file__).with_suffix(".graphql"))
     for _ in range(TRIES):
-        ask = repository.query(query, number=number)["issue"] or {"body": ""}
+        ask = repository.query(query, number=number)["issue"]
+        if ask is None:
+            return
         log = split_log(ask["body"])[1]
         listed = map(int, re.findall(r"^- #(\d+)", log, re.MULTILINE))
         lines = _entries(repository, number, {*candidates, *listed, *_mentioning(ask)})
@@ -75,8 +77,7 @@ def update_log(repository: Repository, number: int, candidates: Iterable[int] = 
             return
         edits = [one["diff"] for one in ask["userContentEdits"]["nodes"] if one["diff"] is not None]
         text = merge_versions([*reversed(edits), ask["body"]])
-        stamp = _digest(ask["body"], put_log(text, lines))
-        new = put_log(text, lines, stamp)
+        new = put_log(text, lines, _digest(ask["body"]) + _digest(put_log(text, lines)))
         if _plain(new) == _plain(ask["body"]):
             return
         if not repository.ask("PATCH", f"/issues/{number}", {"body": new}, unless=(422,)):
@@ -125,7 +126,7 @@ def merge_versions(versions: Sequence[str]) -> str:
     text = versions[0]
     for count, version in enumerate(versions[1:], 1):
         stamps, before = START.findall(version), versions[count - 1 :: -1]
-        bases = (one for one in before if stamps and _digest(one, version) in stamps)
+        bases = (one for one in before if stamps and _digest(one) + _digest(version) in stamps)
         base = next(bases, before[0])
         text = version if text == base else _merge(base, text, version)
     return text
@@ -153,13 +154,14 @@ def _plain(text: str) -> str:
     return START.sub("", text).replace("\r\n", "\n").strip()
 
 
-def _digest(base: str, text: str) -> str:
-    return sha256(f"{_plain(base)}\0{_plain(text)}".encode()).hexdigest()[:16]
+@lru_cache(maxsize=500)
+def _digest(text: str) -> str:
+    return sha256(_plain(text).encode()).hexdigest()[:12]
 
 
 def _mentioning(issue: Mapping[str, Any]) -> Iterator[int]:
     """The issues of this repository that mention an issue, and those that mention these."""
-    for event in issue.get("timelineItems", {"nodes": ()})["nodes"]:
+    for event in issue.get("timelineItems", {}).get("nodes", ()):
         if event and event["source"] and not event["isCrossRepository"]:
             yield event["source"]["number"]
             yield from _mentioning(event["source"])
@@ -174,7 +176,9 @@ def _entries(repository: Repository, ask: int, candidates: Iterable[int]) -> lis
     parts = [f"_{number}: issue(number: {number}) {{ {FIELDS} }}" for number in numbers]
     answer = repository.query(ISSUES % " ".join(parts)) if parts else {}
     rows = []
-    for one in filter(None, answer.values()):
+    for name, one in answer.items():
+        if one is None or name != f"_{one['number']}":  # deleted, or transferred
+            continue
         issue = read_issue({**one, "labels": one["labels"]["nodes"]})
         state = "not planned" if one["stateReason"] == "NOT_PLANNED" else issue.state.lower()
         dates = " to ".join(one[name][:10] for name in ("created", "closed") if one[name])

@@ -103,8 +103,7 @@ def answer(
             for place in repositories
             for other in place.issues.values()
             if other is not one and token.may(place, ("issues",), "read")
-            for prefix in ["" if place is owner else owner.full_name]
-            if re.search(rf"(?<![\w/]){prefix}(#|GH-){one.number}\b", "\n".join(other.versions))
+            if ("" if place is owner else owner.full_name, str(one.number)) in other.mentions
         ]
 
     root = {"repository": repository}

@@ -4,6 +4,7 @@ Tests build a scenario with the `add_…` methods; the routes change the same ob
 """
 
 import hashlib
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -54,6 +55,8 @@ class Issue:
         """Keep each text of the body: GitHub has a history of edits, and the last write wins."""
         if name == "body":
             self.versions = [*getattr(self, "versions", []), value or ""]
+            names = re.findall(r"(?<![\w/])([\w.-]+/[\w.-]+)?(?:#|\bGH-)(\d+)", value or "")
+            self.mentions = {*names, *getattr(self, "mentions", ())}  # they stay, as events
         super().__setattr__(name, value)
 
 

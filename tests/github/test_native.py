@@ -13,11 +13,11 @@ RIGHTS = {"contents": "read", "issues": "write", "pull_requests": "read", "statu
 
 @pytest.fixture
 def scene(tmp_path: Path, github: Standin) -> Scene:
-    """Two Asks, whose owner has our types of issues."""
-    scene = make(tmp_path / "project", github, types=("Ask", "Data", "Explore", "Experiment"))
+    """Two Asks and a Data issue of the first, whose owner has our types of issues."""
+    scene = make(tmp_path / "project", github, types=("Ask", "Data", "Explore"))
     scene.token = github.add_workflow_token(scene.repository, RIGHTS)
-    scene.issue("Ask")
-    scene.issue("Ask")
+    for kind, body in (("Ask", ""), ("Ask", ""), ("Data", ASK)):
+        scene.issue(kind, body)
     return scene
 
 
@@ -28,41 +28,36 @@ def parents(scene: Scene) -> dict[int, int]:
 
 @pytest.mark.rule("I11", "L1")
 def test_children_and_types_follow_links_and_labels_but_not_against_a_person(scene: Scene) -> None:
-    data = scene.issue("Data", ASK)
-    scene.issue("Explore", f"### Belongs to\n\n#{data.number}")
+    data, explore = scene.repository.issues[3], scene.issue("Explore", "### Belongs to\n\n#3")
     for number in (3, 4):
         assert scene.run("issue-check", str(number)).code == 0
-    assert parents(scene) == {3: 1, 4: 3}
-    assert [scene.repository.issues[number].type for number in (3, 4)] == ["Data", "Explore"]
+    assert (parents(scene), data.type, explore.type) == ({3: 1, 4: 3}, "Data", "Explore")
     data.body = "### Ask\n\n#2"
     scene.run("issue-check", "3")
     assert parents(scene) == {3: 2, 4: 3}
     data.parent, data.type = scene.repository.issues[1], "Bug"
     data.events.append(("parent_issue_added", "ada"))
-    scene.github.forget()
     scene.run("issue-check", "3")
     assert (parents(scene)[3], data.type) == (1, "Bug")
 
 
 @pytest.mark.rule("L2")
 def test_what_is_blocked_depends_on_the_issues_that_it_names(scene: Scene) -> None:
-    scene.issue("Data", ASK, state="closed")
-    blocked = scene.issue("Experiment", f"{ASK}\n\nBlocked by #3, and blocked by: #2. Not by #1.")
+    body = f"{ASK}\n\nBlocked by #3, and blocked by: #2. Not by #1."
+    blocked = scene.issue("Experiment", body)
     scene.run("issue-check", "4")
     assert blocked.blockers == []
     blocked.labels += scene.repository.labelled(["blocked - need access"])
-    for _ in range(2):
-        scene.run("issue-check", "4")
+    scene.run("issue-check", "4")
     assert [one.number for one in blocked.blockers] == [3, 2]
-    path = "dependencies/blocked_by"
-    assert len([one for one in scene.github.writes if path in one.path]) == 2
+    scene.github.on("POST */blocked_by", lambda: scene.github.violations.append("twice"))
+    scene.run("issue-check", "4")
 
 
 @pytest.mark.parametrize("code", [403, 404, 410, 422])
 def test_where_it_is_refused_nothing_is_said_and_the_rest_is_done(scene: Scene, code: int) -> None:
-    for number in (3, 4):
-        scene.issue("Data", ASK)
-        scene.github.on(f"PATCH */issues/{number}", status(code, "No"))
+    scene.issue("Data", ASK)
+    scene.github.on("PATCH */issues/[34]", status(code, "No"))
     scene.github.on("POST */sub_issues", status(code, "No"))
     ended = scene.run("issue-check", "1")
     assert (ended.code, ended.err) == (0, "")
@@ -70,21 +65,18 @@ def test_where_it_is_refused_nothing_is_said_and_the_rest_is_done(scene: Scene, 
 
 
 def test_a_secondary_limit_is_waited_for_and_is_no_refusal(scene: Scene) -> None:
-    scene.issue("Data", ASK)
-    scene.run("issue-check", "3")
-    scene.repository.issues[3].parent = None
-    scene.github.forget()
+    scene.repository.issues[3].type = "Data"
     scene.github.at(5, secondary_limit(1))
     scene.run("issue-check", "3")
+    assert scene.github.requests[4].path.endswith("/sub_issues")
     assert parents(scene) == {3: 1}
 
 
 def test_a_server_is_asked_in_its_version_for_what_it_has(scene: Scene) -> None:
-    scene.issue("Data", ASK)
     scene.run("issue-check", "3")
     assert {one.version for one in scene.github.requests} == {VERSION}
     scene.repository.is_server = True
     scene.github.forget()
     ended = scene.run("issue-check", "3", GITHUB_SERVER_URL="https://git.corp.example")
     assert (ended.code, {one.version for one in scene.github.requests}) == (0, {OLD_VERSION})
-    assert [one for one in scene.github.writes if "graphql" not in one.path] == []
+    assert {one.path for one in scene.github.writes} <= {"/graphql"}

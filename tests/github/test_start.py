@@ -77,24 +77,6 @@ def await_model(scene: Scene, *labels: str) -> None:
 
 
 @pytest.mark.rule("B6")
-def test_the_pull_request_goes_to_the_models_branch(scene: Scene) -> None:
-    await_model(scene, "succeeded")
-    main = scene.repository.branches["main"]
-    ended = scene.run("start", "3")
-    assert ended.code == 0, ended
-    assert branch(scene) == BRANCH
-    pull = scene.repository.issues[4]
-    assert pull.pull
-    assert pull.pull.base == BRANCH
-    assert BRANCH in ended.out
-    assert scene.repository.branches[BRANCH] == main
-    assert scene.run("check", "--pull-request", "4").code == 0
-    scene.github.forget()
-    assert scene.run("start", "3").code == 0
-    assert scene.github.writes == []
-
-
-@pytest.mark.rule("B6")
 def test_the_hand_over_with_a_remote_that_git_pulls_from_and_pushes_to(
     scene: Scene, tmp_path: Path
 ) -> None:

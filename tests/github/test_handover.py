@@ -93,13 +93,13 @@ def test_a_step_that_fails_is_said_and_can_be_repeated(scene: Scene, fault: str,
 
 
 def test_what_is_missing_or_closed_is_left_to_people(scene: Scene) -> None:
-    """No Ask, no form, no pull request; a Model issue of a stranger; then one that is closed."""
+    """No form, no pull request, a closed Ask, a stranger's Model issue; then ours is closed."""
     (scene.folder / ".github").unlink()
-    scene.repository.issues[2].body = "### Goal\n\nx"
-    scene.repository.issues[3].state = "closed"
+    scene.repository.issues[1].state = scene.repository.issues[3].state = "closed"
     scene.repository.add_issue("x", "### Experiment\n\n#2", ["Model"], "eve")
     (_, model), comment = label(scene)
     assert "- [ ] open a pull request from the experiment's branch to `model/5-a" in comment
+    assert "- [ ] reopen #1, the Ask" in comment
     model.state = "closed"
     models, comment = label(scene)
     assert (len(models), f"- [ ] #{model.number} is open" in comment) == (2, True)

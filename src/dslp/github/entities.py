@@ -5,8 +5,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-# What an issue has of GitHub's own means; a server that has none of it leaves them out.
-NATIVE = ("type", "parent_issue_url", "sub_issues_summary", "issue_dependencies_summary")
 TYPES = ("Ask", "Data", "Explore", "Experiment", "Model", "Communicate")
 OUTCOMES = ("succeeded", "failed", "on hold", "blocked - need access")  # labels
 LOG = re.compile(r"<!-- dslp: log\b.*?<!-- dslp: end of log -->", re.DOTALL)
@@ -25,7 +23,7 @@ class Issue:
         url: its page on GitHub.
         is_pull_request: whether the number is that of a pull request.
         id: GitHub's own, by which issues are linked.
-        native: what GitHub says in the fields NATIVE; a field that it does not have is missing.
+        native: all that GitHub says; what a server does not have, such as `type`, is missing.
     """
 
     number: int
@@ -85,7 +83,7 @@ def read_issue(answer: Mapping[str, Any]) -> Issue:
     plain = {name: answer[name] for name in ("number", "title", "state")}
     labels = tuple(label["name"] for label in answer["labels"])
     is_pull, body = "pull_request" in answer, LOG.sub("", answer.get("body") or "")
-    own = {"id": answer["id"], "native": {key: answer[key] for key in NATIVE if key in answer}}
+    own = {"id": answer["id"], "native": answer}
     url = answer["html_url"]
     return Issue(**plain, body=body, labels=labels, url=url, is_pull_request=is_pull, **own)
 

@@ -64,7 +64,9 @@ def hand_over(
     if (experiment.kind, experiment.state, len(outcomes)) != ("Experiment", "open", 1):
         say(f"#{number} is no open experiment that is labelled as succeeded or as failed")
     elif outcomes == ["succeeded"]:
-        values = (project, repository, experiment, model)
+        asks = linked_numbers(experiment, repository.name, "Ask")[:1]
+        ask = repository.find_issues(asks)[asks[0]] if asks else None
+        values = (project, repository, experiment, ask, model)
         model = attempt("a Model issue names this one", find_model, *values)
         if model:
             branch = branch or branch_name("Model", model.number, model.title)
@@ -72,11 +74,13 @@ def hand_over(
             lines.append(f"- [{tick}] #{model.number} is open: `dslp start {model.number}`")
             words = f"the branch `{branch}` begins at `{project.branch}`"
             attempt(words, repository.make_branch, branch, project.branch)
+        if ask and ask.state != "open":
+            lines.append(f"- [ ] reopen #{ask.number}, the Ask, or close the Model issue")
         for pull in pulls if model else ():
             if pull.base == branch or not pull.base.startswith("model/"):
                 words, base = f"#{pull.number} goes to `{branch}`", {"base": branch}
                 changed.append(attempt(words, repository.update_pull_request, pull, base))
-        if not pulls:
+        if model and not pulls:
             lines.append(f"- [ ] open a pull request from the experiment's branch to `{branch}`")
     elif form_fields(experiment.body).get("Summary"):
         closed = {"state": "closed"}
@@ -102,7 +106,11 @@ def hand_over(
 
 
 def find_model(
-    project: Project, repository: Repository, experiment: Issue, model: Issue | None = None
+    project: Project,
+    repository: Repository,
+    experiment: Issue,
+    ask: Issue | None,
+    model: Issue | None,
 ) -> Issue:
     """The newest Model issue of the team's or a machine's that names the experiment, or a new one.
 
@@ -116,8 +124,6 @@ def find_model(
         numbers = linked_numbers(model, repository.name, "Experiment")
         if experiment.number in numbers and is_from_team(answer, ""):
             return model
-    asks = linked_numbers(experiment, repository.name, "Ask")[:1]
-    ask = repository.find_issues(asks)[asks[0]] if asks else None
     fields = {**form_fields(ask.body if ask else ""), **form_fields(experiment.body)}
     quotes = [
         "\n".join(f"> {line}" for line in fields.get(name, "")[:LONGEST].splitlines())

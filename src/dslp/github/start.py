@@ -30,28 +30,12 @@ TITLE = 70  # characters of a title on the terminal
 
 
 def start(number: Annotated[int, typer.Argument(help="Number of the issue.", min=1)]) -> None:
-    """Switch to the branch of an issue, or make it after similar work was shown.
-
-    A branch that exists is brought up to date. Where GitHub cannot be asked, it is switched to.
-    """
+    """Switch to the branch of an issue and bring it up to date, or make it."""
     project = Project.find(dotenv=False)
     if _git(project, "status", "--porcelain"):
         raise Refused("there are uncommitted changes; commit them, or: git stash -u")
-    try:
-        repository = connect(project)
-        issue = repository.issue(number)
-    except DslpError as error:
-        branches = _branches(project, number)
-        if not branches or getattr(error, "status", 0) == 404:  # there is no such issue
-            raise
-        _git(project, "switch", "--guess", branches[0])
-        others = f" (not to {', '.join(branches[1:])})" if branches[1:] else ""
-        say(f"switched to {branches[0]}{others}; GitHub was not asked ({error})", style="yellow")
-        if remote := remote_name(project):
-            _fetch(project, remote)
-            _follow(project, remote, branches[0])
-    else:
-        begin(project, repository, issue)
+    repository = connect(project)
+    begin(project, repository, repository.issue(number))
 
 
 def begin(project: Project, repository: Repository, issue: Issue) -> None:

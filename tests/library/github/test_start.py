@@ -1,7 +1,6 @@
 """`dslp start`: from an issue to its branch, in real repositories; GitHub is a dictionary."""
 
 import shlex
-import shutil
 import subprocess
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -161,39 +160,6 @@ def test_an_existing_branch_catches_up_or_says_what_to_do(
     toy.git("pull", "-q", "--no-rebase", "--no-edit")
     toy.git("push", "-q")
     assert "compared with" not in begin(issue(13, "Orders"))
-
-
-@pytest.mark.parametrize("why", ["no token", "does not answer", "not on GitHub"])
-def test_without_github_a_branch_that_exists_is_switched_to(
-    toy: Toy,
-    remote: Toy,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-    why: str,
-) -> None:
-    toy.git("branch", "explore/12-visits")
-    remote.git("push", "-q", "origin", "main:model/13-orders")
-    toy.git("fetch", "-q")
-    for name in ("GITHUB_TOKEN", "GH_TOKEN", "GITHUB_API_URL", "GITHUB_REPOSITORY"):
-        monkeypatch.delenv(name, raising=False)
-    (tmp_path / "git").symlink_to(shutil.which("git") or "")
-    monkeypatch.setenv("PATH", str(tmp_path))  # without gh
-    if why != "not on GitHub":
-        monkeypatch.setenv("GITHUB_REPOSITORY", "octo-org/toy")
-    if why == "does not answer":
-        monkeypatch.setenv("GITHUB_API_URL", "http://127.0.0.1:9")
-        monkeypatch.setenv("GITHUB_TOKEN", "x")
-        monkeypatch.setattr("time.sleep", lambda _: None)
-    for number, name in ((12, "explore/12-visits"), (13, "model/13-orders")):
-        start.start(number)
-        line, *state = capsys.readouterr().out.splitlines()
-        assert line.startswith(f"switched to {name}; GitHub was not asked (")
-        assert state in ([], ["compared with origin: it is not there; git push"])
-        assert why in line
-        assert branch(toy) == name
-    with pytest.raises(DslpError):
-        start.start(14)
 
 
 def test_work_starts_from_an_open_issue_without_changes(begin: Begin, toy: Toy) -> None:

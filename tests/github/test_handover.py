@@ -7,6 +7,7 @@ import pytest
 from tests.github.scene import DONE, Scene, make
 from tests.github.standin.faults import status
 from tests.github.standin.model import Issue
+from tests.github.standin.routing import Refused
 from tests.github.standin.server import Standin
 
 RIGHTS = dict.fromkeys(("contents", "issues", "pull_requests", "statuses", "actions"), "write")
@@ -48,6 +49,10 @@ def result(scene: Scene) -> tuple[list[Issue], str]:
     return models, "\n\n\n".join(comments)
 
 
+def is_taken() -> None:
+    raise Refused(422, "No", {"message": "taken, @eve"})
+
+
 @pytest.mark.rule("B6", "I9")
 def test_the_label_opens_the_model_makes_its_branch_and_retargets_once(scene: Scene) -> None:
     for number in range(1_000):
@@ -78,12 +83,13 @@ def test_the_label_opens_the_model_makes_its_branch_and_retargets_once(scene: Sc
     [
         ("POST */issues", "a Model issue names this one: the token has no right"),
         ("POST */git/refs", "the branch `model/4-a-experiment` begins at `main`"),
-        ("PATCH */pulls/*", "#3 goes to `model/4-a-experiment`: the token has no right"),
+        ("PATCH */pulls/*", "#3 goes to `model/4-a-experiment`: GitHub answers 422: No: taken"),
         ("POST */dispatches", ""),
     ],
 )
 def test_a_step_that_fails_is_said_and_can_be_repeated(scene: Scene, fault: str, todo: str) -> None:
-    scene.github.on(fault, status(403, "Resource not accessible by integration, @eve"))
+    refused = status(403, "Resource not accessible by integration, @eve")
+    scene.github.on(fault, is_taken if "pulls" in fault else refused)
     assert scene.run("handover", "2", GITHUB_ACTIONS="true").code == 0
     comment = result(scene)[1]
     tasks = [line for line in comment.splitlines() if line.startswith("- [ ]")]

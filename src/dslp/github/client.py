@@ -345,6 +345,8 @@ def find_repository(needs_issues: bool = True) -> tuple[Project, Repository]:
 
 def _message(answer: "Response") -> str:
     """GitHub's own words, on one line; the answer may be anything."""
-    with suppress(ValueError, AttributeError):
-        return error_line(answer.json().get("message", ""), 160)
+    with suppress(ValueError, AttributeError, TypeError):
+        content = answer.json()
+        more = [one["message"] for one in content.get("errors", ()) if "message" in one]
+        return error_line(": ".join([content.get("message", ""), *more]), 160)
     return ""

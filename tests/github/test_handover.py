@@ -4,7 +4,6 @@ from pathlib import Path
 
 import pytest
 
-from tests.github.payloads import issues
 from tests.github.scene import DONE, Ended, Scene, make
 from tests.github.standin.faults import status
 from tests.github.standin.model import Issue
@@ -40,8 +39,7 @@ def begin(scene: Scene, outcome: str = "succeeded", body: str = BODY) -> None:
 
 def label(scene: Scene) -> Ended:
     """What the workflow does once the label is set."""
-    event = issues(scene.repository, scene.repository.issues[2], "labeled")
-    ended = scene.run("handover", event=event, GITHUB_ACTIONS="true")
+    ended = scene.run("handover", "2", GITHUB_ACTIONS="true")
     assert ended.code == 0, ended
     return ended
 

@@ -131,21 +131,6 @@ def test_the_hand_over_with_a_remote_that_git_pulls_from_and_pushes_to(
 
 
 @pytest.mark.rule("B6")
-def test_an_experiment_without_an_outcome_stays_where_it_is(scene: Scene) -> None:
-    await_model(scene)
-    assert "#2 is no open experiment that is labelled" in scene.run("start", "3").out
-    assert scene.github.writes == []
-
-
-def test_who_may_not_retarget_is_told_what_to_do(scene: Scene) -> None:
-    await_model(scene, "succeeded")
-    scene.token = scene.github.add_token("eve")
-    ended = scene.run("start", "3")
-    assert ended.code == 0, ended
-    assert f"- [ ] #4 goes to `{BRANCH}`: the token has no right" in ended.out
-
-
-@pytest.mark.rule("B6")
 @pytest.mark.parametrize("base", [BRANCH, "main"])
 def test_merged_into_the_models_branch_the_experiment_is_done(scene: Scene, base: str) -> None:
     await_model(scene, "succeeded")

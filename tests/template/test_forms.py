@@ -9,7 +9,6 @@ import yaml
 from dslp.github.entities import TYPES
 from dslp.github.forms import LINKS, read_form
 
-from tests import clean
 from tests.template_copy import ROOT
 
 GITHUB = ROOT / "template" / ".github"
@@ -33,10 +32,6 @@ def fields(form: Form) -> dict[str, str]:
 def required(form: Form) -> set[str]:
     inputs = [item for item in form["body"] if item.get("validations", {}).get("required")]
     return {item["attributes"]["label"] for item in inputs}
-
-
-def test_github_takes_forms_and_labels() -> None:
-    assert clean.github_faults(ROOT / "template") == []
 
 
 def test_the_page_counts_what_one_ask_takes_from_a_person() -> None:

@@ -120,17 +120,12 @@ def issue_check(
 
 
 def handover(
-    number: Annotated[
-        int | None, typer.Argument(help="Number of the experiment; by default the event's.")
-    ] = None,
+    number: Annotated[int, typer.Argument(help="Number of the experiment.", min=1)],
 ) -> None:
     """Hand a successful experiment over to its model, or close a failed one, and say the steps."""
-    chosen = number or _number(_event(), "issue")
-    if not chosen:
-        raise DslpError("which experiment? dslp handover NUMBER")
     project, repository = find_repository()
-    repository.allowance = inf if number else MOST
-    hand_over(project, repository, repository.issue(chosen))
+    repository.allowance = MOST if os.environ.get("GITHUB_ACTIONS") else inf
+    hand_over(project, repository, repository.issue(number))
     _show_budget(repository)
 
 

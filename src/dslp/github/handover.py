@@ -6,8 +6,7 @@ is there, so all may be done again, and one that fails leaves the others in orde
 
 import os
 from collections.abc import Callable
-from dataclasses import replace
-from typing import TypeVar
+from typing import Any
 
 from dslp.core.branch_names import branch_name
 from dslp.core.console import say
@@ -22,7 +21,6 @@ from dslp.github.issue import check_event, is_from_team, update_comment
 from dslp.github.new_issue import make_body
 from dslp.github.policy import issue_of
 
-T = TypeVar("T")
 MARK = "<!-- dslp: handover -->"
 LONGEST = 10_000  # characters of a field that is taken over
 TITLE = 200
@@ -53,7 +51,7 @@ def hand_over(
     lines: list[str] = []
     changed: list[PullRequest | None] = []
 
-    def attempt(words: str, action: Callable[..., T], *values: object) -> T | None:
+    def attempt(words: str, action: Callable[..., Any], *values: object) -> Any:
         try:
             result = action(*values)
         except DslpError as error:  # a person has to do it
@@ -132,11 +130,10 @@ def find_model(
         "Deployment": quotes[3],
     }
     file = form_files(project.github).get("model")
-    form = read_form(file) if file else Form("", ("Model",), (), {})
     blank = {name: {"type": "input", "value": ""} for name in answers}
-    body = make_body(replace(form, fields={**blank, **form.fields}), answers)
-    content = {"title": visible(experiment.title, TITLE), "labels": form.labels}
-    content["body"] = body.replace("@", "@\u200b")
+    form = Form("", (), (), {**blank, **(read_form(file).fields if file else {})})
+    body = make_body(form, answers).replace("@", "@\u200b")  # which calls nobody
+    content = {"title": visible(experiment.title, TITLE), "body": body, "labels": ["Model"]}
     model = read_issue(repository.ask("POST", "/issues", content))
     has_types = (experiment.native.get("type") or {}).get("name") in TYPES
     repository.types = TYPES if has_types else ()

@@ -30,26 +30,20 @@ def mirror_links(repository: Repository, issue: Issue) -> None:
         if issue.kind in repository.types:
             path = f"/issues/{issue.number}"
             _try(repository, "type", "PATCH", path, {"type": issue.kind})
-    parent = _find_parent(repository, issue) if "sub_issues_summary" in own else None
-    if parent and _may_move(repository, issue, parent.number):
-        path = f"/issues/{parent.number}/sub_issues"
-        body = {"sub_issue_id": issue.id, "replace_parent": bool(own.get("parent_issue_url"))}
-        _try(repository, path, "POST", path, body)
-    summary = own.get("issue_dependencies_summary") if issue.labelled(BLOCKED) else None
-    phrases = [match[1] for match in BLOCKER.finditer(issue.body)] if summary else []
-    numbers = [one for one in (worked_on(text, repository.name) for text in phrases) if one][:MOST]
-    if summary and len(numbers) > summary["total_blocked_by"]:
+    links = form_links(issue.kind, issue.body, repository.name)[: "sub_issues_summary" in own]
+    for number in [number for link in links for number in link.numbers[:1]]:
+        parent = repository.find_issues([number])[number]
+        is_right = parent and parent != issue and parent.kind in links[0].allowed
+        if is_right and _may_move(repository, issue, number):
+            path = f"/issues/{number}/sub_issues"
+            body = {"sub_issue_id": issue.id, "replace_parent": bool(own.get("parent_issue_url"))}
+            _try(repository, path, "POST", path, body)
+    texts = BLOCKER.findall(issue.body)[:MOST] if issue.labelled(BLOCKED) else []
+    numbers = [other for text in texts if (other := worked_on(text, repository.name))]
+    if len(numbers) > own.get("issue_dependencies_summary", {}).get("total_blocked_by", MOST):
         for blocker in filter(None, map(repository.find_issues(numbers).get, numbers)):
             path = f"/issues/{issue.number}/dependencies/blocked_by"
             _try(repository, path, "POST", path, {"issue_id": blocker.id})
-
-
-def _find_parent(repository: Repository, issue: Issue) -> Issue | None:
-    """The first issue that the first link names, if it is of the right type."""
-    for link in form_links(issue.kind, issue.body, repository.name)[:1]:
-        others = filter(None, map(repository.find_issues(link.numbers[:1]).get, link.numbers[:1]))
-        return next((one for one in others if one.kind in link.allowed and one != issue), None)
-    return None
 
 
 def _may_move(repository: Repository, issue: Issue, parent: int) -> bool:

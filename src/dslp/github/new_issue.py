@@ -32,18 +32,17 @@ HINT = re.compile(r"^<!-- \? .* -->\n", re.MULTILINE)  # a remark in a draft
 def new_issue(
     name: Annotated[str, typer.Argument(metavar="FORM", help="Such as ask, data or task.")],
     title: Annotated[str, typer.Option(help="Title of the issue.")] = "",
-    values: Annotated[
-        list[str] | None, typer.Option("--set", metavar="FIELD=TEXT", help="By label or id.")
-    ] = None,
-    file: Annotated[
-        Path | None, typer.Option("--from", help="Markdown: # title, and the form's ### headings.")
-    ] = None,
+    values: Annotated[list[str] | None, typer.Option("--set", metavar="LABEL=TEXT")] = None,
+    file: Annotated[Path | None, typer.Option("--from", help="File with the answers.")] = None,
     priority: Literal["high", "normal", "low"] | None = None,
     assign: Annotated[list[str] | None, typer.Option(metavar="LOGIN", help="Who does it.")] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Check and print it only.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
 ) -> None:
-    """Open an issue by a form of .github/ISSUE_TEMPLATE, in the editor of git or by options.
+    """Open an issue by a form of .github/ISSUE_TEMPLATE.
+
+    The answers are written in the editor that git uses, given by --set with the label or the id of
+    a field, or read from a Markdown file with a title (#) and the labels as headings (###).
 
     Required fields and links are checked before. An open issue with the same title and text is not
     opened twice: the command can be repeated where GitHub did not answer.
@@ -51,13 +50,12 @@ def new_issue(
     project = Project.find(dotenv=False)
     files = form_files(project.github)
     if name.lower() not in files:
-        raise DslpError(f"there is no form {name!r:.40}{nearest(name.lower(), files)}")
+        raise DslpError(f"{project.github} has no form {name!r:.40}{nearest(name.lower(), files)}")
     form, draft, issue = read_form(files[name.lower()]), None, None
     if not values and file is None:
         if as_json or not sys.stdin.isatty():
-            names = ", ".join(form.fields)
-            words = f"required are {', '.join(form.required)}; fields are {names}"
-            raise DslpError(f"use --set FIELD=TEXT or --from FILE; {words}")
+            words = f"required are {', '.join(form.required)} of {', '.join(form.fields)}"
+            raise DslpError(f"use --set LABEL=TEXT or --from FILE; {words}")
         file = draft = _write_draft(project, form, title)
         title = ""  # the user may have changed it
     try:
@@ -65,8 +63,8 @@ def new_issue(
         title = " ".join(_clean(title or answers[""] or form.title).split())
         body = make_body(form, answers)
         if title in ("", form.title.strip()) or len(title) > TITLE or len(body) > TEXT:
-            long = f"here they have {len(title)} and {len(body):,} characters"
-            raise DslpError(f"a title has 1 to {TITLE} characters, a text {TEXT:,} at most; {long}")
+            lengths = f"the title has {len(title)} and the text {len(body):,} characters"
+            raise DslpError(f"{lengths}; GitHub takes 1 to {TITLE}, and at most {TEXT:,}")
         labels = (*form.labels, *([f"priority: {priority}"] if priority else ()))
         issue = Issue(0, title, body, "open", labels, "", False)
         repository = find_repository()[1]
@@ -80,7 +78,7 @@ def new_issue(
             draft.unlink()
         elif draft:
             notice(f"your text is kept: dslp new issue {name.lower()} --from {draft}")
-    details = {"number": issue.number or None, "url": issue.url, "text": body, "labels": labels}
+    details = {"number": issue.number or None, "url": issue.url, "text": body, "links": links}
     checks = len(links) + len(form.required)
     findings = [replace(one, problem=one.problem.replace("issue #0", "it")) for one in findings]
     result = report.Report(title, checks, findings, details=details)
@@ -96,7 +94,7 @@ def read_answers(form: Form, file: Path | None, values: Sequence[str]) -> dict[s
     Args:
         form: whose fields they answer.
         file: has the title and the form's headings.
-        values: FIELD=TEXT, which replace those of the file. A label comes before another's id.
+        values: LABEL=TEXT, which replace those of the file. A label comes before another's id.
 
     Raises:
         DslpError: the file has other text than that, or a heading twice; or there is no such field.
@@ -106,8 +104,8 @@ def read_answers(form: Form, file: Path | None, values: Sequence[str]) -> dict[s
     head, *parts = re.split(heading, text, flags=re.MULTILINE)
     title = re.sub(r"^#([ \t]+|$)", "", head.strip())
     if "\n" in title or len(set(parts[::2])) < len(parts[::2]):
-        headings = ", ".join(f"### {label}" for label in form.fields)
-        raise DslpError(f"{file} must have one line as title, then each heading once: {headings}")
+        labels = ", ".join(form.fields)
+        raise DslpError(f"{file} must have a title in one line, then each ### field once: {labels}")
     answers = {"": title, **dict(zip(parts[::2], map(str.strip, parts[1::2]), strict=True))}
     names = {field.get("id", label).lower(): label for label, field in form.fields.items()}
     names |= {label.lower(): label for label in form.fields}
@@ -131,14 +129,13 @@ def make_body(form: Form, answers: Mapping[str, str]) -> str:
     sections = []
     for label, field in form.fields.items():
         answer = answers.get(label, field["value"])
-        is_choice = field["type"] == "dropdown" and not field.get("multiple")
-        if is_choice and answer and answer not in field["options"]:
-            problem = f"“{label}” has no option {answer!r:.60}"
-            raise DslpError(problem + nearest(answer, field["options"]))
+        is_free = field["type"] != "dropdown" or field.get("multiple")
+        options = [] if is_free else field["options"]
+        if answer and options and answer not in options:
+            raise DslpError(f"“{label}” has no option {answer!r:.60}{nearest(answer, options)}")
         section = f"### {label}\n\n{answer or NO_RESPONSE}"
         if len(form_fields(f"{section}\n\n### .")) != 2:
-            problem = f"“{label}” has a heading of three #, or code or HTML that does not end"
-            raise DslpError(f"{problem}; write #### for a heading")
+            raise DslpError(f"“{label}”: write #### for a heading, and end all code and HTML")
         sections.append(section)
     return "\n\n".join(sections)
 

@@ -3,7 +3,6 @@
 import re
 import shlex
 import subprocess
-import sys
 from importlib.util import find_spec
 from typing import Annotated
 
@@ -165,7 +164,7 @@ def _show_similar(issue: Issue, github: Repository) -> None:
 
 
 def _offer_scaffold(issue: Issue) -> None:
-    """Print the command that writes the first files, and run it if the user at a terminal agrees.
+    """Print the command that writes the first files.
 
     The title is no part of what is printed, since people copy that into a shell.
     """
@@ -180,10 +179,5 @@ def _offer_scaffold(issue: Issue) -> None:
         "exploration": [f"{issue.number}-{title}", "--issue", str(issue.number)],
         "model": [word, *(option for ask in asks for option in ("--ask", str(ask)))],
     }
-    command = ["dslp", "new", what, *names[what]]
-    target = " --target COLUMN" * (what == "model")
-    say(f"to write its first files: uv run {shlex.join(command)}{target}")
-    if sys.stdin.isatty() and typer.confirm("Write them now?"):
-        more = ["--title", visible(issue.title, 200)] if what == "exploration" else []
-        more += ["--target", typer.prompt("Column to predict")] if target else []
-        subprocess.run([sys.executable, "-m", *command, *more], check=False)
+    command = shlex.join(["uv", "run", "dslp", "new", what, *names[what]])
+    say(f"to write its first files: {command}{' --target COLUMN' * (what == 'model')}")

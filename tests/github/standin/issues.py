@@ -90,6 +90,8 @@ def create_issue(call: Call) -> Answer:
     check_length("Issue", "title", body["title"], 256)
     check_length("Issue", "body", body["body"], LONGEST)
     people = body.get("assignees", []) if may_set else []
+    if not may_set and not all(map(call.repository.label, body["labels"])):
+        raise Refused(403, "You do not have permission to create labels on this repository.")
     if any(one.lower() != call.repository.owner for one in people):
         raise invalid("Issue", "assignees", "invalid")
     labels = body["labels"] if may_set else ()

@@ -1,6 +1,5 @@
 """`dslp start`: from an issue to its branch, in real repositories; GitHub is a dictionary."""
 
-import io
 import shlex
 import shutil
 import subprocess
@@ -49,9 +48,8 @@ Begin = Callable[..., str]
 
 @pytest.fixture
 def committed(toy: Toy, monkeypatch: pytest.MonkeyPatch) -> Toy:
-    """The toy as a repository without changes, and nobody at a terminal."""
+    """The toy as a repository without changes."""
     monkeypatch.chdir(toy.root)
-    monkeypatch.setattr("sys.stdin", io.StringIO())
     toy.commit()
     return toy
 
@@ -259,18 +257,3 @@ def test_the_branch_is_named_for_the_issue_and_its_first_files_are_offered(
     assert branch(toy) == name
     assert (f"uv run dslp new {command}\n" in printed) == ("dslp new" in printed) == bool(command)
     assert toy.git("status", "--porcelain") == ""
-
-
-@pytest.mark.parametrize(
-    ("kind", "typed", "file"),
-    [("Model", "y\namount\n", "models/orders_2/train.py"), ("Data", "\n", "")],
-)
-def test_at_a_terminal_the_user_is_asked(
-    begin: Begin, toy: Toy, monkeypatch: pytest.MonkeyPatch, kind: str, typed: str, file: str
-) -> None:
-    terminal = io.StringIO(typed)
-    monkeypatch.setattr(terminal, "isatty", lambda: True)
-    monkeypatch.setattr("sys.stdin", terminal)
-    begin(issue(12, "Orders 2", kind))
-    changes = toy.git("status", "--porcelain", "--untracked-files=all")
-    assert (file in changes) == (bool(changes) == bool(file))

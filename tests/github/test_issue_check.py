@@ -167,7 +167,7 @@ def test_what_an_unmerged_branch_held_stays_findable(scene: Scene, kind: str) ->
     for pull, ref in zip(
         pulls, (f"refs/tags/archive/{branch}", "refs/pull/3/head", "refs/pull/4/head"), strict=True
     ):
-        ended = f"- #{pull.number} ended at {repository.head_sha(pull)}, unmerged."
+        ended = f"- #{pull.number}, unmerged at {repository.head_sha(pull)}: "
         assert any(
             line.startswith(ended) and f"fetch origin {ref} &" in line for line in note.split("\n")
         )

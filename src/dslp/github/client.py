@@ -107,7 +107,7 @@ class Repository:
         owner, name = self.name.split("/")
         variables = {"owner": owner, "name": name, **variables}
         answer = self.ask("POST", "/graphql", {"query": query, "variables": variables})
-        content = (answer.get("data") or {}).get("repository")
+        content = self._read(lambda one: (one.get("data") or {}).get("repository"), answer)
         if content is None:
             raise Unavailable(f"GitHub answers: {error_line(answer.get('errors'))}")
         return dict(content)

@@ -17,17 +17,11 @@ MARK = "<!-- dslp: ended -->"
 # The field that is filled in at the end, by the type of an issue, and what belongs there.
 LESSONS = {
     "Ask": ("Value", "what came of it, compared with its success criteria"),
-    "Explore": (
-        "Insights",
-        "what was found, each with a link; what everybody must know, in `docs/`",
-    ),
+    "Explore": ("Insights", "what was found, each with a link; what all must know, in `docs/`"),
     "Experiment": ("Summary", "what was tried, what came out, and what follows"),
 }
 QUESTION = "Its field “{}” is empty. Please edit the issue and write there {}."
-ENDED = (
-    "- #{pull.number} ended at {pull.sha}, unmerged. It stays findable: "
-    "`git fetch origin {ref} && git switch --detach FETCH_HEAD`"
-)
+ENDED = "- #{0.number}, unmerged at {0.sha}: `git fetch origin {1} && git switch -d FETCH_HEAD`"
 RUNS = "Its runs: the field “Runs” above, or `uv run dslp experiment compare --issue {}`."
 
 
@@ -57,8 +51,8 @@ def note_end(project: Project, repository: Repository, pull: PullRequest) -> Non
         say(f"#{issue.number} is closed: {pull.head} was merged into {pull.base}")
         update_logs(repository, issue.number)
     elif not pull.merged and branch.kind in ("Explore", "Experiment"):
-        item = ENDED.format(pull=pull, ref=keep_commit(repository, pull))
-        others = re.findall(rf"^- (?!#{pull.number} ).*", _comment(repository, issue), re.MULTILINE)
+        item = ENDED.format(pull, keep_commit(repository, pull))
+        others = re.findall(rf"^- (?!#{pull.number},).*", _comment(repository, issue), re.MULTILINE)
         runs = [RUNS.format(issue.number)] * (branch.kind == "Experiment")
         parts = [MARK, *_question(issue), "\n".join([*others, item]), *runs]
         update_comment(repository, issue.number, MARK, "\n\n".join(parts))
@@ -77,8 +71,10 @@ def keep_commit(repository: Repository, pull: PullRequest) -> str:
         body = {"ref": f"refs/{tag}", "sha": pull.sha}
         answer = repository.ask("GET", f"/git/ref/{quote(tag)}", unless=(404,))
         answer = answer or repository.ask("POST", "/git/refs", body, unless=(403, 404, 422))
-        if answer is None or answer["object"]["sha"] == pull.sha:
-            return f"refs/{tag}" if answer else f"refs/pull/{pull.number}/head"
+        if answer is None:
+            break
+        if answer["object"]["sha"] == pull.sha:
+            return f"refs/{tag}"
     return f"refs/pull/{pull.number}/head"
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 TYPES = ("Ask", "Data", "Explore", "Experiment", "Model", "Communicate")
 OUTCOMES = ("succeeded", "failed", "on hold", "blocked - need access")  # labels
-LOG = re.compile(r"<!-- dslp: log\b.*?<!-- dslp: end of log -->", re.DOTALL)
+LOG = re.compile(r"<!-- dslp: log\b(?:(?!<!-- dslp: log).)*?<!-- dslp: end of log -->", re.DOTALL)
 
 
 @dataclass(frozen=True)

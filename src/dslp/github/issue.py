@@ -51,11 +51,13 @@ def check_event(
     other = number
     try:
         check_issue(project, repository, number)
-        update_logs(repository, number, texts)
-        for other, check in checks:
-            if check is check_issue and repository.remaining < RESERVE:
-                raise UsedUp("few requests are left in this hour")
-            check(project, repository, other)
+        try:
+            update_logs(repository, number, texts)
+        finally:  # a log that fails keeps no verdict back
+            for other, check in checks:
+                if check is check_issue and repository.remaining < RESERVE:
+                    raise UsedUp("few requests are left in this hour")
+                check(project, repository, other)
     except UsedUp as error:
         rest = f"#{other} and what else depends on #{number} is not checked"
         say(f"{rest}: {error}; run dslp issue-check {number}")

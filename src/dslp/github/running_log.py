@@ -44,7 +44,7 @@ def update_logs(repository: Repository, number: int, texts: Iterable[str] = ()) 
         texts: the issue's text as it was before the change, or before it was deleted.
     """
     issue, name = repository.find_issues([number])[number], repository.name
-    texts = [*texts, issue.body if issue else ""]
+    texts = dict.fromkeys([*texts, issue.body if issue else ""])
     links = [link for text in texts for kind in LINKS for link in form_links(kind, text, name)]
     named = [number, *(one for link in links for one in link.numbers)][: 2 * MOST]
     others = [repository.find_issues([one])[one] for one in named]

@@ -70,8 +70,8 @@ def run(
 def compare(
     name: Name = None,
     issue: Issue = None,
-    plot: Annotated[
-        Path | None, typer.Option(help="Where to draw it: an SVG file; data/interim by default.")
+    page: Annotated[
+        Path | None, typer.Option(help="The page to write; by default one in data/interim.")
     ] = None,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print the comparison as JSON, and nothing else.")
@@ -79,11 +79,12 @@ def compare(
 ) -> None:
     """Compare the candidates of an issue with the baseline, on the Ask's metric and criterion.
 
+    The page shows the gains and, of the baseline and the best candidate, what fits the kind.
     Where the branch is named for no issue, all candidates of the model are
     compared.
     """
     from dslp.core import report
-    from dslp.experiments.comparison import compare_candidates, draw_comparison, run_command
+    from dslp.experiments.comparison import compare_candidates, comparison_page, run_command
     from dslp.experiments.recording import branch_issue
     from dslp.tracking.connection import require_records
 
@@ -92,8 +93,8 @@ def compare(
     require_records(model.project, run_command(model, issue))
     with step(f"{model.name}: reading the recorded runs"):
         comparison = compare_candidates(model, issue)
-    path = plot or model.project.data / "interim" / f"compare-{issue or model.name}.svg"
-    report.save_page(path, draw_comparison(comparison))
+    path = page or model.project.data / "interim" / f"compare-{issue or model.name}.md"
+    report.save_page(path, *comparison_page(comparison, path.stem))
     if as_json:
         typer.echo(report.as_json([comparison.report]))
         return
@@ -107,7 +108,7 @@ def compare(
         say(sentence)
     for sentence in comparison.notes:
         say(sentence, style="dim")
-    say(f"plot: {path}" + ("" if plot else "; to publish it: --plot docs/media/NAME.svg"))
+    say(f"page: {path}" + ("" if page else "; to publish it: --page docs/experiments/NAME.md"))
 
 
 @app.command()

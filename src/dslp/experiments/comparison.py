@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from dslp.core.errors import DslpError
-from dslp.core.pictures import draw_intervals
-from dslp.core.report import Report
+from dslp.core.pictures import beside, draw_intervals
+from dslp.core.report import Report, render_page
 from dslp.data.schema import key_columns
 from dslp.experiments import splitting
+from dslp.experiments.evaluation import draw_views, read_evaluation
 from dslp.experiments.model import Model
 from dslp.experiments.model_data import ModelData, read_model_data
 from dslp.experiments.params import Measure, Metric, format_metric, share_problem
@@ -153,6 +154,22 @@ def compare_candidates(model: Model, issue: int | None = None) -> Comparison:
     compared.sort(key=lambda one: one.gain.estimate if one.gain else 0.0, reverse=True)
     first = ComparedRun(_label(model, baselines[0]), baselines[0].info.run_id, reference)
     return Comparison(model, issue, [first, *compared], notes)
+
+
+@mlflow_errors()
+def comparison_page(comparison: Comparison, folder: str) -> tuple[str, dict[str, str]]:
+    """The page in Markdown, and its pictures, which will be in a folder of that name.
+
+    It shows the gains, and of the baseline and the best candidate what fits the kind.
+    """
+    tracking = Tracking.open(comparison.model.project)
+    sides = {run.name: read_evaluation(tracking, run.run_id) for run in comparison.runs[:2]}
+    pictures = {"gains": draw_comparison(comparison)}
+    for number, (name, evaluation) in enumerate(sides.items(), start=1):
+        views = draw_views(evaluation).items() if evaluation else ()
+        pictures |= {f"{view}-{number}": beside(picture, name) for view, picture in views}
+    context = {"comparison": comparison, "sides": sides, "pictures": pictures, "folder": folder}
+    return render_page("comparison.md.jinja", **context), pictures
 
 
 def draw_comparison(comparison: Comparison) -> str:

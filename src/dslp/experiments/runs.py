@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Any
 from dslp.data.schema import key_columns
 from dslp.experiments import splitting
 from dslp.experiments.assumptions import AssumptionCheck, check_assumptions
+from dslp.experiments.evaluation import FILE, evaluate_pairs, truth_pairs
 from dslp.experiments.model import Model
 from dslp.experiments.model_data import ModelData, read_model_data
 from dslp.experiments.recording import branch_issue, record_run
 from dslp.experiments.uncertainty import paired_gain
-from dslp.tracking.connection import ActiveRun, Tracking
+from dslp.tracking.connection import ActiveRun, Tracking, artifact_errors
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -79,13 +80,22 @@ class Experiment:
         return cls(model, data, tracking, check_assumptions(model), issue)
 
     def run(self, candidate: str, report: Report | None = None) -> CandidateRun:
-        """Cross-validate one candidate, and record it; `report` gets the progress in words."""
+        """Cross-validate one candidate, and record it; `report` gets the progress in words.
+
+        What fits its kind is evaluated on the validation rows of all folds together.
+        """
+        import pandas as pd
+
         tags = self.tags("experiment")
         with record_run(
             self.tracking, self.model, self.data, candidate, tags, issue=self.issue
         ) as run:
             rows = self.data.development
-            scores = cross_validate(self.model, rows, candidate, report=report)
+            pairs = list[pd.DataFrame]()
+            scores = cross_validate(self.model, rows, candidate, report=report, pairs=pairs)
+            evaluation = evaluate_pairs(self.model, pd.concat(pairs))
+            with artifact_errors(run.run_id):
+                self.tracking.client.log_dict(run.run_id, evaluation, FILE)
             return log_scores(run, candidate, scores, self.model.params.metric.name)
 
     def tags(self, kind: str) -> dict[str, str]:
@@ -111,12 +121,19 @@ def cross_validate(
     candidate: str,
     settings: Mapping[str, Any] | None = None,
     report: Report | None = None,
+    pairs: "list[pd.DataFrame] | None" = None,
 ) -> Scores:
-    """The metrics of a candidate on each fold of `rows`, fitted on the other folds (E3)."""
+    """The metrics of a candidate on each fold of `rows`, fitted on the other folds (E3).
+
+    The truth and the predictions of each fold are added to `pairs`.
+    """
     scores, folds = [], model.params.split.folds
     for train, validate in splitting.folds(rows, model.params.split, key_columns(model.dataset)):
-        estimator = model.fit(candidate, rows.iloc[train], settings)
-        scores.append(model.score(estimator, rows.iloc[validate]))
+        past, unseen = rows.iloc[train], rows.iloc[validate]
+        predicted = model.predict(model.fit(candidate, past, settings), unseen)
+        scores.append(model.evaluate(unseen[model.params.target], predicted))
+        if pairs is not None:
+            pairs.append(truth_pairs(model, past, unseen, predicted))
         if report:
             report(f"{len(scores)} of {folds} folds")
     return scores

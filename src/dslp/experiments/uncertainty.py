@@ -66,6 +66,24 @@ class Samples:
     units: int
 
 
+@dataclass(frozen=True)
+class Measured:
+    """The Ask's metric of rows: its value, bootstrap draws, and how many units are independent."""
+
+    value: float
+    draws: "NDArray[np.float64]"
+    units: int
+
+
+def measure(
+    model: Model, rows: "pd.DataFrame", target: "pd.Series[Any]", predicted: "pd.DataFrame"
+) -> Measured:
+    """The Ask's metric of predictions of rows, whose columns say what is independent."""
+    samples = draw_samples(rows, model.params.split)
+    value = model.evaluate(target, predicted)[model.params.metric.name]
+    return Measured(value, metric_draws(model, target, predicted, samples), samples.units)
+
+
 def draw_samples(rows: "pd.DataFrame", split: Split) -> Samples:
     """Samples of rows by the policy of the split; every row is a unit where `split.by` is missing.
 

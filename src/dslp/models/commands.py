@@ -261,12 +261,13 @@ def monitor(
     """
     from dslp.models import monitoring_page as pages
     from dslp.models.monitoring import monitor_model
-    from dslp.models.recent_data import check_sources
+    from dslp.models.recent_data import check_sources, predictions_address
 
     model = _model(name)
     check_sources(model, predictions, data, truth)
     with step(f"monitoring {model.name}"):
-        result = monitor_model(model, predictions, data, truth)
+        sources = list(filter(None, (data, predictions))) or [predictions_address(model)]
+        result = monitor_model(model, sources, truth)
     pages.write_result(result, report, proposal)
     if as_json:
         _print_json(pages.monitoring_report(result))
@@ -275,12 +276,8 @@ def monitor(
     for signal in result.signals:
         if signal.moved is not False and signal.note:
             say(f"{signal.subject}: {signal.note}")
-    for side in result.sides:
-        figure = "not known yet" if side.metric is None else f"{side.metric:.4g}"
-        metric = f"{model.params.metric.name} {figure}"
-        say(f"{side.role} {side.label}: {side.rows:,} rows ({side.share:.1%}), {metric}")
-    if result.sides:
-        say(pages.format_difference(result))
+    for sentence in result.sides:
+        say(sentence)
     if result.moved:
         raise Refused(pages.summary_sentence(result))
     say(pages.summary_sentence(result), style="green")

@@ -203,7 +203,8 @@ def best_of_trials(model: Model, tracking: Tracking) -> dict[frozenset[tuple[str
     for run in client.search_runs(folders, where, max_results=1000):
         if best := run.data.tags.get("dslp.best"):
             numbers[best] = int(run.data.metrics["trials"] - run.data.metrics["failed"])
-    return {frozenset(client.get_run(run).data.params.items()): n for run, n in numbers.items()}
+    several = {run: number for run, number in numbers.items() if number > 1}
+    return {frozenset(client.get_run(run).data.params.items()): n for run, n in several.items()}
 
 
 def optimism(trials: int) -> str:

@@ -14,7 +14,7 @@ import numpy as np
 from dslp.core.errors import DslpError
 from dslp.experiments.model import Model
 from dslp.experiments.params import Strict, format_metric, read_checked
-from dslp.experiments.uncertainty import Gain, Measured, gain_of_draws, measure
+from dslp.experiments.uncertainty import Gain, Measured, measure
 from dslp.models import drift
 from dslp.models.drift import Signal
 from dslp.models.recent_data import RecentData, TooFew, Unknown, read_recent, source_name
@@ -172,9 +172,7 @@ class _Monitor:
 
     def gain(self, now: Measured, before: Measured) -> Gain:
         """How much better one is than the other, which is of other rows."""
-        params, units = self.model.params, min(now.units, before.units)
-        values, draws = (now.value, before.value), (now.draws, before.draws)
-        return gain_of_draws(params.metric, *values, *draws, units, params.criterion.by)
+        return now.gain(before, self.model.params.metric, self.model.params.criterion.by)
 
     def measure(self, recent: RecentData, release: Release) -> tuple[int, Measured | None]:
         """How many outcomes of its predictions are observed, and the metric if these are enough."""

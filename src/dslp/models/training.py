@@ -1,6 +1,5 @@
 """Training a model: fitted on the development rows, evaluated on the holdout, and recorded."""
 
-import math
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -67,7 +66,7 @@ def train(model: Model, candidate: str | None = None, issue: int | None = None) 
     check_fit(model, data.rows)
     tags = {"dslp.kind": "training", **part_tags(model, candidate)}
     with record_run(tracking, model, data, candidate, tags, issue=issue) as record:
-        estimator, figures = score_on_holdout(model, data, candidate)
+        estimator, figures, gain = score_on_holdout(model, data, candidate)
         record.log_metrics(figures)
         with tempfile.TemporaryDirectory() as folder:
             options: dict[str, Any] = {
@@ -81,11 +80,9 @@ def train(model: Model, candidate: str | None = None, issue: int | None = None) 
         description = describe_training(model, data, estimator)
         with artifact_errors(record.run_id):
             tracking.client.log_dict(record.run_id, description, FILE)
-    prefix, params = "holdout_", model.params
+    prefix = "holdout_"
     metrics = {n.removeprefix(prefix): v for n, v in figures.items() if n.startswith(prefix)}
-    baseline = figures[f"baseline_{prefix}{params.metric.name}"]
-    low, high = (figures.get(f"improvement_{end}", math.nan) for end in ("low", "high"))
-    gain = Gain(figures["improvement"], low, high, params.criterion.by)
+    baseline = figures[f"baseline_{prefix}{model.params.metric.name}"]
     parameters = frozenset(recorded_parameters(model, candidate).items())
     trials = best_of_trials(model, tracking).get(parameters, 0)
     return Trained(record.run_id, candidate, metrics, baseline, gain, trials, data.warning)

@@ -34,12 +34,7 @@ POINTS: dict[str, tuple[str, str, str, Sequence[str]]] = {
     "residuals": ("predicted {}", "observed less predicted {}", "0", ()),
     "errors": ("observed less predicted {}", "% of the rows", "", ()),
     "frequencies": ("{}", "% of the rows", "", ("observed", "expected")),
-    "horizon": (
-        "steps after the training",
-        "error of {}, average",
-        "",
-        ("model", "last value repeated"),
-    ),
+    "horizon": ("steps after the training", "error of {}", "", ("model", "last value repeated")),
     "time": ("from", "observed less predicted {}", "0", ()),
     "reliability": ("predicted probability, %", "observed, %", "equal", ()),
     "gains": ("% of all cases, the most probable first", "% found", "by chance", ()),
@@ -69,7 +64,8 @@ def truth_pairs(
         pairs = pairs.assign(step=rows[split.by].rank(method="dense"), naive=float(latest))
         if names := [name for name in key_columns(model.dataset) if name != split.by]:
             before, pairs["series"] = (
-                side[names].astype(str).agg(" / ".join, axis=1) for side in (past, rows)
+                side[names[0]].astype(str).str.cat(side[names[1:]].astype(str), " / ")
+                for side in (past, rows)
             )
             last = past[target].groupby(before).last()
             pairs["naive"] = pairs["series"].map(last).astype(float).fillna(latest)
@@ -191,7 +187,7 @@ def _of_numbers(pairs: "pd.DataFrame", kind: str) -> dict[str, Any]:
                 *mean_interval(pairs.assign(equal=pairs["truth"] == n), "equal"),
                 100 * poisson.pmf(n, pairs["predicted"].clip(0)).mean(),
             ]
-            for n in range(min(MOST, int(pairs["truth"].max()) + 1))
+            for n in range(min(MOST, int(pairs["truth"].abs().max()) + 1))
         ]
     return figures
 
@@ -213,10 +209,10 @@ def _of_forecast(pairs: "pd.DataFrame", kind: str) -> dict[str, Any]:
             for rows in _bins(pairs, "by", MOMENTS)
         ],
     }
-    if "series" in pairs:
-        parts = [part for part in pairs.groupby("series") if len(part[1]) >= MOMENTS]
-        worst = sorted((error(*part) for part in parts), key=lambda row: -row[1])
-        figures |= {"series": worst[:MOST], "all_series": [len(worst)]}
+    parts = pairs.groupby("series") if "series" in pairs else ()
+    all_errors = [error(name, rows) for name, rows in parts if len(rows) >= MOMENTS]
+    if worst := sorted(all_errors, key=lambda row: -row[1])[:MOST]:
+        figures |= {"series": worst, "all_series": [len(all_errors)]}
     return figures
 
 

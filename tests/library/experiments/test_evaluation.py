@@ -178,6 +178,7 @@ def test_the_page_of_a_comparison_shows_what_fits_the_kind(experimented: Toy) ->
         ("forecast", pd.DataFrame(numbers | past), "to repeat the last value before is off by"),
         ("regression", pd.DataFrame(numbers)[:3], "too few for pictures"),
     ]
+    experimented.done("experiment", "compare")  # corrects the addresses of a copy's artifacts
     for kind, pairs, words in cases:
         by = ("time", "week") if kind == "forecast" else ("random", None)
         result = evaluate_pairs(of_kind(experimented, kind, *by), pairs)

@@ -41,12 +41,14 @@ def describe_training(model: Model, data: ModelData, estimator: Any) -> dict[str
         "assumptions": _assumptions(model),
         "rows": len(rows),
         "holdout": len(holdout),
-        "example": api.example and api.example.model_dump(mode="json"),
+        "example": api.example and api.example.model_dump(mode="json", by_alias=True),
         "openapi": openapi_document(api),
         "packages": model_requirements(model.project, ()),
-        "features": {name: drift.reference_bins(rows[name]) for name in model.inputs},
+        "features": {n: drift.reference_bins(rows[n], sheet.personal_data) for n in model.inputs},
         "predictions": {name: drift.reference_bins(predicted[name]) for name in predicted},
         "evaluation": evaluate_pairs(model, truth_pairs(model, rows, holdout, predicted)),
+        "rows_per_unit": drift.rows_per_unit(rows, params.split),
+        "quality": _quality(model, holdout, predicted),
     }
 
 
@@ -75,3 +77,21 @@ def _assumptions(model: Model) -> list[str]:
     path = model.folder / FILE
     content: Any = read_yaml(path) if path.is_file() else {}
     return [one["description"] for one in content.get("expectations") or () if "description" in one]
+
+
+def _quality(model: Model, holdout: Any, predicted: Any) -> dict[str, Any]:
+    """The Ask's metric on the holdout, and how sure it is.
+
+    The design effect is by how much groups, or times, add to its variance (L. Kish, Survey
+    Sampling, 1965).
+    """
+    import numpy as np
+    from dslp.experiments.uncertainty import measure
+
+    by, target = model.params.split.by, holdout[model.params.target]
+    measured, effect = measure(model, holdout, target, predicted), 1.0
+    if by:
+        alone = measure(model, holdout.drop(columns=by), target, predicted)
+        effect = float(np.nanvar(measured.draws) / (np.nanvar(alone.draws) or np.inf))
+    figures = {"value": measured.value, "draws": measured.draws.tolist(), "units": measured.units}
+    return {**figures, "design_effect": max(1.0, effect)}

@@ -10,14 +10,12 @@ Journal of Survey Statistics and Methodology 7).
 import json
 import math
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dslp.core.pictures import draw_matrix, draw_points
 from dslp.core.text import visible
 from dslp.data.schema import key_columns
 from dslp.experiments.model import Model
-from dslp.tracking.connection import Tracking
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -115,13 +113,12 @@ def draw_views(evaluation: dict[str, Any]) -> dict[str, str]:
     return pictures
 
 
-def read_evaluation(tracking: Tracking, run: str) -> dict[str, Any]:
+def read_evaluation(run: str) -> dict[str, Any]:
     """What `experiment run` recorded of a run; empty for a trial of a sweep."""
-    if FILE not in {file.path for file in tracking.client.list_artifacts(run)}:
-        return {}
-    path = Path(tracking.client.download_artifacts(run, FILE))
-    result: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    return result
+    from mlflow import artifacts
+
+    exists = FILE in {file.path for file in artifacts.list_artifacts(run_id=run)}
+    return dict(artifacts.load_dict(f"runs:/{run}/{FILE}")) if exists else {}
 
 
 def mean_interval(rows: "pd.DataFrame", column: str) -> list[Any]:
@@ -221,9 +218,10 @@ def _of_classes(pairs: "pd.DataFrame", kind: str) -> dict[str, Any]:
     import pandas as pd
     from pandas.api.types import is_numeric_dtype
 
-    truth = pairs["truth"].infer_objects()
-    truth = truth if is_numeric_dtype(truth) else truth.astype(str)
-    predicted = pairs["predicted"].astype(truth.dtype)  # of classes 0 and 1 it may be a decimal
+    sides = [pairs[name].infer_objects() for name in ("truth", "predicted")]
+    if not all(map(is_numeric_dtype, sides)):
+        sides = [side.astype(str) for side in sides]
+    truth, predicted = sides[0], sides[1].astype(sides[0].dtype)  # 1.0 and True are equal to 1
     classes = [*map(str, sorted({*truth, *predicted}))]
     truth, predicted, two = truth.map(str), predicted.map(str), len(classes) == 2
     counts = pd.concat([truth, predicted]).value_counts()

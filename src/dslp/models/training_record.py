@@ -46,9 +46,9 @@ def describe_training(model: Model, data: ModelData, estimator: Any) -> dict[str
         "packages": model_requirements(model.project, ()),
         "features": {n: drift.reference_bins(rows[n], sheet.personal_data) for n in model.inputs},
         "predictions": {name: drift.reference_bins(predicted[name]) for name in predicted},
-        "evaluation": evaluate_pairs(model, truth_pairs(model, rows, holdout, predicted)),
         "rows_per_unit": drift.rows_per_unit(rows, params.split),
         "quality": _quality(model, holdout, predicted),
+        "evaluation": evaluate_pairs(model, truth_pairs(model, rows, holdout, predicted)),
     }
 
 

@@ -163,7 +163,7 @@ def _of_numbers(pairs: "pd.DataFrame", kind: str) -> dict[str, Any]:
 
     residual, tenths, within = pairs["residual"], _bins(pairs, "predicted"), [0.1, 0.9]
     reach = float(f"{residual.abs().quantile(0.98):.1e}") or 1.0
-    heights, edges = np.histogram(residual.clip(-reach, reach), 21, (-reach, reach))
+    heights, edges = np.histogram(residual.clip(-reach, reach), 11, (-reach, reach))
     figures = {
         "calibration": [[r["predicted"].mean(), *mean_interval(r, "truth")] for r in tenths],
         "residuals": [

@@ -162,8 +162,7 @@ def comparison_page(comparison: Comparison, folder: str) -> tuple[str, dict[str,
 
     It shows the gains, and of the baseline and the best candidate what fits the kind.
     """
-    tracking = Tracking.open(comparison.model.project)
-    sides = {run.name: read_evaluation(tracking, run.run_id) for run in comparison.runs[:2]}
+    sides = {run.name: read_evaluation(run.run_id) for run in comparison.runs[:2]}
     pictures = {"gains": draw_comparison(comparison)}
     for number, (name, evaluation) in enumerate(sides.items(), start=1):
         views = draw_views(evaluation).items() if evaluation else ()

@@ -40,7 +40,7 @@ def describe_training(model: Model, data: ModelData, estimator: Any) -> dict[str
         "assumptions": _assumptions(model),
         "rows": len(rows),
         "holdout": len(holdout),
-        "example": api.example and api.example.model_dump(mode="json"),
+        "example": api.example and api.example.model_dump(mode="json", by_alias=True),
         "openapi": openapi_document(api),
         "packages": model_requirements(model.project, ()),
         "features": {name: drift.reference_bins(rows[name]) for name in model.inputs},

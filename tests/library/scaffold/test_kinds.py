@@ -13,7 +13,7 @@ from tests import clean
 from tests.library.data.suites import write_suite
 from tests.library.toy import Toy
 
-ROWS, SIZE = 400, "size"
+ROWS, SIZE = 400, "Size (m²)"
 LIGHTGBM = ("lightgbm", "LGBM", "max_iter: 100", "n_estimators: 30\n    verbosity: -1")
 XGBOOST = ("xgboost", "XGB", "max_iter: 100", "n_estimators: 30")
 LONG = pytest.mark.campaign

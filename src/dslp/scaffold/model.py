@@ -67,12 +67,14 @@ def new_model(
     what, how = ([k for k in kinds if (k in HOW) == side] for side in (False, True))
     if len(what) > 1 or len(how) > 1:
         raise DslpError(f"--kind {' and '.join(what if what[1:] else how)} exclude each other")
+    explicit = bool(time or what)
     if time is None and (what == ["forecast"] or not kinds):
         times = [c for c, entry in schema.columns.items() if type_family(entry.type) in CALENDAR]
         chosen = [c for c in times if c in schema.key and types[target] in ("int", "float")]
         time = next(iter(chosen or (times if what else [])), None)
     if time is not None or what == ["forecast"]:
-        kind, reason = "forecast", f"rows are told apart by the time {time}: forecast"
+        hint = "is the time that tells rows apart: forecast; or say --kind regression"
+        kind, reason = "forecast", "" if explicit else f"{time} {hint}"
         is_time = time in schema.columns and type_family(schema.columns[time].type) in TIMES
         if not is_time or "text" in how or what not in ([], ["forecast"]):
             needs = f"a column of {where} with times (--time), and no other kind than function"
@@ -90,8 +92,8 @@ def new_model(
     elif "text" in how:
         inputs = longest_text(source, [c for c in inputs if types[c] == "str"])
     if not schema.key or not inputs:
-        missing = "column that can be an input" if schema.key else "key, by which rows are divided"
-        raise DslpError(f"{where} has no {missing}")
+        missing = "column that can be an input (a forecast has a --time)"
+        raise DslpError(f"{where} has no {missing if schema.key else 'key, by which rows divide'}")
     group = None if time else repeated_part(source, schema.key)
     classes = read_classes(source, target, column, values) if kind == "classification" else []
     paths = (f"src/{project.package}/models/{name}", f"tests/model/test_{name}.py")

@@ -1,6 +1,5 @@
 """`dslp new model` of each kind, with several libraries, from the first file to predictions."""
 
-from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np

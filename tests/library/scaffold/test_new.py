@@ -103,7 +103,7 @@ def test_new_models_are_tried_trained_tested_and_promoted(tracked: Toy) -> None:
     rows["gaps"] = (rows["id"] * 37 % 11).astype("float").where(rows.index % 5 > 0)
     tracked.with_rows(rows)
     types = {"id": "int64", "kind": "string", "gaps": "int64", "on": "double", "flag": "bool"}
-    types |= {"visits": "int64", "Person": "int64", "copy": "int64", "day": "timestamp[us]"}
+    types |= {"visits": "int64", "day": "timestamp[us]"}
     columns = {n: {"type": kind, "nullable": n in ("kind", "gaps")} for n, kind in types.items()}
     schema = yaml.safe_dump({"key": ["id"], "columns": columns}, sort_keys=False)
     (tracked.dataset / "schema.yml").write_text(schema)
@@ -112,7 +112,7 @@ def test_new_models_are_tried_trained_tested_and_promoted(tracked: Toy) -> None:
     for target, metric, inputs, left_out, time in (
         ("visits", "poisson_deviance", "kind, gaps, on, flag", "day", ()),
         ("flag", "brier_score", "kind, gaps, on, visits", "day", ()),
-        ("on", "absolute_error", "day, flag", "gaps, visits", ("--time", "day")),
+        ("on", "absolute_error", "day, flag", "kind, gaps, visits", ("--time", "day")),
     ):
         options = ("--target", target, "--ask", "12", *time)
         begun = tracked.done("new", "model", f"new_{target}", *options).out

@@ -61,12 +61,21 @@ def peers(used: Sequence[Peer]) -> str:
 
 
 def write_table(
-    name: str, heads: Sequence[str], rows: Sequence[Sequence[str]], notes: str, runs: int
+    name: str,
+    heads: Sequence[str],
+    rows: Sequence[Sequence[str]],
+    notes: str,
+    runs: int,
+    method: str = "",
 ) -> None:
-    """Print a table, and write it to `benchmarks/results/` with the commit it was made from."""
+    """Print a table, and write it to `benchmarks/results/` with the commit it was made from.
+
+    `method` says what the figures are where they are no medians.
+    """
     lines = [f"| {' | '.join(cells)} |" for cells in (heads, ["---"] * len(heads), *rows)]
     root = Path(__file__).resolve().parent
-    made = f"Medians of {runs}, smallest and largest in brackets, at {commit(root)}{notes}."
+    method = method or f"Medians of {runs}, smallest and largest in brackets"
+    made = f"{method}, at {commit(root)}{notes}."
     text = "\n".join([*lines, "", f"{made} {describe()}."]) + "\n"
     (root / "results").mkdir(exist_ok=True)
     (root / "results" / f"{name}.md").write_text(text, encoding="utf-8")

@@ -24,20 +24,16 @@ def summary_sentence(result: MonitoringResult) -> str:
 
 def monitoring_report(result: MonitoringResult) -> Report:
     """The result as `dslp model monitor --json` prints it: a finding for each signal that moved."""
-    signals = [
-        {name: value for name, value in asdict(signal).items() if name != "shares"}
-        for signal in result.signals
-    ]
     findings = [
         Finding(s.measure, f"{s.figure}; the threshold is {s.threshold}", "", s.subject, s.note)
         for s in result.signals
         if s.moved
     ]
     skipped = [f"{s.subject}: {s.note}" for s in result.signals if s.moved is None]
-    sides = [asdict(side) for side in result.sides]
-    details = {"rows": result.rows, "signals": signals, "sides": sides}
+    signals = [asdict(signal) for signal in result.signals]
+    details = {"rows": result.rows, "signals": signals, "sides": result.sides}
     subject = f"{result.model.name} {result.champion.label}"
-    return Report(subject, len(signals), findings, skipped, details)
+    return Report(subject, len(result.signals), findings, skipped, details)
 
 
 def write_result(result: MonitoringResult, page: Path | None, proposal: Path | None) -> None:
@@ -61,17 +57,7 @@ def monitoring_page(result: MonitoringResult, name: str) -> tuple[str, dict[str,
         shares = {bin: pair for bin, *pair in signal.shares}
         pictures[f"drift-{number}"] = draw_shares(caption, shares, ("in training", "now"))
     context = {"result": result, "name": name, "moved": moved, "captions": captions}
-    functions = {"summary": summary_sentence, "difference": format_difference}
-    return render_page("monitoring.md.jinja", **context, **functions), pictures
-
-
-def format_difference(result: MonitoringResult) -> str:
-    """By how much the challenger is better, in words."""
-    metric, (champion, challenger) = result.model.params.metric, result.sides
-    if champion.metric is None or challenger.metric is None:
-        return "not compared: too few outcomes are observed (--truth)"
-    gain = metric.improvement(challenger.metric, champion.metric)
-    return f"the challenger against the champion in {metric.name}: {gain:+.1%}"
+    return render_page("monitoring.md.jinja", **context, summary=summary_sentence), pictures
 
 
 def _proposal(result: MonitoringResult) -> str:

@@ -10,7 +10,7 @@ from dslp.core.report import Finding
 from dslp.core.text import error_line, redact
 from dslp.data.dataset import DataAt, Dataset, dataset_names, find_dataset
 from dslp.data.fingerprint import digest
-from dslp.data.loading import StoredVersion
+from dslp.data.loading import load
 from dslp.data.reading import quote_identifier, quote_literal, read_frame, to_frame
 from dslp.data.suite import validate
 from dslp.data.verdict import check_suite
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 VERSION, DIGEST = "dslp.dataset_version", "dslp.dataset_digest"  # tags of a version
 MOST = 1_000_000  # logged predictions that are read; of more, a sample that is always the same
 TYPES = {"double": "DOUBLE", "long": "BIGINT", "boolean": "BOOLEAN"}  # of SQL, of predictions
-LINE = "{request_id: 'VARCHAR', time: 'VARCHAR', version: 'VARCHAR', row: 'BIGINT', inputs: 'JSON'"
+SERVED = "served"  # the source that is a log
 
 
 class Unknown(DslpError):
@@ -41,7 +41,7 @@ class RecentData:
 
     Attributes:
         source: where they come from, for people.
-        rows: at least the model's inputs; `request_id` and `row` if they were served.
+        rows: at least the model's inputs.
         predicted: a column for each field of `Response`.
         versions: the version that predicted each row, by MLflow's number.
         truth: the observed outcome; missing where it is not known yet.
@@ -81,61 +81,70 @@ def predictions_address(model: Model) -> str:
     return f"{os.environ.get('DSLP_PREDICTIONS') or usual}/{model.name}"
 
 
-def served_rows(model: Model, address: str, days: int, truth: str | None) -> RecentData:
-    """The predictions of the last days from the server's log: a folder, or an address for fsspec.
+def source_name(model: Model, source: str) -> str:
+    """A source for people: a dataset or a file by its name, and `served` for a server's log."""
+    return source if _is_table(source) or source in dataset_names(model.project) else SERVED
 
-    Observed outcomes are in the file `truth`, or the model's in `data/interim/truth`, or at
-    DSLP_TRUTH.
+
+def read_recent(
+    model: Model, champion: "Release", source: str, days: int, truth: str | None
+) -> RecentData:
+    """Rows with predictions, of a dataset, a file, or the last days of a server's log.
+
+    Of the dataset that the champion was trained on, these are the rows that are not in that
+    version. The champion predicts rows that no server has. A log is a folder of JSON lines, or an
+    address for fsspec. Observed outcomes are in the file `truth`, else in the rows, or for a log in
+    `data/interim/truth` or at DSLP_TRUTH.
 
     Raises:
         TooFew: there are none.
-        DslpError: they cannot be read.
+        Unknown: new rows cannot be told from old ones.
+        DslpError: they cannot be read or predicted.
     """
+    if source_name(model, source) == SERVED:
+        return _served_rows(model, source, days, truth)
+    return _new_rows(model, champion, source, truth)
+
+
+def _served_rows(model: Model, address: str, days: int, truth: str | None) -> RecentData:
     import duckdb
-    import pandas as pd
+    import pyarrow as pa
     from dslp.models.api import Api
 
-    form = Api(model).form
-    parts = [_column("inputs", one["name"], "VARCHAR", one["name"]) for one in form["inputs"]]
-    for one in form["outputs"]:
-        kind, alias = TYPES.get(one["type"], "VARCHAR"), f"predicted {one['name']}"
-        parts.append(_column("prediction", one["name"], kind, alias))
-    where = redact(address)
+    where, form = redact(address), Api(model).form
+    kinds = dict.fromkeys(("request_id", "time", "version"), "VARCHAR") | {"row": "BIGINT"}
+    kinds["inputs"] = _struct({field["name"]: "VARCHAR" for field in form["inputs"]})
+    outputs = {field["name"]: TYPES.get(field["type"], "VARCHAR") for field in form["outputs"]}
+    kinds["prediction"] = _struct(outputs)
+    columns = ", ".join(f"'{name}': {quote_literal(kind)}" for name, kind in kinds.items())
     with fetch_logs(address, "*.jsonl") as files:
         if not files:
             todo = "serve the model, or say --predictions FOLDER, or --data FILE"
             raise TooFew(f"no predictions are logged in {where}; {todo}")
+        names = ", ".join(map(quote_literal, map(str, files)))
         query = (
-            f'SELECT request_id AS "request id", "row" AS "request row", version AS "by version", '
-            f"{', '.join(parts)} FROM read_json([{', '.join(map(quote_literal, map(str, files)))}],"
-            f" format = 'newline_delimited', columns = {LINE}, prediction: 'JSON'}}, "
+            f"FROM read_json([{names}], format = 'newline_delimited', columns = {{{columns}}}, "
             f"ignore_errors = true) WHERE time::TIMESTAMPTZ > now() - INTERVAL {int(days)} DAY "
-            "ORDER BY time, 1, 2"
+            'ORDER BY time, request_id, "row"'
         )
         try:
             with duckdb.connect() as connection:
                 sample = f"USING SAMPLE reservoir({MOST} ROWS) REPEATABLE (1)"
-                result = connection.sql(f"SELECT * FROM ({query}) {sample}")
-                rows = to_frame(result.to_arrow_table())
+                table = connection.sql(f"FROM ({query}) {sample}").to_arrow_table()
         except duckdb.Error as error:
             raise DslpError(f"predictions in {where}: {error_line(error)}") from None
-    if rows.empty:
+    if not len(table):
         raise TooFew(f"no prediction of the last {days} days is in {where}")
-    outputs = {one["name"]: rows[f"predicted {one['name']}"] for one in form["outputs"]}
-    keys = {"request_id": rows["request id"], "row": rows["request row"]}
-    observed = join_outcomes(model, truth, rows.assign(**keys))
-    return RecentData("served", rows, pd.DataFrame(outputs), rows["by version"], observed)
+    inputs, predicted = (
+        to_frame(pa.Table.from_struct_array(table[side])) for side in ("inputs", "prediction")
+    )
+    requests = to_frame(table.select(["request_id", "row", "version"]))
+    keyed = inputs.assign(request_id=requests["request_id"], row=requests["row"])
+    observed = join_outcomes(model, truth, keyed)
+    return RecentData(SERVED, inputs, predicted, requests["version"], observed)
 
 
-def new_rows(model: Model, champion: "Release", source: str, truth: str | None) -> RecentData:
-    """New rows, in a file or a dataset of the project, with the champion's predictions.
-
-    Of the dataset that it was trained on, these are the rows that are not in that version.
-
-    Raises:
-        Unknown: new rows cannot be told from old ones.
-        DslpError: there are none, or they cannot be read or predicted.
-    """
+def _new_rows(model: Model, champion: "Release", source: str, truth: str | None) -> RecentData:
     import pandas as pd
     from dslp.models.model_files import fetch_model
     from dslp.models.persistence import load_model
@@ -152,8 +161,7 @@ def new_rows(model: Model, champion: "Release", source: str, truth: str | None) 
         findings = [finding for finding in findings if not _is_about(finding, target)]
     if source == own:
         rows = _rows_since(rows, dataset, champion)
-    missing = [name for name in model.inputs if name not in rows]
-    if missing:
+    if missing := [name for name in model.inputs if name not in rows]:
         raise DslpError(f"{source} has no column {', '.join(missing)}, which Request has")
     predicted = model.predict(load_model(fetch_model(project, champion)), rows)
     observed = rows.get(target)
@@ -161,10 +169,6 @@ def new_rows(model: Model, champion: "Release", source: str, truth: str | None) 
         observed = join_outcomes(model, truth, rows.drop(columns=target, errors="ignore"))
     versions = pd.Series(champion.version, index=rows.index)
     return RecentData(source, rows, predicted, versions, observed, report.checks, findings)
-
-
-def _is_table(path: str) -> bool:
-    return Path(path).suffix in (".parquet", ".csv")
 
 
 def _rows_since(rows: "pd.DataFrame", dataset: Dataset, champion: "Release") -> "pd.DataFrame":
@@ -179,7 +183,6 @@ def _rows_since(rows: "pd.DataFrame", dataset: Dataset, champion: "Release") -> 
     """
     import pandas as pd
     from dslp.data.schema import key_columns
-    from dslp.data.sharing import fetch
 
     if digest(dataset) == champion.tags.get(DIGEST):
         raise TooFew(f"nothing is new in {dataset.name} since {champion.label} was trained")
@@ -187,15 +190,16 @@ def _rows_since(rows: "pd.DataFrame", dataset: Dataset, champion: "Release") -> 
     unknown = f"the new rows of {dataset.name} are not known without"
     if not keys or not set(keys) <= set(rows):
         raise Unknown(f"{unknown} a key in schema.yml; or say --data FILE")
-    trained = StoredVersion(dataset.project, dataset.name, version)
-    if not trained.is_built:
-        try:
-            fetch(dataset, version)
-        except DslpError as error:
-            raise Unknown(f"{unknown} {dataset.name} {version}: {error}") from None
-    before = pd.MultiIndex.from_frame(read_frame(trained, keys))
+    try:
+        before = pd.MultiIndex.from_frame(load(dataset.name, version, keys))
+    except DslpError as error:
+        raise Unknown(f"{unknown} {dataset.name} {version}: {error}") from None
     later = rows[~pd.MultiIndex.from_frame(rows[keys]).isin(before)]
     return later if len(later) else rows
+
+
+def _is_table(path: str) -> bool:
+    return Path(path).suffix in (".parquet", ".csv")
 
 
 def _is_about(finding: Finding, column: str) -> bool:
@@ -203,7 +207,7 @@ def _is_about(finding: Finding, column: str) -> bool:
     return column in finding.subject.split(", ") or missing
 
 
-def _column(side: str, name: str, kind: str, alias: str) -> str:
-    """A field of a logged object as a column of SQL."""
-    path = quote_literal('$."' + name.replace('"', '\\"') + '"')
-    return f"({side} ->> {path})::{kind} AS {quote_identifier(alias)}"
+def _struct(kinds: dict[str, str]) -> str:
+    """The type of an object of JSON, for SQL."""
+    fields = ", ".join(f"{quote_identifier(name)} {kind}" for name, kind in kinds.items())
+    return f"STRUCT({fields})"

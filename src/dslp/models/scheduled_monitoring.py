@@ -9,13 +9,12 @@ from dslp.core.report import save_page
 from dslp.core.settings import Project
 from dslp.data.build import ensure_data
 from dslp.data.dataset import find_dataset
-from dslp.data.fingerprint import digest
 from dslp.experiments.model import Model, find_model, model_names
 from dslp.models import recent_data
 from dslp.models.monitoring import monitor_model
 from dslp.models.monitoring_page import summary_sentence, write_result
 from dslp.tracking.connection import unshared_reason
-from dslp.tracking.registry import Registry, Release
+from dslp.tracking.registry import Registry
 
 
 def monitor_all(project: Project, folder: Path) -> bool:
@@ -50,23 +49,11 @@ def _monitor(model: Model, folder: Path) -> str:
     champion = Registry.read(model.project, model.name).in_role("champion")
     if champion is None:
         return f"{model.name} has no champion yet"
-    address = recent_data.predictions_address(model)
-    logged = "://" in address or any(Path(address).glob("*.jsonl"))
-    data = _changed_dataset(model, champion)
-    if not logged and not data:
-        return f"{model.name}: nothing is new since {champion.label} was trained"
-    result = monitor_model(model, address if logged else None, data)
-    write_result(result, folder / f"{model.name}.md", folder / f"{model.name}.json")
-    return summary_sentence(result)
-
-
-def _changed_dataset(model: Model, champion: Release) -> str | None:
-    """The model's dataset, if its content is not the one that the champion was trained on."""
     dataset = find_dataset(model.project, model.params.dataset.name)
     try:
         ensure_data(dataset)
     except DslpError as error:  # predictions are monitored all the same
         add_summary_line(str(error))
-        return None
-    same = digest(dataset) == champion.tags.get(recent_data.DIGEST)
-    return None if same else dataset.name
+    result = monitor_model(model, [dataset.name, recent_data.predictions_address(model)])
+    write_result(result, folder / f"{model.name}.md", folder / f"{model.name}.json")
+    return summary_sentence(result)

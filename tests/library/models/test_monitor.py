@@ -1,6 +1,7 @@
 """What is requested, what is predicted and how well: somebody is told when it moves."""
 
 import json
+import re
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -8,10 +9,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from dslp.models import drift
+from dslp.experiments.model_data import read_model_data
+from dslp.models.model_files import fetch_model
+from dslp.models.persistence import load_model
+from dslp.tracking.registry import Registry
 from fsspec.implementations.memory import MemoryFileSystem
-from hypothesis import given
-from hypothesis import strategies as st
+from scipy.stats import t
 
 from tests.library.models.conftest import refused
 from tests.library.toy import Outcome, Toy
@@ -72,7 +75,7 @@ def test_what_moved_in_a_month_is_named_by_feature_prediction_and_quality(
     for word in ("amount", "predicted visits", "absolute_error"):
         assert word in outcome.error
     assert "kind" not in outcome.error
-    shown = ("column values to be between", "| over 8.95 | 10.1 % | 100.0 % |", "](report/drift-1.")
+    shown = ("column values to be between", "| 10.1 % | 100.0 % |", "](report/drift-1.")
     assert all(text in page.read_text() for text in shown)
     assert "in training" in (tmp_path / "report" / "drift-1.svg").read_text()
     facts = json.loads(proposal.read_text())
@@ -86,7 +89,7 @@ def test_logged_predictions_are_compared_with_training_and_with_outcomes(champio
     champion.done("model", "monitor")
     truth = write_lines(champion.root / "truth.jsonl", outcomes(80, 50))
     outcome = refused(champion, "monitor", "--truth", truth, code=1)
-    assert "80 outcomes are observed" in outcome.out
+    assert "80 outcomes are observed, without person, so the interval is made" in outcome.out
     log(champion, kind="boat")
     outcome = refused(champion, "monitor", code=1, error="moved: kind")
     assert "other: 0.0% in training, 100.0% now" in outcome.out
@@ -171,22 +174,44 @@ def test_what_cannot_be_monitored_is_said(champion: Toy) -> None:
     says("frequency has no champion; first")
 
 
-def test_the_index_is_the_published_one() -> None:
-    """Siddiqi's formula: 0 for the same shares, and by hand for two bins of 50/50 and 80/20."""
-    half, other = np.array([500_000, 500_000]), np.array([800_000, 200_000])
-    assert drift.stability(half, half) == 0
-    expected = 0.3 * np.log(1.6) + -0.3 * np.log(0.4)
-    assert drift.stability(half, other) == pytest.approx(expected, abs=1e-4)
+@pytest.mark.rule("M9")
+def test_the_interval_of_quality_counts_people_and_the_uncertain_holdout(champion: Toy) -> None:
+    """Against the linearised error of a ratio of means of clusters (Cochran 1977, section 6.13)."""
+    path, names = month(champion), ["amount", "kind", "visits"]
+    rows = pd.read_parquet(path)
+    rows[names] = rows.groupby("person")[names].transform("first")
+    rows.to_parquet(path)
+    output = champion.run("model", "monitor", "--data", str(path), "--json").out
+    signals = json.loads(output)["results"][0]["details"]["signals"]
+    (quality,) = (signal for signal in signals if signal["measure"] == "quality")
+    assert "those of one person count together" in quality["note"]
+    model, project = champion.model, champion.project
+    release = Registry.read(project, "frequency").in_role("champion")
+    assert release is not None
+    estimator = load_model(fetch_model(project, release))
+
+    def mean_and_error(part: pd.DataFrame) -> tuple[float, float]:
+        errors = (part["visits"] - model.predict(estimator, part)["visits"]).abs()
+        sums = (errors - errors.mean()).groupby(part["person"]).sum()
+        return errors.mean(), np.sqrt((sums**2).sum()) / len(part)
+
+    (now, sure), (before, unsure) = map(mean_and_error, (rows, read_model_data(model).holdout))
+    error = now / before * np.hypot(sure / now, unsure / before)
+    half = t.ppf(0.975, 19) * error  # twenty people are in the holdout
+    shown = [float(number) / 100 for number in re.findall(r"[-+][\d.]+(?=%)", quality["figure"])]
+    gain = 1 - now / before
+    assert shown[0] == pytest.approx(gain, abs=0.001)
+    assert np.array(shown[1:]) - gain == pytest.approx(np.array([-half, half]), rel=0.25)
 
 
-@given(st.lists(st.floats(allow_nan=True, width=32), min_size=1), st.lists(st.floats(width=32)))
-def test_every_value_is_in_one_bin(before: list[float], now: list[float]) -> None:
-    bins = drift.reference_bins(pd.Series(before, dtype=float))
-    assert sum(bins["counts"]) == len(before)
-    counts = drift.count_values(pd.Series(now, dtype=float), bins)
-    assert counts.sum() == len(now)
-    assert len(drift.bin_names(bins)) == len(counts) == len(bins["counts"])
-    assert drift.stability(np.array(bins["counts"]), counts) >= 0
+@pytest.mark.rule("M9")
+def test_of_a_metric_that_was_zero_no_share_is_made_up(champion: Toy) -> None:
+    for file in champion.root.rglob("record.json"):
+        record = json.loads(file.read_text())
+        record["quality"] |= {"value": 0.0, "draws": [0.0] * 200}
+        file.write_text(json.dumps(record))
+    output = champion.run("model", "monitor", "--data", str(month(champion))).out
+    assert "a metric around 0 has no shares: write `by: difference`" in output
 
 
 # What the scheduled workflow runs, on a machine that has nothing but the newest data.

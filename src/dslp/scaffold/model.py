@@ -11,7 +11,6 @@ from dslp.data.schema import Column, Schema, read_schema, type_family
 from dslp.scaffold.dataset import column_name
 from dslp.scaffold.kinds import (
     check_kind,
-    longest_text,
     propose_kind,
     read_classes,
     read_target,
@@ -90,7 +89,7 @@ def new_model(
         inputs = [time, *series, *beforehand]
         types[time] = TIMES[type_family(schema.columns[time].type)]
     elif "text" in how:
-        inputs = longest_text(source, [c for c in inputs if types[c] == "str"])
+        inputs = [c for c in inputs if types[c] == "str" and not schema.columns[c].categories][:1]
     if not schema.key or not inputs:
         missing = "column that can be an input (a forecast has a --time)"
         raise DslpError(f"{where} has no {missing if schema.key else 'key, by which rows divide'}")
@@ -107,17 +106,16 @@ def new_model(
         ask=ask,
         target=target,
         kind=kind,
-        how="".join(how),
+        how=how,
         numbers=not classes,
         classes=classes,
-        positive=next((c for c in classes if c == 1), classes[-1:] and classes[-1]),
+        positive=classes and (classes[classes.index(1)] if 1 in classes else classes[-1]),
         time=time,
-        calendar=time and types[time] != "int",
         series=series,
         group=group,
         inputs={c: types[c] for c in inputs},
-        fields=_field_names([*inputs, target]),
         answer=types[target] if classes else "float",
+        fields=_field_names([*inputs, target]),
     )
     left_out = [c for c in schema.columns if c not in (*inputs, *schema.key, target)]
     notes = [

@@ -74,7 +74,7 @@ def whole_life(toy: Toy, library: tuple[str, str, str, str] | None = None) -> pd
 @pytest.mark.parametrize(
     ("target", "kind", "message", "library"),
     [
-        pytest.param("price", [], "price has 400 different values: regression", None, marks=LONG),
+        pytest.param("price", [], "different values: regression", None, marks=LONG),
         pytest.param("price", [], "", LIGHTGBM, marks=LONG),
         pytest.param("price", [], "", XGBOOST, marks=LONG),
         pytest.param("price", ["function"], ": regression", None, marks=LONG),

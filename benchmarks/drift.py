@@ -6,8 +6,8 @@ same population.
 
     uv run python -m benchmarks.drift [--reports 300] [--table drift]
 
-Where no report of 300 is a false alarm, fewer than 1 % are, with 95 % certainty. The simulations run
-in as many processes as there are processors.
+Where no report of 300 is a false alarm, fewer than 1 % are, with 95 % certainty. There are as many
+processes as processors.
 """
 
 import argparse

@@ -23,8 +23,7 @@ def site(trained: Toy) -> Path:
     trained.edit(trained.dataset / "datasheet.md", "They are made up.", f'"{SCRIPT[:-2]}"')
     trained.done("experiment", "run", "--issue", "14")
     docs = trained.root / "docs"
-    trained.done("experiment", "compare", "--issue", "14", "--plot", "docs/experiments/lines.svg")
-    (docs / "experiments" / "lines.md").write_text("# Lines\n\n![Comparison](lines.svg)\n")
+    trained.done("experiment", "compare", "--issue", "14", "--page", "docs/experiments/lines.md")
     trained.done("model", "register")
     trained.done("model", "promote", "--why", SCRIPT)
     trained.done("model", "card")

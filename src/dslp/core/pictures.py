@@ -14,7 +14,7 @@ from io import StringIO
 from typing import TYPE_CHECKING, Any
 from xml.sax.saxutils import escape
 
-from dslp.core.text import SENTENCE, format_share, visible
+from dslp.core.text import SENTENCE, format_number, format_share, visible
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 Interval = tuple[str, str, float, float, float]  # a name, words, an estimate and its two ends
 WIDTH, ROW = 420, 44  # pixels, of a picture and of a row in it: letters stay legible on a telephone
+HALF = 340  # pixels, of a picture that stands beside another one where a page is wide enough
 # Matplotlib is given these colours, and the style sheet of a picture puts others in their place.
 INK, SOFT, MAIN, OTHER = (f"#01020{number}" for number in range(4))
 
@@ -62,21 +63,82 @@ def draw_shares(
     return _svg(words, draw, len(rows) * height + 4)
 
 
-def draw_lines(words: str, names: Sequence[str], series: Mapping[str, Sequence[float]]) -> str:
-    """Lines over names in their order, the first of several dashed."""
+def draw_points(
+    across: str, up: str, rows: Sequence[Sequence[Any]], mark: str = "", two: Sequence[str] = ()
+) -> str:
+    """Points, most of them with intervals, on axes that are called `across` and `up`.
+
+    Args:
+        across: the name of x, the first of each row.
+        up: the name of y.
+        rows: x, y, the ends of y's interval (or None), a number of rows that is not drawn, and
+            perhaps another y. Where x is text, the points stand at equal distances.
+        mark: what the diagonal means, if there is to be one; `0` is a line at 0.
+        two: what y and the other y are called, where there are two.
+    """
+    import numpy as np
+
+    names = [row[0] for row in rows] if isinstance(rows[0][0], str) else []
+    places = np.arange(len(rows)) if names else np.array([row[0] for row in rows])
+    bars = [(x, *row[2:4]) for x, row in zip(places, rows, strict=True) if row[2] is not None]
+    legend = bool(two) or mark not in ("", "0")
 
     def draw(axes: "Axes") -> None:
-        for place, (name, values) in enumerate(series.items()):
-            style, colour = ("-", MAIN) if place == len(series) - 1 else ((0, (4, 3)), OTHER)
-            axes.plot(names, values, color=colour, linestyle=style, linewidth=2, label=name)
-            axes.scatter(names, values, color=colour, s=16)
+        if mark == "0":
+            axes.axhline(0, color=INK, linewidth=1)
+        elif mark:
+            ends = [places.min(), places.max()]
+            axes.plot(ends, ends, color=OTHER, linestyle=(0, (4, 3)), linewidth=2, label=mark)
+        if two:
+            others = [row[5] for row in rows]
+            axes.plot(places, others, "o--", color=OTHER, markersize=4, label=two[1])
+        values, label = [row[1] for row in rows], two[0] if two else ""
+        axes.plot(places, values, "o-", color=MAIN, markersize=5, label=label)
+        if bars:
+            axes.vlines(*np.array(bars).T, color=MAIN, linewidth=4, alpha=0.4)
+        axes.set_xlabel(visible(across))
+        axes.locator_params(axis="y", nbins=4)
+        axes.yaxis.set_major_formatter(_tick)
+        if names:
+            some = slice(None, None, -(-len(names) // 4))
+            axes.margins(x=0.13)
+            axes.set_xticks(places[some], [visible(name, 12) for name in names[some]])
+        else:
+            axes.locator_params(axis="x", nbins=5)
+            axes.xaxis.set_major_formatter(_tick)
         axes.grid(axis="y", color=SOFT)
         axes.tick_params(length=0, colors=INK)
-        axes.locator_params(axis="y", nbins=4)
         axes.spines[:].set_visible(False)
-        axes.legend(frameon=False, ncols=2, loc="lower left", bbox_to_anchor=(-0.02, 0.98))
+        axes.set_title(visible(up), loc="left", pad=30 if legend else 10)
+        if legend:
+            axes.legend(frameon=False, ncols=2, loc="lower left", bbox_to_anchor=(-0.03, 0.97))
 
-    return _svg(words, draw, 210, left=52, top=30, bottom=26)
+    return _svg(f"{up}, by {across}", draw, 270, left=60, top=54 if legend else 34, bottom=46)
+
+
+def draw_matrix(words: str, rows: Sequence[Sequence[Any]]) -> str:
+    """Names with counts, shown as shares of their row in percent: the higher, the darker."""
+    names = [row[0] for row in rows]
+
+    def draw(axes: "Axes") -> None:
+        width, labels = 270 / len(names), names if len(names) < 4 else range(1, len(names) + 1)
+        axes.text(130, 0, "predicted (% of the row)")
+        axes.text(0, 24, "true")
+        for row, (label, (name, *line)) in enumerate(zip(labels, rows, strict=True)):
+            y = 46 + 30 * row
+            number = "" if name == label else f"{label}  "
+            axes.text(0, y, number + visible(name, 13), va="center")
+            axes.text(130 + (row + 0.5) * width, 24, visible(label, 10), ha="center")
+            for column, count in enumerate(line):
+                share, x = count / (sum(line) or 1), 130 + column * width
+                shade = 0.06 + 0.54 * share
+                axes.barh(y, width - 2, 28, left=x, color=MAIN, alpha=shade, linewidth=0)
+                shown = f"{100 * share:.0f}"
+                axes.text(x + width / 2, y, shown, va="center", ha="center", size=11)
+        axes.set(xlim=(0, 400), ylim=(34 + 30 * len(names), -14))
+        axes.set_axis_off()
+
+    return _svg(words, draw, 60 + 30 * len(names))
 
 
 def draw_intervals(
@@ -106,6 +168,26 @@ def draw_intervals(
     return _svg(words, draw, height, top=60, bottom=30)
 
 
+def _tick(value: float, _: float) -> str:
+    """A number at an axis: in thousands (k), millions (M) and so on where it is long."""
+    from matplotlib.ticker import EngFormatter
+
+    return format_number(value, 6) if abs(value) < 10_000 else EngFormatter(sep="")(value)
+
+
+def beside(picture: str, title: str) -> str:
+    """The picture with a title, narrow enough to stand beside another one where a page is wide."""
+    svg = re.sub(
+        r'viewBox="0 0 \d+ (\d+)" width="\d+"\s+height="\d+"',
+        lambda match: f'viewBox="0 -26 {WIDTH} {int(match[1]) + 26}" width="{HALF}"',
+        picture,
+        count=1,
+    )
+    name = escape(visible(title, 44))
+    style = 'style="font: bold 14px sans-serif; fill: #010200"'
+    return svg.replace("</style>", f'</style><text x="10" y="-8" {style}>{name}</text>', 1)
+
+
 def _svg(
     words: str, draw: "Draw", height: int, left: int = 10, top: int = 6, bottom: int = 6
 ) -> str:
@@ -115,8 +197,9 @@ def _svg(
 
     text = StringIO()
     settings: Any = {"svg.fonttype": "none", "svg.hashsalt": "dslp", "text.parse_math": False}
+    settings |= {"font.size": 13, "text.color": INK, "axes.labelcolor": INK, "axes.titlesize": 13}
     box = (left / WIDTH, bottom / height, 1 - (left + 10) / WIDTH, 1 - (top + bottom) / height)
-    with rc_context(settings | {"font.size": 13, "text.color": INK}), warnings.catch_warnings():
+    with rc_context(settings), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # a letter that its font has not: the reader's has it
         figure = Figure(figsize=(WIDTH / 72, height / 72))
         draw(figure.add_axes(box))

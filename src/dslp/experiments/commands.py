@@ -31,6 +31,7 @@ def run(
     issue: Issue = None,
 ) -> None:
     """Cross-validate the candidates of params.yml on the same folds, baseline first."""
+    from dslp.experiments.comparison import fold_ratio, gain
     from dslp.experiments.params import format_metric
     from dslp.experiments.recording import WITHOUT_ISSUE
     from dslp.experiments.runs import Experiment, candidates_to_run
@@ -41,26 +42,27 @@ def run(
     names = candidates_to_run(model, candidate)
     with step(f"{model.name}: reading and dividing {params.dataset.name}"):
         experiment = Experiment.prepare(model, issue)
-    runs, rows = [], []
+    runs, by = [], criterion.by
     for each in names:
         with step(f"{model.name}: {each}, {params.split.folds} folds") as report:
             runs.append(experiment.run(each, report))
-    for one in runs:
-        gain = metric.improvement(one.mean, runs[0].mean, criterion.by)
-        met = "met" if gain >= criterion.improvement else "not met"
-        comparison = [format_metric(gain, criterion.by), met] if one is not runs[0] else ["", ""]
-        rows.append([one.candidate, str(one), *comparison])
+    ratio, rows = fold_ratio(model, experiment.data), [[runs[0].candidate, str(runs[0]), *[""] * 3]]
+    for one in runs[1:]:
+        better = gain(runs[0].folds, one.folds, metric, ratio, by)
+        met = "met" if better.estimate >= criterion.improvement else "not met"
+        rows.append([one.candidate, str(one), str(better), better.interval, met])
     if experiment.assumptions.report:
         say(str(experiment.assumptions))
     if experiment.data.warning:
         say(experiment.data.warning, style="red")
     say(f"Ask #{params.ask.issue}: {params.ask.question}")
-    limit = f"criterion {format_metric(criterion.improvement, criterion.by)}"
-    table(["candidate", metric.name, "gain", limit], rows)
+    table(["candidate", metric.name, "gain", "95 % interval", "criterion"], rows)
     if experiment.issue is None:
         todo = "or compare the runs by model: uv run dslp experiment compare"
         say(f"{WITHOUT_ISSUE}, {todo}", style="yellow")
-    say(f"{metric.better} is better; mean and standard deviation over {params.split.folds} folds")
+    limit = format_metric(criterion.improvement, by)
+    say(f"the criterion is a gain of {limit} over the baseline; {metric.better} is better")
+    say(f"mean and standard deviation over {params.split.folds} folds")
     say(f"look at the runs: {viewing_command(model.project)}")
 
 
@@ -68,8 +70,8 @@ def run(
 def compare(
     name: Name = None,
     issue: Issue = None,
-    plot: Annotated[
-        Path | None, typer.Option(help="Where to draw it: an SVG file; data/interim by default.")
+    page: Annotated[
+        Path | None, typer.Option(help="The page to write; by default one in data/interim.")
     ] = None,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print the comparison as JSON, and nothing else.")
@@ -77,11 +79,12 @@ def compare(
 ) -> None:
     """Compare the candidates of an issue with the baseline, on the Ask's metric and criterion.
 
+    The page shows the gains and, of the baseline and the best candidate, what fits the kind.
     Where the branch is named for no issue, all candidates of the model are
     compared.
     """
     from dslp.core import report
-    from dslp.experiments.comparison import compare_candidates, draw_comparison, run_command
+    from dslp.experiments.comparison import compare_candidates, comparison_page, run_command
     from dslp.experiments.recording import branch_issue
     from dslp.tracking.connection import require_records
 
@@ -90,8 +93,8 @@ def compare(
     require_records(model.project, run_command(model, issue))
     with step(f"{model.name}: reading the recorded runs"):
         comparison = compare_candidates(model, issue)
-    path = plot or model.project.data / "interim" / f"compare-{issue or model.name}.svg"
-    report.save_page(path, draw_comparison(comparison))
+    path = page or model.project.data / "interim" / f"compare-{issue or model.name}.md"
+    report.save_page(path, *comparison_page(comparison, path.stem))
     if as_json:
         typer.echo(report.as_json([comparison.report]))
         return
@@ -105,7 +108,7 @@ def compare(
         say(sentence)
     for sentence in comparison.notes:
         say(sentence, style="dim")
-    say(f"plot: {path}" + ("" if plot else "; to publish it: --plot docs/media/NAME.svg"))
+    say(f"page: {path}" + ("" if page else "; to publish it: --page docs/experiments/NAME.md"))
 
 
 @app.command()
@@ -127,13 +130,13 @@ def sweep(
     """Try a candidate with many settings, as `sweep` in params.yml says; the best is shown."""
     from dslp.experiments import sweep as sweeping
     from dslp.experiments.cluster import cluster_kind
-    from dslp.experiments.params import format_metric
+    from dslp.experiments.comparison import fold_ratio, gain, optimism
     from dslp.experiments.recording import WITHOUT_ISSUE
     from dslp.experiments.runs import Experiment
     from dslp.tracking.connection import viewing_command
 
     model = _find_model(name)
-    params, by = model.params, model.params.criterion.by
+    params = model.params
     sweeping.sweep_plan(model)
     cluster_kind(on)
     with step(f"{model.name}: reading and dividing {params.dataset.name}"):
@@ -142,19 +145,19 @@ def sweep(
         baseline = experiment.run(params.baseline, report)
     with step(f"{model.name}: trials on {redact(on or 'this machine')}") as report:
         result = sweeping.sweep(experiment, trials, on, report)
-    rows = [[params.baseline, str(baseline), ""]]
+    ratio, rows = fold_ratio(model, experiment.data), [[params.baseline, str(baseline), "", ""]]
     for number, trial in list(result.finished.items())[:5]:
-        gain = params.metric.improvement(trial.mean, baseline.mean, by)
-        rows.append([f"trial {number}", str(trial), format_metric(gain, by)])
+        better = gain(baseline.folds, trial.folds, params.metric, ratio, params.criterion.by)
+        rows.append([f"trial {number}", str(trial), str(better), better.interval])
     if experiment.assumptions.report:
         say(str(experiment.assumptions))
     if experiment.data.warning:
         say(experiment.data.warning, style="red")
-    table(["the best", params.metric.name, "gain"], rows)
+    table(["the best", params.metric.name, "gain", "95 % interval"], rows)
     if experiment.issue is None:
         say(WITHOUT_ISSUE, style="yellow")
-    say(f"{len(result.finished)} of {len(result.settings)} trials ended; the best of many is an")
-    say("optimistic estimate: try it as a candidate, in candidates of params.yml:")
+    say(f"{len(result.finished)} of {len(result.settings)} trials ended; the first is")
+    say(f"{optimism(len(result.finished))}. As a candidate, in candidates of params.yml:")
     say(sweeping.snippet(model, result))
     for number, reason in result.failed.items():
         say(f"trial {number} failed: {reason}", style="red")

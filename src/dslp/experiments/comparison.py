@@ -8,13 +8,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from dslp.core.errors import DslpError
-from dslp.core.pictures import draw_intervals
-from dslp.core.report import Report
+from dslp.core.pictures import beside, draw_intervals
+from dslp.core.report import Report, render_page
 from dslp.data.schema import key_columns
 from dslp.experiments import splitting
+from dslp.experiments.evaluation import draw_views, read_evaluation
 from dslp.experiments.model import Model
 from dslp.experiments.model_data import ModelData, read_model_data
-from dslp.experiments.params import Measure, Metric, format_metric
+from dslp.experiments.params import Measure, Metric, format_metric, share_problem
 from dslp.experiments.uncertainty import Gain
 from dslp.tracking.connection import Tracking, mlflow_errors
 
@@ -24,12 +25,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class ComparedRun:
-    """One candidate: its run, the metric of each fold, and its gain, which the baseline has not."""
+    """One candidate: its run, the metric of each fold, and its gain, which the baseline has not.
+
+    `trials` says of how many trials of a sweep its settings are the best; 0 if of none.
+    """
 
     name: str
     run_id: str
     folds: Sequence[float]
     gain: Gain | None = None
+    trials: int = 0
 
     @property
     def mean(self) -> float:
@@ -55,12 +60,13 @@ class Comparison:
     def verdicts(self) -> list[str]:
         """One sentence for each candidate but the baseline."""
         enough = self.model.params.criterion.improvement
-        return [verdict(run.name, run.gain, enough) for run in self.runs if run.gain]
+        return [verdict(run.name, run.gain, enough, run.trials) for run in self.runs if run.gain]
 
     @property
     def report(self) -> Report:
         """The comparison for `--json`; a number that is infinite is null there."""
         params, criterion = self.model.params, self.model.params.criterion
+        enough = criterion.improvement
 
         def details(run: ComparedRun) -> dict[str, Any]:
             gain = run.gain
@@ -72,8 +78,9 @@ class Comparison:
                 "folds": run.folds,
                 "gain": _finite(gain.estimate) if gain else None,
                 "interval": [_finite(gain.low), _finite(gain.high)] if gain else None,
-                "met": gain.estimate >= criterion.improvement if gain else None,
-                "verdict": verdict(run.name, gain, criterion.improvement) if gain else "baseline",
+                "best_of_trials": run.trials or None,
+                "met": gain.estimate >= enough if gain else None,
+                "verdict": verdict(run.name, gain, enough, run.trials) if gain else "baseline",
             }
 
         return Report(
@@ -133,30 +140,46 @@ def compare_candidates(model: Model, issue: int | None = None) -> Comparison:
             f"{subject} has no run of {params.baseline}, the baseline, on this data, split "
             f"and evaluate.py{because}; first: {command}"
         )
-    parts = splitting.folds(data.development, params.split, key_columns(model.dataset))
-    ratio = statistics.fmean(len(validate) / len(train) for train, validate in parts)
+    ratio, trials = fold_ratio(model, data), best_of_trials(model, tracking)
     by, reference = params.criterion.by, _fold_values(tracking, baselines[0], params.metric)
-    if by == "share" and min(reference) <= 0 <= max(reference):
-        notes.append(
-            f"{params.metric.name} of the baseline is around 0, and a share of it says little; "
-            "write criterion: {improvement: X, by: difference} in params.yml"
-        )
+    if problem := share_problem(params.metric, reference, by):
+        notes.append(f"{problem} below criterion in params.yml")
     compared = []
     for run in newest.values():
         if run not in baselines:
             folds = _fold_values(tracking, run, params.metric)
             better = gain(reference, folds, params.metric, ratio, by)
-            compared.append(ComparedRun(_label(model, run), run.info.run_id, folds, better))
+            number = trials.get(frozenset(run.data.params.items()), 0)
+            compared.append(ComparedRun(_label(model, run), run.info.run_id, folds, better, number))
     compared.sort(key=lambda one: one.gain.estimate if one.gain else 0.0, reverse=True)
     first = ComparedRun(_label(model, baselines[0]), baselines[0].info.run_id, reference)
     return Comparison(model, issue, [first, *compared], notes)
+
+
+@mlflow_errors()
+def comparison_page(comparison: Comparison, folder: str) -> tuple[str, dict[str, str]]:
+    """The page in Markdown, and its pictures, which will be in a folder of that name.
+
+    It shows the gains, and of the baseline and the best candidate what fits the kind.
+    """
+    tracking = Tracking.open(comparison.model.project)
+    sides = {run.name: read_evaluation(tracking, run.run_id) for run in comparison.runs[:2]}
+    pictures = {"gains": draw_comparison(comparison)}
+    for number, (name, evaluation) in enumerate(sides.items(), start=1):
+        views = draw_views(evaluation).items() if evaluation else ()
+        pictures |= {f"{view}-{number}": beside(picture, name) for view, picture in views}
+    context = {"comparison": comparison, "sides": sides, "pictures": pictures, "folder": folder}
+    return render_page("comparison.md.jinja", **context), pictures
 
 
 def draw_comparison(comparison: Comparison) -> str:
     """The gains with their intervals, beside the baseline and the criterion, as SVG."""
     params, enough = comparison.model.params, comparison.model.params.criterion.improvement
     rows = [
-        (run.name, f"{gain} ({gain.interval})", gain.estimate, gain.low, gain.high)
+        (
+            f"{run.name} (best of {run.trials})" if run.trials else run.name,
+            *(f"{gain} ({gain.interval})", gain.estimate, gain.low, gain.high),
+        )
         for run in comparison.runs
         if (gain := run.gain) and math.isfinite(gain.estimate)
     ]
@@ -165,6 +188,27 @@ def draw_comparison(comparison: Comparison) -> str:
     marks = {"baseline": 0.0, f"criterion {format_metric(enough, params.criterion.by)}": enough}
     footnote = f"Mean over {params.split.folds} folds, 95 % confidence interval; right is better"
     return draw_intervals(words, title, rows, marks, footnote)
+
+
+def fold_ratio(model: Model, data: ModelData) -> float:
+    """How many rows a fold validates on for each row that it trains on, on average."""
+    parts = splitting.folds(data.development, model.params.split, key_columns(model.dataset))
+    return statistics.fmean(len(validate) / len(train) for train, validate in parts)
+
+
+def best_of_trials(model: Model, tracking: Tracking) -> dict[frozenset[tuple[str, str]], int]:
+    """How many trials of a sweep ended, by the parameters of the run that was the best of them."""
+    client, numbers = tracking.client, dict[str, int]()
+    where, folders = "tags.`dslp.kind` = 'sweep'", [tracking.experiment_id(model.name)]
+    for run in client.search_runs(folders, where, max_results=1000):
+        if best := run.data.tags.get("dslp.best"):
+            numbers[best] = int(run.data.metrics["trials"] - run.data.metrics["failed"])
+    return {frozenset(client.get_run(run).data.params.items()): n for run, n in numbers.items()}
+
+
+def optimism(trials: int) -> str:
+    """What to know of the gain of settings that are the best of many trials on the same folds."""
+    return f"the best of {trials} trials, so its gain is optimistic; the holdout decides"
 
 
 def gain(
@@ -208,7 +252,7 @@ def gain(
     return Gain(share, share - half, share + half, by)
 
 
-def verdict(name: str, gain: Gain, enough: float) -> str:
+def verdict(name: str, gain: Gain, enough: float, trials: int = 0) -> str:
     """One sentence: how much better, how sure that is, and whether the criterion is met.
 
     The criterion is met when the estimate reaches it; the sentence says when the interval leaves
@@ -224,8 +268,10 @@ def verdict(name: str, gain: Gain, enough: float) -> str:
         f"criterion {limit}: "
     )
     if gain.estimate >= enough:
-        return f"{text}met{', but the interval reaches below it' if gain.low < enough else ''}"
-    return f"{text}not met{', but the interval reaches it' if gain.high >= enough else ''}"
+        text += f"met{', but the interval reaches below it' if gain.low < enough else ''}"
+    else:
+        text += f"not met{', but the interval reaches it' if gain.high >= enough else ''}"
+    return f"{text}; {optimism(trials)}" if trials else text
 
 
 def _finished_runs(tracking: Tracking, model: Model, issue: int | None) -> list["Run"]:

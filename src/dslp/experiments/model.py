@@ -111,18 +111,33 @@ class Model:
     @property
     def inputs(self) -> list[str]:
         """Columns that the model predicts from: the fields of `Request` in `schema.py` (M2)."""
-        return list(self._fields("Request"))
+        return list(self.fields("Request"))
 
     @property
     def outputs(self) -> list[str]:
         """What it predicts: the fields of `Response` in `schema.py` (M2)."""
-        return list(self._fields("Response"))
+        return list(self.fields("Response"))
 
-    def _fields(self, name: str) -> dict[str, "FieldInfo"]:
-        kind = getattr(self.module("schema"), name, None)
+    def fields(self, name: str) -> dict[str, "FieldInfo"]:
+        """The fields of `Request` or `Response` by their columns (`field_columns`)."""
+        return field_columns(self.side(name))
+
+    def side(self, name: str) -> type[BaseModel]:
+        """`Request` or `Response` of `schema.py`.
+
+        Raises:
+            DslpError: there is none, or a field has several names, or one that another has.
+        """
+        kind, where = getattr(self.module("schema"), name, None), self.folder / "schema.py"
         if not (isinstance(kind, type) and issubclass(kind, BaseModel) and kind.model_fields):
-            raise DslpError(f"{self.folder / 'schema.py'} has no pydantic model {name}")
-        return kind.model_fields
+            raise DslpError(f"{where}: {name} is not a pydantic model")
+        for field, info in kind.model_fields.items():
+            if len({info.alias, info.validation_alias, info.serialization_alias}) > 1:
+                problem = "has several names; write one: Field(alias='the column')"
+                raise DslpError(f"{where}: {name}.{field} {problem}")
+        if len(field_columns(kind)) < len(kind.model_fields):
+            raise DslpError(f"{where}: two fields of {name} are the same column")
+        return kind
 
     def request_frame(self, rows: "pd.DataFrame") -> "pd.DataFrame":
         """The inputs in the types that a request has, whatever the types in the file are (M2).
@@ -131,7 +146,7 @@ class Model:
         """
         import pandas as pd
 
-        fields = self._fields("Request").items()
+        fields = self.fields("Request").items()
         columns = {name: as_requested(rows[name], field.annotation) for name, field in fields}
         return pd.DataFrame(columns, index=rows.index, copy=False)
 
@@ -262,6 +277,15 @@ class Model:
         if wrong := [name for name, value in numbers.items() if not math.isfinite(value)]:
             raise DslpError(f"{where} returned no finite number for {', '.join(wrong)}")
         return numbers
+
+
+def field_columns(kind: type[BaseModel]) -> dict[str, "FieldInfo"]:
+    """The fields of a schema by their columns, in order: the alias, where a field has one.
+
+    A column whose name is no name in Python is stated so: `Field(alias="Total Charges")`. The
+    column's name is the one in data, requests, logs and documents; the field's name is Python's.
+    """
+    return {info.alias or name: info for name, info in kind.model_fields.items()}
 
 
 def plain_times(values: Any) -> "pd.Series[Any]":

@@ -11,6 +11,7 @@ from dslp.data.reading import read_frame
 from dslp.data.schema import key_columns
 from dslp.data.verdict import check_suite
 from dslp.experiments import splitting
+from dslp.experiments.leaks import LeakCheck
 from dslp.experiments.model import Model
 
 if TYPE_CHECKING:
@@ -29,6 +30,7 @@ class ModelData:
     version: str
     digest: str
     dataset: Dataset
+    check: LeakCheck
 
     @cached_property
     def suite(self) -> "Report":
@@ -37,13 +39,14 @@ class ModelData:
 
     @property
     def warning(self) -> str:
-        """Lines that say that the data is stale, or does not pass its own suite; mostly empty."""
+        """Lines: the data is stale, does not pass its own suite, or may leak; mostly empty."""
         name, findings = self.dataset.name, len(self.suite.findings)
         failure = (
             f"{name} does not pass its own suite ({findings} of {self.suite.checks} checks), so a "
             f"model of it is not registered; see: uv run dslp data validate {name}"
         )
-        lines = [stale_reason(self.dataset), "" if self.suite.ok else failure]
+        leaks = [f"{name} may leak: {suspicion}" for suspicion in self.check.suspicions]
+        lines = [stale_reason(self.dataset), "" if self.suite.ok else failure, *leaks]
         return "\n".join(filter(None, lines))
 
     @property
@@ -72,6 +75,7 @@ def read_model_data(model: Model) -> ModelData:
             f"or schema.py (Request) of {model.folder} names"
         )
     held = splitting.holdout(rows, params.split, key)
-    if leaks := splitting.leaks(rows, held, params.split, key, inputs, params.target):
-        raise Refused(f"{model.name} leaks: {'; '.join(leaks)}")
-    return ModelData(rows, held, dataset.version, digest(dataset), dataset)
+    check = LeakCheck(rows, held, params.split, key, inputs, params.target)
+    if check.leaks:
+        raise Refused(f"{model.name} leaks: {'; '.join(check.leaks)}")
+    return ModelData(rows, held, dataset.version, digest(dataset), dataset, check)

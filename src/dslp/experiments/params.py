@@ -3,6 +3,7 @@
 import math
 import posixpath
 import re
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
@@ -16,12 +17,14 @@ from pydantic import (
     StrictFloat,
     StrictInt,
     ValidationError,
+    ValidationInfo,
     field_validator,
     model_validator,
 )
 
 Content = TypeVar("Content", bound=BaseModel)
 Direction = Literal["lower", "higher", "zero"]
+LARGEST = 10  # share that is printed as a number
 NAME = r"[/\w.\- :]{1,240}"  # of a parameter or a metric, as MLflow allows it
 Measure = Literal["share", "difference"]
 Kind = Literal["regression", "classification", "counts", "forecast"]  # of what is predicted
@@ -58,6 +61,15 @@ class Metric(Strict):
         _check_name("metric", name)
         return name
 
+    @property
+    def measure(self) -> Measure:
+        """How a gain is measured by default: a share of a metric that cannot fall below 0.
+
+        A share of what is to rise says little: from an accuracy of 0.5, more than 100 % is no gain
+        at all. It is the difference there.
+        """
+        return "share" if self.better == "lower" else "difference"
+
     def improvement(self, value: float, reference: float, by: Measure = "share") -> float:
         """How much better `value` is than `reference`, as a share of `reference` (0.05 is 5 %).
 
@@ -75,8 +87,8 @@ class Criterion(Strict):
 
     Attributes:
         improvement: how much.
-        by: whether that is a share of the baseline's figure or, for a metric around 0, a difference
-            in the metric's own unit.
+        by: whether that is a share of the baseline's figure, or a difference in the metric's own
+            unit; by default as `Metric.measure` says.
     """
 
     improvement: float = Field(gt=0)
@@ -184,6 +196,14 @@ class Params(Strict):
     candidates: dict[str, dict[str, Any]] = Field(min_length=1)
     sweep: Sweep | None = None
 
+    @field_validator("criterion")
+    @classmethod
+    def _has_a_measure(cls, criterion: Criterion, info: ValidationInfo) -> Criterion:
+        metric = info.data.get("metric")  # missing where it is wrong itself
+        if metric is None or "by" in criterion.model_fields_set:
+            return criterion
+        return criterion.model_copy(update={"by": metric.measure})
+
     @model_validator(mode="after")
     def _has_names_that_can_be_recorded(self) -> "Params":
         names = [name for chosen in self.candidates.values() for name in flatten(chosen)]
@@ -205,7 +225,19 @@ class Params(Strict):
 
 def format_metric(gain: float, by: Measure, sign: str = "+") -> str:
     """A gain for people: `+5.0%`, or a difference such as `+0.02`."""
+    if by == "share" and abs(gain) > LARGEST:
+        return f"above {sign}{LARGEST:.0%}" if gain > 0 else f"below {-LARGEST:.0%}"
     return f"{gain:{sign}.1%}" if by == "share" else f"{gain:{sign}.3g}"
+
+
+def share_problem(metric: Metric, references: Iterable[float], by: Measure) -> str:
+    """Why a share of these figures of the baseline or the champion says little; empty if not so."""
+    if by == "difference" or min(references) > 0:
+        return ""
+    return (
+        f"{metric.name} to compare with is not above 0, so a share of it says little; "
+        "write by: difference"
+    )
 
 
 def read_checked(kind: type[Content], path: Path) -> Content:

@@ -1,5 +1,6 @@
 """Running an experiment: every candidate on the same folds, baseline first, each a tracked run."""
 
+import math
 import statistics
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -8,10 +9,12 @@ from typing import TYPE_CHECKING, Any
 from dslp.data.schema import key_columns
 from dslp.experiments import splitting
 from dslp.experiments.assumptions import AssumptionCheck, check_assumptions
+from dslp.experiments.evaluation import FILE, evaluate_pairs, truth_pairs
 from dslp.experiments.model import Model
 from dslp.experiments.model_data import ModelData, read_model_data
 from dslp.experiments.recording import branch_issue, record_run
-from dslp.tracking.connection import ActiveRun, Tracking
+from dslp.experiments.uncertainty import paired_gain
+from dslp.tracking.connection import ActiveRun, Tracking, artifact_errors
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -29,12 +32,14 @@ class CandidateRun:
         run_id: MLflow's identifier.
         metrics: the mean of each metric over the folds, and the deviation of the Ask's metric.
         metric: the name of the Ask's metric.
+        folds: the Ask's metric of each fold.
     """
 
     candidate: str
     run_id: str
     metrics: dict[str, float]
     metric: str
+    folds: list[float]
 
     @property
     def mean(self) -> float:
@@ -75,13 +80,22 @@ class Experiment:
         return cls(model, data, tracking, check_assumptions(model), issue)
 
     def run(self, candidate: str, report: Report | None = None) -> CandidateRun:
-        """Cross-validate one candidate, and record it; `report` gets the progress in words."""
+        """Cross-validate one candidate, and record it; `report` gets the progress in words.
+
+        What fits its kind is evaluated on the validation rows of all folds together.
+        """
+        import pandas as pd
+
         tags = self.tags("experiment")
         with record_run(
             self.tracking, self.model, self.data, candidate, tags, issue=self.issue
         ) as run:
             rows = self.data.development
-            scores = cross_validate(self.model, rows, candidate, report=report)
+            pairs = list[pd.DataFrame]()
+            scores = cross_validate(self.model, rows, candidate, report=report, pairs=pairs)
+            evaluation = evaluate_pairs(self.model, pd.concat(pairs))
+            with artifact_errors(run.run_id):
+                self.tracking.client.log_dict(run.run_id, evaluation, FILE)
             return log_scores(run, candidate, scores, self.model.params.metric.name)
 
     def tags(self, kind: str) -> dict[str, str]:
@@ -107,12 +121,19 @@ def cross_validate(
     candidate: str,
     settings: Mapping[str, Any] | None = None,
     report: Report | None = None,
+    pairs: "list[pd.DataFrame] | None" = None,
 ) -> Scores:
-    """The metrics of a candidate on each fold of `rows`, fitted on the other folds (E3)."""
+    """The metrics of a candidate on each fold of `rows`, fitted on the other folds (E3).
+
+    The truth and the predictions of each fold are added to `pairs`.
+    """
     scores, folds = [], model.params.split.folds
     for train, validate in splitting.folds(rows, model.params.split, key_columns(model.dataset)):
-        estimator = model.fit(candidate, rows.iloc[train], settings)
-        scores.append(model.score(estimator, rows.iloc[validate]))
+        past, unseen = rows.iloc[train], rows.iloc[validate]
+        predicted = model.predict(model.fit(candidate, past, settings), unseen)
+        scores.append(model.evaluate(unseen[model.params.target], predicted))
+        if pairs is not None:
+            pairs.append(truth_pairs(model, past, unseen, predicted))
         if report:
             report(f"{len(scores)} of {folds} folds")
     return scores
@@ -130,20 +151,29 @@ def log_scores(run: ActiveRun, candidate: str, scores: Scores, metric: str) -> C
     run.log_metrics(metrics)
     for fold, score in enumerate(scores):
         run.log_metrics({f"fold_{metric}": score[metric]}, step=fold)
-    return CandidateRun(candidate, run.run_id, metrics, metric)
+    folds = [score[metric] for score in scores]
+    return CandidateRun(candidate, run.run_id, metrics, metric, folds)
 
 
 def score_on_holdout(
     model: Model, data: ModelData, candidate: str, settings: Mapping[str, Any] | None = None
 ) -> tuple[Any, dict[str, float]]:
-    """A candidate fitted on the development rows, and its metrics on the holdout."""
-    params, metric = model.params, model.params.metric
+    """A candidate fitted on the development rows, and its metrics on the holdout.
+
+    `improvement` is its gain over the baseline by the criterion's measure, `improvement_low` and
+    `improvement_high` are the ends of the gain's 95 % interval, where that is known.
+    """
+    params, rows = model.params, data.holdout
     estimator = model.fit(candidate, data.development, settings)
-    metrics = model.score(estimator, data.holdout)
-    baseline = model.fit(params.baseline, data.development)
-    reference = model.score(baseline, data.holdout)[metric.name]
+    predicted = model.predict(estimator, rows)
+    metrics = model.evaluate(rows[params.target], predicted)
+    reference = model.predict(model.fit(params.baseline, data.development), rows)
+    baseline = model.evaluate(rows[params.target], reference)[params.metric.name]
+    gain = paired_gain(model, rows, predicted, reference, params.criterion.by)
+    ends = {"improvement_low": gain.low, "improvement_high": gain.high}
     return estimator, {
         **{f"holdout_{name}": value for name, value in metrics.items()},
-        f"baseline_holdout_{metric.name}": reference,
-        "improvement": metric.improvement(metrics[metric.name], reference, params.criterion.by),
+        f"baseline_holdout_{params.metric.name}": baseline,
+        "improvement": gain.estimate,
+        **{name: value for name, value in ends.items() if math.isfinite(value)},
     }

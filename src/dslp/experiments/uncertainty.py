@@ -9,8 +9,9 @@ to the Bootstrap, 1993, section 6.4).
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from dslp.core.errors import DslpError
@@ -44,7 +45,14 @@ class Gain:
     @property
     def interval(self) -> str:
         """The interval for people, such as `+9.8% to +12.2%`."""
-        return f"{format_metric(self.low, self.by)} to {format_metric(self.high, self.by)}"
+        return format_interval(self.low, self.high, partial(format_metric, by=self.by))
+
+
+def format_interval(low: float, high: float, write: Callable[[float], str]) -> str:
+    """An interval for people; one that is infinite is not known."""
+    if not (math.isfinite(low) and math.isfinite(high)):
+        return "not known"
+    return f"{write(low)} to {write(high)}"
 
 
 @dataclass(frozen=True)
@@ -99,19 +107,27 @@ def draw_samples(rows: "pd.DataFrame", split: Split) -> Samples:
     return Samples(positions, blocks)
 
 
+def sample_metrics(
+    model: Model, target: "pd.Series[Any]", predicted: "pd.DataFrame", samples: Samples
+) -> "pd.DataFrame":
+    """The metrics that have a direction, a row for each sample; NaN where they are not defined."""
+    import pandas as pd
+
+    rows = list[dict[str, float]]()
+    for positions in samples.positions:
+        try:
+            rows.append(model.evaluate(target.iloc[positions], predicted.iloc[positions]))
+        except DslpError:  # some metrics are not defined where a class is missing
+            rows.append({})
+    return pd.DataFrame(rows, columns=list(model.directions), dtype=float)
+
+
 def metric_draws(
     model: Model, target: "pd.Series[Any]", predicted: "pd.DataFrame", samples: Samples
 ) -> "NDArray[np.float64]":
     """The Ask's metric of each sample; NaN where it is not defined for one."""
-    import numpy as np
-
-    name, values = model.params.metric.name, np.full(len(samples.positions), np.nan)
-    for number, rows in enumerate(samples.positions):
-        try:
-            values[number] = model.evaluate(target.iloc[rows], predicted.iloc[rows])[name]
-        except DslpError:  # some metrics are not defined where a class is missing
-            continue
-    return values
+    metrics = sample_metrics(model, target, predicted, samples)
+    return metrics[model.params.metric.name].to_numpy()
 
 
 def gain_of_draws(

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from dslp.core.errors import DslpError
 from dslp.experiments.model import Model, plain_times
-from dslp.models.signature import SIDES, field_types, read_side, signature_columns
+from dslp.models.signature import SIDES, field_types, signature_columns
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ class Api:
         return self._finite("Response")
 
     def _finite(self, name: str) -> type[BaseModel]:
-        kind, config = read_side(self.model, name), ConfigDict(allow_inf_nan=False)
+        kind, config = self.model.side(name), ConfigDict(allow_inf_nan=False)
         return type(name, (kind,), {"model_config": config, "__doc__": kind.__doc__})
 
     @cached_property
@@ -67,9 +67,10 @@ class Api:
         import pandas as pd
 
         columns: dict[str, Any] = {}
-        for column in self.form[side]:
+        fields = (self.request if side == "inputs" else self.response).model_fields
+        for field, column in zip(fields, self.form[side], strict=True):
             name, kind = column["name"], column["type"]
-            values = [getattr(record, name) for record in records]
+            values = [getattr(record, field) for record in records]
             values = [value.value if isinstance(value, Enum) else value for value in values]
             # The type of a column with missing values, whether these records have one or not.
             dtype = KINDS.get(kind) if column["required"] else GAPS.get(kind, KINDS.get(kind))
@@ -89,7 +90,7 @@ class Api:
         body = json.dumps(values.to_dict("records"), default=str)
         try:
             adapter: TypeAdapter[list[Any]] = TypeAdapter(self.many)
-            return adapter.validate_json(body, by_name=True)
+            return adapter.validate_json(body)
         except ValidationError as error:
             problem = f"a row is not what Request allows: {validation_message(error)}"
             raise DslpError(f"{self.model.name}: {problem}") from None

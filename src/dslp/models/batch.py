@@ -17,6 +17,7 @@ from dslp.core.settings import Project
 from dslp.core.text import error_line
 from dslp.data.dataset import DataAt, dataset_names, find_dataset
 from dslp.data.reading import ROWS, open_rows, reading_errors
+from dslp.experiments.model import field_columns
 from dslp.models.api import Api, validation_message
 from dslp.models.outcomes import SUFFIXES, json_lines
 from dslp.models.persistence import load_model
@@ -128,7 +129,7 @@ class Scorer:
         """
         import pyarrow as pa
 
-        missing = [name for name in self.api.request.model_fields if name not in source.names]
+        missing = [name for name in self.api.model.inputs if name not in source.names]
         if missing:
             raise DslpError(f"the input has no column {', '.join(missing)}, which Request has")
         fields = [*source]
@@ -244,10 +245,11 @@ def fitting_rows(
     """
     import numpy as np
 
-    table = rows.select(list(kind.model_fields))
+    fields = field_columns(kind)
+    table = rows.select(list(fields))
     frame = table.to_pandas()
     allowed = np.full(len(frame), _has_plain_rules(kind))
-    for name, field in kind.model_fields.items() if allowed.any() else ():
+    for name, field in fields.items() if allowed.any() else ():
         frame[name], fits = _check_column(field, frame[name])
         allowed &= fits
     if allowed.all():

@@ -43,11 +43,10 @@ def train(
     register: Annotated[bool, typer.Option("--register", help="Register it as well.")] = False,
 ) -> None:
     """Train on the development rows, evaluate on the holdout, and record both."""
-    from dslp.experiments.params import format_metric
-
     model = _model(name)
     if candidate:
         model.check_candidate(candidate)
+    from dslp.experiments.comparison import optimism
     from dslp.experiments.recording import WITHOUT_ISSUE, branch_issue
     from dslp.models.training import train as train_model
 
@@ -55,9 +54,11 @@ def train(
         trained = train_model(model, candidate, issue)
     rows = [[figure, f"{value:.4g}"] for figure, value in trained.metrics.items()]
     table([f"{model.name} ({trained.candidate})", "on the holdout"], rows)
-    metric, by = model.params.metric, model.params.criterion.by
-    gain = format_metric(trained.improvement, by)
-    say(f"{gain} against the baseline; {metric.better} {metric.name} is better")
+    metric = model.params.metric
+    say(trained.comparison(metric.name))
+    say(f"{metric.better} {metric.name} is better")
+    if trained.trials:
+        say(f"in the experiments it is {optimism(trained.trials)}")
     if trained.warning:
         say(trained.warning, style="red")
     if not (issue or branch_issue(model)):
@@ -406,8 +407,11 @@ def _release(model: "Model", version: str | None) -> "tuple[Registry, Release]":
 
 
 def _show(results: "list[GateResult]") -> None:
-    rows = [[r.gate, r.figure, r.limit, "passed" if r.passed else "failed"] for r in results]
-    table(["gate", "figure", "limit", ""], rows)
+    rows = [
+        [one.gate, one.figure, one.interval, one.limit, "passed" if one.passed else "failed"]
+        for one in results
+    ]
+    table(["gate", "figure", "95 % interval", "limit", ""], rows)
     for result in results:
         if result.note:
             say(f"{result.gate}: {result.note}")

@@ -19,11 +19,12 @@ class Champion(Strict):
 
     Attributes:
         margin: how much.
-        by: whether that is a share of the champion's figure, or a difference from it.
+        by: whether that is a share of the champion's figure, or a difference from it; by default
+            as `Metric.measure` says.
     """
 
     margin: float = Field(ge=0)
-    by: Measure = "share"
+    by: Measure | None = None
 
 
 class Subgroups(Strict):
@@ -43,7 +44,7 @@ class Subgroups(Strict):
 
 
 class Latency(Strict):
-    """How long the prediction of one row may take: 95th percentile, in milliseconds."""
+    """How long one row may take on a quiet machine: 95th percentile, in milliseconds."""
 
     p95_ms: float = Field(gt=0)
 
@@ -60,11 +61,14 @@ class Gates(Strict):
     Attributes:
         dataset: the dataset passes its own suite; a sentence in place of `true` is the reason why
             a model is registered and promoted though it does not. The version records it.
+        must_pass: whether the estimate of a metric must reach its limit, or both ends of its 95 %
+            interval: for the criterion, the champion, minimum and subgroups.
     """
 
     dataset: (
         Literal[True] | Annotated[str, StringConstraints(strip_whitespace=True, pattern=r"\w \w")]
     ) = True
+    must_pass: Literal["estimate", "interval"] = "estimate"
     criterion: bool = True
     minimum: dict[str, float] = Field(default_factory=dict)
     champion: Champion | None = None
@@ -77,13 +81,17 @@ class Gates(Strict):
 
 @dataclass(frozen=True)
 class GateResult:
-    """One gate: the measured figure, its limit, whether it is passed, and a note."""
+    """One gate: the measured figure, its limit, whether it is passed, and a note.
+
+    A metric has its 95 % interval as well.
+    """
 
     gate: str
     figure: str
     limit: str
     passed: bool
     note: str = ""
+    interval: str = ""
 
 
 def gates_tag(results: list[GateResult]) -> dict[str, str]:

@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from dslp.core.errors import DslpError
-from dslp.core.pictures import draw_lines
+from dslp.core.pictures import draw_points
 from dslp.core.report import is_written, render_page, save_page
 from dslp.core.settings import Project
+from dslp.experiments.evaluation import draw_views
 from dslp.experiments.params import format_metric
 from dslp.models.gates import TAG as GATES
 from dslp.models.performance import FIGURES
@@ -57,19 +58,11 @@ def model_card(
         for one in reversed(registry.releases)
         if f"holdout_{metric}" in one.tags
     }
-    deciles = record["deciles"]
-    words = {
-        "calibration": "Averages of what was predicted and observed, by tenths of the prediction.",
-        "history": f"{metric} on the holdout, by version.",
-    }
-    pictures = {}
-    if len(deciles) > 1:
-        tenths = [str(tenth + 1) for tenth in range(len(deciles))]
-        series = dict(zip(("predicted", "observed"), zip(*deciles, strict=True), strict=True))
-        pictures["calibration"] = draw_lines(words["calibration"], tenths, series)
+    pictures = draw_views(record["evaluation"])
     if len(history) > 1:
-        series = {metric: tuple(history.values())}
-        pictures["history"] = draw_lines(words["history"], list(history), series)
+        pictures["history"] = draw_points(
+            "version", metric, [[*pair, None, None] for pair in history.items()]
+        )
     text = render_page(
         "card.md.jinja",
         registry=registry,
@@ -79,7 +72,6 @@ def model_card(
         parts={side: _parts(release, side) for side in ("inputs", "outputs", "population")},
         figures=FIGURES,
         format_metric=format_metric,
-        words=words,
         pictures=pictures,
         metric=metric,
         history=history,

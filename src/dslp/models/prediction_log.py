@@ -107,7 +107,7 @@ def lines(facts: dict[str, Any], records: list[Any], answers: list[Any]) -> str:
     """The lines of a request, in the order of its records."""
     head = json.dumps(facts)[:-1]
     return "".join(
-        f'{head}, "row": {row}, "inputs": {record.model_dump_json()}, '
-        f'"prediction": {answer.model_dump_json()}}}\n'
+        f'{head}, "row": {row}, "inputs": {record.model_dump_json(by_alias=True)}, '
+        f'"prediction": {answer.model_dump_json(by_alias=True)}}}\n'
         for row, (record, answer) in enumerate(zip(records, answers, strict=True))
     )

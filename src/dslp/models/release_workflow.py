@@ -20,7 +20,6 @@ from dslp.core.text import error_line
 from dslp.data.build import ensure_data
 from dslp.experiments.model import Model, find_model, model_names
 from dslp.experiments.model_data import read_model_data
-from dslp.experiments.params import format_metric
 from dslp.experiments.runs import Experiment
 from dslp.models.gates import failed_gates
 from dslp.models.model_files import fetch_model
@@ -111,9 +110,9 @@ def release_model(model: Model, folder: Path, issue: int | None = None) -> str:
         registry = Registry.read(project, model.name)
         registry.set_tags(registered.version, performance_tags(costs))
         summary = f"{model.name} {registered.label} is registered, as the challenger"
-    gain = format_metric(trained.improvement, model.params.criterion.by)
     facts = {"results": results, "trained": trained, "costs": costs}
-    facts["gain"] = f"{gain} against the baseline in {model.params.metric.name}"
+    metric = model.params.metric.name
+    facts["gain"] = f"{metric}: {trained.comparison(metric)}"
     _write_comment(folder, "merged", model.name, summary, **facts)
     if failed:
         raise Refused(summary)

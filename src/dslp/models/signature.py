@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, Union, get_args, get_
 
 from dslp.core.errors import DslpError
 from dslp.experiments.model import Model
-from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
+from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 if TYPE_CHECKING:
     import pandas as pd
     from mlflow.models import ModelSignature
+    from pydantic.fields import FieldInfo
 
 KINDS = {bool: "boolean", int: "long", float: "double", str: "string"}
 KINDS |= {datetime: "datetime", date: "datetime"}
@@ -42,27 +43,15 @@ def model_signature(model: Model) -> "ModelSignature":
 def signature_columns(model: Model, name: str) -> list[dict[str, Any]]:
     """The fields of `Request` or `Response` as columns with MLflow's types, without MLflow."""
     columns = []
-    for field, information in read_side(model, name).model_fields.items():
-        kind, required = _column_type(information.annotation, f"{_file(model)}: {name}.{field}")
-        columns.append({"type": kind, "name": field, "required": required})
+    for column, field in model.fields(name).items():
+        kind, required = _column_type(field.annotation, f"{_file(model)}: {name}.{column}")
+        columns.append({"type": kind, "name": column, "required": required})
     return columns
-
-
-def read_side(model: Model, name: str) -> type[BaseModel]:
-    """`Request` or `Response` of the model's `schema.py`.
-
-    Raises:
-        DslpError: there is none.
-    """
-    kind = getattr(model.module("schema"), name, None)
-    if not (isinstance(kind, type) and issubclass(kind, BaseModel)):
-        raise DslpError(f"{_file(model)}: {name} is not a pydantic model")
-    return kind
 
 
 def field_types(model: Model, name: str) -> dict[str, str]:
     """The JSON schema of each field of `Request` or `Response` as text, without its description."""
-    schema = read_side(model, name).model_json_schema(by_alias=False)
+    schema = model.side(name).model_json_schema()
     definitions = schema.get("$defs", {})
 
     def bare(part: Any) -> Any:
@@ -89,26 +78,26 @@ def check_fit(model: Model, rows: "pd.DataFrame") -> None:
     Raises:
         DslpError: one line with each field that does not fit: how many rows, and an example.
     """
-    request, response = (read_side(model, name) for name in SIDES)
-    problems = [_misfit(request, name, rows[name]) for name in request.model_fields]
-    if model.params.target in response.model_fields:
-        problems.append(_misfit(response, model.params.target, rows[model.params.target]))
-    if any(problems):
-        text = "; ".join(filter(None, problems))
+    target, response = model.params.target, model.fields("Response")
+    pairs = [(f"Request.{name}", name, field) for name, field in model.fields("Request").items()]
+    if target in response:
+        pairs.append((f"Response.{target}", target, response[target]))
+    problems = [f"{at}: {misfit}" for at, n, field in pairs if (misfit := _misfit(field, rows[n]))]
+    if problems:
+        text = "; ".join(problems)
         raise DslpError(f"{_file(model)} does not fit {model.params.dataset.name}: {text}")
 
 
-def _misfit(side: type[BaseModel], name: str, column: "pd.Series[Any]") -> str:
+def _misfit(field: "FieldInfo", column: "pd.Series[Any]") -> str:
     """The values of a column that its field does not allow, in words."""
-    field = side.model_fields[name]
-    kind: Any = Annotated[field.annotation, *field.metadata, name]
+    kind: Any = Annotated[field.annotation, *field.metadata, "a column"]
     inner = _inner(field.annotation)
     lax = isinstance(inner, type) and issubclass(inner, date | Enum)  # tables have other types
     adapter: TypeAdapter[Any] = TypeAdapter(list[kind], config=ConfigDict(strict=not lax))
     try:
         counts = column.value_counts(dropna=False, sort=False)
     except TypeError:  # lists and mappings
-        return f"{side.__name__}.{name}: the column holds {type(column.iloc[0]).__name__}s"
+        return f"the column holds {type(column.iloc[0]).__name__}s"
     pairs = zip(counts.index.tolist(), counts.index.isna(), strict=True)
     values = [None if gap else value for value, gap in pairs]
     wrong: dict[int, str] = {}
@@ -123,8 +112,7 @@ def _misfit(side: type[BaseModel], name: str, column: "pd.Series[Any]") -> str:
         return ""
     first, rows = min(wrong), int(counts.to_numpy()[list(wrong)].sum())
     example = "nothing" if values[first] is None else f"{values[first]!r:.40}"
-    share = f"{rows:,} of {len(column):,} rows, such as {example}"
-    return f"{side.__name__}.{name}: {share}: {wrong[first]}"
+    return f"{rows:,} of {len(column):,} rows, such as {example}: {wrong[first]}"
 
 
 def _inner(annotation: Any) -> Any:

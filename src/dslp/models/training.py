@@ -1,15 +1,18 @@
 """Training a model: fitted on the development rows, evaluated on the holdout, and recorded."""
 
+import math
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dslp.core.errors import DslpError
+from dslp.experiments.comparison import best_of_trials
 from dslp.experiments.model import Model
 from dslp.experiments.model_data import read_model_data
 from dslp.experiments.recording import record_run, recorded_parameters
 from dslp.experiments.runs import score_on_holdout
+from dslp.experiments.uncertainty import Gain
 from dslp.models.api import API, Api
 from dslp.models.persistence import save_model
 from dslp.models.signature import SIDES, check_fit, field_types, model_signature
@@ -27,15 +30,25 @@ ARTIFACT = "model"  # folder of the model among a run's artifacts
 class Trained:
     """A trained model's run, and its figures on the holdout.
 
-    `improvement` is the gain over the baseline in the Ask's metric, by the criterion's measure;
-    `warning` says that the dataset does not pass its own suite, if it does not.
+    `baseline` is the Ask's metric of the baseline there, and `gain` the gain over it; `trials` says
+    of how many trials of a sweep the candidate is the best, 0 if of none; `warning` says that the
+    dataset does not pass its own suite, if it does not.
     """
 
     run: str
     candidate: str
     metrics: dict[str, float]
-    improvement: float
+    baseline: float
+    gain: Gain
+    trials: int
     warning: str
+
+    def comparison(self, metric: str) -> str:
+        """The comparison with the baseline in the Ask's metric, in words."""
+        return (
+            f"{self.gain} against the baseline (95 % interval {self.gain.interval}): "
+            f"{self.baseline:.4g} → {self.metrics[metric]:.4g}"
+        )
 
 
 @mlflow_errors()
@@ -68,9 +81,14 @@ def train(model: Model, candidate: str | None = None, issue: int | None = None) 
         description = describe_training(model, data, estimator)
         with artifact_errors(record.run_id):
             tracking.client.log_dict(record.run_id, description, FILE)
-    prefix = "holdout_"
+    prefix, params = "holdout_", model.params
     metrics = {n.removeprefix(prefix): v for n, v in figures.items() if n.startswith(prefix)}
-    return Trained(record.run_id, candidate, metrics, figures["improvement"], data.warning)
+    baseline = figures[f"baseline_{prefix}{params.metric.name}"]
+    low, high = (figures.get(f"improvement_{end}", math.nan) for end in ("low", "high"))
+    gain = Gain(figures["improvement"], low, high, params.criterion.by)
+    parameters = frozenset(recorded_parameters(model, candidate).items())
+    trials = best_of_trials(model, tracking).get(parameters, 0)
+    return Trained(record.run_id, candidate, metrics, baseline, gain, trials, data.warning)
 
 
 def best_candidate(model: Model, tracking: Tracking, digest: str) -> str:

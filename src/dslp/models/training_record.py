@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from dslp.core.errors import DslpError
 from dslp.core.text import error_line
+from dslp.experiments.evaluation import evaluate_pairs, truth_pairs
 from dslp.experiments.model import Model
 from dslp.experiments.model_data import ModelData
 
@@ -27,27 +28,27 @@ def describe_training(model: Model, data: ModelData, estimator: Any) -> dict[str
     from dslp.models.web_api import openapi_document
 
     params, sheet = model.params, model.dataset.sheet
-    rows, holdout, target = data.development, data.holdout, params.target
+    rows, holdout = data.development, data.holdout
     predicted, api = model.predict(estimator, holdout), Api(model)
     return {
         "question": params.ask.question,
         "metric": params.metric.model_dump(),
         "criterion": params.criterion.model_dump(),
-        "target": target,
+        "target": params.target,
         "population": model.dataset.yaml("schema.yml").get("population") or "",
         "personal_data": sheet.personal_data,
         "known_issues": sheet.known_issues,
         "assumptions": _assumptions(model),
         "rows": len(rows),
         "holdout": len(holdout),
-        "example": api.example and api.example.model_dump(mode="json"),
+        "example": api.example and api.example.model_dump(mode="json", by_alias=True),
         "openapi": openapi_document(api),
         "packages": model_requirements(model.project, ()),
         "features": {n: drift.reference_bins(rows[n], sheet.personal_data) for n in model.inputs},
         "predictions": {name: drift.reference_bins(predicted[name]) for name in predicted},
         "rows_per_unit": drift.rows_per_unit(rows, params.split),
         "quality": _quality(model, holdout, predicted),
-        "deciles": _deciles(predicted, holdout[target]),
+        "evaluation": evaluate_pairs(model, truth_pairs(model, rows, holdout, predicted)),
     }
 
 
@@ -94,15 +95,3 @@ def _quality(model: Model, holdout: Any, predicted: Any) -> dict[str, Any]:
         effect = float(np.nanvar(measured.draws) / (np.nanvar(alone.draws) or np.inf))
     figures = {"value": measured.value, "draws": measured.draws.tolist(), "units": measured.units}
     return {**figures, "design_effect": max(1.0, effect)}
-
-
-def _deciles(predicted: Any, actual: Any) -> list[list[float]]:
-    """Means of predicted and observed values, by tenths of the sorted predictions."""
-    import numpy as np
-    from pandas.api.types import is_numeric_dtype
-
-    if predicted.shape[1] != 1 or not all(map(is_numeric_dtype, (predicted.iloc[:, 0], actual))):
-        return []
-    values, truth = predicted.iloc[:, 0].to_numpy(float), actual.astype(float).to_numpy()
-    parts = np.array_split(np.argsort(values, kind="stable"), min(10, len(values)))
-    return [[float(f"{side[part].mean():.6g}") for side in (values, truth)] for part in parts]

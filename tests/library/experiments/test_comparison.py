@@ -17,14 +17,14 @@ HIGHER = Metric(name="m", better="higher")
 
 @pytest.mark.rule("E2", "E3")
 def test_candidates_are_compared_baseline_first_with_the_criterion(experimented: Toy) -> None:
-    out = experimented.done("experiment", "compare", "--plot", "docs/media/lines.svg").out
+    out = experimented.done("experiment", "compare", "--page", "docs/media/lines.md").out
     assert "Ask #7: How many visits?" in out
     table = [line.split()[0] for line in out.splitlines() if line.startswith(("base", "linear"))]
     assert table[:2] == ["baseline", "linear"]
     assert "linear is better than the baseline by " in out
     assert "criterion 10.0%: met\n" in out
-    assert "plot: docs/media/lines.svg" in out
-    text = (experimented.root / "docs" / "media" / "lines.svg").read_text()
+    assert "page: docs/media/lines.md" in out
+    text = (experimented.root / "docs" / "media" / "lines" / "gains.svg").read_text()
     picture = ET.fromstring(text)
     assert picture.get("role") == "img"
     assert "linear is better than the baseline by" in picture.get("aria-label", "")

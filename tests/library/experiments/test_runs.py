@@ -127,9 +127,10 @@ def test_only_the_evaluation_of_a_training_sees_the_holdout(tracked: Toy) -> Non
     assert {row for part in parts for row in part} == set(range(300)) - set(held)
     seen.unlink()
     tracked.done("model", "train", "--candidate", "linear", SEEN=str(seen))
-    fit, scored, reference, baseline = map(json.loads, seen.read_text().splitlines())
+    fit, scored, reference, baseline, *drawn = map(json.loads, seen.read_text().splitlines())
     assert not set(held) & {*fit, *reference}
     assert scored == baseline == held
+    assert {row for part in drawn for row in part} == set(held), "the samples of the interval"
 
 
 def test_a_project_may_lie_in_a_folder_of_any_name(tracked: Toy) -> None:

@@ -1,4 +1,4 @@
-"""The split is a policy: stable, disjoint, blind to the future, and checked for leaks."""
+"""The split is a policy: stable, disjoint, and blind to the future."""
 
 from typing import Any
 
@@ -7,9 +7,7 @@ import pandas as pd
 import pytest
 from dslp.core.errors import DslpError
 from dslp.experiments.params import Split
-from dslp.experiments.splitting import folds, holdout, leaks
-
-from tests.library.toy import Toy
+from dslp.experiments.splitting import folds, holdout
 
 KEY = ["id"]
 COLUMNS = {"random": None, "group": "person", "time": "day"}
@@ -86,40 +84,3 @@ def test_a_split_that_cannot_be_made_is_refused(
     more = rows.assign(gaps=rows["person"].where(rows["id"] % 7 > 0), text="a")
     with pytest.raises(DslpError, match=problem):
         divide(more, policy, key)
-
-
-def check_leaks(rows: pd.DataFrame, *inputs: str, policy: str = "group") -> list[str]:
-    part = holdout(rows, split(policy), KEY)
-    return leaks(rows, part, split(policy), KEY, ["amount", *inputs], "visits")
-
-
-@pytest.mark.parametrize("policy", COLUMNS)
-def test_good_data_has_no_leak(rows: pd.DataFrame, policy: str) -> None:
-    scarce = rows["visits"].where(rows.index < 5).astype("float64")  # too few rows to judge by
-    more = rows.assign(scarce=scarce, level=rows["visits"] % 3)
-    assert check_leaks(more, "day", "scarce", "level", policy=policy) == []
-
-
-def test_an_input_that_tells_the_answer_is_a_leak(rows: pd.DataFrame) -> None:
-    visits = rows["visits"]
-    columns = {"scaled": 2.5 * visits, "falling": -visits, "curved": np.exp(visits / 10)}
-    columns["code"] = visits.map(lambda value: f"v{value * 7 % 101}")
-    assert check_leaks(rows.assign(**columns), "visits", "id", "person", *columns) == [
-        "input visits is the target",
-        *(f"input {name} tells which record or group it is" for name in ("id", "person")),
-        *(f"input {name} follows the target exactly" for name in columns),
-    ]
-
-
-def test_a_record_on_both_sides_is_a_leak(rows: pd.DataFrame) -> None:
-    part, twice = holdout(rows, split("group"), KEY), rows.copy()
-    others = twice.loc[np.flatnonzero(~part)[:2], "id"]
-    twice.loc[np.flatnonzero(part)[:2], "id"] = others.to_numpy()
-    assert check_leaks(twice) == ["2 of id are in training and in holdout"]
-
-
-def test_a_leak_stops_the_experiment_and_is_no_error_of_the_machine(built: Toy) -> None:
-    built.edit(built.model_folder / "schema.py", "    amount: float\n", "    visits: int\n")
-    outcome = built.run("experiment", "run")
-    assert outcome.code == 1
-    assert "frequency leaks: input visits is the target" in outcome.error

@@ -66,7 +66,8 @@ def test_the_card_is_made_from_the_record_alone(trained: Toy) -> None:
     assert set(json.loads(unescape(body[1]))) == {"amount", "kind"}
     OpenAPI.from_dict(json.loads((folder / "frequency-openapi.json").read_text()))
     pictures = folder / "frequency"
-    assert sorted(file.name for file in pictures.iterdir()) == ["calibration.svg", "history.svg"]
+    names = sorted(file.stem for file in pictures.iterdir())
+    assert names == ["calibration", "errors", "history", "residuals"]
     shown = Markdown().convert(page)
     assert "<script" not in shown
     assert re.findall(r'<a href="([^"]+)', shown) == ["frequency-openapi.json"]

@@ -21,7 +21,7 @@ def test_the_best_of_the_experiments_on_what_is_here_is_trained(tracked: Toy) ->
     outcome = tracked.done("model", "train", "--issue", "3")
     assert "no issue is recorded" not in outcome.out
     assert "frequency (linear)" in outcome.out
-    assert "against the baseline; lower absolute_error is better" in outcome.out
+    assert "against the baseline (95 % interval " in outcome.out
     (run,) = runs(tracked, "training")
     assert run.data.tags["dslp.issue"] == "3"
     rows = tracked.rows()

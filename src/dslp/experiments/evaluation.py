@@ -1,0 +1,263 @@
+"""How good predictions are, by what fits their kind: figures with intervals, and their pictures.
+
+An interval is that of a mean over rows that depend on one another within a unit: a group or, where
+the split is by time, a block of moments (the linearised variance of Liang and Zeger, 1986,
+Biometrika 73, with the t distribution over the units). That of a share is Wilson's (1927), for the
+number of independent rows that would have the same variance (Franco, Little, Louis and Slud, 2019,
+Journal of Survey Statistics and Methodology 7).
+"""
+
+import json
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from dslp.core.pictures import draw_matrix, draw_points
+from dslp.core.text import visible
+from dslp.data.schema import key_columns
+from dslp.experiments.model import Model
+from dslp.tracking.connection import Tracking
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+FILE = "evaluation.json"  # among the artifacts of a run
+OTHERS = "other classes"
+FEW = 10  # rows that a bin has at least, and a class that is named: no row can be recognised
+MOMENTS = 4  # rows that a bin of a forecast has at least
+UNITS = 3  # that an interval needs at least
+MOST = 10  # bins, classes or series
+# The pictures of points: their axes, what a line means, and the names of two lines.
+POINTS: dict[str, tuple[str, str, str, Sequence[str]]] = {
+    "calibration": ("predicted {}", "observed {}, average", "equal", ()),
+    "residuals": ("predicted {}", "observed less predicted {}", "0", ()),
+    "errors": ("observed less predicted {}", "% of the rows", "", ()),
+    "frequencies": ("{}", "% of the rows", "", ("observed", "expected")),
+    "horizon": (
+        "steps after the training",
+        "error of {}, average",
+        "",
+        ("model", "last value repeated"),
+    ),
+    "time": ("from", "observed less predicted {}", "0", ()),
+    "reliability": ("predicted probability, %", "observed, %", "equal", ()),
+    "gains": ("% of all cases, the most probable first", "% found", "by chance", ()),
+}
+
+
+def truth_pairs(
+    model: Model, past: "pd.DataFrame", rows: "pd.DataFrame", predicted: "pd.DataFrame"
+) -> "pd.DataFrame":
+    """The truth beside the prediction, and what else an evaluation needs of each row.
+
+    That is `by`, the column of the split, and of a forecast the `step` (the number of its moment
+    after the past), the `series` (the key without the time) and the `naive` forecast: the last
+    value of the series in the past, or of a new one the average of the last moment.
+    """
+    target, split = model.params.target, model.params.split
+    fields = [name for name in (target, *predicted) if name in predicted and name != "probability"]
+    pairs = rows[[target]].set_axis(["truth"], axis=1)
+    pairs["predicted"] = predicted[fields[0]] if fields else predicted["probability"] >= 1 / 2
+    if "probability" in predicted:
+        pairs["probability"] = predicted["probability"]
+    if split.by:
+        pairs["by"] = rows[split.by]
+    if split.by and split.policy == "time" and model.kind(rows[target]) == "forecast":
+        past = past.sort_values(split.by)
+        latest = past.loc[past[split.by] == past[split.by].iloc[-1], target].mean()
+        pairs = pairs.assign(step=rows[split.by].rank(method="dense"), naive=float(latest))
+        if names := [name for name in key_columns(model.dataset) if name != split.by]:
+            before, pairs["series"] = (
+                side[names].astype(str).agg(" / ".join, axis=1) for side in (past, rows)
+            )
+            last = past[target].groupby(before).last()
+            pairs["naive"] = pairs["series"].map(last).astype(float).fillna(latest)
+    return pairs
+
+
+def evaluate_pairs(model: Model, pairs: "pd.DataFrame") -> dict[str, Any]:
+    """What fits the kind, of pairs as `truth_pairs` makes them; it holds no row of the data.
+
+    Tables of points have columns x, y, the ends of an interval, a number of rows and perhaps
+    another y. Rows without a value are left out, as are predictions of numbers that are none.
+    """
+    import pandas as pd
+
+    kind, split, target = model.kind(pairs["truth"]), model.params.split, model.params.target
+    figures = _of_classes
+    if kind != "classification":
+        figures = _of_forecast if "step" in pairs else _of_numbers
+        for side in ("truth", "predicted"):
+            numbers = pd.to_numeric(pairs[side], errors="coerce").astype(float)
+            pairs = pairs.assign(**{side: numbers})
+        pairs = pairs.assign(residual=pairs["truth"] - pairs["predicted"])
+    pairs = pairs.replace([-math.inf, math.inf], math.nan).dropna().reset_index(drop=True)
+    units = pairs.groupby("by").ngroup() if split.by else pairs.index.to_series()
+    if split.policy == "time":
+        units //= math.ceil(units.nunique() ** (1 / 3))  # moments in a block, as in `draw_samples`
+    result = {"kind": kind, "target": target, "rows": len(pairs), "units": units.nunique()}
+    if len(pairs) >= FEW:
+        result |= figures(pairs.assign(unit=units), kind)
+    if model.dataset.sheet.personal_data:
+        result.pop("series", None)  # it may be a person
+    text = json.dumps(result)
+    rounded: dict[str, Any] = json.loads(text, parse_float=lambda x: float(f"{float(x):.5g}"))
+    return rounded
+
+
+def draw_views(evaluation: dict[str, Any]) -> dict[str, str]:
+    """The pictures of an evaluation, by their names, as SVG."""
+    target = visible(evaluation["target"], 24)
+    pictures = {
+        name: draw_points(x.format(target), y.format(target), evaluation[name], mark, two)
+        for name, (x, y, mark, two) in POINTS.items()
+        if name in evaluation
+    }
+    if "confusion" in evaluation:
+        pictures["confusion"] = draw_matrix(f"Confusion of {target}", evaluation["confusion"])
+    return pictures
+
+
+def read_evaluation(tracking: Tracking, run: str) -> dict[str, Any]:
+    """What `experiment run` recorded of a run; empty for a trial of a sweep."""
+    if FILE not in {file.path for file in tracking.client.list_artifacts(run)}:
+        return {}
+    path = Path(tracking.client.download_artifacts(run, FILE))
+    result: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    return result
+
+
+def mean_interval(rows: "pd.DataFrame", column: str) -> list[Any]:
+    """The mean of a column, the ends of its 95 % interval, and the number of rows.
+
+    The mean of truth values is a share, in percent. The ends are None with fewer than three units,
+    which do not tell how sure it is; the mean of no rows is None too.
+    """
+    from scipy.stats import t
+
+    values, units = rows[column], rows["unit"]
+    count, groups, mean = len(rows), units.nunique(), float(values.mean())
+    scale, middle = 100.0 if values.dtype == bool else 1.0, mean
+    if groups < UNITS:
+        return [scale * mean if count else None, None, None, count]
+    variance = float(((values - mean).groupby(units).sum() ** 2).sum())
+    variance *= groups / (groups - 1) / count**2
+    quantile = float(t.ppf(0.975, groups - 1))
+    half = quantile * math.sqrt(variance)
+    if values.dtype == bool:
+        plain = mean * (1 - mean)
+        size = count / max(1, variance * (count - 1) / plain) if plain else groups
+        widening = 1 + quantile**2 / size
+        middle = (mean + quantile**2 / size / 2) / widening
+        half = quantile * math.sqrt(plain / size + (quantile / size / 2) ** 2) / widening
+    return [scale * mean, scale * (middle - half), scale * (middle + half), count]
+
+
+def _bins(pairs: "pd.DataFrame", by: str, few: int = FEW) -> "list[pd.DataFrame]":
+    """The rows in about ten bins of a column, or fewer; equal values stay together."""
+    import pandas as pd
+
+    number = max(1, min(MOST, len(pairs) // few))
+    codes = pd.qcut(pairs[by], number, labels=False, duplicates="drop").fillna(0)
+    return [rows for _, rows in pairs.groupby(codes) if len(rows) >= few]
+
+
+def _of_numbers(pairs: "pd.DataFrame", kind: str) -> dict[str, Any]:
+    """Calibration, residuals over the prediction, their distribution; of counts, frequencies."""
+    import numpy as np
+    from scipy.stats import poisson
+
+    residual, tenths, within = pairs["residual"], _bins(pairs, "predicted"), [0.1, 0.9]
+    reach = float(f"{residual.abs().quantile(0.98):.1e}") or 1.0
+    heights, edges = np.histogram(residual.clip(-reach, reach), 21, (-reach, reach))
+    figures = {
+        "calibration": [[r["predicted"].mean(), *mean_interval(r, "truth")] for r in tenths],
+        "residuals": [
+            [*r[["predicted", "residual"]].mean(), *r["residual"].quantile(within), len(r)]
+            for r in tenths
+        ],
+        "bias": mean_interval(pairs, "residual"),
+        "off": residual.abs().quantile([0.5, 0.9]).tolist(),
+        "errors": [
+            [x, 100 * n / len(pairs), None, None, n]
+            for x, n in zip((edges[1:] + edges[:-1]) / 2, heights.tolist(), strict=True)
+        ],
+    }
+    if kind == "counts":
+        figures["frequencies"] = [
+            [
+                str(n),
+                *mean_interval(pairs.assign(equal=pairs["truth"] == n), "equal"),
+                100 * poisson.pmf(n, pairs["predicted"].clip(0)).mean(),
+            ]
+            for n in range(min(MOST, int(pairs["truth"].max()) + 1))
+        ]
+    return figures
+
+
+def _of_forecast(pairs: "pd.DataFrame", kind: str) -> dict[str, Any]:
+    """The error over the horizon and of each series beside the naive one; residuals over time."""
+    off, naive = pairs["residual"].abs(), (pairs["truth"] - pairs["naive"]).abs()
+    pairs = pairs.assign(off=off, naive=naive)
+
+    def error(name: Any, rows: "pd.DataFrame") -> list[Any]:
+        return [name, *mean_interval(rows, "off"), rows["naive"].mean()]
+
+    figures = {
+        "bias": mean_interval(pairs, "residual"),
+        "error": error("all", pairs),
+        "horizon": [error(rows["step"].mean(), rows) for rows in _bins(pairs, "step", MOMENTS)],
+        "time": [
+            [str(rows["by"].min())[:16].removesuffix(" 00:00"), *mean_interval(rows, "residual")]
+            for rows in _bins(pairs, "by", MOMENTS)
+        ],
+    }
+    if "series" in pairs:
+        parts = [part for part in pairs.groupby("series") if len(part[1]) >= MOMENTS]
+        worst = sorted((error(*part) for part in parts), key=lambda row: -row[1])
+        figures |= {"series": worst[:MOST], "all_series": [len(worst)]}
+    return figures
+
+
+def _of_classes(pairs: "pd.DataFrame", kind: str) -> dict[str, Any]:
+    """Confusion, and shares by class; with a probability, reliability, and gains of two classes."""
+    import pandas as pd
+    from pandas.api.types import is_numeric_dtype
+
+    truth = pairs["truth"].infer_objects()
+    truth = truth if is_numeric_dtype(truth) else truth.astype(str)
+    predicted = pairs["predicted"].astype(truth.dtype)  # of classes 0 and 1 it may be a decimal
+    classes = [*map(str, sorted({*truth, *predicted}))]
+    truth, predicted, two = truth.map(str), predicted.map(str), len(classes) == 2
+    counts = pd.concat([truth, predicted]).value_counts()
+    often = counts.index[counts >= (1 if two else FEW)][:MOST]
+    names = [name for name in classes if name in often]
+    shown = [*names, OTHERS] if len(names) < len(classes) else names
+    rows, columns = (side.where(side.isin(names), OTHERS) for side in (truth, predicted))
+    table = pd.crosstab(rows, columns).reindex(index=shown, columns=shown, fill_value=0)
+    pairs = pairs.assign(hit=truth == predicted)
+    pairs["event"] = truth == classes[-1] if two else pairs["hit"]
+
+    def shares(name: str) -> list[Any]:
+        sides = (pairs[side == name] for side in (truth, predicted))
+        return [name, *(figure for side in sides for figure in mean_interval(side, "hit"))]
+
+    figures: dict[str, Any] = {
+        "right": mean_interval(pairs, "hit"),
+        "confusion": table.reset_index().to_numpy().tolist(),
+        "classes": [shares(name) for name in names],
+        **({"positive": classes[-1]} if two else {}),
+    }
+    if "probability" in pairs:
+        bins = _bins(pairs, "probability")
+        points = [[100 * r["probability"].mean(), *mean_interval(r, "event")] for r in bins]
+        off = sum(n * abs(x - y) for x, y, _, _, n in points) / sum(n for *_, n in points)
+        figures |= {"reliability": points, "calibration_error": off}
+    if "probability" in pairs and two:
+        figures["gains"] = [[0, 0, None, None, 0]]
+        for least in (bin["probability"].min() for bin in reversed(bins)):
+            pairs["top"] = pairs["probability"] >= least
+            found = mean_interval(pairs[pairs["event"]], "top")
+            figures["gains"].append([100 * pairs["top"].mean(), *found])
+    return figures

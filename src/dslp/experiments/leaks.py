@@ -1,0 +1,288 @@
+"""Leaks: an input that gives the answer away, and rows that both parts of a division share.
+
+What is certain is refused, what is likely is a warning. An input that is measured too late without
+following the target, such as a mean over a window that reaches into the future, cannot be seen in
+the data: only people know when a value is known.
+"""
+
+import math
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Literal
+
+from dslp.experiments.model import plain_times
+from dslp.experiments.params import Split
+from dslp.experiments.splitting import is_time
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pandas as pd
+    from numpy.typing import NDArray
+
+CHANCE = math.log(1e-6)  # what is likelier than this by chance is no sign of a leak
+NEAR = 0.97  # concordance of two columns that are almost one, 0.999 as a correlation
+EXACT = 1 - 1e-9  # of columns in the same order, with an error of rounding
+FEW = 20  # values of a target, of which one input may well order almost all
+ROUNDED = 1e-3  # deviations of the target by which the sum of rounded parts may miss it
+SAMPLE = 5_000  # rows on which inputs are compared with the target
+REPEATS = (2, 50)  # rows of one person, machine or shop
+IDENTIFIER = re.compile(r"(?i:^|[\W_])(id|uuid|guid)$|[a-z]I[Dd]$")  # a name such as person_id
+Relation = Literal["", "follows", "tells", "is almost"]
+
+
+@dataclass(frozen=True)
+class LeakCheck:
+    """The rows of a model, divided in two.
+
+    Attributes:
+        rows: the dataset.
+        part: marks the holdout.
+        split: the policy that divided them.
+        key: columns that identify a row.
+        inputs: columns that are predicted from.
+        target: the column that is predicted.
+    """
+
+    rows: "pd.DataFrame"
+    part: "NDArray[np.bool_]"
+    split: Split
+    key: Sequence[str]
+    inputs: Sequence[str]
+    target: str
+
+    @cached_property
+    def leaks(self) -> list[str]:
+        """The leaks that are certain, one sentence each.
+
+        A leak is a record or group in both parts, training data later than the holdout, or an input
+        that is the target, the key or the group, or that follows the target exactly. Where the
+        split is by time, the time may be an input, and so may a part of the key that repeats.
+        """
+        problems, split, rows, part = [], self.split, self.rows, self.part
+        for name in self.inputs:
+            if name == self.target:
+                problems.append(f"input {name} is the target")
+            elif self._identifies(name):
+                problems.append(f"input {name} tells which record or group it is")
+            elif self._relations[name] == "follows":
+                problems.append(f"input {name} follows the target exactly")
+        for names in ([*self.key], [split.by] if split.policy == "group" and split.by else []):
+            if names and (shared := self._count_shared(names)):
+                problems.append(f"{shared:,} of {', '.join(names)} are in training and in holdout")
+        if split.policy == "time" and rows[split.by][~part].max() > rows[split.by][part].min():
+            problems.append(f"training data is later than holdout data by {split.by}")
+        return problems
+
+    @cached_property
+    def suspicions(self) -> list[str]:
+        """What is likely to be a leak, one sentence each."""
+        target, todo = self.target, f"unless known before {self.target} is, leave it out"
+        relations = [(name, kind) for name, kind in self._relations.items() if kind]
+        lines = [f"input {name} alone {kind} {target}; {todo}" for name, kind in relations]
+        if parts := self._parts():
+            lines.append(f"{target} is a sum or product of {', '.join(parts)}; {todo}")
+        return [
+            *lines,
+            *(self._shared_rows() if self.split.policy != "time" else ()),
+            *self._times(),
+        ]
+
+    def _identifies(self, name: str) -> bool:
+        """Whether an input tells which record or group it is."""
+        split, values = self.split, self.rows[name]
+        if split.policy != "time":
+            return name in self.key or name == split.by
+        repeats = values.nunique() <= len(values) / 2 and self._count_shared([name])
+        return name in self.key and name != split.by and not repeats
+
+    def _count_shared(self, names: list[str]) -> int:
+        """How many different values of these columns are in both parts."""
+        sides = [self.rows.loc[s, names].drop_duplicates() for s in (self.part, ~self.part)]
+        return len(sides[0].merge(sides[1], on=names))
+
+    @cached_property
+    def _sample(self) -> "pd.DataFrame":
+        """Some rows; in a split by time, in the order of each series."""
+        rows, by = self.rows, self.split.by
+        if self.split.policy != "time":
+            return rows.sample(min(len(rows), SAMPLE), random_state=0)
+        return rows.sort_values([*(name for name in self.key if name != by), str(by)]).head(SAMPLE)
+
+    @cached_property
+    def _relations(self) -> dict[str, Relation]:
+        return {name: self._relation(name) for name in self.inputs if name != self.target}
+
+    def _relation(self, name: str) -> Relation:
+        """How an input tells the target, where chance does not.
+
+        It *follows* the target if their values correspond one to one, or in their order. It *tells*
+        the target if none of its values has two of the target's. It *is almost* the target if
+        nearly all pairs of rows are in the order of their targets. In a split by time, what only
+        rises, or only falls, is known as the time is; and changes are compared in place of values,
+        since a value of a series is near the one before.
+        """
+        import numpy as np
+
+        by = [self.split.by] if self.split.by else []
+        rows = self._sample[list({*by, name, self.target})].dropna()
+        if self.split.policy == "group":  # what is the same in all rows of a group counts once
+            rows = rows.drop_duplicates()
+        columns = [rows[name], rows[self.target]]
+        (x, y), (own, targets) = map(_numbers, columns), map(_codes, columns)
+        count, kinds, values = len(rows), len(np.unique(targets)), len(np.unique(own))
+        rarity = math.lgamma(count + 1) - sum(map(math.lgamma, np.bincount(targets) + 1.0))
+        if rarity < -CHANCE:  # so few rows, or so few that differ, follow anything
+            return ""
+        if np.array_equal(x, y):
+            return "follows"
+        if self.split.policy == "time":
+            ordered = rows.sort_values(by, kind="stable")[name]
+            if ordered.is_monotonic_increasing or ordered.is_monotonic_decreasing:
+                return ""
+        is_function = _count_pairs(own, targets) == values
+        is_rare = math.lgamma(kinds + 1) - rarity < CHANCE and kinds <= count / 2
+        if is_function and values == kinds and is_rare:
+            return "follows"
+        if _concordance(x, y) > EXACT < _concordance(y, x):
+            return "follows"
+        changes = np.count_nonzero(np.diff(targets[np.argsort(x, kind="stable")]))
+        is_separate = is_rare and changes == kinds - 1 and not np.isnan(x).any()
+        if is_function and (is_separate or _is_rare_function(own, targets)):
+            return "tells"
+        if self.split.policy == "time":
+            x, y = np.diff(x), np.diff(y)
+        return "is almost" if kinds > FEW and _concordance(x, y) > NEAR else ""
+
+    def _parts(self) -> list[str]:
+        """Inputs whose weighted sum, or product of powers, is the target; mostly none."""
+        import numpy as np
+
+        rows = self._sample.dropna(subset=[self.target])
+        names = [name for name, relation in self._relations.items() if not relation]
+        columns = {name: _numbers(rows[name]) for name in (*names, self.target)}
+        sums = {n: x for n, x in columns.items() if np.isfinite(x).all()}
+        products = {n: np.log(x) for n, x in sums.items() if (x > 0).all()}
+        for values in (sums, products):
+            scaled = {n: (x - x.mean()) / x.std() for n, x in values.items() if np.ptp(x) > 0}
+            target = scaled.pop(self.target, None)
+            if target is None or not 30 + 2 * len(scaled) <= len(target) or len(scaled) < 2:
+                continue
+            matrix = np.column_stack([*scaled.values()])
+            some = slice(10 * len(scaled) + 100)
+            weights = np.linalg.lstsq(matrix[some], target[some], rcond=None)[0]
+            if np.std(target - matrix @ weights) < ROUNDED:
+                return [n for n, w in zip(scaled, weights, strict=True) if abs(w) > 10 * ROUNDED]
+        return []
+
+    def _shared_rows(self) -> Iterator[str]:
+        """Rows, or the rows of one person, that are in both parts."""
+        import numpy as np
+        import pandas as pd
+
+        columns = self.rows[[*self._relations, self.target]]
+
+        def count_twins(rows: "pd.DataFrame") -> int:
+            hashed = pd.util.hash_pandas_object(rows, index=False).to_numpy()
+            return int(np.isin(hashed[self.part], hashed[~self.part]).sum())
+
+        finest = str(columns.nunique().idxmax())
+        shuffled = columns[finest].sample(frac=1, random_state=0).array
+        twins = count_twins(columns)
+        if twins > 2 + 10 * count_twins(columns.assign(**{finest: shuffled})):
+            yield f"{twins:,} rows of the holdout equal one in training, {self.target} included"
+        name = next(self._groups(), "") if self.split.policy == "random" else ""
+        if name and self._count_shared([name]):
+            yield (
+                f"rows of one {name} are in training and in holdout; where new ones are to be "
+                f"predicted, write in params.yml: policy: group, by: {name}"
+            )
+
+    def _groups(self) -> Iterator[str]:
+        """Columns that look like persons, machines or shops, by their name or by what they tell.
+
+        All rows of one have the same value of another column, and not in the order of both.
+        """
+        import numpy as np
+        from pandas.api.types import is_bool_dtype, is_integer_dtype, is_string_dtype
+
+        tests = (is_bool_dtype, is_integer_dtype, is_string_dtype)
+        names = [str(n) for n in self.rows if n != self.target and [n] != [*self.key]]
+        plain = [name for name in names if any(test(self.rows[name]) for test in tests)]
+        codes = {name: _codes(self.rows[name]) for name in plain}
+        for name, own in codes.items():
+            order, repeats = np.argsort(own, kind="stable"), len(own) / len(np.unique(own))
+            others = [] if name in self.inputs else [c for c in codes.values() if c is not own]
+            is_group = any(
+                _is_rare_function(own, other)
+                and np.count_nonzero(np.diff(other[order])) >= len(np.unique(other))
+                for other in others
+            )
+            if REPEATS[0] <= repeats <= REPEATS[1] and (is_group or IDENTIFIER.search(name)):
+                yield name
+
+    def _times(self) -> Iterator[str]:
+        """Times that the division does not respect."""
+        rows, by = self.rows, str(self.split.by)
+        times = [str(name) for name in rows if is_time(rows[name])]
+        if self.split.policy == "random" and times:
+            yield (
+                f"training has rows that are later than the holdout's by {times[0]}; where the "
+                f"future is to be predicted, write in params.yml: policy: time, by: {times[0]}"
+            )
+        for name in times if self.split.policy == "time" and by in times else ():
+            late = int((plain_times(rows[name]) > plain_times(rows[by])).sum())
+            if late and name in self.inputs:
+                yield f"input {name} is later than {by} in {late:,} rows; is it known by then?"
+
+
+def _numbers(column: "pd.Series[Any]") -> "NDArray[np.float64]":
+    """A column of numbers, of truth values, or of text that has numbers only; else no numbers."""
+    import numpy as np
+    import pandas as pd
+    from pandas.api.types import is_numeric_dtype, is_string_dtype
+
+    if is_string_dtype(column):
+        numbers = pd.to_numeric(column, errors="coerce")
+        column = numbers if numbers.notna().sum() == column.notna().sum() else column
+    if not is_numeric_dtype(column):
+        return np.full(len(column), math.nan)
+    return column.to_numpy("float64", na_value=math.nan)
+
+
+def _codes(column: "pd.Series[Any]") -> "NDArray[np.int64]":
+    """The values of a column, numbered in their order."""
+    import pandas as pd
+
+    return pd.factorize(column, sort=True, use_na_sentinel=False)[0].astype("int64")
+
+
+def _count_pairs(own: "NDArray[np.int64]", others: "NDArray[np.int64]") -> int:
+    """How many different pairs of values two columns have."""
+    import numpy as np
+
+    return len(np.unique(own * (int(others.max()) + 1) + others))
+
+
+def _is_rare_function(own: "NDArray[np.int64]", others: "NDArray[np.int64]") -> bool:
+    """Whether rows of one value have one value in another column, where that is no chance."""
+    import numpy as np
+
+    values, agreement = len(np.unique(own)), float(((np.bincount(others) / len(own)) ** 2).sum())
+    is_rare = (len(own) - values) * math.log(agreement) < CHANCE
+    return is_rare and values <= len(own) / 2 and _count_pairs(own, others) == values
+
+
+def _concordance(x: "NDArray[np.float64]", y: "NDArray[np.float64]") -> float:
+    """Of pairs of rows that differ in y: how much more often x has their order than the reverse.
+
+    Somers' D without its sign, from Kendall's tau-b.
+    """
+    import numpy as np
+    from scipy.stats import kendalltau
+
+    counts = [np.unique(values, return_counts=True)[1].astype(float) for values in (x, y)]
+    ties = [float((count * (count - 1)).sum()) for count in counts]
+    untied = [len(x) * (len(x) - 1) - tie for tie in ties]
+    return abs(float(kendalltau(x, y).statistic)) * math.sqrt(untied[0] / (untied[1] or math.nan))

@@ -1,0 +1,194 @@
+"""What is recorded of predictions is what scikit-learn, statsmodels and plain sums say of them."""
+
+import json
+import xml.etree.ElementTree as ET
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import statsmodels.api as sm
+from dslp.experiments.evaluation import (
+    FILE,
+    draw_views,
+    evaluate_pairs,
+    mean_interval,
+    truth_pairs,
+)
+from dslp.experiments.model import Model
+from dslp.experiments.params import Split
+from scipy.stats import norm, poisson, t
+from sklearn.calibration import calibration_curve
+from sklearn.metrics import confusion_matrix, precision_score, recall_score
+from statsmodels.stats.proportion import proportion_confint
+
+from tests.library.experiments.conftest import runs
+from tests.library.toy import Toy
+
+HOSTILE = "<script>alert(1)</script> [x](javascript:y) `a` | *b* ${{ c }} \u202e"
+
+
+def of_kind(toy: Toy, kind: str, policy: str = "random", by: str | None = None) -> Model:
+    """The toy model, as if it predicted this kind."""
+    split = Split(policy=policy, by=by, holdout=0.2, folds=3, seed=1)  # type: ignore[arg-type]
+    model = toy.model
+    return replace(model, params=model.params.model_copy(update={"kind": kind, "split": split}))
+
+
+def labelled(classes: list[Any], rows: int = 2000) -> pd.DataFrame:
+    """Rows of classes, of which four fifths are predicted right, with a probability of the last."""
+    draw = np.random.default_rng(0)
+    weights = 1 / np.arange(1, len(classes) + 1) ** 1.5
+    truth = draw.choice(len(classes), rows, p=weights / weights.sum())
+    predicted = np.where(draw.random(rows) < 0.8, truth, draw.integers(0, len(classes), rows))
+    probability = np.clip(0.3 + 0.4 * (truth == len(classes) - 1) + draw.normal(0, 0.2, rows), 0, 1)
+    pairs = {"truth": [classes[n] for n in truth], "predicted": [classes[n] for n in predicted]}
+    return pd.DataFrame(pairs | {"probability": probability})
+
+
+@pytest.mark.rule("C3")
+def test_an_interval_is_that_of_clustered_rows_and_covers_the_truth() -> None:
+    draw = np.random.default_rng(1)
+    rows = pd.DataFrame({"unit": draw.integers(0, 40, 500), "y": draw.normal(5, 2, 500)})
+    rows["y"] += draw.normal(0, 1, 40)[rows["unit"]]
+    fit = sm.OLS(rows["y"], np.ones(500)).fit(
+        cov_type="cluster", cov_kwds={"groups": rows["unit"]}, use_t=True
+    )
+    expected = [rows["y"].mean(), *fit.conf_int().to_numpy()[0], 500]
+    assert mean_interval(rows, "y") == pytest.approx(expected)
+    for hits in (0, 3, 60, 200):  # independent rows: Wilson's interval, with t for the normal
+        rows = pd.DataFrame({"unit": range(200), "hit": np.arange(200) < hits})
+        alpha = 2 * norm.sf(t.ppf(0.975, 199))
+        wilson = proportion_confint(hits, 200, alpha, "wilson")
+        expected = [100 * hits / 200, *(100 * end for end in wilson), 200]
+        assert mean_interval(rows, "hit") == pytest.approx(expected, abs=1e-9)
+    covered = 0
+    for _ in range(300):  # 30 units of 10 rows, each with a share of its own; 0.2 on average
+        share = np.repeat(draw.beta(2, 8, 30), 10)
+        rows = pd.DataFrame({"unit": np.arange(300) // 10, "hit": draw.random(300) < share})
+        _, low, high, _ = mean_interval(rows, "hit")
+        covered += low <= 20 <= high
+    assert 0.92 < covered / 300 < 0.98
+    assert mean_interval(rows[rows["unit"] < 2], "hit")[1:] == [None, None, 20]
+    assert mean_interval(rows[:0], "hit") == [None, None, None, 0]
+
+
+@pytest.mark.parametrize(
+    "classes", [[False, True], [0, 1], ["no", "yes"], [*range(14)], [HOSTILE, *"abcdefghijkl"]]
+)
+def test_classes_are_counted_as_scikit_learn_counts_them(toy: Toy, classes: list[Any]) -> None:
+    pairs, two = labelled(classes), len(classes) == 2
+    truth, predicted = pairs["truth"], pairs["predicted"]
+    result = evaluate_pairs(of_kind(toy, "classification"), pairs)
+    matrix = confusion_matrix(truth, predicted, labels=sorted(classes))
+    recall = recall_score(truth, predicted, labels=sorted(classes), average=None)
+    precision = precision_score(truth, predicted, labels=sorted(classes), average=None)
+    assert result["right"][0] == pytest.approx(100 * (truth == predicted).mean(), rel=1e-4)
+    for name, *figures in result["classes"]:
+        place = [str(one) for one in sorted(classes)].index(name)
+        assert figures[0] == pytest.approx(100 * recall[place], rel=1e-4)
+        assert figures[4] == pytest.approx(100 * precision[place], rel=1e-4)
+    names = [row[0] for row in result["confusion"]]
+    assert (names[-1] == "other classes") == (len(classes) > 10)
+    assert sum(sum(row[1:]) for row in result["confusion"]) == len(pairs)
+    assert all(row[0] in map(str, classes) for row in result["classes"])
+    assert set(draw_views(result)) == {"confusion", "reliability", *(["gains"] if two else [])}
+    if not two:
+        return
+    assert [row[1:] for row in result["confusion"]] == matrix.tolist()
+    event, said = truth == classes[-1], pairs["probability"]
+    assert result["positive"] == str(classes[-1])
+    rows = np.array([row[:2] for row in result["reliability"]])
+    share, mean = calibration_curve(event, said, n_bins=10, strategy="quantile")
+    assert rows == pytest.approx(100 * np.column_stack([mean, share]), rel=0.02)
+    sizes = np.array([row[4] for row in result["reliability"]])
+    error = (sizes * abs(rows[:, 0] - rows[:, 1])).sum() / len(pairs)
+    assert result["calibration_error"] == pytest.approx(error, rel=1e-3)
+    best = said.sort_values(ascending=False).index[: len(pairs) // 5]
+    found = 100 * event[best].sum() / event.sum()
+    assert result["gains"][2][:2] == pytest.approx([20, found], rel=1e-4)
+    assert result["gains"][-1][:2] == [100, 100]
+
+
+def test_numbers_are_calibrated_by_tenths_of_the_prediction(toy: Toy) -> None:
+    draw = np.random.default_rng(2)
+    predicted = draw.gamma(2, 1, 1000)
+    pairs = pd.DataFrame({"truth": draw.poisson(predicted), "predicted": predicted})
+    result = evaluate_pairs(of_kind(toy, "counts"), pairs)
+    parts = np.array_split(np.argsort(predicted), 10)
+    truth = pairs["truth"].to_numpy()
+    residual = truth - predicted
+    for part, row, spread in zip(parts, result["calibration"], result["residuals"], strict=True):
+        assert row[:2] == pytest.approx([predicted[part].mean(), truth[part].mean()], rel=1e-4)
+        ends = np.quantile(residual[part], [0.1, 0.9])
+        assert spread[1:4] == pytest.approx([residual[part].mean(), *ends], rel=1e-3, abs=1e-4)
+    assert result["off"] == pytest.approx(np.quantile(abs(residual), [0.5, 0.9]), rel=1e-4)
+    assert sum(row[1] for row in result["errors"]) == pytest.approx(100, rel=1e-3)
+    none = result["frequencies"][0]
+    expected = [100 * (truth == 0).mean(), 100 * poisson(predicted).pmf(0).mean()]
+    assert [none[1], none[5]] == pytest.approx(expected, rel=1e-4)
+    constant = evaluate_pairs(of_kind(toy, "regression"), pairs.assign(predicted=2.0))
+    assert [row[4] for row in constant["calibration"]] == [1000]
+    assert len(json.dumps(evaluate_pairs(of_kind(toy, "regression"), pairs[:9]))) < 100
+    broken = pairs.assign(predicted=pairs["predicted"].where(pairs.index > 4, np.inf))
+    assert evaluate_pairs(of_kind(toy, "regression"), broken)["rows"] == 995
+
+
+def test_a_forecast_is_seen_over_its_horizon_beside_the_last_value(toy: Toy) -> None:
+    toy.edit(toy.dataset / "schema.yml", "key: [", "key: [week, shop] # [")
+    weeks = pd.date_range("2024-01-01", periods=60, freq="W")
+    rows = pd.DataFrame(
+        [(w, s) for w in weeks for s in ("north", HOSTILE)], columns=["week", "shop"]
+    )
+    number = rows.groupby("week").ngroup()
+    rows["visits"] = 100.0 + number * np.where(rows["shop"] == "north", 1, 3)
+    past, future = rows[number < 20], rows[number >= 20]
+    model = of_kind(toy, "forecast", "time", "week")
+    predicted = pd.DataFrame({"visits": future["visits"] - 2}, index=future.index)
+    pairs = truth_pairs(model, past, future, predicted)
+    assert pairs["naive"].unique().tolist() == [119, 157]
+    result = evaluate_pairs(model, pairs)
+    assert result["units"] == 10  # 40 weeks in blocks of 4
+    for row in result["horizon"]:  # a step is worth 1 in the north, and 3 in the other shop
+        assert (row[1], row[5]) == pytest.approx((2, 2 * row[0]))
+    assert [row[0] for row in result["horizon"]] == [2.5 + 4 * n for n in range(10)]
+    assert result["time"][0][:2] == ["2024-05-26", 2]
+    assert [(row[0], row[5]) for row in result["series"]] == [(HOSTILE, 61.5), ("north", 20.5)]
+    toy.edit(toy.dataset / "datasheet.md", "personal_data: no", "personal_data: yes")
+    assert "north" not in json.dumps(
+        evaluate_pairs(of_kind(toy, "forecast", "time", "week"), pairs)
+    )
+
+
+@pytest.mark.slow
+@pytest.mark.rule("E3", "C4")
+def test_the_page_of_a_comparison_shows_what_fits_the_kind(experimented: Toy) -> None:
+    numbers = {"truth": [1.0, 2, 5] * 9, "predicted": [1.5] * 27}
+    past = {"by": [*range(27)], "step": [*range(27)], "naive": [2.0] * 27, "series": HOSTILE}
+    cases = [
+        (
+            "classification",
+            labelled([False, True]),
+            "Of 100 cases for which it predicts visits = T",
+        ),
+        ("classification", labelled([HOSTILE, *"abc"]), "Of 100 cases, it is right in"),
+        ("classification", pd.DataFrame({"truth": [*range(27)], "predicted": 0}), "is right in"),
+        ("counts", pd.DataFrame(numbers), "Half of the predictions are off by"),
+        ("forecast", pd.DataFrame(numbers | past), "to repeat the last value before is off by"),
+        ("regression", pd.DataFrame(numbers)[:3], "too few for pictures"),
+    ]
+    for kind, pairs, words in cases:
+        by = ("time", "week") if kind == "forecast" else ("random", None)
+        result = evaluate_pairs(of_kind(experimented, kind, *by), pairs)
+        for run in runs(experimented):
+            experimented.client.log_dict(run.info.run_id, result, FILE)
+        experimented.done("experiment", "compare", "--page", "docs/a page.md")
+        text = (experimented.root / "docs" / "a page.md").read_text()
+        assert text.count(words) == 2
+        assert "<script" not in text
+        pictures = sorted((experimented.root / "docs" / "a page").glob("*.svg"))
+        assert len(pictures) == 1 + 2 * len(draw_views(result))
+        for picture in pictures:
+            assert f"(a%20page/{picture.name})" in text
+            assert not list(ET.fromstring(picture.read_text()).iter("{*}script"))

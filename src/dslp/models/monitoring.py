@@ -121,10 +121,9 @@ class _Monitor:
         record, settings, source = self.record, self.settings, recent.source
         for finding in recent.findings:
             rows = "does not hold" if finding.count is None else f"{finding.count:,} rows"
-            limit = "holds" if finding.count is None else "0 rows"
             measure = finding.rule.removeprefix("expect_").replace("_", " ")
             note = "" if record["personal_data"] else finding.problem
-            yield Signal(source, finding.subject, measure, rows, limit, True, note)
+            yield Signal(source, finding.subject, measure, rows, "to hold", True, note)
         if recent.checks and not recent.findings:
             yield Signal(source, "table", "suite and schema", f"{recent.checks} hold", "all", False)
         own, size = recent.versions == self.champion.version, record["rows_per_unit"]

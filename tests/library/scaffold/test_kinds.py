@@ -6,6 +6,8 @@ import numpy as np
 import pandas as pd
 import pytest
 import yaml
+from dslp.experiments.model import predict_fields
+from sklearn.dummy import DummyClassifier
 from sklearn.metrics import roc_auc_score
 
 from tests import clean
@@ -189,3 +191,22 @@ def test_the_kind_is_proposed_from_the_values_and_what_does_not_fit_is_refused(t
     assert "not built, so only the type of change is known (int64): regression" in printed
     error = toy.run("new", "model", "m", "--target", "change", "--kind", "classification").error
     assert "the classes of change are not known: build it first" in error
+
+
+@pytest.mark.parametrize(
+    ("target", "expected"),
+    [
+        ([False, False, False, True], 0.25),
+        ([1, 2, 2, 2], 0.25),
+        (["yes", "no", "no", "no"], 0.25),
+        (["a", "b", "b", "c"], 0.5),  # of the predicted class, b
+    ],
+)
+def test_the_probability_is_that_of_the_positive_class(target: list[Any], expected: float) -> None:
+    inputs = pd.DataFrame({"x": range(4)})
+    classifier = DummyClassifier(strategy="prior").fit(inputs, target)
+    predicted = predict_fields(classifier, inputs, ["label", "probability"])
+    assert predicted["probability"].tolist() == [expected] * 4
+    assert predicted["label"].tolist() == [max(target, key=target.count)] * 4
+    with pytest.raises(ValueError, match="one class only"):
+        predict_fields(classifier.fit(inputs, ["a"] * 4), inputs, ["label", "probability"])

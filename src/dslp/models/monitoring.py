@@ -82,7 +82,11 @@ def monitor_model(
     if champion is None:
         todo = f"first: uv run dslp model promote {model.name}"
         raise DslpError(f"{model.name} has no champion; {todo}")
-    monitor = _Monitor(model, registry, champion, read_record(registry, champion), settings)
+    record, metric = read_record(registry, champion), model.params.metric.name
+    if "quality" not in record or record["metric"]["name"] != metric:
+        todo = f"train, register and promote {model.name} again"
+        raise DslpError(f"{champion.label} was not measured by {metric} for monitoring; {todo}")
+    monitor = _Monitor(model, registry, champion, record, settings)
     recent, signals, unknown = list[RecentData](), list[Signal](), list[Unknown]()
     for source in sources:
         outcomes = truth if source == sources[-1] else None
@@ -128,7 +132,12 @@ class _Monitor:
             yield Signal(source, "table", "suite and schema", f"{recent.checks} hold", "all", False)
         own, size = recent.versions == self.champion.version, record["rows_per_unit"]
         sizes = size, drift.rows_per_unit(recent.rows, self.model.params.split, size)
-        features, predictions = record["features"], record["predictions"] if own.any() else {}
+        features = {n: bins for n, bins in record["features"].items() if n in recent.rows}
+        predictions = {
+            name: bins
+            for name, bins in record["predictions"].items()
+            if name in recent.predicted and own.any()
+        }
         comparisons = sources * (len(features) + len(predictions))
         for name, bins in features.items():
             limits, column = (settings.features, settings.missing), recent.rows[name]

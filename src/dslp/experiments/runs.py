@@ -13,7 +13,7 @@ from dslp.experiments.evaluation import FILE, evaluate_pairs, truth_pairs
 from dslp.experiments.model import Model
 from dslp.experiments.model_data import ModelData, read_model_data
 from dslp.experiments.recording import branch_issue, record_run
-from dslp.experiments.uncertainty import Gain, measure
+from dslp.experiments.uncertainty import Gain, Measured, measure
 from dslp.tracking.connection import ActiveRun, Tracking, artifact_errors
 
 if TYPE_CHECKING:
@@ -155,14 +155,29 @@ def log_scores(run: ActiveRun, candidate: str, scores: Scores, metric: str) -> C
     return CandidateRun(candidate, run.run_id, metrics, metric, folds)
 
 
+@dataclass(frozen=True)
+class HoldoutResult:
+    """A candidate fitted on the development rows, and what it does on the holdout.
+
+    Attributes:
+        estimator: what `fit` returned.
+        predicted: of each row.
+        measured: the Ask's metric.
+        figures: to record; `improvement` is the gain, with the ends of its interval where known.
+        gain: over the baseline, by the criterion's measure.
+    """
+
+    estimator: Any
+    predicted: "pd.DataFrame"
+    measured: Measured
+    figures: dict[str, float]
+    gain: Gain
+
+
 def score_on_holdout(
     model: Model, data: ModelData, candidate: str, settings: Mapping[str, Any] | None = None
-) -> tuple[Any, dict[str, float], Gain]:
-    """A candidate fitted on the development rows, its metrics on the holdout, and its gain there.
-
-    The gain is over the baseline, by the criterion's measure. Among the metrics it is
-    `improvement`, with the ends of its interval where that is known.
-    """
+) -> HoldoutResult:
+    """Fit a candidate and the baseline on the development rows, and compare them on the holdout."""
     params, rows = model.params, data.holdout
     estimator = model.fit(candidate, data.development, settings)
     predicted, target = model.predict(estimator, rows), rows[params.target]
@@ -177,4 +192,4 @@ def score_on_holdout(
         "improvement": gain.estimate,
         **{name: value for name, value in ends.items() if math.isfinite(value)},
     }
-    return estimator, figures, gain
+    return HoldoutResult(estimator, predicted, own, figures, gain)

@@ -96,6 +96,7 @@ def draw_points(
         axes.plot(places, values, "o-", color=MAIN, markersize=5, label=label)
         if bars:
             axes.vlines(*np.array(bars).T, color=MAIN, linewidth=4, alpha=0.4)
+        axes.set_ylim(bottom=0 if two else None)
         axes.set_xlabel(visible(across))
         axes.locator_params(axis="y", nbins=4)
         axes.yaxis.set_major_formatter(_tick)

@@ -162,8 +162,7 @@ def comparison_page(comparison: Comparison, folder: str) -> tuple[str, dict[str,
 
     It shows the gains, and of the baseline and the best candidate what fits the kind.
     """
-    tracking = Tracking.open(comparison.model.project)
-    sides = {run.name: read_evaluation(tracking, run.run_id) for run in comparison.runs[:2]}
+    sides = {run.name: read_evaluation(run.run_id) for run in comparison.runs[:2]}
     pictures = {"gains": draw_comparison(comparison)}
     for number, (name, evaluation) in enumerate(sides.items(), start=1):
         views = draw_views(evaluation).items() if evaluation else ()
@@ -203,7 +202,8 @@ def best_of_trials(model: Model, tracking: Tracking) -> dict[frozenset[tuple[str
     for run in client.search_runs(folders, where, max_results=1000):
         if best := run.data.tags.get("dslp.best"):
             numbers[best] = int(run.data.metrics["trials"] - run.data.metrics["failed"])
-    return {frozenset(client.get_run(run).data.params.items()): n for run, n in numbers.items()}
+    several = {run: number for run, number in numbers.items() if number > 1}
+    return {frozenset(client.get_run(run).data.params.items()): n for run, n in several.items()}
 
 
 def optimism(trials: int) -> str:

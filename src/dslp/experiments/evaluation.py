@@ -10,14 +10,12 @@ Journal of Survey Statistics and Methodology 7).
 import json
 import math
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dslp.core.pictures import draw_matrix, draw_points
 from dslp.core.text import visible
 from dslp.data.schema import key_columns
 from dslp.experiments.model import Model
-from dslp.tracking.connection import Tracking
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -34,12 +32,7 @@ POINTS: dict[str, tuple[str, str, str, Sequence[str]]] = {
     "residuals": ("predicted {}", "observed less predicted {}", "0", ()),
     "errors": ("observed less predicted {}", "% of the rows", "", ()),
     "frequencies": ("{}", "% of the rows", "", ("observed", "expected")),
-    "horizon": (
-        "steps after the training",
-        "error of {}, average",
-        "",
-        ("model", "last value repeated"),
-    ),
+    "horizon": ("steps after the training", "error of {}", "", ("model", "last value repeated")),
     "time": ("from", "observed less predicted {}", "0", ()),
     "reliability": ("predicted probability, %", "observed, %", "equal", ()),
     "gains": ("% of all cases, the most probable first", "% found", "by chance", ()),
@@ -69,7 +62,8 @@ def truth_pairs(
         pairs = pairs.assign(step=rows[split.by].rank(method="dense"), naive=float(latest))
         if names := [name for name in key_columns(model.dataset) if name != split.by]:
             before, pairs["series"] = (
-                side[names].astype(str).agg(" / ".join, axis=1) for side in (past, rows)
+                side[names[0]].astype(str).str.cat(side[names[1:]].astype(str), " / ")
+                for side in (past, rows)
             )
             last = past[target].groupby(before).last()
             pairs["naive"] = pairs["series"].map(last).astype(float).fillna(latest)
@@ -119,13 +113,12 @@ def draw_views(evaluation: dict[str, Any]) -> dict[str, str]:
     return pictures
 
 
-def read_evaluation(tracking: Tracking, run: str) -> dict[str, Any]:
+def read_evaluation(run: str) -> dict[str, Any]:
     """What `experiment run` recorded of a run; empty for a trial of a sweep."""
-    if FILE not in {file.path for file in tracking.client.list_artifacts(run)}:
-        return {}
-    path = Path(tracking.client.download_artifacts(run, FILE))
-    result: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    return result
+    from mlflow import artifacts
+
+    exists = FILE in {file.path for file in artifacts.list_artifacts(run_id=run)}
+    return dict(artifacts.load_dict(f"runs:/{run}/{FILE}")) if exists else {}
 
 
 def mean_interval(rows: "pd.DataFrame", column: str) -> list[Any]:
@@ -170,7 +163,7 @@ def _of_numbers(pairs: "pd.DataFrame", kind: str) -> dict[str, Any]:
 
     residual, tenths, within = pairs["residual"], _bins(pairs, "predicted"), [0.1, 0.9]
     reach = float(f"{residual.abs().quantile(0.98):.1e}") or 1.0
-    heights, edges = np.histogram(residual.clip(-reach, reach), 21, (-reach, reach))
+    heights, edges = np.histogram(residual.clip(-reach, reach), 11, (-reach, reach))
     figures = {
         "calibration": [[r["predicted"].mean(), *mean_interval(r, "truth")] for r in tenths],
         "residuals": [
@@ -191,7 +184,7 @@ def _of_numbers(pairs: "pd.DataFrame", kind: str) -> dict[str, Any]:
                 *mean_interval(pairs.assign(equal=pairs["truth"] == n), "equal"),
                 100 * poisson.pmf(n, pairs["predicted"].clip(0)).mean(),
             ]
-            for n in range(min(MOST, int(pairs["truth"].max()) + 1))
+            for n in range(min(MOST, int(pairs["truth"].abs().max()) + 1))
         ]
     return figures
 
@@ -213,10 +206,10 @@ def _of_forecast(pairs: "pd.DataFrame", kind: str) -> dict[str, Any]:
             for rows in _bins(pairs, "by", MOMENTS)
         ],
     }
-    if "series" in pairs:
-        parts = [part for part in pairs.groupby("series") if len(part[1]) >= MOMENTS]
-        worst = sorted((error(*part) for part in parts), key=lambda row: -row[1])
-        figures |= {"series": worst[:MOST], "all_series": [len(worst)]}
+    parts = pairs.groupby("series") if "series" in pairs else ()
+    all_errors = [error(name, rows) for name, rows in parts if len(rows) >= MOMENTS]
+    if worst := sorted(all_errors, key=lambda row: -row[1])[:MOST]:
+        figures |= {"series": worst, "all_series": [len(all_errors)]}
     return figures
 
 
@@ -225,9 +218,10 @@ def _of_classes(pairs: "pd.DataFrame", kind: str) -> dict[str, Any]:
     import pandas as pd
     from pandas.api.types import is_numeric_dtype
 
-    truth = pairs["truth"].infer_objects()
-    truth = truth if is_numeric_dtype(truth) else truth.astype(str)
-    predicted = pairs["predicted"].astype(truth.dtype)  # of classes 0 and 1 it may be a decimal
+    sides = [pairs[name].infer_objects() for name in ("truth", "predicted")]
+    if not all(map(is_numeric_dtype, sides)):
+        sides = [side.astype(str) for side in sides]
+    truth, predicted = sides[0], sides[1].astype(sides[0].dtype)  # 1.0 and True are equal to 1
     classes = [*map(str, sorted({*truth, *predicted}))]
     truth, predicted, two = truth.map(str), predicted.map(str), len(classes) == 2
     counts = pd.concat([truth, predicted]).value_counts()

@@ -3,7 +3,7 @@
 import hashlib
 import math
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from datetime import date
@@ -214,6 +214,8 @@ class Model:
     ) -> "pd.DataFrame":
         """What the estimator predicts for `rows`: a column for each field of `Response`.
 
+        The field `probability` is filled from `predict_proba` (`predict_fields`).
+
         Args:
             estimator: what `fit` returned.
             rows: the rows of the dataset.
@@ -225,14 +227,14 @@ class Model:
         import pandas as pd
 
         fields, kind = self.outputs, type(estimator).__name__
-        predict = getattr(estimator, "predict", estimator)
-        if not callable(predict):
+        if not callable(getattr(estimator, "predict", estimator)):
             raise DslpError(
                 f"{self.folder / 'train.py'}: train returned {kind}, which has no predict(frame) "
                 "and is no function"
             )
         with self.project.running(f"{self.name}: predict"), self.threads(rows):
-            prediction = predict(self.request_frame(rows) if inputs is None else inputs)
+            frame = self.request_frame(rows) if inputs is None else inputs
+            prediction = predict_fields(estimator, frame, fields)
         where = f"{self.name}: {kind} predicts"
         if isinstance(prediction, pd.DataFrame):
             if missing := [name for name in fields if name not in prediction]:
@@ -277,6 +279,33 @@ class Model:
         if wrong := [name for name, value in numbers.items() if not math.isfinite(value)]:
             raise DslpError(f"{where} returned no finite number for {', '.join(wrong)}")
         return numbers
+
+
+def predict_fields(estimator: Any, inputs: "pd.DataFrame", fields: Sequence[str]) -> Any:
+    """What an estimator predicts; of a classifier, class and probability if the latter is a field.
+
+    The probability is that of the positive class where there are two classes (1 or True, or else
+    the last in sorted order), and that of the predicted class where there are more.
+
+    Raises:
+        ValueError: the classifier was trained on one class only.
+    """
+    import pandas as pd
+
+    prediction = getattr(estimator, "predict", estimator)(inputs)
+    classifies = hasattr(estimator, "predict_proba") and not isinstance(prediction, pd.DataFrame)
+    if not classifies or "probability" not in fields or len(fields) != 2:
+        return prediction
+    classes, shares = list(estimator.classes_), estimator.predict_proba(inputs)
+    if len(classes) < 2:
+        raise ValueError(f"the training rows have one class only ({classes[0]}): no probability")
+    if len(classes) == 2:
+        probability = shares[:, classes.index(1) if 1 in classes else 1]
+    else:
+        places = [classes.index(label) for label in prediction]
+        probability = shares[range(len(places)), places]
+    names = {name: probability if name == "probability" else prediction for name in fields}
+    return pd.DataFrame(names)
 
 
 def field_columns(kind: type[BaseModel]) -> dict[str, "FieldInfo"]:

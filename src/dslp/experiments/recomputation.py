@@ -60,7 +60,7 @@ def _metrics(model: Model, kind: str, candidate: str, settings: dict[str, Any]) 
     """What a run of that kind records; the metric of fold 2 is `fold_NAME.2`."""
     data, metric = read_model_data(model), model.params.metric.name
     if kind == "training":
-        return score_on_holdout(model, data, candidate, settings)[1]
+        return score_on_holdout(model, data, candidate, settings).figures
     scores = cross_validate(model, data.development, candidate, settings)
     folds = {f"fold_{metric}.{fold}": score[metric] for fold, score in enumerate(scores)}
     return fold_metrics(scores, metric) | folds

@@ -13,7 +13,7 @@ from dslp.experiments.evaluation import FILE, evaluate_pairs, truth_pairs
 from dslp.experiments.model import Model
 from dslp.experiments.model_data import ModelData, read_model_data
 from dslp.experiments.recording import branch_issue, record_run
-from dslp.experiments.uncertainty import paired_gain
+from dslp.experiments.uncertainty import Gain, Measured, measure
 from dslp.tracking.connection import ActiveRun, Tracking, artifact_errors
 
 if TYPE_CHECKING:
@@ -155,25 +155,41 @@ def log_scores(run: ActiveRun, candidate: str, scores: Scores, metric: str) -> C
     return CandidateRun(candidate, run.run_id, metrics, metric, folds)
 
 
+@dataclass(frozen=True)
+class HoldoutResult:
+    """A candidate fitted on the development rows, and what it does on the holdout.
+
+    Attributes:
+        estimator: what `fit` returned.
+        predicted: of each row.
+        measured: the Ask's metric.
+        figures: to record; `improvement` is the gain, with the ends of its interval where known.
+        gain: over the baseline, by the criterion's measure.
+    """
+
+    estimator: Any
+    predicted: "pd.DataFrame"
+    measured: Measured
+    figures: dict[str, float]
+    gain: Gain
+
+
 def score_on_holdout(
     model: Model, data: ModelData, candidate: str, settings: Mapping[str, Any] | None = None
-) -> tuple[Any, dict[str, float]]:
-    """A candidate fitted on the development rows, and its metrics on the holdout.
-
-    `improvement` is its gain over the baseline by the criterion's measure, `improvement_low` and
-    `improvement_high` are the ends of the gain's 95 % interval, where that is known.
-    """
+) -> HoldoutResult:
+    """Fit a candidate and the baseline on the development rows, and compare them on the holdout."""
     params, rows = model.params, data.holdout
     estimator = model.fit(candidate, data.development, settings)
-    predicted = model.predict(estimator, rows)
-    metrics = model.evaluate(rows[params.target], predicted)
+    predicted, target = model.predict(estimator, rows), rows[params.target]
+    metrics = model.evaluate(target, predicted)
     reference = model.predict(model.fit(params.baseline, data.development), rows)
-    baseline = model.evaluate(rows[params.target], reference)[params.metric.name]
-    gain = paired_gain(model, rows, predicted, reference, params.criterion.by)
+    own, baseline = (measure(model, rows, target, side) for side in (predicted, reference))
+    gain = own.gain(baseline, params.metric, params.criterion.by)
     ends = {"improvement_low": gain.low, "improvement_high": gain.high}
-    return estimator, {
+    figures = {
         **{f"holdout_{name}": value for name, value in metrics.items()},
-        f"baseline_holdout_{params.metric.name}": baseline,
+        f"baseline_holdout_{params.metric.name}": baseline.value,
         "improvement": gain.estimate,
         **{name: value for name, value in ends.items() if math.isfinite(value)},
     }
+    return HoldoutResult(estimator, predicted, own, figures, gain)

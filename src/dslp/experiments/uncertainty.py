@@ -10,6 +10,7 @@ to the Bootstrap, 1993, section 6.4).
 
 import math
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 DRAWS = 200  # samples
+UNKNOWN = "not known"  # an interval
 
 
 @dataclass(frozen=True)
@@ -51,7 +53,7 @@ class Gain:
 def format_interval(low: float, high: float, write: Callable[[float], str]) -> str:
     """An interval for people; one that is infinite is not known."""
     if not (math.isfinite(low) and math.isfinite(high)):
-        return "not known"
+        return UNKNOWN
     return f"{write(low)} to {write(high)}"
 
 
@@ -68,20 +70,36 @@ class Samples:
 
 @dataclass(frozen=True)
 class Measured:
-    """The Ask's metric of rows: its value, bootstrap draws, and how many units are independent."""
+    """A metric of rows: its value, bootstrap draws, and how many units are independent.
+
+    A draw is NaN where the metric is not defined for the sample.
+    """
 
     value: float
     draws: "NDArray[np.float64]"
     units: int
 
+    def __abs__(self) -> "Measured":
+        return Measured(abs(self.value), abs(self.draws), self.units)
 
-def measure(
-    model: Model, rows: "pd.DataFrame", target: "pd.Series[Any]", predicted: "pd.DataFrame"
-) -> Measured:
-    """The Ask's metric of predictions of rows, whose columns say what is independent."""
-    samples = draw_samples(rows, model.params.split)
-    value = model.evaluate(target, predicted)[model.params.metric.name]
-    return Measured(value, metric_draws(model, target, predicted, samples), samples.units)
+    def gain(self, reference: "Measured", metric: Metric, by: Measure = "share") -> Gain:
+        """The gain over a reference, and its interval from the draws of both.
+
+        Draw by draw, the two belong together if they are of the same rows; if not, they are
+        independent. Fewer than half of the draws, or fewer than two units, tell nothing: the
+        interval is infinite then.
+        """
+        import numpy as np
+        from scipy.stats import t
+
+        pairs = zip(self.draws.tolist(), reference.draws.tolist(), strict=True)
+        gains = np.array([metric.improvement(one, two, by) for one, two in pairs])
+        gains, units = gains[np.isfinite(gains)], min(self.units, reference.units)
+        half = math.inf
+        if units > 1 and len(gains) > len(self.draws) / 2:
+            half = float(t.ppf(0.975, units - 1) * np.std(gains, ddof=1))
+        gain = metric.improvement(self.value, reference.value, by)
+        return Gain(gain, gain - half, gain + half, by)
 
 
 def draw_samples(rows: "pd.DataFrame", split: Split) -> Samples:
@@ -107,67 +125,30 @@ def draw_samples(rows: "pd.DataFrame", split: Split) -> Samples:
     return Samples(positions, blocks)
 
 
-def sample_metrics(
+def measure_all(
     model: Model, target: "pd.Series[Any]", predicted: "pd.DataFrame", samples: Samples
-) -> "pd.DataFrame":
-    """The metrics that have a direction, a row for each sample; NaN where they are not defined."""
-    import pandas as pd
-
-    rows = list[dict[str, float]]()
-    for positions in samples.positions:
-        try:
-            rows.append(model.evaluate(target.iloc[positions], predicted.iloc[positions]))
-        except DslpError:  # some metrics are not defined where a class is missing
-            rows.append({})
-    return pd.DataFrame(rows, columns=list(model.directions), dtype=float)
-
-
-def metric_draws(
-    model: Model, target: "pd.Series[Any]", predicted: "pd.DataFrame", samples: Samples
-) -> "NDArray[np.float64]":
-    """The Ask's metric of each sample; NaN where it is not defined for one."""
-    metrics = sample_metrics(model, target, predicted, samples)
-    return metrics[model.params.metric.name].to_numpy()
-
-
-def gain_of_draws(
-    metric: Metric,
-    value: float,
-    reference: float,
-    draws: "NDArray[np.float64]",
-    references: "NDArray[np.float64]",
-    units: int,
-    by: Measure = "share",
-) -> Gain:
-    """The gain of a value over a reference, and its interval from the draws of both.
-
-    Draw by draw, the two belong together if they are of the same rows; if not, they are
-    independent. Fewer than half of the draws, or fewer than two units, tell nothing: the interval
-    is infinite then.
-    """
+) -> dict[str, Measured]:
+    """The metrics that have a direction, of the rows and of samples of them."""
     import numpy as np
-    from scipy.stats import t
 
-    pairs = zip(draws.tolist(), references.tolist(), strict=True)
-    gains = np.array([metric.improvement(one, two, by) for one, two in pairs])
-    gains = gains[np.isfinite(gains)]
-    half = math.inf
-    if units > 1 and len(gains) > len(draws) / 2:
-        half = float(t.ppf(0.975, units - 1) * np.std(gains, ddof=1))
-    gain = metric.improvement(value, reference, by)
-    return Gain(gain, gain - half, gain + half, by)
+    names, values = list(model.directions), model.evaluate(target, predicted)
+    draws = np.full((len(samples.positions), len(names)), np.nan)
+    for number, rows in enumerate(samples.positions):
+        with suppress(DslpError):  # some metrics are not defined where a class is missing
+            metrics = model.evaluate(target.iloc[rows], predicted.iloc[rows])
+            draws[number] = [metrics[name] for name in names]
+    return {
+        name: Measured(values[name], column, samples.units)
+        for name, column in zip(names, draws.T, strict=True)
+    }
 
 
-def paired_gain(
-    model: Model,
-    rows: "pd.DataFrame",
-    predicted: "pd.DataFrame",
-    reference: "pd.DataFrame",
-    by: Measure = "share",
-) -> Gain:
-    """The gain of predictions over a reference's predictions of the same rows."""
-    target, split = rows[model.params.target], model.params.split
-    samples, metric = draw_samples(rows, split), model.params.metric
-    value, its = (model.evaluate(target, side)[metric.name] for side in (predicted, reference))
-    draws, references = (metric_draws(model, target, s, samples) for s in (predicted, reference))
-    return gain_of_draws(metric, value, its, draws, references, samples.units, by)
+def measure(
+    model: Model, rows: "pd.DataFrame", target: "pd.Series[Any]", predicted: "pd.DataFrame"
+) -> Measured:
+    """The Ask's metric of predictions of rows, whose columns say what is independent.
+
+    Of the same rows, the samples are the same.
+    """
+    samples = draw_samples(rows, model.params.split)
+    return measure_all(model, target, predicted, samples)[model.params.metric.name]

@@ -34,8 +34,7 @@ if TYPE_CHECKING:
 
 AT_ONCE = 100_000  # rows in memory
 EXAMPLES = 3  # rejected rows that an error shows
-HOPELESS = 20  # rows that a model must fail on, before any is predicted, to be tried on a sample
-SAMPLE = 500  # rows from anywhere; a model that fails on each of them is given up
+HOPELESS = 1_000  # rows; a model that fails on each of the first ones is given up
 OF_SPARK = ("part-", ".part-", "_", "._")  # how the names begin that it writes into a folder
 PROBLEM = "problem"  # the column of rejected rows that says what is wrong
 # Bounds of pydantic's fields, in classes that have the name of the comparison and its bound.
@@ -142,17 +141,11 @@ class Scorer:
             raise DslpError(f"the input already has a column {', '.join(twice)}; rename it")
         return pa.schema(fields)
 
-    def score(
-        self, rows: "pa.Table", sample: "Callable[[], pa.Table] | None" = None
-    ) -> "tuple[pa.Table, pa.Table]":
+    def score(self, rows: "pa.Table") -> "tuple[pa.Table, pa.Table]":
         """The rows with predictions and the version, and the others with the reason.
 
-        Args:
-            rows: a part of the input.
-            sample: gives rows from anywhere in the input, to try if the first rows all fail.
-
         Raises:
-            DslpError: no row of the sample can be predicted.
+            DslpError: none of many rows can be predicted.
         """
         import numpy as np
         import pandas as pd
@@ -162,7 +155,7 @@ class Scorer:
         frame, problems = fitting_rows(self.api.request, self.api, rows)
         allowed = np.setdiff1d(np.arange(len(rows)), list(problems))
         answers = [self.api.frame([], "outputs")]
-        for part, reasons, start in self.predictions(frame, sample):
+        for part, reasons, start in self.predictions(frame):
             answers.append(part)
             problems |= {int(allowed[start + place]): why for place, why in reasons.items()}
         places = np.array(sorted(problems), dtype="int64")
@@ -180,23 +173,8 @@ class Scorer:
             rejected.append_column(PROBLEM, reasons),
         )
 
-    def require_answers(self, sample: "pa.Table") -> None:
-        """Check that the model can predict one of these rows, if there are enough to tell.
-
-        Raises:
-            DslpError: it fails on all.
-        """
-        frame, _ = fitting_rows(self.api.request, self.api, sample)
-        reason = ""
-        for part, reasons, _ in self.predictions(frame):
-            if len(part) or len(frame) < HOPELESS:
-                return
-            reason = next(iter(reasons.values()))
-        if reason:
-            raise DslpError(f"{len(frame):,} of {len(frame):,} rows: {reason}")
-
     def predictions(
-        self, frame: "pd.DataFrame", sample: "Callable[[], pa.Table] | None" = None
+        self, frame: "pd.DataFrame"
     ) -> "Iterator[tuple[pd.DataFrame, dict[int, str], int]]":
         """Predictions of parts of the rows, in order; where one raises, its halves are tried.
 
@@ -204,7 +182,7 @@ class Scorer:
             The predictions that fit `Response`, why the others of the part do not, and its start.
 
         Raises:
-            DslpError: the first rows all fail, and those of the sample.
+            DslpError: many rows fail, and none was predicted before.
         """
         import pyarrow as pa
 
@@ -227,9 +205,9 @@ class Scorer:
                     continue
                 part, reasons = self.api.frame([], "outputs"), {0: str(error)}
             failed, self.answered = failed + len(reasons), self.answered or bool(len(part))
-            if sample and failed >= HOPELESS and not self.answered:
-                self.require_answers(sample())
-                self.answered = True
+            if failed >= HOPELESS and not self.answered:
+                why = next(iter(reasons.values()))
+                raise DslpError(f"none of the first {failed:,} rows can be predicted: {why}")
             yield part, reasons, start
 
 
@@ -309,10 +287,6 @@ def score_with_duckdb(
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    def sample() -> "pa.Table":
-        with _reader(scorer.api, source, f"USING SAMPLE reservoir({SAMPLE} ROWS)") as reader:
-            return reader.read_all()
-
     rows, rejected = 0, 0
     examples: list[str] = []
     with _reader(scorer.api, source) as reader:
@@ -321,7 +295,7 @@ def score_with_duckdb(
         try:
             with pq.ParquetWriter(output, schema) as good, pq.ParquetWriter(rejects, wrong) as bad:
                 for batch in reader:
-                    scored, refused = scorer.score(pa.Table.from_batches([batch]), sample)
+                    scored, refused = scorer.score(pa.Table.from_batches([batch]))
                     examples += refused[PROBLEM].to_pylist()[: EXAMPLES - len(examples)]
                     rows, rejected = rows + len(scored), rejected + len(refused)
                     good.write_table(scored)
@@ -333,8 +307,8 @@ def score_with_duckdb(
 
 
 @contextmanager
-def _reader(api: Api, source: str, sample: str = "") -> "Iterator[pa.RecordBatchReader]":
-    """The rows of a dataset or a file, or a sample of them, `AT_ONCE` at a time.
+def _reader(api: Api, source: str) -> "Iterator[pa.RecordBatchReader]":
+    """The rows of a dataset or a file, `AT_ONCE` at a time.
 
     Raises:
         DslpError: they cannot be read.
@@ -355,4 +329,4 @@ def _reader(api: Api, source: str, sample: str = "") -> "Iterator[pa.RecordBatch
     opened = duckdb.connect() if lines else open_rows(dataset, types)
     with opened as connection, reading_errors(dataset, types=types, todo=todo):
         table = json_lines(connection, path) if lines else ROWS
-        yield connection.sql(f"FROM {table} {sample}").to_arrow_reader(AT_ONCE)
+        yield connection.sql(f"FROM {table}").to_arrow_reader(AT_ONCE)

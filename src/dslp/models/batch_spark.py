@@ -15,7 +15,7 @@ from dslp.data.reading import partition_columns
 from dslp.data.spark import spark_session as session
 from dslp.experiments.model import Model
 from dslp.models.api import Api
-from dslp.models.batch import EXAMPLES, PROBLEM, SAMPLE, Scorer
+from dslp.models.batch import EXAMPLES, PROBLEM, Scorer
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -47,8 +47,6 @@ def score_with_spark(
         address = "file://" + re.sub(r"([\[\]{}*?\\])", r"\\\1", str(path))
         rows = spark.read.option("recursiveFileLookup", str(deep).lower()).parquet(address)
         schema = from_arrow_schema(scorer.schema(to_arrow_schema(rows.schema)))
-        share = min(1.0, SAMPLE / max(1, rows.count()))
-        scorer.require_answers(rows.sample(fraction=share, seed=1).toArrow())
         with tempfile.TemporaryDirectory(prefix="dslp-") as folder:
             temporary = Path(folder)
             sent = shutil.copytree(scorer.folder, temporary / f"{temporary.name}-model")

@@ -16,6 +16,7 @@ values, the lengths are compared.
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any, TypedDict
 
 import numpy as np
@@ -270,9 +271,5 @@ def bin_names(bins: Bins) -> list[str]:
         ends = [pd.Timestamp(round(end * 1e6), unit="us") for end in ends]
     texts = [[format(end, shape) for end in ends] for shape in formats]
     names = next((text for text in texts if len(set(text)) == len(set(ends))), texts[-1])
-    return [
-        f"below {names[0]}",
-        *(f"to {name}" for name in names[1:]),
-        f"over {names[-1]}",
-        "missing",
-    ]
+    ranges = [one if one == two else f"{one} to {two}" for one, two in pairwise(names)]
+    return [f"below {names[0]}", *ranges, f"over {names[-1]}", "missing"]

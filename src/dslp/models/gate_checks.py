@@ -7,7 +7,6 @@ import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property, partial
-from math import isfinite
 from operator import ne
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -27,13 +26,13 @@ from dslp.experiments.params import (
 )
 from dslp.experiments.recording import recorded_parameters
 from dslp.experiments.uncertainty import (
+    UNKNOWN,
     Gain,
+    Measured,
     Samples,
     draw_samples,
     format_interval,
-    gain_of_draws,
-    metric_draws,
-    sample_metrics,
+    measure_all,
 )
 from dslp.models.api import RECORDS, Api
 from dslp.models.gates import Champion, GateResult, Gates, Latency, Subgroups
@@ -130,19 +129,18 @@ class _Checks:
         return self.data.holdout[self.model.params.target]
 
     @cached_property
-    def metrics(self) -> dict[str, float]:
-        """On the holdout."""
-        return self.model.evaluate(self.target, self.predicted)
-
-    @cached_property
     def samples(self) -> Samples:
         """Of the holdout: the same for all that is compared."""
         return draw_samples(self.data.holdout, self.model.params.split)
 
     @cached_property
-    def draws(self) -> "pd.DataFrame":
-        """The metrics of each sample."""
-        return sample_metrics(self.model, self.target, self.predicted, self.samples)
+    def metrics(self) -> dict[str, Measured]:
+        """On the holdout."""
+        return self.measure(self.predicted)
+
+    def measure(self, predicted: "pd.DataFrame") -> dict[str, Measured]:
+        """The metrics of predictions of the holdout, on the same samples for each."""
+        return measure_all(self.model, self.target, predicted, self.samples)
 
     @property
     def file(self) -> Path:
@@ -156,7 +154,7 @@ class _Checks:
             DslpError: there is no such metric, or `BETTER` does not have it.
         """
         directions = self.model.directions
-        if metric not in self.metrics or metric not in directions:
+        if metric not in directions:
             problem = f"{where}: {metric} is no metric of evaluate.py with a direction in BETTER"
             raise DslpError(f"{self.file}: {problem}{nearest(metric, directions)}")
         return directions[metric]
@@ -176,8 +174,8 @@ class _Checks:
         interval = format_interval(gain.low, gain.high, write)
         if passes and not holds:
             first = "passed" if passed else "the estimate passes"
-            crosses = isfinite(gain.low) and isfinite(gain.high)
-            doubt = "the interval crosses the limit" if crosses else "its interval is not known"
+            doubt = "the interval crosses the limit"
+            doubt = "its interval is not known" if interval == UNKNOWN else doubt
             note = "; ".join(filter(None, (f"{first}, but {doubt}", note)))
         return GateResult(gate, write(gain.estimate), limit, passed, note, interval)
 
@@ -188,14 +186,10 @@ class _Checks:
     def _against(self, gate: str, other: "pd.DataFrame", least: float, by: Measure) -> GateResult:
         """The gain over other predictions of the same rows, sample by sample."""
         metric = self.model.params.metric
-        value, draws = self.metrics[metric.name], self.draws[metric.name].to_numpy()
-        reference = self.model.evaluate(self.target, other)[metric.name]
-        references = metric_draws(self.model, self.target, other, self.samples)
-        units = self.samples.units
-        gain = gain_of_draws(metric, value, reference, draws, references, units, by)
-        values = f"{metric.name} {reference:.4g} → {value:.4g}"
-        problem = share_problem(metric, [reference], by)
-        return self._gain(gate, gain, least, "; ".join(filter(None, (values, problem))))
+        own, reference = self.metrics[metric.name], self.measure(other)[metric.name]
+        values = f"{metric.name} {reference.value:.4g} → {own.value:.4g}"
+        note = "; ".join(filter(None, (values, share_problem(metric, [reference.value], by))))
+        return self._gain(gate, own.gain(reference, metric, by), least, note)
 
     def _criterion(self) -> GateResult:
         params = self.model.params
@@ -209,9 +203,9 @@ class _Checks:
             "lower": ("≤", lambda value: value <= limit),
             "zero": ("±", lambda value: abs(value) <= limit),
         }[self._direction(metric, "minimum")]
-        draws, plain = self.draws[metric].to_numpy(), Metric(name=metric, better="higher")
-        numbers = (self.metrics[metric], 0.0, draws, draws * 0, self.samples.units)
-        figure = gain_of_draws(plain, *numbers, "difference")
+        own = self.metrics[metric]
+        zero, plain = Measured(0.0, own.draws * 0, own.units), Metric(name=metric, better="higher")
+        figure = own.gain(zero, plain, "difference")
         return self._result(metric, figure, f"{sign} {limit:g}", allows, "{:.4g}".format)
 
     def _champion(self, gate: Champion, champion: TrainedModel) -> GateResult:
@@ -260,23 +254,18 @@ class _Checks:
         better = self._direction(name, "subgroups.metric")
         by: Measure = "difference" if better == "zero" else "share"
         metric = Metric(name=name, better="lower" if better == "zero" else better)
-        size: Any = np.abs if better == "zero" else np.asarray
-        whole, wholes = size(self.metrics[name]), size(self.draws[name])
-        column_of_units, gains = self.model.params.split.by, dict[str, Gain]()
+        whole, by_column, gains = self.metrics[name], self.model.params.split.by, dict[str, Gain]()
         unmeasured = dict.fromkeys(gate.by)
         for column, part, mask in self._groups(gate):
             unmeasured.pop(column, None)
             rows = self.data.holdout[mask]
-            units = rows[column_of_units].nunique() if column_of_units else len(rows)
+            units = rows[by_column].nunique() if by_column else len(rows)
             places = np.cumsum(mask) - 1  # of a row among those of the part
             positions = [places[drawn[mask[drawn]]] for drawn in self.samples.positions]
             samples = Samples(positions, min(units, self.samples.units))
-            side = self.target[mask], self.predicted[mask]
-            value = size(self.model.evaluate(*side)[name])
-            draws = size(sample_metrics(self.model, *side, samples)[name])
-            gains[f"{part} ({len(rows):,} rows)"] = gain_of_draws(
-                metric, float(value), float(whole), draws, wholes, samples.units, by
-            )
+            own = measure_all(self.model, self.target[mask], self.predicted[mask], samples)[name]
+            sides = [abs(own), abs(whole)] if better == "zero" else [own, whole]
+            gains[f"{part} ({len(rows):,} rows)"] = sides[0].gain(sides[1], metric, by)
         if unmeasured:
             limit = format_metric(-gate.gap, by)
             note = f"no subgroup by {', '.join(unmeasured)} has {gate.minimum_rows:,} rows or more"

@@ -14,7 +14,7 @@ import numpy as np
 from dslp.core.errors import DslpError
 from dslp.experiments.model import Model
 from dslp.experiments.params import Strict, format_metric, read_checked
-from dslp.experiments.uncertainty import Gain, Measured, gain_of_draws, measure
+from dslp.experiments.uncertainty import Gain, Measured, measure
 from dslp.models import drift
 from dslp.models.drift import Signal
 from dslp.models.recent_data import RecentData, TooFew, Unknown, read_recent, source_name
@@ -82,7 +82,11 @@ def monitor_model(
     if champion is None:
         todo = f"first: uv run dslp model promote {model.name}"
         raise DslpError(f"{model.name} has no champion; {todo}")
-    monitor = _Monitor(model, registry, champion, read_record(registry, champion), settings)
+    record, metric = read_record(registry, champion), model.params.metric.name
+    if "quality" not in record or record["metric"]["name"] != metric:
+        todo = f"train, register and promote {model.name} again"
+        raise DslpError(f"{champion.label} was not measured by {metric} for monitoring; {todo}")
+    monitor = _Monitor(model, registry, champion, record, settings)
     recent, signals, unknown = list[RecentData](), list[Signal](), list[Unknown]()
     for source in sources:
         outcomes = truth if source == sources[-1] else None
@@ -121,15 +125,19 @@ class _Monitor:
         record, settings, source = self.record, self.settings, recent.source
         for finding in recent.findings:
             rows = "does not hold" if finding.count is None else f"{finding.count:,} rows"
-            limit = "holds" if finding.count is None else "0 rows"
             measure = finding.rule.removeprefix("expect_").replace("_", " ")
             note = "" if record["personal_data"] else finding.problem
-            yield Signal(source, finding.subject, measure, rows, limit, True, note)
+            yield Signal(source, finding.subject, measure, rows, "to hold", True, note)
         if recent.checks and not recent.findings:
             yield Signal(source, "table", "suite and schema", f"{recent.checks} hold", "all", False)
         own, size = recent.versions == self.champion.version, record["rows_per_unit"]
         sizes = size, drift.rows_per_unit(recent.rows, self.model.params.split, size)
-        features, predictions = record["features"], record["predictions"] if own.any() else {}
+        features = {n: bins for n, bins in record["features"].items() if n in recent.rows}
+        predictions = {
+            name: bins
+            for name, bins in record["predictions"].items()
+            if name in recent.predicted and own.any()
+        }
         comparisons = sources * (len(features) + len(predictions))
         for name, bins in features.items():
             limits, column = (settings.features, settings.missing), recent.rows[name]
@@ -172,9 +180,7 @@ class _Monitor:
 
     def gain(self, now: Measured, before: Measured) -> Gain:
         """How much better one is than the other, which is of other rows."""
-        params, units = self.model.params, min(now.units, before.units)
-        values, draws = (now.value, before.value), (now.draws, before.draws)
-        return gain_of_draws(params.metric, *values, *draws, units, params.criterion.by)
+        return now.gain(before, self.model.params.metric, self.model.params.criterion.by)
 
     def measure(self, recent: RecentData, release: Release) -> tuple[int, Measured | None]:
         """How many outcomes of its predictions are observed, and the metric if these are enough."""

@@ -7,30 +7,28 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+import duckdb
+import fsspec
+import pandas as pd
 from dslp.core.errors import DslpError
 from dslp.core.text import error_line, redact
 from dslp.data.dataset import Dataset, find_dataset
 from dslp.data.reading import quote_literal, read_raw, reading_errors, to_frame
+from dslp.data.schema import key_columns
 from dslp.experiments.model import Model
-
-if TYPE_CHECKING:
-    import duckdb
-    import pandas as pd
 
 SUFFIXES = (".parquet", ".csv", ".jsonl")
 TEXT = re.compile("UUID|DATE|TIME.*")  # what DuckDB takes a text of JSON for
 
 
-def join_outcomes(model: Model, truth: str | None, rows: "pd.DataFrame") -> "pd.Series[Any] | None":
+def join_outcomes(model: Model, truth: str | None, rows: pd.DataFrame) -> "pd.Series[Any] | None":
     """The observed outcome of each row, by request (and its row), else by the dataset's key.
 
     Raises:
         DslpError: the file cannot be read, or a named file has none of the rows.
     """
-    from dslp.data.schema import key_columns
-
     target = model.params.target
     dataset = find_dataset(model.project, model.params.dataset.name)
     folder = os.environ.get("DSLP_TRUTH") or str(model.project.data / "interim" / "truth")
@@ -64,7 +62,7 @@ def join_outcomes(model: Model, truth: str | None, rows: "pd.DataFrame") -> "pd.
     return joined
 
 
-def json_lines(connection: "duckdb.DuckDBPyConnection", path: Path) -> str:
+def json_lines(connection: duckdb.DuckDBPyConnection, path: Path) -> str:
     """JSON lines as a table expression of DuckDB's SQL, in which text stays text."""
     source = f"read_json({quote_literal(str(path))}"
     rows = connection.sql(f"FROM {source})")
@@ -76,10 +74,8 @@ def json_lines(connection: "duckdb.DuckDBPyConnection", path: Path) -> str:
     return f"{source}, columns = {{{', '.join(pairs)}}})"
 
 
-def _read(dataset: Dataset, path: Path) -> "pd.DataFrame":
+def _read(dataset: Dataset, path: Path) -> pd.DataFrame:
     """A file of observed outcomes; request_id is text, even if it looks like a number."""
-    import duckdb
-
     todo = "correct the file"
     if path.suffix != ".jsonl":
         return read_raw(dataset, path, {"request_id": "string", "row": "int64"}, todo)
@@ -97,8 +93,6 @@ def fetch_logs(folder: str, pattern: str) -> Iterator[list[Path]]:
     if "://" not in folder:
         yield sorted(Path(folder).glob(pattern))
         return
-    import fsspec
-
     files = []
     with tempfile.TemporaryDirectory() as temporary:
         try:

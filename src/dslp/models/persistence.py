@@ -26,6 +26,7 @@ import yaml
 from dslp.core.errors import DslpError
 from dslp.core.settings import Project
 from dslp.core.text import error_line
+from dslp.experiments.model import predict_fields
 
 if TYPE_CHECKING:
     from mlflow.models import ModelSignature
@@ -47,13 +48,13 @@ def save_model(
     Raises:
         DslpError: it cannot predict, or it cannot be saved.
     """
-    kind, predict = type(estimator).__name__, getattr(estimator, "predict", estimator)
-    if not callable(predict):
+    kind = type(estimator).__name__
+    if not callable(getattr(estimator, "predict", estimator)):
         rule = "a model has a method predict(frame), or is a function of a data frame"
         raise DslpError(f"train returned {kind}; {rule}")
     try:
         with warnings.catch_warnings(action="ignore"):  # MLflow's advice about formats
-            _write(estimator, predict, folder, project, signature=signature, **options)
+            _write(estimator, folder, project, signature=signature, **options)
     except Exception as error:  # whatever the objects inside raise when they are serialised
         cause: BaseException | None = error
         while cause and not isinstance(cause, OSError):
@@ -130,7 +131,7 @@ def model_requirements(project: Project, needed: Iterable[str]) -> list[str]:
     return [f"{name}=={number}" for name, number in sorted(pinned.items())]
 
 
-def _write(estimator: Any, predict: Any, folder: Path, project: Project, **options: Any) -> None:
+def _write(estimator: Any, folder: Path, project: Project, **options: Any) -> None:
     own = {path.stem for path in (project.root / "src").iterdir()} | {"dslp"}
     library, trusted = type(estimator).__module__.split(".")[0], _trusted_types(estimator, own)
     options["path"] = str(folder)
@@ -142,7 +143,7 @@ def _write(estimator: Any, predict: Any, folder: Path, project: Project, **optio
     if flavor:
         importlib.import_module(f"mlflow.{flavor}").save_model(estimator, **options)
     else:
-        _pickle(predict, own, options)
+        _pickle(estimator, own, options)
         with (folder / "python_model.pkl").open("rb") as file:
             _Unpickler(file, own).load()
 
@@ -165,14 +166,16 @@ def _trusted_types(estimator: Any, own: set[str]) -> list[str] | None:
     return None if any(name.split(".")[0] in own for name in types) else types
 
 
-def _pickle(function: Any, own: set[str], options: dict[str, Any]) -> None:
-    """Write a function of a data frame with all of the project's code that it needs."""
+def _pickle(estimator: Any, own: set[str], options: dict[str, Any]) -> None:
+    """Write it as a function of a data frame, with all of the project's code that it needs."""
     import cloudpickle  # type: ignore[import-untyped]
     import mlflow.pyfunc
     import pandas as pd
 
+    fields = options["signature"].outputs.input_names()
+
     def predict(model_input: pd.DataFrame) -> Any:
-        return function(model_input)
+        return predict_fields(estimator, model_input, fields)
 
     modules = [module for name, module in sys.modules.items() if name in own]
     for module in modules:

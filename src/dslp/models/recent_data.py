@@ -5,6 +5,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import duckdb
+import pandas as pd
+import pyarrow as pa
 from dslp.core.errors import DslpError, nearest
 from dslp.core.report import Finding
 from dslp.core.text import error_line, redact
@@ -12,13 +15,16 @@ from dslp.data.dataset import DataAt, Dataset, dataset_names, find_dataset
 from dslp.data.fingerprint import digest
 from dslp.data.loading import load
 from dslp.data.reading import quote_identifier, quote_literal, read_frame, to_frame
+from dslp.data.schema import key_columns
 from dslp.data.suite import validate
 from dslp.data.verdict import check_suite
 from dslp.experiments.model import Model
+from dslp.models.api import Api
+from dslp.models.model_files import fetch_model
 from dslp.models.outcomes import fetch_logs, join_outcomes
+from dslp.models.persistence import load_model
 
 if TYPE_CHECKING:
-    import pandas as pd
     from dslp.tracking.registry import Release
 
 VERSION, DIGEST = "dslp.dataset_version", "dslp.dataset_digest"  # tags of a version
@@ -50,8 +56,8 @@ class RecentData:
     """
 
     source: str
-    rows: "pd.DataFrame"
-    predicted: "pd.DataFrame"
+    rows: pd.DataFrame
+    predicted: pd.DataFrame
     versions: "pd.Series[Any]"
     truth: "pd.Series[Any] | None" = None
     checks: int = 0
@@ -107,10 +113,6 @@ def read_recent(
 
 
 def _served_rows(model: Model, address: str, days: int, truth: str | None) -> RecentData:
-    import duckdb
-    import pyarrow as pa
-    from dslp.models.api import Api
-
     where, form = redact(address), Api(model).form
     kinds = dict.fromkeys(("request_id", "time", "version"), "VARCHAR") | {"row": "BIGINT"}
     kinds["inputs"] = _struct({field["name"]: "VARCHAR" for field in form["inputs"]})
@@ -145,10 +147,6 @@ def _served_rows(model: Model, address: str, days: int, truth: str | None) -> Re
 
 
 def _new_rows(model: Model, champion: "Release", source: str, truth: str | None) -> RecentData:
-    import pandas as pd
-    from dslp.models.model_files import fetch_model
-    from dslp.models.persistence import load_model
-
     project, target, own = model.project, model.params.target, model.params.dataset.name
     whole = source in dataset_names(project)
     dataset = find_dataset(project, source if whole else own)
@@ -171,7 +169,7 @@ def _new_rows(model: Model, champion: "Release", source: str, truth: str | None)
     return RecentData(source, rows, predicted, versions, observed, report.checks, findings)
 
 
-def _rows_since(rows: "pd.DataFrame", dataset: Dataset, champion: "Release") -> "pd.DataFrame":
+def _rows_since(rows: pd.DataFrame, dataset: Dataset, champion: "Release") -> pd.DataFrame:
     """The rows whose key is not in the version that the champion was trained on.
 
     If every key is in it, all rows: the same things were measured again. The old version is
@@ -181,9 +179,6 @@ def _rows_since(rows: "pd.DataFrame", dataset: Dataset, champion: "Release") -> 
         TooFew: the content is that of the old version.
         Unknown: the old version cannot be fetched, or the rows have no key.
     """
-    import pandas as pd
-    from dslp.data.schema import key_columns
-
     if digest(dataset) == champion.tags.get(DIGEST):
         raise TooFew(f"nothing is new in {dataset.name} since {champion.label} was trained")
     version, keys = champion.tags.get(VERSION, "none"), key_columns(dataset)

@@ -1,6 +1,5 @@
 """Training a model: fitted on the development rows, evaluated on the holdout, and recorded."""
 
-import math
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -67,28 +66,27 @@ def train(model: Model, candidate: str | None = None, issue: int | None = None) 
     check_fit(model, data.rows)
     tags = {"dslp.kind": "training", **part_tags(model, candidate)}
     with record_run(tracking, model, data, candidate, tags, issue=issue) as record:
-        estimator, figures = score_on_holdout(model, data, candidate)
-        record.log_metrics(figures)
+        result = score_on_holdout(model, data, candidate)
+        record.log_metrics(result.figures)
         with tempfile.TemporaryDirectory() as folder:
             options: dict[str, Any] = {
                 "metadata": {API: {name: field_types(model, name) for name in SIDES}}
             }
             if api.example:
                 options["input_example"] = api.frame([api.example])
-            save_model(estimator, Path(folder) / ARTIFACT, signature, model.project, **options)
+            path = Path(folder) / ARTIFACT
+            save_model(result.estimator, path, signature, model.project, **options)
             with artifact_errors(record.run_id):
                 tracking.client.log_artifacts(record.run_id, folder)
-        description = describe_training(model, data, estimator)
+        description = describe_training(model, data, result)
         with artifact_errors(record.run_id):
             tracking.client.log_dict(record.run_id, description, FILE)
-    prefix, params = "holdout_", model.params
+    prefix, figures = "holdout_", result.figures
     metrics = {n.removeprefix(prefix): v for n, v in figures.items() if n.startswith(prefix)}
-    baseline = figures[f"baseline_{prefix}{params.metric.name}"]
-    low, high = (figures.get(f"improvement_{end}", math.nan) for end in ("low", "high"))
-    gain = Gain(figures["improvement"], low, high, params.criterion.by)
+    baseline = figures[f"baseline_{prefix}{model.params.metric.name}"]
     parameters = frozenset(recorded_parameters(model, candidate).items())
     trials = best_of_trials(model, tracking).get(parameters, 0)
-    return Trained(record.run_id, candidate, metrics, baseline, gain, trials, data.warning)
+    return Trained(record.run_id, candidate, metrics, baseline, result.gain, trials, data.warning)
 
 
 def best_candidate(model: Model, tracking: Tracking, digest: str) -> str:

@@ -13,14 +13,16 @@ from dslp.core.text import error_line
 from dslp.experiments.evaluation import evaluate_pairs, truth_pairs
 from dslp.experiments.model import Model
 from dslp.experiments.model_data import ModelData
+from dslp.experiments.runs import HoldoutResult
 
 if TYPE_CHECKING:
+    import pandas as pd
     from dslp.tracking.registry import Registry, Release
 
 FILE = "record.json"
 
 
-def describe_training(model: Model, data: ModelData, estimator: Any) -> dict[str, Any]:
+def describe_training(model: Model, data: ModelData, result: HoldoutResult) -> dict[str, Any]:
     """The record of a model that was just trained."""
     from dslp.models import drift
     from dslp.models.api import Api
@@ -29,7 +31,7 @@ def describe_training(model: Model, data: ModelData, estimator: Any) -> dict[str
 
     params, sheet = model.params, model.dataset.sheet
     rows, holdout = data.development, data.holdout
-    predicted, api = model.predict(estimator, holdout), Api(model)
+    predicted, api = result.predicted, Api(model)
     return {
         "question": params.ask.question,
         "metric": params.metric.model_dump(),
@@ -47,7 +49,7 @@ def describe_training(model: Model, data: ModelData, estimator: Any) -> dict[str
         "features": {n: drift.reference_bins(rows[n], sheet.personal_data) for n in model.inputs},
         "predictions": {name: drift.reference_bins(predicted[name]) for name in predicted},
         "rows_per_unit": drift.rows_per_unit(rows, params.split),
-        "quality": _quality(model, holdout, predicted),
+        "quality": _quality(model, holdout, result),
         "evaluation": evaluate_pairs(model, truth_pairs(model, rows, holdout, predicted)),
     }
 
@@ -79,7 +81,7 @@ def _assumptions(model: Model) -> list[str]:
     return [one["description"] for one in content.get("expectations") or () if "description" in one]
 
 
-def _quality(model: Model, holdout: Any, predicted: Any) -> dict[str, Any]:
+def _quality(model: Model, holdout: "pd.DataFrame", result: HoldoutResult) -> dict[str, Any]:
     """The Ask's metric on the holdout, and how sure it is.
 
     The design effect is by how much groups, or times, add to its variance (L. Kish, Survey
@@ -88,10 +90,10 @@ def _quality(model: Model, holdout: Any, predicted: Any) -> dict[str, Any]:
     import numpy as np
     from dslp.experiments.uncertainty import measure
 
-    by, target = model.params.split.by, holdout[model.params.target]
-    measured, effect = measure(model, holdout, target, predicted), 1.0
+    by, measured, effect = model.params.split.by, result.measured, 1.0
     if by:
-        alone = measure(model, holdout.drop(columns=by), target, predicted)
-        effect = float(np.nanvar(measured.draws) / (np.nanvar(alone.draws) or np.inf))
+        rows, target = holdout.drop(columns=by), holdout[model.params.target]
+        single = measure(model, rows, target, result.predicted)
+        effect = float(np.nanvar(measured.draws) / (np.nanvar(single.draws) or np.inf))
     figures = {"value": measured.value, "draws": measured.draws.tolist(), "units": measured.units}
     return {**figures, "design_effect": max(1.0, effect)}

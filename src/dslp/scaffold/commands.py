@@ -1,5 +1,6 @@
 """`dslp new`: begin an issue, a dataset, a model or an exploration."""
 
+from enum import StrEnum
 from typing import Annotated
 
 import typer
@@ -15,6 +16,7 @@ app = typer.Typer(
 app.command("issue")(new_issue)
 
 NEXT, WRITTEN = "next: uv run dslp ", "written: "
+Kind = StrEnum("Kind", "regression classification counts forecast text function")
 Name = Annotated[str, typer.Argument(help="Lower-case words joined by _.")]
 
 
@@ -45,17 +47,19 @@ def model(
     time: Annotated[
         str | None, typer.Option(help="The column of the time, which makes it a forecast.")
     ] = None,
+    kind: Annotated[
+        list[Kind] | None,
+        typer.Option(
+            help="By default what the target's values propose; text and function say how."
+        ),
+    ] = None,
 ) -> None:
     """Write a model that predicts a column from the others: a baseline, and a better one."""
     from dslp.scaffold.model import new_model
 
-    paths, inputs, left_out = new_model(Project.find(), name, dataset, target, ask, time)
+    paths, notes = new_model(Project.find(), name, dataset, target, ask, time, kind or ())
     _say_each(WRITTEN, *paths)
-    say(f"inputs: {', '.join(inputs)}; remove from schema.py what is not known beforehand")
-    if left_out:
-        kinds = "text and truth values" if time else "numbers, text and truth values"
-        names = "with lower-case names that Python and pydantic do not use themselves"
-        say(f"left out: {', '.join(left_out)}; inputs are {kinds}, {names}")
+    _say_each("", *notes)
     _say_each(NEXT, f"experiment run {name}")
 
 

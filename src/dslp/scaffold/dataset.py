@@ -37,7 +37,7 @@ def _describe(file: Path) -> dict[str, Any]:
     columns, types = _read_columns(file)
     names: dict[str, str] = {}
     for number, column in enumerate(columns, 1):
-        name = _column_name(column) or f"column_{number}"
+        name = column_name(column) or f"column_{number}"
         names[column] = f"{name}_{number}" if name in names.values() else name
     quoted = {column: json.dumps(column, ensure_ascii=False) for column in columns}
     return {
@@ -64,7 +64,7 @@ def _read_columns(file: Path) -> tuple[list[str], dict[str, str]]:
         raise DslpError(f"{file} cannot be read ({error_line(error)})") from None
 
 
-def _column_name(header: str) -> str:
+def column_name(header: str) -> str:
     """A header in lower-case ASCII words joined by `_`, or nothing where it has no such letters."""
     plain = unicodedata.normalize("NFKD", header.casefold()).encode("ascii", "ignore").decode()
     name = re.sub(r"[^a-z0-9]+", "_", plain).strip("_")

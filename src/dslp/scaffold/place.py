@@ -1,5 +1,6 @@
 """Writing new files into a project: all of them or none, and never over existing ones."""
 
+import json
 import keyword
 import os
 import re
@@ -37,6 +38,18 @@ def plain_word(word: str) -> bool:
     return bool(yaml.safe_load(word) == word)
 
 
+def yaml_word(text: str) -> str:
+    """Text as a value in YAML, in quotes where it needs them."""
+    plain = re.fullmatch(r"\w[\w .?-]*", text) and plain_word(text)
+    return text if plain else json.dumps(text, ensure_ascii=False)
+
+
+def quoted(value: object) -> str:
+    """A value as the formatter writes it in Python."""
+    single = not isinstance(value, str) or ('"' in value and "'" not in value)
+    return repr(value) if single else json.dumps(value, ensure_ascii=False)
+
+
 def place_skeleton(
     project: Project, kinds: Sequence[str], folder: str, test: str, **values: object
 ) -> list[str]:
@@ -58,6 +71,7 @@ def place_skeleton(
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
+    environment.filters |= {"word": yaml_word, "quoted": quoted}
     files = {}
     for name in environment.list_templates():
         path = test if name == "test.py.txt" else f"{folder}/{name.removesuffix('.txt')}"

@@ -52,6 +52,11 @@ def test_the_comparison_as_json_says_the_same(experimented: Toy) -> None:
     baseline, linear = details["candidates"]
     assert (baseline["candidate"], baseline["gain"]) == ("baseline", None)
     assert linear["interval"][0] < linear["gain"] < linear["interval"][1]
+    assert linear["best_of_trials"] is None
+    text = f"{linear['gain']:+.1%} {linear['interval'][0]:+.1%} to {linear['interval'][1]:+.1%} met"
+    out = experimented.done("experiment", "run").out
+    assert text in " ".join(out.split()), "folds and interval are the same in each command"
+    assert all(len(line) <= 80 for line in out.splitlines() if line.startswith(("base", "linear")))
     assert linear["verdict"] in experimented.done("experiment", "compare").out
     assert experimented.git("status", "--porcelain") == "", "a plot by default changes no file"
 

@@ -5,9 +5,10 @@ import shutil
 
 import pandas as pd
 import pytest
+import yaml
 from dslp.core.errors import DslpError
 from dslp.experiments.model_data import read_model_data
-from dslp.experiments.params import Metric
+from dslp.experiments.params import Metric, Params, format_metric, share_problem
 from dslp.experiments.runs import cross_validate
 
 from tests.library.toy import Toy
@@ -119,3 +120,24 @@ def test_improvement_is_a_share_in_the_metrics_direction() -> None:
     assert higher.improvement(1, 0) == -lower.improvement(1, 0) == math.inf
     assert lower.improvement(0, 0) == 0
     assert lower.improvement(8, 10, "difference") == 2
+
+
+def test_a_gain_is_a_share_only_where_that_has_an_end(toy: Toy) -> None:
+    """An accuracy of 1 after 0.496 is 0.504 better, and not 101.6 %."""
+    params = toy.model_folder / "params.yml"
+    content = yaml.safe_load(params.read_text())
+    for better, by, expected in (
+        ("lower", {}, "+5.0%"),
+        ("higher", {}, "+0.05"),
+        ("higher", {"by": "share"}, "+5.0%"),
+        ("lower", {"by": "difference"}, "+0.05"),
+    ):
+        metric = {"name": "m", "better": better}
+        criterion = {"improvement": 0.05, **by}
+        read = Params.model_validate(content | {"metric": metric, "criterion": criterion})
+        assert format_metric(0.05, read.criterion.by) == expected
+    texts = [format_metric(gain, "share") for gain in (0.081, 10.4, math.inf, -10.4)]
+    assert texts == ["+8.1%", "above +1000%", "above +1000%", "below -1000%"]
+    lower = Metric(name="m", better="lower")
+    assert "m to compare with is not above 0" in share_problem(lower, [2, 0.1, -3], "share")
+    assert share_problem(lower, [0, -3], "difference") == share_problem(lower, [0.1], "share") == ""

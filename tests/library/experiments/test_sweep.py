@@ -131,6 +131,10 @@ def test_the_best_trial_is_shown_as_a_candidate_that_can_be_run(
     compared = toy.done("experiment", "compare", "--issue", "14").out
     for name in (best.info.run_name, "ridge_2"):
         assert f"\n{name} is better than the baseline" in compared
+    says = "the best of 2 trials, so its gain is optimistic; the holdout decides"
+    assert (says in out, compared.count(says)) == (True, 2)
+    assert "(best of 2)" in (toy.root / "data" / "interim" / "compare-14" / "gains.svg").read_text()
+    assert says in toy.done("model", "train", "--candidate", "ridge_2").out
 
 
 @pytest.mark.campaign

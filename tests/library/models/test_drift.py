@@ -50,7 +50,7 @@ FAMILY: dict[str, tuple[Any, Any, str]] = {
     "other text of the same lengths": (TEXTS, [text[::-1] for text in TEXTS[:400]], "not known"),
     "text is longer": (TEXTS, [text * 2 for text in TEXTS[:400]], "moved"),
     "text of few rows": (list("abcde"), ["x"] * 400, "not known"),
-    "a change that few rows do not show": (NORMAL, [0.8] * 4 + [*NORMAL[:6]], "not known"),
+    "a change that few rows do not show": (NORMAL, NORMAL[:60] + 0.8, "not known"),
 }
 
 

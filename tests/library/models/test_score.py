@@ -110,7 +110,7 @@ def test_what_response_does_to_a_prediction_is_done_to_all(champion: Toy, tmp_pa
     assert rounded.tolist() == before["predicted_visits"].round().tolist()
     schema.write_text(rule.replace("    visits: float", f"{RULE}raise ValueError('too many')"))
     arguments = ("--input", "visits", "--output", tmp_path / "none.parquet")
-    assert "does not fit Response: visits" in refused(champion, "score", *arguments).error
+    refused(champion, "score", *arguments, code=1, error="does not fit Response: visits")
     assert not (tmp_path / "none.parquet").exists()
     schema.write_text(plain)
 
@@ -149,7 +149,7 @@ def test_each_file_is_written_beside_its_target_or_none_is(champion: Toy, tmp_pa
     champion.train_and_register()
     source = tmp_path / "rows.parquet"
     rows = champion.rows().assign(amount=lambda rows: [*[12345.0] * 30, *rows["amount"][30:]])
-    rows.to_parquet(source)  # more than a model must fail on to be given up, but not all
+    rows.to_parquet(source)
     with tempfile.TemporaryDirectory(dir="/dev/shm") as folder:
         output, rejects = tmp_path / "out.parquet", Path(folder) / "rejects.parquet"
         options = ("--version", "1.1.0", "--rejects", str(rejects))
@@ -160,9 +160,11 @@ def test_each_file_is_written_beside_its_target_or_none_is(champion: Toy, tmp_pa
     arguments = ("score", "--input", "visits", "--output", "/proc/out.parquet")
     refused(champion, *arguments, "--rejects", tmp_path / "none.parquet", error="written")
     assert not (tmp_path / "none.parquet").exists()
-    rows[:30].to_parquet(source)
+    pd.concat([rows[:30]] * 40).to_parquet(source)
     command = ["score", "--input", source, "--output", output, "--rejects", tmp_path / "rejects"]
-    refused(champion, *command, *options[:2], error="30 of 30 rows: ")
+    refused(
+        champion, *command, *options[:2], error="none of the first 1,000 rows can be predicted: "
+    )
 
 
 def test_input_that_cannot_be_scored_is_refused(champion: Toy, tmp_path: Path) -> None:

@@ -13,11 +13,8 @@ from datetime import datetime, timedelta, timezone
 from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 
-import mlflow
-import numpy as np
 import pandas as pd
 import pytest
-import yaml
 from dslp.models.api import Api
 from dslp.models.live_model import draw_share
 from dslp.models.web_api import openapi_document
@@ -314,84 +311,53 @@ def test_a_model_is_trained_on_the_types_that_a_request_brings(built: Toy) -> No
         api.frame([records[0].model_copy(update={"whole": 10**20})])
 
 
-# Columns whose names no field in Python can have, and the fields that are called otherwise.
-COLUMNS = {
-    "charges": "Total Charges",
-    "size": "Größe (cm)",
-    "second": "2nd visit",
-    "type_": "class",
-    "copied": "copy",
-    "path": "a.b/c~*",
-    "quoted": 'the "x" of y\'s',
-    "smile": "😀",
-}
-TARGET = "Monthly Visits"
-BUILD = f"""build(raw: pd.DataFrame) -> pd.DataFrame:
-    inputs = {{name: raw["amount"] + n for n, name in enumerate({[*COLUMNS.values()]})}}
-    named = raw[["id", "person"]].assign(**inputs, **{{"{TARGET}": raw["visits"]}})
-    return named.assign(**{{"class": raw["kind"]}})
-"""
-
-
-@pytest.fixture
-def renamed(toy: Toy, empty_store: Path) -> Toy:
-    """A toy project whose columns have such names."""
-    pipeline, schema = toy.dataset / "pipeline.py", toy.model_folder / "schema.py"
-    pipeline.write_text(f"{pipeline.read_text().partition('build(')[0]}{BUILD}")
-    types = {"id": "int64", "person": "int64", **dict.fromkeys(COLUMNS.values(), "double")}
-    columns = {name: {"type": kind} for name, kind in types.items()}
-    columns |= {"class": {"type": "string"}, TARGET: {"type": "int64"}}
-    (toy.dataset / "schema.yml").write_text(yaml.safe_dump({"key": ["id"], "columns": columns}))
-    suite = toy.dataset / "suite.yml"  # what it says of amounts, kinds and visits is left out
-    suite.write_text(suite.read_text().partition("  - type: expect_column_values_to_be_between")[0])
-    kinds = {name: "str" if name == "type_" else "float" for name in COLUMNS}
-    fields = [f"    {n}: {kinds[n]} = Field(alias={c!r})\n" for n, c in COLUMNS.items()]
-    request = f"class Request(BaseModel):\n{''.join(fields)}\n"
-    response = f"class Response(BaseModel):\n    visits: float = Field(alias='{TARGET}')\n"
-    schema.write_text(f"from pydantic import BaseModel, Field\n{request}{response}")
-    toy.edit(toy.model_folder / "params.yml", "target: visits", f"target: {TARGET}")
-    toy.edit(toy.model_folder / "features.py", '["amount"]', '["Total Charges"]')
-    toy.done("data", "build")
-    return begin_tracking(toy, empty_store)
+# Names of columns that no field in Python can have.
+NAMES = {"amount": 'the "Größe" (cm) of a.b/c~*', "kind": "class", "visits": "Monthly Visits 😀"}
 
 
 @pytest.mark.rule("M2")
 def test_a_column_has_its_own_name_from_training_to_monitoring(
-    renamed: Toy, tmp_path: Path
+    toy: Toy, empty_store: Path, tmp_path: Path
 ) -> None:
-    renamed.train_and_register()
-    renamed.done("model", "promote")
-    rows, inputs = renamed.rows(), list(COLUMNS.values())
-    records = json.loads(rows[inputs].to_json(orient="records"))
-    log = renamed.root / "data" / "interim" / "predictions" / "frequency"
-    log.parent.mkdir(parents=True)
-    with serving(renamed, log) as server:
+    schema, log = toy.model_folder / "schema.py", tmp_path / "log"
+    toy.edit(toy.dataset / "pipeline.py", "return raw", f"return raw.rename(columns={NAMES})")
+    toy.edit(toy.model_folder / "features.py", '["amount"]', f"[{NAMES['amount']!r}]")
+    toy.edit(toy.model_folder / "params.yml", "target: visits", f"target: {NAMES['visits']}")
+    toy.edit(schema, "import BaseModel", "import BaseModel, Field")
+    for field, kind in {
+        "amount": "float",
+        "kind": 'Literal["home", "office"]',
+        "visits": "float",
+    }.items():
+        column = NAMES[field]
+        toy.edit(schema, f"    {field}: {kind}", f"    {field}: {kind} = Field(alias={column!r})")
+        toy.edit(toy.dataset / "schema.yml", f"  {field}:", f"  {column!r}:")
+        toy.edit(toy.dataset / "suite.yml", f"column: {field},", f"column: {column!r},")
+    toy.done("data", "build")
+    begin_tracking(toy, empty_store).train_and_register()
+    toy.done("model", "promote")
+    rows, (amount, kind, target) = toy.rows(), NAMES.values()
+    records = json.loads(rows[[amount, kind]].to_json(orient="records"))
+    with serving(toy, log) as server:
         answers = server.ask("/predict", records).json
-        by_field = server.ask("/predict", {**records[0], "charges": 1.0, "Total Charges": None})
-        assert by_field.json["detail"][0]["loc"] == ["body", "record", "Total Charges"]
+        refusal = server.ask("/predict", {"amount": 1, "kind": "home"}).json["detail"]
+        assert [one["loc"][-1] for one in refusal] == [amount, kind]
         document = server.ask("/openapi.json").json
-        validate(document)
-        assert list(document["components"]["schemas"]["Request"]["properties"]) == inputs
+        assert list(document["components"]["schemas"]["Request"]["properties"]) == [amount, kind]
         until(lambda: len(server.logged()) == len(rows))
-        assert server.logged()[-1]["inputs"] == records[-1]
-        assert server.logged()[-1]["prediction"] == answers[-1]
-    line = np.polyfit(rows["Total Charges"], [answer[TARGET] for answer in answers], 1)
-    expected = np.polyval(line, rows["Total Charges"]).tolist()
+        last = server.logged()[-1]
+    assert [last["inputs"], last["prediction"]] == [records[-1], answers[-1]]
     for file, write in (("rows.csv", rows.to_csv), ("rows.parquet", rows.to_parquet)):
         write(tmp_path / file, index=False)
         paths = ("--input", str(tmp_path / file), "--output", str(tmp_path / "out.parquet"))
-        renamed.done("model", "score", *paths)
-        scored = pd.read_parquet(tmp_path / "out.parquet")[f"predicted_{TARGET}"]
-        assert scored.tolist() == pytest.approx(expected)
-    (saved,) = (renamed.root / "data" / "interim" / "models" / "frequency").glob("1-*")
-    signature = mlflow.models.Model.load(str(saved)).signature
-    assert (signature.inputs.input_names(), signature.outputs.input_names()) == (inputs, [TARGET])
-    monitored = renamed.done("model", "monitor").out
-    card = Path(renamed.done("model", "card").out.partition("written: ")[2].strip()).read_text()
-    assert [name for name in (*inputs, TARGET) if name not in monitored] == []
-    assert TARGET in card
-    schema = renamed.model_folder / "schema.py"
-    renamed.edit(schema, "alias='2nd", "validation_alias='2nd")
-    refused(renamed, "train", error="Request.second has several names; write one: Field(alias=")
-    renamed.edit(schema, "validation_alias='2nd visit'", "alias='class'")
-    refused(renamed, "train", error="two fields of Request are the same column")
+        toy.done("model", "score", *paths)
+        scored = pd.read_parquet(tmp_path / "out.parquet")[f"predicted_{target}"]
+        assert scored.tolist() == pytest.approx([answer[target] for answer in answers])
+    monitored = toy.done("model", "monitor", "--predictions", str(log)).out
+    card = Path(toy.done("model", "card").out.partition("written: ")[2].strip()).read_text()
+    assert [name for name in NAMES.values() if name not in monitored] == []
+    assert target in card
+    toy.edit(schema, "alias='class'", "validation_alias='class'")
+    refused(toy, "train", error="Request.kind has several names; write one: Field(alias=")
+    toy.edit(schema, "validation_alias='class'", f"alias={amount!r}")
+    refused(toy, "train", error="two fields of Request are the same column")

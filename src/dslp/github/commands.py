@@ -81,8 +81,7 @@ def check(
         for finding in verdict.findings:
             line = f"{finding.rule}: {finding.problem}\n    {finding.todo}"
             line += f"\n    why: dslp rules {finding.rule}"
-            is_run = os.environ.get("GITHUB_ACTIONS")
-            say(pull_request.annotation(finding) if is_run else line)
+            say(line)
         say(f"{verdict.state}: {verdict.why}")
         if publish:
             say(f"published as {pull_request.CONTEXT}")

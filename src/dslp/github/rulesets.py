@@ -17,7 +17,7 @@ FILE = Path(__file__).with_suffix(".yml")
 ACTIONS = 15368  # GitHub Actions, as the app that makes statuses and checks
 PATTERNS = (
     *(f"{word}/*" for word in KINDS),
-    *("[1-9]*-*", "[1-9]*-*/**/*", "revert-*", "revert-*/**/*", "gh-readonly-queue/**/*"),
+    *("[1-9]*-*", "[1-9]*-*/**/*", "gh-readonly-queue/**/*"),
     *(*AGENTS, *EXEMPT),
 )
 FIELDS = ("name", "target", "enforcement", "bypass_actors", "conditions", "rules")  # GitHub takes

@@ -85,7 +85,6 @@ def check(
         say(f"{verdict.state}: {verdict.why}")
         if publish:
             say(f"published as {pull_request.CONTEXT}")
-    _show_budget(repository)
     raise typer.Exit(0 if publish or verdict.report.ok else 1)
 
 
@@ -115,7 +114,6 @@ def issue_check(
         issue.check_event(project, repository, changed, is_type, texts)
     else:
         closing.check_closed(project, repository, closed)
-    _show_budget(repository)
 
 
 def handover(
@@ -125,7 +123,6 @@ def handover(
     project, repository = find_repository()
     repository.allowance = MOST if os.environ.get("GITHUB_ACTIONS") else inf
     hand_over(project, repository, repository.issue(number))
-    _show_budget(repository)
 
 
 def protect(
@@ -184,12 +181,6 @@ def _show_unwritten(project: Project) -> None:
                 for one in report.unwritten_findings([path]):
                     shown = f"{one.problem}: {'; '.join(one.examples)}; {one.todo}"
                     notice(f"{path.relative_to(project.root)} has {shown}")
-
-
-def _show_budget(repository: Repository) -> None:
-    """Say in GitHub Actions, which have 1,000 requests an hour, how many are left of them."""
-    if os.environ.get("GITHUB_ACTIONS"):
-        notice(f"{repository.sent} requests; GitHub leaves {repository.remaining:,.0f} this hour")
 
 
 def _event() -> dict[str, Any]:

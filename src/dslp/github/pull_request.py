@@ -61,9 +61,9 @@ def check_branch(project: Project, repository: Repository) -> Verdict:
             f"{name or 'no branch'} is checked out; switch to the branch of an issue "
             "(dslp start NUMBER), or say --pull-request NUMBER"
         )
-    owner = repository.origin.split("/")[0]
-    for answer in repository.pages("/pulls", most=1, state="open", head=f"{owner}:{name}"):
-        return check_pull_request(project, repository, answer["number"])
+    for pull in repository.open_pull_requests:
+        if pull.head == name and not pull.fork:
+            return check_pull_request(project, repository, pull.number)
     branch = parse_branch(name)
     base = "model/…" if branch and branch.kind == "Experiment" else project.branch
     pull = PullRequest(0, name, base, git_output(project, "rev-parse", "HEAD") or "")

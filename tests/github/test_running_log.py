@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 from dslp.core.settings import Project
 from dslp.github.client import Repository, connect
-from dslp.github.running_log import END, HEAD, update_log
+from dslp.github.entities import END
+from dslp.github.running_log import HEAD, update_log
 
 from tests.github.scene import ISSUES_RIGHTS, Scene, make
 from tests.github.standin.model import Issue
@@ -80,7 +81,9 @@ def test_an_ask_lists_what_serves_it_successful_experiments_first(scene: Scene) 
         (f"a\r\n{LOG}  \r\n\r\nb ", "a\r\n", "  \r\n\r\nb "),
         (f"{LOG}\n{LOG}\n", f"{LOG}\n", "\n"),  # twice
         (f"a\n{START}\n{LOG}\n{END}\nb", f"a\n{START}\n", f"\n{END}\nb"),
-        (f"a\n{START}\nb", f"a\n{START}\nb\n\n", ""),  # one marker is gone
+        (f"a\n{START}\nb", "a\n", "\nb"),  # one marker is gone
+        (f"a{LOG.removesuffix(END)}b", "a", "\nb"),
+        (f"a{LOG.removesuffix(END)}b\n\nc\n{END}", "a", "\n\nb\n\nc"),  # written into the log
         (f"a\n{END}", f"a\n{END}\n\n", ""),
         (f"```\n{LOG}", "```\n", ""),  # a fence that is not closed hides the markers
         ("<!-- a", "<!-- a\n\n", ""),
@@ -123,14 +126,21 @@ def test_two_people_and_the_machine_edit_one_ask_at_once_and_nothing_is_lost(
 ) -> None:
     """People save between what two runs of the machine read and what they write."""
     ask, child = scene.issue("Ask", "first\nlast"), scene.issue("Data", "### Ask\n\n#1")
-    repositories, chance, expected = [client(scene), client(scene)], random.Random(15), {"first"}
+    repositories, chance = [client(scene), client(scene)], random.Random(15)
+    expected, gone, length = {"first"}, {"no"}, 1
 
     def save() -> None:
         for person in chance.choice(["", "", "", "a", "b", "ab"]):
-            lines, text = (ask.body or "").split("\n"), f"{person}{len(ask.versions)}"
-            lines.insert(chance.randint(1, lines.index("last")), text)
-            ask.body = "\n".join(lines)
-            expected.add(text)
+            lines, text = (ask.body or "").splitlines(), f"{person}{len(ask.versions)}" * length
+            place = chance.randint(1, lines.index("last"))
+            if chance.random() < 0.3 and lines[place] in expected:  # deletes or changes a line
+                gone.add(lines[place])
+                expected.discard(lines.pop(place))
+                text *= chance.randint(0, 1)
+            if text:
+                lines.insert(place, text)
+                expected.add(text)
+            ask.body = chance.choice(["\n", "\r\n"]).join(lines)
 
     scene.github.on("PATCH */issues/1", save)
     for number in range(rounds):
@@ -138,10 +148,14 @@ def test_two_people_and_the_machine_edit_one_ask_at_once_and_nothing_is_lost(
         child.labels = scene.repository.labelled(["Data", "failed"][: 1 + number % 2])
         with ThreadPoolExecutor() as runs:
             list(runs.map(update_log, repositories[: 1 + (number % 5 == 0)], [1, 1]))
+    length = 5_000  # which leaves little room for the log
+    update_log(repositories[0], 1)
+    save()
     scene.github.faults.clear()
     update_log(repositories[0], 1)
-    lines = [set(text.split("\n")) for text in ask.versions]
-    assert expected - lines[-1] == set()
+    lines = [set(text.splitlines()) for text in ask.versions]
+    assert (expected - lines[-1], gone & lines[-1]) == (set(), set())
+    assert [ask.versions[-1].count(marker) for marker in (HEAD, END)] == [1, 1]
     assert sum(bool(old - new & expected) for old, new in pairwise(lines)) > rounds / 3
 
 

@@ -12,6 +12,7 @@ from dslp.github.entities import END
 from dslp.github.running_log import HEAD, update_log
 
 from tests.github.scene import ISSUES_RIGHTS, Scene, make
+from tests.github.standin.faults import Action, content
 from tests.github.standin.model import Issue
 from tests.github.standin.server import Standin
 
@@ -183,3 +184,34 @@ def test_what_was_overwritten_comes_back_when_the_machine_ends_or_the_history_is
     change(scene, ask)
     assert (ask.body or "").startswith("one, edited since\r\n\r\ntwo and more\r\n")
     assert "failed, open" in log(ask)
+
+
+@pytest.mark.rule("I12")
+@pytest.mark.parametrize("case", ["crowd", "part", "requests"])
+def test_what_is_in_a_log_stays_there(scene: Scene, case: str) -> None:
+    """Though many mention the Ask, GitHub leaves a part out, or an event has no requests left."""
+    ask, child = scene.issue("Ask", "text"), scene.issue("Data", "### Ask\n\n1")
+    change(scene, child)
+    before = log(ask)
+    if case == "crowd":
+        for number in range(500):
+            scene.issue("Task", "see #1" if number < 90 else f"see #{3 + number % 90}")
+        change(scene, ask)
+        assert log(ask) == before
+    elif case == "part":
+        part = '{"data": {"repository": {"_2": null}}, "errors": [{"message": "Timeout"}]}'
+        answers: list[Action] = [int, content(part)]
+        scene.github.on("POST /graphql", lambda: answers.pop(0)())
+        event = {"action": "edited", "issue": {"number": 1}}
+        assert "Timeout" in scene.run("issue-check", event=event).err
+        assert log(ask) == before
+    else:
+        for _ in range(7):
+            scene.issue("Ask", "text")
+        explore = scene.issue("Explore", "### Belongs to\n\n#1 #3 #4 #5 #6 #7 #8 #9")
+        scene.github.forget()
+        event = {"action": "edited", "issue": {"number": explore.number}}
+        ended = scene.run("issue-check", event=event)
+        assert "requests are left for its log; run dslp issue-check 10" in ended.out
+        methods = [one.method for one in scene.github.requests]
+        assert methods[::-1].index("PATCH") >= 2

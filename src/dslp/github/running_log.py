@@ -6,7 +6,7 @@ machine had read. So the history shows which edits the machine overwrote, and th
 """
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from difflib import SequenceMatcher
 from functools import lru_cache
 from hashlib import sha256
@@ -16,7 +16,7 @@ from typing import Any
 
 from dslp.core.console import say
 from dslp.core.files import read_text
-from dslp.github.client import Repository
+from dslp.github.client import Repository, UsedUp
 from dslp.github.entities import END, OUTCOMES, START, TYPES, read_issue, split_log
 from dslp.github.forms import LINKS, MOST, form_links, linked_numbers
 
@@ -27,6 +27,7 @@ FIELDS += " state stateReason labels(first: 30) { nodes { name } }"
 TRIES = 5
 LONGEST = 65_536  # characters of a text that GitHub takes
 ENTRIES = 200  # issues that a log may have, the newest
+CANDIDATES = 400  # issues that are read for it
 
 
 def update_logs(repository: Repository, number: int, texts: Iterable[str] = ()) -> None:
@@ -66,15 +67,17 @@ def update_log(repository: Repository, number: int, candidates: Iterable[int] = 
             return
         log = split_log(ask["body"])[1]
         listed = map(int, re.findall(r"^- #(\d+)", log, re.MULTILINE))
-        lines = _entries(repository, number, {*candidates, *listed, *_mentioning(ask)})
+        lines = _entries(repository, number, [*candidates, *listed, *_mentioning(ask)])
         if not lines and not log:
             return
-        edits = [one["diff"] for one in ask["userContentEdits"]["nodes"] if one["diff"] is not None]
+        edits = [one["diff"] for one in _nodes(ask["userContentEdits"]) if one["diff"] is not None]
         text = merge_versions([*reversed(edits), ask["body"]])
         digests = _digest(ask["body"]) + _digest(put_log(text, lines))
         new = put_log(text, lines, digests + token_hex(6))
         if _plain(new) == _plain(ask["body"]):
             return
+        if repository.allowance - repository.sent < 3:  # for this, and to read it back
+            raise UsedUp(f"#{number}: no requests are left for its log")
         if not repository.ask("PATCH", f"/issues/{number}", {"body": new}, unless=(422,)):
             break  # without a log too, it is too long
     say(f"#{number}: its log is old, since its text is too long or is edited all the time")
@@ -159,12 +162,20 @@ def _digest(text: str) -> str:
     return sha256(_plain(text).encode()).hexdigest()[:12]
 
 
-def _mentioning(issue: Mapping[str, Any]) -> Iterator[int]:
-    """The issues of this repository that mention an issue, and those that mention these."""
-    for event in issue.get("timelineItems", {}).get("nodes", ()):
-        if event and event["source"] and not event["isCrossRepository"]:
-            yield event["source"]["number"]
-            yield from _mentioning(event["source"])
+def _mentioning(*issues: Mapping[str, Any]) -> list[int]:
+    """The issues of this repository that mention one of the issues, then those that mention these.
+
+    Of each, the newest are first.
+    """
+    events = [event for one in issues for event in _nodes(one.get("timelineItems"))[::-1]]
+    sources = [one["source"] for one in events if one["source"] and not one["isCrossRepository"]]
+    further = _mentioning(*sources) if sources else []
+    return [*(one["number"] for one in sources), *further]
+
+
+def _nodes(connection: Mapping[str, Any] | None) -> list[Any]:
+    """The nodes of a GraphQL connection, each of which GitHub may leave out."""
+    return [node for node in (connection or {}).get("nodes") or () if node]
 
 
 def _entries(repository: Repository, ask: int, candidates: Iterable[int]) -> list[str]:
@@ -172,14 +183,14 @@ def _entries(repository: Repository, ask: int, candidates: Iterable[int]) -> lis
 
     GitHub shows an issue's title and state for its number in a list, so no title is copied.
     """
-    numbers = sorted({*candidates} - {ask})[-ENTRIES:]
+    numbers = [number for number in dict.fromkeys(candidates) if number != ask][:CANDIDATES]
     parts = [f"_{number}: issue(number: {number}) {{ {FIELDS} }}" for number in numbers]
     answer = repository.query(ISSUES % " ".join(parts)) if parts else {}
     rows = []
     for name, one in answer.items():
         if one is None or name != f"_{one['number']}":  # deleted, or transferred
             continue
-        issue = read_issue({**one, "labels": one["labels"]["nodes"]})
+        issue = read_issue({**one, "labels": _nodes(one["labels"])})
         state = "not planned" if one["stateReason"] == "NOT_PLANNED" else issue.state.lower()
         dates = " to ".join(one[name][:10] for name in ("created", "closed") if one[name])
         line = f"- #{issue.number}: {', '.join([*filter(issue.labelled, OUTCOMES), state, dates])}"
@@ -187,9 +198,11 @@ def _entries(repository: Repository, ask: int, candidates: Iterable[int]) -> lis
         named = set(linked_numbers(issue, repository.name))
         rows.append((key, issue, named, line))
     between = {issue.number for _, issue, named, _ in rows if issue.kind != "Ask" and ask in named}
+    near = {"Ask": {ask}}
+    serving = [row for row in rows if row[2] & near.get(row[1].kind, {ask, *between})]
+    newest = sorted(serving, key=lambda row: row[1].number)[-ENTRIES:]
     lines = []
     for kind in TYPES:
-        near = {ask} if kind == "Ask" else {ask, *between}
-        items = [row[3] for row in sorted(rows) if row[1].kind == kind and row[2] & near]
+        items = [row[3] for row in sorted(newest) if row[1].kind == kind]
         lines += [f"\n**{kind}**\n", *items] if items else []
     return lines

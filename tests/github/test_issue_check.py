@@ -192,12 +192,24 @@ def test_an_issue_that_is_closed_without_its_lessons_is_asked_for_them_once(
     scene: Scene, kind: str, field: str
 ) -> None:
     ask, body = scene.issue("Ask"), f"### Ask\n\n#1\n\n### {field}\n\n"
-    for text, count in ((f"{body}_No response_", 1), (f"{body}Much.", 0)):
+    empty, full = f"{body}_No response_", f"{body}Much."
+    is_void = kind == "Ask"  # one that is not planned has no value
+    for text, reason, count in (
+        (empty, None, 1),
+        (full, None, 0),
+        (empty, "NOT_PLANNED", 1 - is_void),
+        (empty, "DUPLICATE", 0),
+    ):
         issue = scene.issue(kind, text)
+        issue.reason = reason
         for state in ("closed", "open", "closed"):
             issue.state = state
-            scene.run("issue-check", event={"action": state, "issue": {"number": issue.number}})
+            event = {"action": state, "issue": {"number": issue.number}}
+            scene.run("issue-check", event=event)
         assert len([one for one in comments(issue) if f"“{field}” is empty" in one]) == count
+        issue.body = full
+        scene.run("issue-check", event=event)
+        assert "is empty" not in str(comments(issue))
     assert ask.comments == []
 
 

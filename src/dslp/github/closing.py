@@ -51,10 +51,7 @@ def note_end(project: Project, repository: Repository, pull: PullRequest) -> Non
         update_logs(repository, issue.number)
     elif not pull.merged and branch.kind in ("Explore", "Experiment"):
         item = ENDED.format(pull, keep_commit(repository, pull))
-        others = re.findall(rf"^- (?!#{pull.number},).*", _comment(repository, issue), re.MULTILINE)
-        runs = [RUNS.format(issue.number)] * (branch.kind == "Experiment")
-        parts = [MARK, *_question(issue), "\n".join([*others, item]), *runs]
-        update_comment(repository, issue.number, MARK, "\n\n".join(parts))
+        _keep_note(repository, issue, item)
         say(f"#{issue.number}: {pull.head} ended at {pull.sha}")
 
 
@@ -78,23 +75,33 @@ def keep_commit(repository: Repository, pull: PullRequest) -> str:
 
 
 def ask_for_lessons(repository: Repository, number: int) -> None:
-    """Ask once for what was learnt, on an issue that was closed without it (B5, X3, X4)."""
+    """Ask for what was learnt, on an issue that was closed without it, until it has it (B5, X3)."""
     issue = repository.find_issues([number])[number]
-    if issue is None or issue.state == "open" or not (question := _question(issue)):
-        return
-    if not _comment(repository, issue):
-        update_comment(repository, number, MARK, "\n\n".join([MARK, *question]))
-        say(f"#{number}: {question[0]}")
+    if issue and issue.kind in LESSONS and not issue.is_pull_request:
+        _keep_note(repository, issue)
 
 
-def _question(issue: Issue) -> list[str]:
-    """What to ask for, unless the issue has it."""
-    field, words = LESSONS.get(issue.kind, ("", ""))
-    has_it = issue.is_pull_request or form_fields(issue.body).get(field)
-    return [] if not field or has_it else [QUESTION.format(field, words)]
+def _keep_note(repository: Repository, issue: Issue, item: str = "") -> None:
+    """Keep one comment on how an issue ended: what it lacks, and what was kept of its branches.
 
-
-def _comment(repository: Repository, issue: Issue) -> str:
-    """The comment on how the issue ended, if there is one."""
+    Args:
+        repository: on GitHub.
+        issue: it is asked for what it lacks once it is closed, or was asked or has an item before.
+        item: a line on a pull request; it replaces another line on the same one.
+    """
     comments = repository.comments(issue.number)
-    return next((one["body"] for one in comments if is_from_team(one, MARK)), "")
+    old = next((one["body"] for one in comments if is_from_team(one, MARK)), "")
+    items = re.findall(r"^- #\d+, unmerged at .*", old, re.MULTILINE)
+    items = [one.strip() for one in items if one.split(",")[0] != item.split(",")[0]]
+    items += [item] if item else []
+    field, words = LESSONS.get(issue.kind, ("", ""))
+    reason = issue.native.get("state_reason")
+    is_void = reason == "duplicate" or (reason, issue.kind) == ("not_planned", "Ask")
+    is_due = field and not is_void and (item or old or issue.state == "closed")
+    is_empty = not form_fields(issue.body).get(field)
+    parts = [QUESTION.format(field, words)] if is_due and is_empty else []
+    if parts and not old:
+        say(f"#{issue.number}: {parts[0]}")
+    parts += ["\n".join(items)] if items else []
+    parts += [RUNS.format(issue.number)] if items and issue.kind == "Experiment" else []
+    update_comment(repository, issue.number, MARK, "\n\n".join([MARK, *parts]) if parts else "")

@@ -57,6 +57,7 @@ def issue(owner: Repository, one: Issue) -> View:
         "title": one.title,
         "body": one.body,
         "state": one.state,
+        "state_reason": (one.reason or "completed").lower() if one.state == "closed" else None,
         "labels": [vars(each) for each in one.labels],
         "assignees": list(map(user, one.assignees)),
         "html_url": f"{SITE}/{owner.full_name}/{kind}/{one.number}",

@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+import signal
 from contextlib import suppress
 from pathlib import Path
 
@@ -29,6 +30,10 @@ assignees: ada
 body:
   - {type: input, id: goal, attributes: {label: What}, validations: {required: true}}
   - {type: dropdown, attributes: {label: Goal, options: [fast, "slow, or not"]}}
+  - {type: textarea, attributes: {label: Log, render: shell}}
+  - {type: dropdown, attributes: {label: Many, multiple: true, options: [a, "b, c"]}}
+  - type: checkboxes
+    attributes: {label: Terms, options: [{label: I do, required: true}, {label: Not}]}
 """
 TITLE, PROBLEM = r"s/^# $/# Slow/", r"s/^### Problem/&\n\nIt lasts/"
 
@@ -81,6 +86,7 @@ def test_what_is_missing_or_linked_wrongly_is_said_before_anything_is_sent(scene
         (("ask", "--set=Problem=x"), "the title has 0 and the text"),
         (("ask", "--title=x", f"--set=Problem={'x' * 65_536}"), "the title has 1 and the text 65,"),
         (("ask", "--title=x", "--set=Problem=a\n### Impact\nb"), "“Problem”: write #### for"),
+        (("ask", "--title=x", "--set=Problem=### ."), "“Problem”: write #### for"),
         (("explore", "--title=x", "--set=time-box=one dya"), "'one dya'; do you mean one day?"),
     ],
 )
@@ -96,15 +102,23 @@ def test_a_form_of_the_teams_own_and_a_file_make_an_issue(scene: Scene) -> None:
     (scene.folder / ".github" / "ISSUE_TEMPLATE" / "Bug.yaml").write_text(OWN, encoding="utf-8")
     file, bug = scene.folder / "bug.md", ("new", "issue", "bug", "--from=bug.md")
     text = b"# $(x) <!-- ? kept\r\n\r\n### What\r\n\r\n\0 $(x)\r\n### Goal\r\nfast\r\n"
+    text += b"### Log\n~~~\n### Many\n~~~\n### Terms\n- [X] I do\n- [ ] Not\n"
     for wrong in (b"more\n\n" + text, text + b"### What\n\nagain"):
         file.write_bytes(wrong)
         assert "must have a title in one line, then each ### field once" in scene.run(*bug).err
     file.write_bytes(text)
-    ended = scene.run(*bug, "--set=goal=slow, or not")  # a label comes before another field's id
+    for answer in ("many=b", "many=a, b", "terms=yes", "terms=", "terms=Not", "terms=- [ ] I do"):
+        assert scene.run(*bug, f"--set={answer}").code == 2, answer
+    ended = scene.run(
+        *bug, "--set=many=a, b, c", "--set=goal=slow, or not"
+    )  # a label comes before another field's id
     assert ended.code == 0, ended
     issue = scene.repository.issues[2]
     assert (issue.title, issue.assignees) == ("$(x) <!-- ? kept", ["ada"])
-    assert issue.body == "### What\n\n\ufffd $(x)\n\n### Goal\n\nslow, or not"
+    assert issue.body == (
+        "### What\n\n\ufffd $(x)\n\n### Goal\n\nslow, or not\n\n### Log\n\n```shell\n~~~\n"
+        "### Many\n~~~\n```\n\n### Many\n\na, b, c\n\n### Terms\n\n- [x] I do\n- [ ] Not"
+    )
 
 
 @given(st.text(alphabet="#`~<!->[x] \n\tabDone when"), st.text(alphabet="#`-> \n"))
@@ -140,12 +154,14 @@ def test_it_opens_once_though_github_did_not_answer_and_says_what_github_left_ou
         ("true", 1, "nothing was written"),
         ("truncate -s0", 1, "nothing was written"),
         ("no-such-editor", 2, "the editor fails"),
+        ("sh -c 'kill -INT $PPID; sleep 9'", 2, "interrupted); your text is kept in"),
     ],
 )
 def test_the_editor_of_git_fills_the_form_in(
     scene: Scene, monkeypatch: pytest.MonkeyPatch, editor: str, code: int, words: str
 ) -> None:
     terminal, end = os.openpty()
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     monkeypatch.setattr("sys.stdin", os.fdopen(end))
     monkeypatch.setattr("tempfile.tempdir", str(scene.folder))
     ended = scene.run("new", "issue", "ask", GIT_EDITOR=editor)

@@ -60,7 +60,8 @@ class Form:
         labels: names of the labels that it applies.
         assignees: who is assigned.
         fields: by its label, what GitHub's schema says of each field, without its levels; `value`
-            is what it holds before anybody writes, and `options` are texts.
+            is what it holds before anybody writes, `options` are texts, and `ticked` the options
+            that must be.
     """
 
     title: str
@@ -92,16 +93,22 @@ def form_fields(body: str) -> dict[str, str]:
 
     Of two headings with one name, the first counts. The text before the first heading is ignored.
     """
-    tokens = _blocks().parse(body)
-    lines = re.split(r"\r\n|\r|\n", body)
-    heads = [one for one in tokens if one.type == "heading_open" and one.markup == "###"]
-    starts = [head.map[0] for head in heads if head.map and head.level == 0]
-    fields: dict[str, str] = {}
-    for start, end in zip(starts, [*starts[1:], len(lines)], strict=False):
+    lines, fields = re.split(r"\r\n|\r|\n", body), dict[str, str]()
+    heads = headings(body)
+    for (start, name), (end, _) in zip(heads, [*heads[1:], (len(lines), "")], strict=False):
         text = "\n".join(lines[start + 1 : end]).strip()
-        name = lines[start].strip().strip("#").strip()
         fields.setdefault(name, "" if text.lower() in EMPTY else text)
     return fields
+
+
+def headings(text: str) -> list[tuple[int, str]]:
+    """The headings (###) outside of code and HTML: the number of the line, and the words."""
+    lines = re.split(r"\r\n|\r|\n", text)
+    heads = [
+        one for one in _blocks().parse(text) if (one.type, one.markup) == ("heading_open", "###")
+    ]
+    starts = [head.map[0] for head in heads if head.map and head.level == 0]
+    return [(start, lines[start].strip().strip("#").strip()) for start in starts]
 
 
 def read_forms(folder: Path) -> dict[str, list[tuple[str, ...]]]:
@@ -145,6 +152,7 @@ def _read_field(item: Any) -> dict[str, Any]:
     options = [one["label"] if isinstance(one, dict) else one for one in field.get("options", ())]
     value = options[field["default"]] if "default" in field else field.get("value", "")
     if item["type"] == "checkboxes":
+        field["ticked"] = [one["label"] for one in field["options"] if one.get("required")]
         value = "\n".join(f"- [ ] {option}" for option in options)
     return {**field, "options": options, "value": value.strip()}
 

@@ -22,7 +22,7 @@ from dslp.core.git import git_output
 from dslp.core.settings import Project
 from dslp.github.client import Repository, find_repository
 from dslp.github.entities import Issue
-from dslp.github.forms import NO_RESPONSE, Form, form_fields, form_files, linked_numbers, read_form
+from dslp.github.forms import NO_RESPONSE, Form, form_files, headings, linked_numbers, read_form
 from dslp.github.policy import check_fields, check_links
 
 TITLE, TEXT = 256, 65_536  # characters that GitHub takes
@@ -61,7 +61,8 @@ def new_issue(
     try:
         answers = read_answers(form, file, values or ())
         title = " ".join(_clean(title or answers[""] or form.title).split())
-        body = make_body(form.fields, answers)
+        blank = {label: field["value"] for label, field in form.fields.items()}
+        body = make_body(form.fields, {**blank, **answers})
         if title in ("", form.title.strip()) or len(title) > TITLE or len(body) > TEXT:
             lengths = f"the title has {len(title)} and the text {len(body):,} characters"
             raise DslpError(f"{lengths}; GitHub takes 1 to {TITLE}, and at most {TEXT:,}")
@@ -100,13 +101,15 @@ def read_answers(form: Form, file: Path | None, values: Sequence[str]) -> dict[s
         DslpError: the file has other text than that, or a heading twice; or there is no such field.
     """
     text = HINT.sub("", _clean(read_text(file) if file else ""))
-    heading = rf"^###[ \t]+({'|'.join(map(re.escape, form.fields))})[ \t]*$"
-    head, *parts = re.split(heading, text, flags=re.MULTILINE)
-    title = re.sub(r"^#([ \t]+|$)", "", head.strip())
-    if "\n" in title or len(set(parts[::2])) < len(parts[::2]):
+    lines, heads = text.split("\n"), [one for one in headings(text) if one[1] in form.fields]
+    ends = [*(line for line, _ in heads), len(lines)]
+    title = re.sub(r"^#([ \t]+|$)", "", "\n".join(lines[: ends[0]]).strip())
+    if "\n" in title or len({name for _, name in heads}) < len(heads):
         labels = ", ".join(form.fields)
         raise DslpError(f"{file} must have a title in one line, then each ### field once: {labels}")
-    answers = {"": title, **dict(zip(parts[::2], map(str.strip, parts[1::2]), strict=True))}
+    answers = {"": title}
+    for (start, label), end in zip(heads, ends[1:], strict=True):
+        answers[label] = "\n".join(lines[start + 1 : end]).strip()
     names = {field.get("id", label).lower(): label for label, field in form.fields.items()}
     names |= {label.lower(): label for label in form.fields}
     for name, _, answer in (value.partition("=") for value in values):
@@ -129,15 +132,39 @@ def make_body(fields: Mapping[str, Any], answers: Mapping[str, str]) -> str:
     sections = []
     for label, field in fields.items():
         answer = answers.get(label, field["value"])
-        is_free = field["type"] != "dropdown" or field.get("multiple")
-        options = [] if is_free else field["options"]
-        if answer and options and answer not in options:
-            raise DslpError(f"“{label}” has no option {answer!r:.60}{nearest(answer, options)}")
+        is_box = field["type"] == "checkboxes" and label in answers
+        if is_box or (answer and field["type"] == "dropdown"):
+            answer = _choose(label, field, answer)
+        elif answer and field.get("render"):
+            answer = f"```{field['render']}\n{answer}\n```"
         section = f"### {label}\n\n{answer or NO_RESPONSE}"
-        if len(form_fields(f"{section}\n\n### .")) != 2:
+        if len(headings(f"{section}\n\n### .")) != 2:
             raise DslpError(f"“{label}”: write #### for a heading, and end all code and HTML")
         sections.append(section)
     return "\n\n".join(sections)
+
+
+def _choose(label: str, field: Mapping[str, Any], answer: str) -> str:
+    """An answer of options, as GitHub writes it: one, several with commas, or boxes.
+
+    Raises:
+        DslpError: an option is unknown, or one that must be ticked is not.
+    """
+    options, is_box = field["options"], field["type"] == "checkboxes"
+    text = (
+        re.sub(r"^- \[ \] .*\n?|^- \[[xX]\] ", "", answer, flags=re.MULTILINE) if is_box else answer
+    )
+    word = "|".join(map(re.escape, sorted(options, key=len, reverse=True)))
+    several = rf"(?:(?:{word})(?:, |\n|\Z))*" if is_box or field.get("multiple") else word
+    if not re.fullmatch(several, text.strip()):
+        raise DslpError(f"“{label}” has no option {answer!r:.60}{nearest(answer, options)}")
+    chosen = re.findall(rf"(?:\A|(?<=, )|(?<=\n))(?:{word})(?=, |\n|\Z)", text.strip())
+    for option in field.get("ticked", ()):
+        if option not in chosen:
+            raise DslpError(f"“{label}” needs {option!r:.60}")
+    if is_box:
+        return "\n".join(f"- [{'x' if one in chosen else ' '}] {one}" for one in options)
+    return ", ".join(chosen)
 
 
 def open_issue(repository: Repository, issue: Issue, people: Sequence[str]) -> Issue:
@@ -175,8 +202,9 @@ def _write_draft(project: Project, form: Form, title: str) -> Path:
     editor = git_output(project, "var", "GIT_EDITOR") or "vi"
     try:
         subprocess.run([*shlex.split(editor), str(path)], check=True)
-    except (OSError, ValueError, subprocess.SubprocessError) as error:
-        raise DslpError(f"the editor fails ({error}); your text is kept in {path}") from None
+    except (OSError, ValueError, subprocess.SubprocessError, KeyboardInterrupt) as error:
+        reason = str(error) or "interrupted"
+        raise DslpError(f"the editor fails ({reason}); your text is kept in {path}") from None
     if read_text(path).strip() in ("", text.strip()):
         path.unlink()
         raise Refused("nothing was written, so no issue is opened")

@@ -2,12 +2,12 @@
 
 import os
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property
 from math import inf
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from dslp.core.console import notice
@@ -20,7 +20,6 @@ from dslp.github.remote import find_address, find_token, is_github
 if TYPE_CHECKING:
     from requests import Response, Session
 
-T = TypeVar("T")
 PAGE = 100
 VERSIONS = ("2026-03-10", "2022-11-28")  # of the API: GitHub's, and one that all servers have
 PATIENCE = 60.0  # seconds that rate limits are waited for, in all
@@ -102,7 +101,7 @@ class Repository:
         owner, name = self.name.split("/")
         variables = {"owner": owner, "name": name, **variables}
         answer = self.ask("POST", "/graphql", {"query": query, "variables": variables})
-        content = self._read(lambda one: (one.get("data") or {}).get("repository"), answer)
+        content = (answer.get("data") or {}).get("repository")
         if content is None:
             raise Unavailable(f"GitHub answers: {error_line(answer.get('errors'))}")
         return dict(content)
@@ -112,8 +111,6 @@ class Repository:
         for page in range(1, most + 1):
             parameters = {**query, "per_page": PAGE, "page": page}
             items, answer = self._send("GET", path, params=parameters)
-            if not isinstance(items, list):
-                raise Unavailable(f"{self.api}{path} is no list: is that GitHub?")
             yield from items
             if "next" not in answer.links if answer.links else len(items) < PAGE:
                 return
@@ -124,18 +121,21 @@ class Repository:
         Raises:
             Unavailable: there is none, or it was transferred.
         """
-        issue = self.find_issues([number])[number]
+        issue = self.find_issue(number)
         if issue is None:
             raise Unavailable(f"{self.name} has no issue #{number} that this token may see", 404)
         return issue
+
+    def find_issue(self, number: int | None) -> Issue | None:
+        """One issue, read once; None where there is none."""
+        return self.find_issues([number])[number] if number else None
 
     def find_issues(self, numbers: Iterable[int]) -> dict[int, Issue | None]:
         """Issues by their numbers, each read once; None where the repository has no such issue."""
         for number in numbers:
             if number not in self.issues_read:
-                content, answer = self._send("GET", f"/issues/{number}", unless=GONE)
-                gone = answer.status_code in GONE
-                self.issues_read[number] = None if gone else self._read(read_issue, content)
+                content = self.ask("GET", f"/issues/{number}", unless=GONE)
+                self.issues_read[number] = read_issue(content) if content else None
         return self.issues_read
 
     def issues(
@@ -144,7 +144,7 @@ class Repository:
         """The issues that have each of the labels, without pull requests, the newest first."""
         for answer in self.pages("/issues", most, state=state, labels=",".join(labels) or None):
             if "pull_request" not in answer:
-                issue = self.issues_read[answer["number"]] = self._read(read_issue, answer)
+                issue = self.issues_read[answer["number"]] = read_issue(answer)
                 yield issue
 
     def comments(self, issue: int) -> list[Any]:
@@ -156,8 +156,7 @@ class Repository:
     @cached_property
     def open_pull_requests(self) -> list[PullRequest]:
         """The open pull requests, the newest first, at most 200; read once."""
-        answers = self.pages("/pulls", most=2, state="open")
-        return [self._read(read_pull_request, answer) for answer in answers]
+        return list(map(read_pull_request, self.pages("/pulls", most=2, state="open")))
 
     def pull_request(self, number: int) -> PullRequest:
         """One pull request.
@@ -171,7 +170,7 @@ class Repository:
         answer = self.ask("GET", f"/pulls/{number}", unless=(404,))
         if answer is None:
             raise Unavailable(f"{self.name} has no pull request #{number}: is it an issue?", 404)
-        return self._read(read_pull_request, answer)
+        return read_pull_request(answer)
 
     def open_pull_requests_at(self, pull: PullRequest) -> list[PullRequest]:
         """The other open pull requests whose branch has the same commit at its head."""
@@ -183,7 +182,7 @@ class Repository:
         if values.items() <= vars(pull).items():
             return pull
         answer = self.ask("PATCH", f"/pulls/{pull.number}", values)
-        changed, pulls = self._read(read_pull_request, answer), self.open_pull_requests
+        changed, pulls = read_pull_request(answer), self.open_pull_requests
         pulls[pulls.index(pull)] = changed
         return changed
 
@@ -192,7 +191,7 @@ class Repository:
     ) -> Issue:
         """Open an issue, and return it as GitHub made it: labels and people may be left out."""
         content = {"title": title, "body": body, "labels": labels, "assignees": people}
-        issue = self._read(read_issue, self.ask("POST", "/issues", content))
+        issue = read_issue(self.ask("POST", "/issues", content))
         self.issues_read[issue.number], self.comments_read[issue.number] = issue, []
         return issue
 
@@ -215,17 +214,6 @@ class Repository:
     def start_tests(self, branch: str) -> None:
         """Start the tests of a branch, as GitHub does not for what GITHUB_TOKEN does."""
         self.ask("POST", "/actions/workflows/tests.yml/dispatches", {"ref": branch})
-
-    def _read(self, reader: Callable[[Any], T], answer: Any) -> T:
-        """What an answer describes.
-
-        Raises:
-            Unavailable: it describes something else.
-        """
-        try:
-            return reader(answer)
-        except (AttributeError, KeyError, TypeError):
-            raise Unavailable(f"an answer of {self.api} is cut, or is not GitHub's") from None
 
     def _send(
         self, verb: str, path: str, body: Any = None, unless: Sequence[int] = (), **options: Any
@@ -309,8 +297,9 @@ def connect(
     token = find_token(address, environment)
     session = Session()
     is_server = not is_github(address.host)
-    headers = {"Accept": "application/vnd.github+json", "Authorization": f"Bearer {token}"}
-    session.headers.update({**headers, "X-GitHub-Api-Version": VERSIONS[is_server]})
+    session.headers["Accept"] = "application/vnd.github+json"
+    session.headers["Authorization"] = f"Bearer {token}"
+    session.headers["X-GitHub-Api-Version"] = VERSIONS[is_server]
     session.auth = lambda request: request  # or requests would take the password of ~/.netrc
     repository = Repository(address.name, address.api, session, is_server=is_server)
     answer, response = repository._send("GET", "", allow_redirects=True)

@@ -79,7 +79,7 @@ def keep_commit(repository: Repository, pull: PullRequest) -> str:
 
 def ask_for_lessons(repository: Repository, number: int) -> None:
     """Ask once for what was learnt, on an issue that was closed without it (B5, X3, X4)."""
-    issue = repository.find_issues([number])[number]
+    issue = repository.find_issue(number)
     if issue is None or issue.state == "open" or not (question := _question(issue)):
         return
     if not _comment(repository, issue):

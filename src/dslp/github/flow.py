@@ -54,7 +54,7 @@ def merged(commit: Annotated[str, typer.Argument(help="Of the collaboration bran
     for pull in map(read_pull_request, repository.pages(f"/commits/{commit}/pulls", most=1)):
         number = issue_of(pull, repository.name)
         if pull.merged and number:
-            work = parse_branch(pull.head) or repository.find_issues([number])[number]
+            work = parse_branch(pull.head) or repository.find_issue(number)
             issue = number if work and work.kind == "Model" else issue
     say(f"the branch of #{issue} was merged" if issue else "no branch of a Model issue was merged")
     add_output("issue", issue or "")
@@ -109,7 +109,7 @@ def propose_retraining(project: Project, repository: Repository, file: Path) -> 
 def _open_issue(repository: Repository, mark: str, facts: Mapping[str, Any], change: str) -> int:
     """Open the issue, with the fields of the form of a Model issue."""
     number = facts["issue"]  # the one that the champion was trained for
-    issue = repository.find_issues([number])[number] if number else None
+    issue = repository.find_issue(number)
     experiments = linked_numbers(issue, repository.name, "Experiment")
     if issue is not None and issue.kind == "Experiment":
         experiments = [issue.number]

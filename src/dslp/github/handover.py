@@ -65,9 +65,9 @@ def hand_over(
         say(f"#{number} is no open experiment that is labelled as succeeded or as failed")
     elif outcomes == ["succeeded"]:
         asks = linked_numbers(experiment, repository.name, "Ask")[:1]
-        ask = repository.find_issues(asks)[asks[0]] if asks else None
-        values = (project, repository, experiment, ask, model)
-        model = attempt("a Model issue names this one", find_model, *values)
+        ask = repository.find_issue(asks[0]) if asks else None
+        values = (project, repository, experiment, ask)
+        model = model or attempt("a Model issue names this one", find_model, *values)
         if model:
             branch = branch or branch_name("Model", model.number, model.title)
             tick = "x" if model.state == "open" else " "
@@ -106,19 +106,13 @@ def hand_over(
 
 
 def find_model(
-    project: Project,
-    repository: Repository,
-    experiment: Issue,
-    ask: Issue | None,
-    model: Issue | None,
+    project: Project, repository: Repository, experiment: Issue, ask: Issue | None
 ) -> Issue:
     """The newest Model issue of the team's or a machine's that names the experiment, or a new one.
 
     The new one has the fields of its form, as far as they are known. What people wrote is quoted,
     so that it adds no field and calls nobody.
     """
-    if model:
-        return model
     for other in repository.issues(["Model"], most=2):
         numbers = linked_numbers(other, repository.name, "Experiment")
         if experiment.number in numbers and is_from_team(other.native, ""):

@@ -80,4 +80,4 @@ def primary_limit(seconds: float) -> Action:
 
 def secondary_limit(retry_after: int) -> Action:
     words = "You have exceeded a secondary rate limit. Please wait a few minutes."
-    return status(403, words, **{"retry-after": str(retry_after)})
+    return status(429, words, **{"retry-after": str(retry_after)})

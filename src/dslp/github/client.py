@@ -54,10 +54,8 @@ class Repository:
         default_branch: GitHub's default branch.
         allowance: number of requests that may be sent for one event.
         sent: number of requests so far.
-        remaining: how many GitHub's limit still allows.
         issues_read: the issues that were read already; None where there is none.
         comments_read: the comments of the issues whose comments were read already.
-        types: GitHub's own types of issues here; None where they were not asked for yet.
         refused: what GitHub, a plan or the token does not have, and is not tried twice.
     """
 
@@ -68,10 +66,8 @@ class Repository:
     default_branch: str = "main"
     allowance: float = inf
     sent: int = 0
-    remaining: float = inf
     issues_read: dict[int, Issue | None] = field(default_factory=dict)
     comments_read: dict[int, list[Any]] = field(default_factory=dict)
-    types: Sequence[str] | None = None
     refused: set[str] = field(default_factory=set)
 
     def ask(self, verb: str, path: str, body: Any = None, unless: Sequence[int] = ()) -> Any:
@@ -233,7 +229,6 @@ class Repository:
             words = f"GitHub does not answer at {self.api}, or not in JSON"
             text = f"{words} ({type(error).__name__}); run this again later"
             raise Unavailable(text) from None
-        self.remaining = float(answer.headers.get("x-ratelimit-remaining", inf))
         if status in (403, 429) and "rate limit" in _message(answer).lower():
             raise Unavailable("GitHub's rate limit is used up; run this again later", 429)
         if status >= 300 and status not in unless:

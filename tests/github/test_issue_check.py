@@ -85,9 +85,9 @@ def test_a_link_of_the_wrong_type_is_named(
             True,
         ),
         (("eve/other#1", "https://github.com/eve/other/issues/1", "#0", "#01x"), False),
-        (("~5 % of #1, ~3 % more", "<p>#1</p>", "<!-- #9 --> #1", "a~b #1 c~d"), True),
-        (("<!-- #1 -->", "a <!-- #1 -->", "~~#1~~", "~#1~", "`#1`", "[#1](https://x.org)"), False),
-        (("<del>#1</del>", "<!-- a\n\n#1 -->", "a <s>#1</s>"), False),
+        (("~5 % of #1, ~3 % more", "<!-- #9 --> #1", "`a` #1 ``b`c``"), True),
+        (("<!-- #1 -->", "a <!-- #1 -->", "<!-- a\n\n#1 -->", "<!-- #1", "~~#1~~"), False),
+        (("`#1`", "``a`#1``", "```\n#1\n```", "~~~ x\n#1"), False),
         (("_No response_\n\n### Notes\n\n````\n```\n### Ask\n\n#1\n```\n````",), False),
     ],
 )
@@ -137,7 +137,7 @@ def test_when_the_stricter_of_two_on_a_commit_is_closed_the_other_is_judged_anew
     scene.repository.branches["2-docs"] = scene.repository.branches["explore/1-claims"]
     plain = scene.pull("2-docs")
     scene.check(plain)
-    assert state(scene, plain) == "failure"
+    assert state(scene, plain) == "pending"
     strict.state = "closed"
     scene.run("issue-check", event={"pull_request": {"number": strict.number}})
     assert state(scene, plain) == "success"
@@ -226,7 +226,6 @@ def test_an_event_takes_at_most_20_requests_and_says_what_is_left_to_do(
     scene.repository.issues[900].state = "closed" if change == "closed" else "open"
     ended = scene.run("issue-check", event=event, GITHUB_ACTIONS="true")
     assert (ended.code, len(scene.github.requests) <= 20) == (0, True), ended
-    assert f"{len(scene.github.requests)} requests; GitHub leaves" in ended.err
     assert ("run dslp issue-check 1" in ended.out) == (change == "unlabeled")
     assert f"- #{number}: {scene.repository.issues[900].state}" in (ask.body or "") or number == 1
     listed = [one for one in scene.github.requests if one.path.endswith("/issues")]

@@ -8,7 +8,6 @@ import pytest
 from dslp.github.rules import PAGE
 
 from tests.github.scene import ASK, DATASET, DONE, Scene, make
-from tests.github.standin.history import merge
 from tests.github.standin.model import Issue
 from tests.github.standin.repositories import mergeable
 from tests.github.standin.server import Standin
@@ -30,7 +29,7 @@ LINK, OTHER = "I11: issue #3 names no Ask", "the branch is for "
 # What is said of each branch with each flaw, and in the same order the state of the status.
 EXPECTED: dict[str, tuple[tuple[str, ...], str]] = {
     "data": ((GOOD, "B2: the target", f"B1: {OTHER}Data", GONE, CLOSED, LINK), "+-----"),
-    "explore": (("never merged",) * 6, "?-????"),  # nothing guards the wrong target
+    "explore": (("never merged",) * 6, "??????"),
     "experiment": (
         (GOOD, "B6: an experiment is", f"B1: {OTHER}Experiment", GONE, CLOSED, LINK),
         "+-----",
@@ -178,7 +177,7 @@ def test_one_type_and_no_notebook_reaches_the_collaboration_branch(
 
 @pytest.mark.rule("B1")
 @pytest.mark.parametrize(
-    "head", ["template/v1.2.0", "renovate/all", "ada-patch-1", "gh-pages", "infra/network"]
+    "head", ["template/v1.2.0", "revert-2-data/3-x", "ada-patch-1", "gh-pages", "infra/network"]
 )
 def test_an_exempt_branch_needs_no_issue_but_brings_no_notebook_nor_passes_development_by(
     tmp_path: Path, github: Standin, head: str
@@ -210,28 +209,6 @@ def test_all_of_two_thousand_files_are_looked_at(scene: Scene, notebook: bool) -
     assert state == ("failure" if notebook else "success")
     assert ("notebooks would reach main: 1" in text) == notebook
     assert len(scene.github.requests) <= 11
-
-
-@pytest.mark.rule("I1")
-@pytest.mark.parametrize(
-    ("head", "files", "state"),
-    [
-        ("revert-2-1-docs", {"docs.md": None}, "success"),
-        ("revert-2-1-docs", {"docs.md": None, "more.py": "x"}, "failure"),
-        ("revert-2-1-docs", {"docs.md": "new text"}, "failure"),
-        ("revert-2-anything", {"docs.md": None}, "failure"),  # that was not its branch
-        ("revert-3-1-docs", {"docs.md": None}, "failure"),  # that does not exist
-    ],
-)
-def test_a_branch_named_revert_is_exempt_where_it_takes_back_what_was_merged(
-    scene: Scene, head: str, files: dict[str, str | None], state: str
-) -> None:
-    scene.issue("Task")
-    docs = scene.pull("1-docs", files={"docs.md": "x"})
-    merge(scene.repository, docs, "ada")
-    assert verdict(scene, scene.pull(head, files=files))[0] == state
-    docs.pull.merged_at = None  # type: ignore[union-attr]
-    assert verdict(scene, scene.pull(f"{head}", files=files))[0] == "failure"
 
 
 @pytest.mark.rule("B1", "I1")
@@ -300,7 +277,7 @@ def text(fields: dict[str, str]) -> str:
     ("branch", "paths"),
     [
         ("data", ["/issues/3", "/issues/1", "/pulls/4/files"]),
-        ("explore", ["/issues/3", "/issues/1", "/rules/branches/main"]),
+        ("explore", ["/issues/3", "/issues/1"]),
         ("model", ["/issues/3", "/issues/1", "/issues/2", "/pulls", "/pulls/4/files"]),
     ],
 )
@@ -336,8 +313,7 @@ def test_hostile_text_changes_nothing_but_itself(scene: Scene, text: str) -> Non
     assert status
     assert status.state == "failure"
     assert not (scene.folder / "hacked").exists()
-    commands = [line for line in ended.out.splitlines() if line.startswith("::")]
-    assert all(line.startswith("::error title=dslp D9::") for line in commands)
+    assert not any(line.startswith("::") for line in ended.out.splitlines()), "a command"
     for part in ("<script>", "![x]", "\u202e", "$(touch"):
         assert part not in summary.read_text(encoding="utf-8") + ended.out
 
@@ -349,9 +325,7 @@ def test_each_finding_names_its_rule_and_where_that_is_explained(scene: Scene) -
     assert status
     assert (status.context, status.target_url) == ("dslp/policy", PAGE)
     summary = scene.folder / "summary.md"
-    env = {"GITHUB_ACTIONS": "true", "GITHUB_STEP_SUMMARY": str(summary)}
-    ended = scene.run("check", "--pull-request", str(pull.number), **env)
-    assert f"({PAGE}#b2)" in ended.out
+    scene.run("check", "--pull-request", str(pull.number), GITHUB_STEP_SUMMARY=str(summary))
     assert f"[B2]({PAGE}#b2)" in summary.read_text(encoding="utf-8")
     ended = scene.run("check", "--pull-request", str(pull.number), "--json")
     content = json.loads(ended.out)

@@ -39,10 +39,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
     ("url", "host", "api"),
     [
         ("https://github.com/ada/claims.git", "github.com", GITHUB),
-        ("https://GitHub.com/ada/claims/", "github.com", GITHUB),
-        ("https://ada:secret@www.github.com/ada/claims", "github.com", GITHUB),
-        ("https://github.com:443/ada/claims", "github.com", GITHUB),
-        ("git+ssh://git@github.com/ada/claims", "github.com", GITHUB),
+        ("https://ada:secret@www.GitHub.com:443/ada/claims/", "github.com", GITHUB),
         ("git@github.com:ada/claims.git", "github.com", GITHUB),
         ("git@github.com-work:ada/claims.git", "github.com", GITHUB),
         ("over:ada/claims", "github.com", GITHUB),
@@ -66,23 +63,22 @@ def test_github_is_known_however_its_address_is_written(
 
 
 @pytest.mark.parametrize(
-    ("url", "words"),
+    "url",
     [
-        ("git@gitlab.com:ada/team/claims.git", "is on GitLab"),
-        ("https://gitlab.corp.example/ada/claims", "is on GitLab"),
-        ("https://ada:secret@bitbucket.org/ada/claims.git", "is on Bitbucket"),
-        ("git@ssh.dev.azure.com:v3/ada/claims/claims", "is on Azure"),
-        ("https://ada.visualstudio.com/ada/_git/claims", "is on VisualStudio"),
-        ("git@git.sr.ht:~ada/claims", r"is on sr\.ht"),
-        ("/srv/git/claims.git", "is not on GitHub"),
-        ("git@-oProxyCommand=touch hacked:ada/claims", "is not on GitHub"),
-        ("https://github.com/ada", "names no owner/name"),
-        ("https://github.com/ada/../claims?x=y", "names no owner/name"),
+        "git@gitlab.com:ada/team/claims.git",
+        "https://ada:secret@dev.azure.com/ada/claims/_git/claims",
+        "git@git.sr.ht:~ada/claims",
+        "/srv/git/claims.git",
+        "git@-oProxyCommand=touch hacked:ada/claims",
+        "https://github.com/ada",
+        "https://github.com/ada/../claims?x=y",
     ],
 )
-def test_another_forge_is_named_as_what_it_is(project: Project, url: str, words: str) -> None:
+def test_an_address_that_is_not_githubs_is_shown(project: Project, url: str) -> None:
     git("remote", "add", "origin", url, cwd=project.root)
-    with pytest.raises(DslpError, match=words) as error:
+    with pytest.raises(
+        DslpError, match=r"the remote origin .* is no OWNER/NAME on GitHub"
+    ) as error:
         find_address(project, {})
     assert "secret" not in str(error.value)
     assert "gh repo create" not in str(error.value)
@@ -106,7 +102,7 @@ def test_the_token_of_one_host_is_not_sent_to_another(project: Project, tmp_path
     assert find_token(corp, {**everybody, "GH_ENTERPRISE_TOKEN": "mine"}) == "mine"
     assert find_token(Address("octo.ghe.com", "ada/claims", ""), everybody) == "for-github-com"
     other = Address("other.example", "ada/claims", "")
-    with pytest.raises(DslpError, match=r"gh auth login --hostname other\.example"):
+    with pytest.raises(DslpError, match=r"gh auth login --hostname other\.example.* only GitHub"):
         find_token(other, everybody)
     # In GitHub Actions, the two variables belong together.
     assert find_token(corp, {**everybody, "GITHUB_API_URL": SERVER}) == "for-github-com"

@@ -82,7 +82,6 @@ def test_an_ask_lists_what_serves_it_successful_experiments_first(scene: Scene) 
         (f"a\n{START}\n{LOG}\n{END}\nb", f"a\n{START}\n", f"\n{END}\nb"),
         (f"a\n{START}\nb", f"a\n{START}\nb\n\n", ""),  # one marker is gone
         (f"a\n{END}", f"a\n{END}\n\n", ""),
-        (f"````\n{LOG}\n````\nb", f"````\n{LOG}\n````\nb\n\n", ""),  # an example
         (f"```\n{LOG}", "```\n", ""),  # a fence that is not closed hides the markers
         ("<!-- a", "<!-- a\n\n", ""),
         ("x" * 64_000, "x" * 64_000 + "\n\n", ""),

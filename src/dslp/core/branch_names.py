@@ -15,7 +15,9 @@ AGENTS = ("claude/**/*", "codex/**/*", "copilot/**/*", "cursor/**/*")
 # Branches that programs name, and that need no issue; a project adds its own (`exempt_branches`).
 EXEMPT = (
     *("dependabot/**/*", "renovate/**/*", "pre-commit-ci-update-config", "release-please--*"),
-    *("template/*", "gh-pages", "*-patch-[0-9]", "*-patch-[0-9][0-9]"),  # edits on GitHub's page
+    *("template/*", "gh-pages"),
+    # What GitHub's page makes: an edit, and what takes a pull request back.
+    *("*-patch-[0-9]", "*-patch-[0-9][0-9]", "revert-[1-9]*-*", "revert-[1-9]*-*/**/*"),
 )
 
 

@@ -2,17 +2,16 @@
 
 import os
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property
 from math import inf
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from dslp.core.console import notice
 from dslp.core.errors import DslpError
-from dslp.core.git import subfolder_problem
 from dslp.core.settings import Project
 from dslp.core.text import error_line
 from dslp.github.entities import Issue, PullRequest, read_issue, read_pull_request
@@ -21,7 +20,6 @@ from dslp.github.remote import find_address, find_token, is_github
 if TYPE_CHECKING:
     from requests import Response, Session
 
-T = TypeVar("T")
 PAGE = 100
 VERSIONS = ("2026-03-10", "2022-11-28")  # of the API: GitHub's, and one that all servers have
 PATIENCE = 60.0  # seconds that rate limits are waited for, in all
@@ -54,9 +52,7 @@ class Repository:
         name: `owner/name`, as GitHub has it now.
         api: the address of GitHub's REST API.
         session: sends the requests, with the token.
-        number: GitHub's own, which stays when the name changes.
         is_server: whether it is on a GitHub Enterprise Server.
-        origin: `owner/name` of the remote `origin`, which may be a fork of it.
         default_branch: GitHub's default branch.
         allowance: number of requests that may be sent for one event.
         sent: number of requests so far.
@@ -70,9 +66,7 @@ class Repository:
     name: str
     api: str
     session: "Session"
-    number: int = 0
     is_server: bool = False
-    origin: str = ""
     default_branch: str = "main"
     allowance: float = inf
     sent: int = 0
@@ -107,7 +101,7 @@ class Repository:
         owner, name = self.name.split("/")
         variables = {"owner": owner, "name": name, **variables}
         answer = self.ask("POST", "/graphql", {"query": query, "variables": variables})
-        content = self._read(lambda one: (one.get("data") or {}).get("repository"), answer)
+        content = (answer.get("data") or {}).get("repository")
         if content is None:
             raise Unavailable(f"GitHub answers: {error_line(answer.get('errors'))}")
         return dict(content)
@@ -117,8 +111,6 @@ class Repository:
         for page in range(1, most + 1):
             parameters = {**query, "per_page": PAGE, "page": page}
             items, answer = self._send("GET", path, params=parameters)
-            if not isinstance(items, list):
-                raise Unavailable(f"{self.api}{path} is no list: is that GitHub?")
             yield from items
             if "next" not in answer.links if answer.links else len(items) < PAGE:
                 return
@@ -129,21 +121,21 @@ class Repository:
         Raises:
             Unavailable: there is none, or it was transferred.
         """
-        issue = self.find_issues([number])[number]
+        issue = self.find_issue(number)
         if issue is None:
             raise Unavailable(f"{self.name} has no issue #{number} that this token may see", 404)
         return issue
+
+    def find_issue(self, number: int | None) -> Issue | None:
+        """One issue, read once; None where there is none."""
+        return self.find_issues([number])[number] if number else None
 
     def find_issues(self, numbers: Iterable[int]) -> dict[int, Issue | None]:
         """Issues by their numbers, each read once; None where the repository has no such issue."""
         for number in numbers:
             if number not in self.issues_read:
-                content, answer = self._send("GET", f"/issues/{number}", unless=GONE)
-                place = answer.headers.get("location", "")
-                if f"/{self.number}/" in place or f"/{self.name}/".lower() in place.lower():
-                    raise Unavailable(self._reason(answer), answer.status_code)  # all of it moved
-                gone = answer.status_code in GONE
-                self.issues_read[number] = None if gone else self._read(read_issue, content)
+                content = self.ask("GET", f"/issues/{number}", unless=GONE)
+                self.issues_read[number] = read_issue(content) if content else None
         return self.issues_read
 
     def issues(
@@ -152,7 +144,7 @@ class Repository:
         """The issues that have each of the labels, without pull requests, the newest first."""
         for answer in self.pages("/issues", most, state=state, labels=",".join(labels) or None):
             if "pull_request" not in answer:
-                issue = self.issues_read[answer["number"]] = self._read(read_issue, answer)
+                issue = self.issues_read[answer["number"]] = read_issue(answer)
                 yield issue
 
     def comments(self, issue: int) -> list[Any]:
@@ -164,8 +156,7 @@ class Repository:
     @cached_property
     def open_pull_requests(self) -> list[PullRequest]:
         """The open pull requests, the newest first, at most 200; read once."""
-        answers = self.pages("/pulls", most=2, state="open")
-        return [self._read(read_pull_request, answer) for answer in answers]
+        return list(map(read_pull_request, self.pages("/pulls", most=2, state="open")))
 
     def pull_request(self, number: int) -> PullRequest:
         """One pull request.
@@ -179,11 +170,7 @@ class Repository:
         answer = self.ask("GET", f"/pulls/{number}", unless=(404,))
         if answer is None:
             raise Unavailable(f"{self.name} has no pull request #{number}: is it an issue?", 404)
-        return self._read(read_pull_request, answer)
-
-    def pull_requests_of(self, commit: str) -> Iterator[PullRequest]:
-        """The pull requests that a commit belongs to, merged ones too."""
-        return map(read_pull_request, self.pages(f"/commits/{commit}/pulls", most=1))
+        return read_pull_request(answer)
 
     def open_pull_requests_at(self, pull: PullRequest) -> list[PullRequest]:
         """The other open pull requests whose branch has the same commit at its head."""
@@ -195,35 +182,38 @@ class Repository:
         if values.items() <= vars(pull).items():
             return pull
         answer = self.ask("PATCH", f"/pulls/{pull.number}", values)
-        changed, pulls = self._read(read_pull_request, answer), self.open_pull_requests
+        changed, pulls = read_pull_request(answer), self.open_pull_requests
         pulls[pulls.index(pull)] = changed
         return changed
 
+    def open_issue(
+        self, title: str, body: str, labels: Sequence[str], people: Sequence[str] = ()
+    ) -> Issue:
+        """Open an issue, and return it as GitHub made it: labels and people may be left out."""
+        content = {"title": title, "body": body, "labels": labels, "assignees": people}
+        issue = read_issue(self.ask("POST", "/issues", content))
+        self.issues_read[issue.number], self.comments_read[issue.number] = issue, []
+        return issue
+
     def make_branch(self, branch: str, base: str) -> None:
         """Make a branch at the head of `base`, unless it exists."""
-        if any(pull.base == branch for pull in self.open_pull_requests):
-            return
-        sha = self.ask("GET", f"/git/ref/heads/{quote(base)}")["object"]["sha"]
+        if not any(pull.base == branch for pull in self.open_pull_requests):
+            head = self.ask("GET", f"/git/ref/heads/{quote(base)}")
+            self.make_ref(f"heads/{branch}", head["object"]["sha"])
+
+    def make_ref(self, ref: str, sha: str) -> str:
+        """Make a branch or a tag at a commit, unless it exists, and return its commit."""
         try:
-            self.ask("POST", "/git/refs", {"ref": f"refs/heads/{branch}", "sha": sha})
+            self.ask("POST", "/git/refs", {"ref": f"refs/{ref}", "sha": sha})
         except Unavailable as error:
             if "already exists" not in str(error):
                 raise
+            return str(self.ask("GET", f"/git/ref/{quote(ref)}")["object"]["sha"])
+        return sha
 
     def start_tests(self, branch: str) -> None:
         """Start the tests of a branch, as GitHub does not for what GITHUB_TOKEN does."""
         self.ask("POST", "/actions/workflows/tests.yml/dispatches", {"ref": branch})
-
-    def _read(self, reader: Callable[[Any], T], answer: Any) -> T:
-        """What an answer describes.
-
-        Raises:
-            Unavailable: it describes something else.
-        """
-        try:
-            return reader(answer)
-        except (AttributeError, KeyError, TypeError):
-            raise Unavailable(f"an answer of {self.api} is cut, or is not GitHub's") from None
 
     def _send(
         self, verb: str, path: str, body: Any = None, unless: Sequence[int] = (), **options: Any
@@ -282,8 +272,6 @@ class Repository:
             return f"GitHub offers this for a private repository with a paid plan only: {message}"
         if status == 403:
             return f"the token has no right to do this in {self.name}: {message}"
-        if 300 <= status < 400:
-            return f"GitHub answers {status}: {self.name} was moved just now; run this again"
         return f"GitHub answers {status}: {message}"
 
 
@@ -292,8 +280,7 @@ def connect(
 ) -> Repository:
     """The project's repository on GitHub, by its remote `origin`, with a token of the user's.
 
-    One request asks for the repository's name, since `origin` may have an old one. A fork without
-    issues stands for the repository that it was made from, but not in its own GitHub Actions.
+    One request asks for the repository's name, since `origin` may have an old one.
 
     Args:
         project: whose remote it is.
@@ -310,36 +297,28 @@ def connect(
     token = find_token(address, environment)
     session = Session()
     is_server = not is_github(address.host)
-    headers = {"Accept": "application/vnd.github+json", "Authorization": f"Bearer {token}"}
-    session.headers.update({**headers, "X-GitHub-Api-Version": VERSIONS[is_server]})
+    session.headers["Accept"] = "application/vnd.github+json"
+    session.headers["Authorization"] = f"Bearer {token}"
+    session.headers["X-GitHub-Api-Version"] = VERSIONS[is_server]
     session.auth = lambda request: request  # or requests would take the password of ~/.netrc
     repository = Repository(address.name, address.api, session, is_server=is_server)
     answer, response = repository._send("GET", "", allow_redirects=True)
-    is_described = (
-        isinstance(answer, dict) and {"full_name", "default_branch", "id"} <= answer.keys()
-    )
+    is_described = isinstance(answer, dict) and {"full_name", "default_branch"} <= answer.keys()
     if not is_described or not response.url.startswith(f"{address.api}/"):
         raise Unavailable(f"{address.api} does not describe {address.name}: is that GitHub?")
     name = answer["full_name"]
     if name.lower() != address.name.lower():
         notice(f"{address.name} has moved: GitHub calls it {name}; that name is used")
     if needs_issues and not answer.get("has_issues", True):
-        is_fork = answer.get("fork") and not environment.get("GITHUB_ACTIONS")
-        parent = answer.get("parent") if is_fork else None
-        if parent is None:
-            raise DslpError(f"{name} has no issues: switch them on in its settings on GitHub")
-        notice(f"{name} is a fork without issues: {parent['full_name']} is used")
-        answer = parent
-    repository.name, repository.origin, repository.number = answer["full_name"], name, answer["id"]
-    repository.default_branch = answer["default_branch"]
+        fork = "where it is a fork, set GITHUB_REPOSITORY to what it was made from"
+        raise DslpError(f"{name} has no issues: switch them on in its settings; {fork}")
+    repository.name, repository.default_branch = name, answer["default_branch"]
     return repository
 
 
 def find_repository(needs_issues: bool = True) -> tuple[Project, Repository]:
     """The project around the working directory, whose `.env` is not read, and its repository."""
     project = Project.find(dotenv=False)
-    if (project.root / ".github").is_dir() and (problem := subfolder_problem(project)):
-        notice(f"{project.root} is {problem}")
     return project, connect(project, needs_issues=needs_issues)
 
 

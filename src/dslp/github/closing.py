@@ -1,11 +1,10 @@
 """What work leaves when it ends: a tag, and one comment that asks for what was learnt (B4, B5)."""
 
 import re
-from urllib.parse import quote
 
 from dslp.core.console import say
 from dslp.core.settings import Project
-from dslp.github.client import Repository
+from dslp.github.client import Repository, Unavailable
 from dslp.github.entities import Issue, PullRequest
 from dslp.github.forms import form_fields
 from dslp.github.issue import is_from_team, update_comment
@@ -68,19 +67,19 @@ def keep_commit(repository: Repository, pull: PullRequest) -> str:
     is_plain = re.fullmatch(r"[\w./-]+", pull.head) and not pull.fork
     for ending in ("", "-2", "-3", "-4", "-5") if is_plain else ():
         tag = f"tags/archive/{pull.head}{ending}"
-        body = {"ref": f"refs/{tag}", "sha": pull.sha}
-        answer = repository.ask("GET", f"/git/ref/{quote(tag)}", unless=(404,))
-        answer = answer or repository.ask("POST", "/git/refs", body, unless=(403, 404, 422))
-        if answer is None:
+        try:
+            if repository.make_ref(tag, pull.sha) == pull.sha:
+                return f"refs/{tag}"
+        except Unavailable as error:
+            if error.status not in (403, 404, 422):
+                raise
             break
-        if answer["object"]["sha"] == pull.sha:
-            return f"refs/{tag}"
     return f"refs/pull/{pull.number}/head"
 
 
 def ask_for_lessons(repository: Repository, number: int) -> None:
     """Ask once for what was learnt, on an issue that was closed without it (B5, X3, X4)."""
-    issue = repository.find_issues([number])[number]
+    issue = repository.find_issue(number)
     if issue is None or issue.state == "open" or not (question := _question(issue)):
         return
     if not _comment(repository, issue):

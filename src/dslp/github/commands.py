@@ -2,7 +2,6 @@
 
 import json
 import os
-from contextlib import suppress
 from math import inf
 from pathlib import Path
 from typing import Annotated, Any
@@ -10,7 +9,7 @@ from typing import Annotated, Any
 import typer
 from dslp.core import report
 from dslp.core.actions import add_summary
-from dslp.core.console import notice, out, say, table
+from dslp.core.console import out, say, table
 from dslp.core.errors import DslpError, nearest
 from dslp.core.settings import Project
 from dslp.github import closing, flow, issue, pull_request, rulesets
@@ -68,10 +67,9 @@ def check(
     if number := number or _number(event, "pull_request"):
         verdict = pull_request.check_pull_request(project, repository, number)
     elif "merge_group" in event:
-        verdict = pull_request.check_queue(project, event["merge_group"])
+        verdict = pull_request.check_queue(event["merge_group"])
     else:
         verdict, publish = pull_request.check_branch(project, repository), False
-        _show_unwritten(project)
     if publish:
         pull_request.publish(repository, verdict)
     add_summary(pull_request.summary(verdict))
@@ -81,12 +79,10 @@ def check(
         for finding in verdict.findings:
             line = f"{finding.rule}: {finding.problem}\n    {finding.todo}"
             line += f"\n    why: dslp rules {finding.rule}"
-            is_run = os.environ.get("GITHUB_ACTIONS")
-            say(pull_request.annotation(finding) if is_run else line)
+            say(line)
         say(f"{verdict.state}: {verdict.why}")
         if publish:
             say(f"published as {pull_request.CONTEXT}")
-    _show_budget(repository)
     raise typer.Exit(0 if publish or verdict.report.ok else 1)
 
 
@@ -116,7 +112,6 @@ def issue_check(
         issue.check_event(project, repository, changed, is_type, texts)
     else:
         closing.check_closed(project, repository, closed)
-    _show_budget(repository)
 
 
 def handover(
@@ -126,7 +121,6 @@ def handover(
     project, repository = find_repository()
     repository.allowance = MOST if os.environ.get("GITHUB_ACTIONS") else inf
     hand_over(project, repository, repository.issue(number))
-    _show_budget(repository)
 
 
 def protect(
@@ -174,23 +168,6 @@ def _show_changes(
         table(headers, rows)
     verb = "to change" if dry_run else "changed"
     say(f"{repository.name}: {len(rows) or 'nothing is'} {verb}")
-
-
-def _show_unwritten(project: Project) -> None:
-    """Name the files with a text that `dslp new` or `data schema` put there; it fails nothing."""
-    places = ("datasets/*/datasheet.md", "datasets/*/schema.yml", "models/*/params.yml")
-    for pattern in (*(f"src/*/{place}" for place in places), "docs/**/*.md"):
-        for path in sorted(project.root.glob(pattern)):
-            with suppress(DslpError):  # what cannot be read is not this check's to say
-                for one in report.unwritten_findings([path]):
-                    shown = f"{one.problem}: {'; '.join(one.examples)}; {one.todo}"
-                    notice(f"{path.relative_to(project.root)} has {shown}")
-
-
-def _show_budget(repository: Repository) -> None:
-    """Say in GitHub Actions, which have 1,000 requests an hour, how many are left of them."""
-    if os.environ.get("GITHUB_ACTIONS"):
-        notice(f"{repository.sent} requests; GitHub leaves {repository.remaining:,.0f} this hour")
 
 
 def _event() -> dict[str, Any]:

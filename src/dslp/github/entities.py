@@ -7,7 +7,10 @@ from typing import Any
 
 TYPES = ("Ask", "Data", "Explore", "Experiment", "Model", "Communicate")
 OUTCOMES = ("succeeded", "failed", "on hold", "blocked - need access")  # labels
-LOG = re.compile(r"<!-- dslp: log\b(?:(?!<!-- dslp: log).)*?<!-- dslp: end of log -->", re.DOTALL)
+# The running log in an Ask's text; its marker holds a digest.
+LOG = re.compile(
+    r"<!-- dslp: log \w* -->(?:(?!<!-- dslp: log ).)*?<!-- dslp: end of log -->", re.DOTALL
+)
 
 
 @dataclass(frozen=True)

@@ -22,6 +22,7 @@ from dslp.core.files import read_text
 from dslp.core.semver import parse_version
 from dslp.core.settings import Project
 from dslp.github.client import Repository, Unavailable, find_repository
+from dslp.github.entities import read_pull_request
 from dslp.github.forms import linked_numbers
 from dslp.github.issue import check_issue, is_from_team, update_comment
 from dslp.github.policy import issue_of
@@ -50,10 +51,10 @@ def tell(
 def merged(commit: Annotated[str, typer.Argument(help="Of the collaboration branch.")]) -> None:
     """Find the Model issue whose branch was merged as a commit: the output `issue`."""
     repository, issue = find_repository()[1], None
-    for pull in repository.pull_requests_of(commit):
+    for pull in map(read_pull_request, repository.pages(f"/commits/{commit}/pulls", most=1)):
         number = issue_of(pull, repository.name)
         if pull.merged and number:
-            work = parse_branch(pull.head) or repository.find_issues([number])[number]
+            work = parse_branch(pull.head) or repository.find_issue(number)
             issue = number if work and work.kind == "Model" else issue
     say(f"the branch of #{issue} was merged" if issue else "no branch of a Model issue was merged")
     add_output("issue", issue or "")
@@ -87,8 +88,8 @@ def propose_retraining(project: Project, repository: Repository, file: Path) -> 
         raise DslpError(f"{file} names no model of this project: {facts['params']!r:.80}")
     is_newer = parse_version(facts["newest"]) > parse_version(facts["stated"])
     mark, ending = f"<!-- dslp: retrain {name} -->", f"-retrain-{slug(name)}"
-    issues = repository.pages("/issues", state="open", labels="Model")
-    number = next((one["number"] for one in issues if is_from_team(one, mark)), None)
+    models = repository.issues(["Model"], state="open")
+    number = next((one.number for one in models if is_from_team(one.native, mark)), None)
     if number is None:
         number = _open_issue(repository, mark, facts, CHANGES[is_newer])
         check_issue(project, repository, number)
@@ -108,7 +109,7 @@ def propose_retraining(project: Project, repository: Repository, file: Path) -> 
 def _open_issue(repository: Repository, mark: str, facts: Mapping[str, Any], change: str) -> int:
     """Open the issue, with the fields of the form of a Model issue."""
     number = facts["issue"]  # the one that the champion was trained for
-    issue = repository.find_issues([number])[number] if number else None
+    issue = repository.find_issue(number)
     experiments = linked_numbers(issue, repository.name, "Experiment")
     if issue is not None and issue.kind == "Experiment":
         experiments = [issue.number]
@@ -117,8 +118,7 @@ def _open_issue(repository: Repository, mark: str, facts: Mapping[str, Any], cha
     values["experiments"] = ", ".join(f"#{one}" for one in experiments) or "_No response_"
     title = f"Retrain {facts['model']}: {', '.join(facts['moved'])} moved"[:200]
     text = read_text(Path(__file__).with_name("retraining.md")).format_map(values)
-    answer = repository.ask("POST", "/issues", {"title": title, "body": text, "labels": ["Model"]})
-    return int(answer["number"])
+    return repository.open_issue(title, text, ["Model"]).number
 
 
 def _commit_version(repository: Repository, branch: str, facts: Mapping[str, Any]) -> None:

@@ -1,7 +1,7 @@
 """Issue forms read back: the fields of a body, what is missing, and the links of its type (I11)."""
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import cache
@@ -15,12 +15,10 @@ from dslp.github.entities import Issue
 
 if TYPE_CHECKING:
     from markdown_it import MarkdownIt
-    from markdown_it.token import Token
 
 NO_RESPONSE = "_No response_"  # what GitHub writes for a field that is left empty
 EMPTY = {NO_RESPONSE.lower(), "none", "n/a", "-", ""}
 MOST = 8  # issues that one issue may name in its links; each is read
-LONGEST = 10_000  # characters of a field that are read for issues
 # GitHub's own ways to name an issue: #12, GH-12, ada/claims#12; and the address of its page. And
 # the words by which a pull request closes it.
 REFERENCE = re.compile(
@@ -29,11 +27,10 @@ REFERENCE = re.compile(
     r"(?P<number>[1-9]\d{0,8})\b",
     re.IGNORECASE,
 )
-# Tags and comments of HTML, and what is struck through, by HTML or by single tildes.
+# Comments, blocks of code, code in a line, and what is struck through.
 UNREAD = re.compile(
-    r"<!--(?:.*?-->|.*)|<(del|s|code|pre)\b[^<>]*>.{0,1000}?</\1\s*>|</?[a-z][^<>]*>"
-    r"|(?<![~\w])~(?=\S)[^~\n]+(?<=\S)~(?![~\w])",
-    re.IGNORECASE | re.DOTALL,
+    r"<!--.*?(?:-->|\Z)|^ *(`{3,}|~{3,}).*?(?:^ *\1|\Z)|(?<!`)(`+)(?!`).+?(?<!`)\2(?!`)|~~.+?~~",
+    re.DOTALL | re.MULTILINE,
 )
 
 
@@ -95,7 +92,7 @@ def form_fields(body: str) -> dict[str, str]:
 
     Of two headings with one name, the first counts. The text before the first heading is ignored.
     """
-    tokens = _markdown("inline").parse(body)
+    tokens = _blocks().parse(body)
     lines = re.split(r"\r\n|\r|\n", body)
     heads = [one for one in tokens if one.type == "heading_open" and one.markup == "###"]
     starts = [head.map[0] for head in heads if head.map and head.level == 0]
@@ -177,10 +174,12 @@ def form_links(kind: str, body: str, repository: str = "") -> list[Link]:
         repository: `owner/name`; other repositories' issues do not count.
     """
     sections = form_fields(body)
-    return [
-        replace(link, numbers=_numbers(sections.get(link.field, ""), repository))
-        for link in LINKS.get(kind, ())
-    ]
+    links = []
+    for link in LINKS.get(kind, ()):
+        text = sections.get(link.field, "")
+        text = f"#{text}" if text.isdecimal() else text  # a bare number
+        links.append(replace(link, numbers=tuple(named_issues(text, repository))[:MOST]))
+    return links
 
 
 def linked_numbers(issue: Issue | None, repository: str = "", field: str = "") -> list[int]:
@@ -190,52 +189,20 @@ def linked_numbers(issue: Issue | None, repository: str = "", field: str = "") -
     return list(dict.fromkeys(named))[:MOST]
 
 
-def worked_on(body: str, repository: str) -> int | None:
-    """The issue that a pull request is for by its text: the one that it closes, or the first."""
-    matches = sorted(_references(body, repository), key=lambda one: one["closes"] is None)
-    return int(matches[0]["number"]) if matches else None
-
-
-def _numbers(text: str, repository: str) -> tuple[int, ...]:
-    """Issues named in GitHub's own ways, or by a bare number on its own."""
-    numbers = [one["number"] for one in _references(text[:LONGEST], repository)]
-    if not numbers and re.fullmatch(r"[1-9]\d{0,8}", text.strip()):
-        numbers = [text.strip()]
-    return tuple(dict.fromkeys(map(int, numbers)))
-
-
-def _references(text: str, repository: str) -> Iterator[re.Match[str]]:
-    """Where a text names issues of this repository."""
-    for match in REFERENCE.finditer(_plain_text(text)):
-        if (match[2] or match[3] or repository).lower() == repository.lower():
-            yield match
-
-
-def _plain_text(text: str) -> str:
-    """Markdown as it is read: without code, comments and what is struck through."""
-    tokens = _markdown().parse(text)
-    blocks = ("".join(_words(one)) for one in tokens if one.type in ("inline", "html_block"))
-    return UNREAD.sub(" ", "\n".join(blocks))
-
-
-def _words(block: "Token") -> Iterator[str]:
-    struck, link = 0, ""
-    for token in block.children or (block,):
-        struck += {"s_open": 1, "s_close": -1}.get(token.type, 0)
-        if token.type == "link_open":
-            link = str(token.attrs["href"])
-        elif token.type == "link_close":
-            yield f" {link} "
-            link = ""
-        elif not struck and not link:
-            is_read = token.type in ("text", "html_inline", "html_block")
-            yield token.content if is_read else " "
+def named_issues(text: str, repository: str) -> list[int]:
+    """The issues of this repository that a text names; first those that a pull request closes."""
+    matches = [
+        match
+        for match in REFERENCE.finditer(UNREAD.sub(" ", text))
+        if (match[2] or match[3] or repository).lower() == repository.lower()
+    ]
+    matches.sort(key=lambda match: match["closes"] is None)
+    return list(dict.fromkeys(int(match["number"]) for match in matches))
 
 
 @cache
-def _markdown(without: str = "") -> "MarkdownIt":
-    """A parser of GitHub's Markdown, as far as it matters here."""
+def _blocks() -> "MarkdownIt":
+    """A parser of Markdown's blocks, such as headings, which leaves the text of a line unread."""
     from markdown_it import MarkdownIt
 
-    parser = MarkdownIt("commonmark").enable("strikethrough")
-    return parser.disable(without) if without else parser
+    return MarkdownIt("commonmark").disable("inline")

@@ -15,8 +15,8 @@ from dslp.core.settings import Project
 from dslp.core.text import SENTENCE, escape_markdown, visible
 from dslp.github.client import Repository
 from dslp.github.closing import check_closed
-from dslp.github.entities import TYPES, Issue, PullRequest, read_issue
-from dslp.github.forms import RESULTS, Form, form_fields, form_files, linked_numbers, read_form
+from dslp.github.entities import TYPES, Issue, PullRequest
+from dslp.github.forms import RESULTS, form_fields, form_files, linked_numbers, read_form
 from dslp.github.issue import check_event, is_from_team, update_comment
 from dslp.github.new_issue import make_body
 from dslp.github.policy import issue_of
@@ -65,9 +65,9 @@ def hand_over(
         say(f"#{number} is no open experiment that is labelled as succeeded or as failed")
     elif outcomes == ["succeeded"]:
         asks = linked_numbers(experiment, repository.name, "Ask")[:1]
-        ask = repository.find_issues(asks)[asks[0]] if asks else None
-        values = (project, repository, experiment, ask, model)
-        model = attempt("a Model issue names this one", find_model, *values)
+        ask = repository.find_issue(asks[0]) if asks else None
+        values = (project, repository, experiment, ask)
+        model = model or attempt("a Model issue names this one", find_model, *values)
         if model:
             branch = branch or branch_name("Model", model.number, model.title)
             tick = "x" if model.state == "open" else " "
@@ -106,24 +106,17 @@ def hand_over(
 
 
 def find_model(
-    project: Project,
-    repository: Repository,
-    experiment: Issue,
-    ask: Issue | None,
-    model: Issue | None,
+    project: Project, repository: Repository, experiment: Issue, ask: Issue | None
 ) -> Issue:
     """The newest Model issue of the team's or a machine's that names the experiment, or a new one.
 
     The new one has the fields of its form, as far as they are known. What people wrote is quoted,
     so that it adds no field and calls nobody.
     """
-    if model:
-        return model
-    for answer in repository.pages("/issues", most=2, state="all", labels="Model"):
-        model = read_issue(answer)
-        numbers = linked_numbers(model, repository.name, "Experiment")
-        if experiment.number in numbers and is_from_team(answer, ""):
-            return model
+    for other in repository.issues(["Model"], most=2):
+        numbers = linked_numbers(other, repository.name, "Experiment")
+        if experiment.number in numbers and is_from_team(other.native, ""):
+            return other
     fields = {**form_fields(ask.body if ask else ""), **form_fields(experiment.body)}
     quotes = [
         "\n".join(f"> {line}" for line in fields.get(name, "")[:LONGEST].splitlines())
@@ -137,11 +130,8 @@ def find_model(
     }
     file = form_files(project.github).get("model")
     blank = {name: {"type": "input", "value": ""} for name in answers}
-    form = Form("", (), (), {**blank, **(read_form(file).fields if file else {})})
-    body = make_body(form, answers).replace("@", "@\u200b")  # which calls nobody
-    content = {"title": visible(experiment.title, TITLE), "body": body, "labels": ["Model"]}
-    model = read_issue(repository.ask("POST", "/issues", content))
+    body = make_body({**blank, **(read_form(file).fields if file else {})}, answers)
+    body = body.replace("@", "@\u200b")  # which calls nobody
     has_types = (experiment.native.get("type") or {}).get("name") in TYPES
     repository.types = TYPES if has_types else ()
-    repository.issues_read[model.number], repository.comments_read[model.number] = model, []
-    return model
+    return repository.open_issue(visible(experiment.title, TITLE), body, ["Model"])

@@ -69,7 +69,7 @@ def check_issue(project: Project, repository: Repository, number: int) -> None:
     The comment is removed when nothing is wrong any more. A pull request and a closed issue are
     left alone.
     """
-    issue = repository.find_issues([number])[number]
+    issue = repository.find_issue(number)
     if issue is None or issue.is_pull_request or issue.state != "open":
         return
     issues = repository.find_issues(linked_numbers(issue, repository.name))
@@ -105,7 +105,7 @@ def update_comment(repository: Repository, issue: int, mark: str, text: str) -> 
 
 def _depending(repository: Repository, number: int, naming: Sequence[int]) -> Iterator[PullRequest]:
     """The open pull requests whose verdict depends on the issue: its own, and a model's."""
-    issue = repository.find_issues([number])[number]
+    issue = repository.find_issue(number)
     is_experiment = issue is not None and issue.kind == "Experiment"
     for pull in repository.open_pull_requests:
         own, may_be_model = issue_of(pull, repository.name), is_match(pull.head, MODELS)

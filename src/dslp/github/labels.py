@@ -17,14 +17,11 @@ from dslp.core.files import parse_yaml, read_text
 from dslp.github.client import Repository, Unavailable
 
 FILE = Path(".github") / "labels.yml"
-FIELDS = {  # of a label, as GitHub takes them
-    "name": (".{1,50}", "1 to 50 characters"),
-    "color": ("[0-9a-f]{6}", "six lower-case hexadecimal digits in quotes, such as 'c9ecff'"),
-    "description": (".{0,100}", "at most 100 characters"),
-    "aliases": ("[^,]{1,50}", "a list of names without a comma"),
-}
-VALUES = ("name", "color", "description")
 DEFAULTS = Path(__file__).with_name("labels.yml")  # the same file, for a repository without one
+FORM = (
+    "a name of at most 50 characters, and a color of six lower-case hexadecimal digits in quotes, "
+    "such as 'c9ecff'; it may have a description of at most 100 characters, and a list of aliases"
+)
 
 
 @dataclass(frozen=True)
@@ -33,13 +30,13 @@ class Label:
 
     name: str
     color: str
-    description: str
+    description: str = ""
     aliases: Sequence[str] = ()
 
 
 @dataclass(frozen=True)
 class Step:
-    """One step: `create`, `rename`, `update`, `merge` (an alias into its label) or `delete`.
+    """One step: `create`, `rename`, `update` or `delete`.
 
     Attributes:
         action: what is done.
@@ -82,14 +79,14 @@ def plan_changes(labels: Sequence[Label], existing: Iterable[Any], prune: bool) 
     steps = []
     for label in labels:
         names = [name.lower() for name in (label.name, *label.aliases)]
-        current, *others = [present.pop(name) for name in names if name in present] or [None]
+        current = present.pop(next((name for name in names if name in present), ""), None)
         if current is None:
             steps.append(Step("create", label.name, label, f"#{label.color}"))
-        elif current["name"].lower() != label.name.lower():
-            steps.append(Step("rename", current["name"], label, f"to {label.name}"))
-        elif fields := [one for one in VALUES if (current[one] or "") != getattr(label, one)]:
-            steps.append(Step("update", current["name"], label, ", ".join(fields)))
-        steps += [Step("merge", other["name"], label, f"into {label.name}") for other in others]
+            continue
+        values = {name: current[name] or "" for name in ("name", "color", "description")}
+        if fields := [name for name, value in values.items() if value != getattr(label, name)]:
+            action = "rename" if "name" in fields else "update"
+            steps.append(Step(action, current["name"], label, ", ".join(fields)))
     return steps + [Step("delete", one["name"], None, "") for one in present.values() if prune]
 
 
@@ -101,30 +98,21 @@ def register_labels(
     Raises:
         Unavailable: GitHub refuses; a second run goes on after the steps that were done.
     """
-    done: list[Step] = []
-    for last in (False, True):
+    steps = plan_changes(labels, repository.pages("/labels"), prune)
+    for count, step in enumerate(() if dry_run else steps):
         try:
-            for step in plan_changes(labels, repository.pages("/labels"), prune):
-                if not dry_run:
-                    carry_out(repository, step)
-                done.append(step)
-            break
+            carry_out(repository, step)
         except Unavailable as error:
-            # Somebody else changed a label between the list and the step: list again, once.
-            if last or error.status not in (404, 422):
-                words = f"{error} ({len(done)} changes done; run again to finish)"
-                raise Unavailable(words, error.status) from None
-    return done
+            words = f"{error} ({count} changes done; run again to finish)"
+            raise Unavailable(words, error.status) from None
+    return steps
 
 
 def carry_out(repository: Repository, step: Step) -> None:
-    """One step, as one request; a merge is one for each issue, and one to delete the alias."""
+    """One step, as one request."""
     path, label = f"/labels/{quote(step.name, safe='')}", step.label
-    if step.action == "merge" and label:
-        for issue in list(repository.pages("/issues", state="all", labels=step.name)):
-            repository.ask("POST", f"/issues/{issue['number']}/labels", {"labels": [label.name]})
-    if label is None or step.action == "merge":
-        repository.ask("DELETE", path)
+    if label is None:
+        repository.ask("DELETE", path, unless=(404,))
         return
     body = {"color": label.color, "description": label.description}
     if step.action == "create":
@@ -134,12 +122,14 @@ def carry_out(repository: Repository, step: Step) -> None:
 
 
 def _read_label(entry: Any, where: str) -> Label:
-    values = {"aliases": [], "description": "", **(entry if isinstance(entry, dict) else {})}
-    if unknown := sorted(map(str, values.keys() - FIELDS)):
-        raise DslpError(f"{where}: {', '.join(unknown)} is not a field of a label")
-    for name, (pattern, words) in FIELDS.items():
-        value = values.get(name)
-        texts = [value] if name != "aliases" else value if isinstance(value, list) else [None]
-        if not all(isinstance(one, str) and re.fullmatch(pattern, one, re.DOTALL) for one in texts):
-            raise DslpError(f"{where}: {name} must have {words}")
-    return Label(**values)
+    try:
+        label = Label(**entry)
+        names = all(0 < len(name.strip()) <= 50 for name in (label.name, *label.aliases))
+        is_right = (
+            names and re.fullmatch("[0-9a-f]{6}", label.color) and len(label.description) <= 100
+        )
+    except (AttributeError, TypeError):
+        is_right = False
+    if not is_right or isinstance(label.aliases, str):
+        raise DslpError(f"{where} must have {FORM}")
+    return label

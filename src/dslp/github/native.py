@@ -8,7 +8,7 @@ from typing import Any
 
 from dslp.github.client import Repository
 from dslp.github.entities import TYPES, Issue
-from dslp.github.forms import form_links, worked_on
+from dslp.github.forms import form_links, named_issues
 
 REFUSALS = (403, 404, 410, 422)
 BLOCKED = "blocked - need access"
@@ -32,14 +32,14 @@ def mirror_links(repository: Repository, issue: Issue) -> None:
             _try(repository, "type", "PATCH", path, {"type": issue.kind})
     links = form_links(issue.kind, issue.body, repository.name)[: "sub_issues_summary" in own]
     for number in [number for link in links for number in link.numbers[:1]]:
-        parent = repository.find_issues([number])[number]
+        parent = repository.find_issue(number)
         is_right = parent and parent != issue and parent.kind in links[0].allowed
         if is_right and _may_move(repository, issue, number):
             path = f"/issues/{number}/sub_issues"
             body = {"sub_issue_id": issue.id, "replace_parent": bool(own.get("parent_issue_url"))}
             _try(repository, path, "POST", path, body)
     texts = BLOCKER.findall(issue.body)[:MOST] if issue.labelled(BLOCKED) else []
-    numbers = [other for text in texts if (other := worked_on(text, repository.name))]
+    numbers = [number for text in texts for number in named_issues(text, repository.name)[:1]]
     if len(numbers) > own.get("issue_dependencies_summary", {}).get("total_blocked_by", MOST):
         for blocker in filter(None, map(repository.find_issues(numbers).get, numbers)):
             path = f"/issues/{issue.number}/dependencies/blocked_by"

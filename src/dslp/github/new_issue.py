@@ -11,7 +11,7 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import typer
 from dslp.core import report
@@ -21,7 +21,7 @@ from dslp.core.files import read_text
 from dslp.core.git import git_output
 from dslp.core.settings import Project
 from dslp.github.client import Repository, find_repository
-from dslp.github.entities import Issue, read_issue
+from dslp.github.entities import Issue
 from dslp.github.forms import NO_RESPONSE, Form, form_fields, form_files, linked_numbers, read_form
 from dslp.github.policy import check_fields, check_links
 
@@ -61,7 +61,7 @@ def new_issue(
     try:
         answers = read_answers(form, file, values or ())
         title = " ".join(_clean(title or answers[""] or form.title).split())
-        body = make_body(form, answers)
+        body = make_body(form.fields, answers)
         if title in ("", form.title.strip()) or len(title) > TITLE or len(body) > TEXT:
             lengths = f"the title has {len(title)} and the text {len(body):,} characters"
             raise DslpError(f"{lengths}; GitHub takes 1 to {TITLE}, and at most {TEXT:,}")
@@ -116,18 +116,18 @@ def read_answers(form: Form, file: Path | None, values: Sequence[str]) -> dict[s
     return answers
 
 
-def make_body(form: Form, answers: Mapping[str, str]) -> str:
+def make_body(fields: Mapping[str, Any], answers: Mapping[str, str]) -> str:
     """The text of an issue as GitHub makes it of a form.
 
     Args:
-        form: whose fields are the headings.
+        fields: of the form, by their labels, which are the headings.
         answers: text by the label of the field; another field keeps what it holds at first.
 
     Raises:
         DslpError: an answer is none of the options, or hides or adds a heading.
     """
     sections = []
-    for label, field in form.fields.items():
+    for label, field in fields.items():
         answer = answers.get(label, field["value"])
         is_free = field["type"] != "dropdown" or field.get("multiple")
         options = [] if is_free else field["options"]
@@ -149,10 +149,8 @@ def open_issue(repository: Repository, issue: Issue, people: Sequence[str]) -> I
     for other in repository.issues(state="open", most=1):
         if (other.title, _clean(other.body).strip()) == (issue.title, issue.body.strip()):
             return other
-    content = {"title": issue.title, "body": issue.body, "labels": issue.labels}
-    answer = repository.ask("POST", "/issues", {**content, "assignees": people})
-    opened = read_issue(answer)
-    if len(opened.labels) < len(issue.labels) or len(answer["assignees"]) < len(people):
+    opened = repository.open_issue(issue.title, issue.body, issue.labels, people)
+    if len(opened.labels) < len(issue.labels) or len(opened.native["assignees"]) < len(people):
         notice("GitHub left labels or people out: the token has no right to set them")
     return opened
 

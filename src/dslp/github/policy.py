@@ -8,7 +8,7 @@ from dslp.core.branch_names import AGENTS, EXEMPT, KINDS, Branch, is_match, pars
 from dslp.core.report import Finding, Report
 from dslp.core.settings import Project
 from dslp.github.entities import Issue, PullRequest
-from dslp.github.forms import empty_fields, form_links, worked_on
+from dslp.github.forms import empty_fields, form_links, named_issues
 from dslp.github.rules import broken
 
 PLAIN = ("Ask", "Communicate", "Task")  # types whose branch has no prefix
@@ -37,9 +37,7 @@ class Facts:
         forms: the required fields of each form, by the type of its issues.
         files: changed files and how each was changed, in GitHub's words (`added`, `removed`, ...).
         are_all_files: whether these are all of them.
-        blocks: whether a pending status keeps the merge button shut.
         experiments: the issues of the experiments that a model's branch holds.
-        is_revert: whether it takes back a merged pull request, and nothing else.
     """
 
     pull: PullRequest
@@ -50,9 +48,7 @@ class Facts:
     forms: Mapping[str, Sequence[tuple[str, ...]]] = field(default_factory=dict)
     files: Sequence[tuple[str, str]] = ()
     are_all_files: bool = True
-    blocks: bool = True
     experiments: Sequence[int] = ()
-    is_revert: bool = False
 
     @property
     def branch(self) -> Branch | None:
@@ -97,14 +93,13 @@ def issue_of(pull: PullRequest, repository: str) -> int | None:
     """The issue of a pull request: its branch names it, or an agent's text does (B1)."""
     if branch := parse_branch(pull.head):
         return branch.issue
-    return worked_on(pull.body, repository) if is_match(pull.head, AGENTS) else None
+    named = named_issues(pull.body, repository) if is_match(pull.head, AGENTS) else []
+    return next(iter(named), None)
 
 
 def exemption(facts: Facts) -> str | None:
     """Why the pull request needs no issue, if it needs none."""
     pull, collaboration = facts.pull, facts.project.branch
-    if pull.number == 0 and pull.head.startswith("gh-readonly-queue/"):  # no pull request has it
-        return "the pull requests in the merge queue were checked before"
     if pull.fork:
         return None
     if pull.head == collaboration and facts.is_production:
@@ -112,7 +107,7 @@ def exemption(facts: Facts) -> str | None:
     patterns = (*EXEMPT, *facts.project.exempt_branches)
     if parse_branch(pull.head) is None and is_match(pull.head, patterns):
         return "a branch of this name needs no issue"
-    return "a revert needs no issue of its own" if facts.is_revert else None
+    return None
 
 
 def decide(facts: Facts) -> Verdict:
@@ -123,7 +118,7 @@ def decide(facts: Facts) -> Verdict:
             replace(one, severe=one.severe and one.rule not in WAITING) for one in findings
         )
     wrong = [finding for finding in findings if finding.severe]
-    if branch and branch.kind == "Explore" and facts.blocks:
+    if branch and branch.kind == "Explore":
         return Verdict(pull, "pending", findings[0].problem, findings)
     if wrong:
         more = f", and {len(wrong) - 1} more" if len(wrong) > 1 else ""
@@ -150,7 +145,7 @@ def _find_broken(facts: Facts) -> Iterator[Finding]:
     else:
         if branch.kind == "Explore":
             problem = "an exploration is reviewed and closed, never merged"
-            yield broken("B3", problem, severe=not facts.blocks)
+            yield broken("B3", problem, severe=pull.number > 0)
         issue = facts.issues.get(branch.issue)
         yield from _check_issue(facts, branch)
         yield from check_links(issue, facts.issues, facts.repository)
@@ -200,11 +195,8 @@ def check_fields(
 
 def _check_issue(facts: Facts, branch: Branch) -> Iterator[Finding]:
     """What is wrong with the issue of a branch, and with where the branch goes (B1-B8, I1)."""
-    issue, base, collaboration = (
-        facts.issues.get(branch.issue),
-        facts.pull.base,
-        facts.project.branch,
-    )
+    issue, base = facts.issues.get(branch.issue), facts.pull.base
+    collaboration = facts.project.branch
     if issue is None or issue.is_pull_request:
         state = "is a pull request" if issue else "does not exist here, or was transferred"
         yield broken("I1", f"issue #{branch.issue} {state}")

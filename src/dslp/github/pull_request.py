@@ -1,6 +1,5 @@
 """The check of a pull request: the facts from GitHub, the verdict as a commit status."""
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -24,9 +23,7 @@ CONTEXT = "dslp/policy"
 DESCRIPTION = 140  # characters that GitHub keeps of a status
 LISTED = 3  # pages of changed files; GitHub lists 3,000 files at most
 EXPERIMENTS = 7  # of a model, so that no check takes more than 20 requests
-SHARING = 3  # open pull requests of one commit that are checked together
 Changes = Sequence[tuple[str, str]]
-REVERT = re.compile(r"revert-([1-9]\d{0,8})-(.+)")
 
 
 def check_pull_request(project: Project, repository: Repository, number: int) -> Verdict:
@@ -37,10 +34,7 @@ def check_pull_request(project: Project, repository: Repository, number: int) ->
     """
     pull = repository.pull_request(number)
     pulls = [pull, *repository.open_pull_requests_at(pull)]
-    verdicts = [decide(gather_facts(project, repository, one)) for one in pulls[:SHARING]]
-    if len(pulls) > SHARING:
-        why = f"{len(pulls)} pull requests share this commit; add one to each branch"
-        verdicts.append(Verdict(pull, "failure", why))
+    verdicts = [decide(gather_facts(project, repository, one)) for one in pulls]
     return replace(max(verdicts, key=lambda one: STATES.index(one.state)), pull=pull)
 
 
@@ -63,21 +57,21 @@ def check_branch(project: Project, repository: Repository) -> Verdict:
             f"{name or 'no branch'} is checked out; switch to the branch of an issue "
             "(dslp start NUMBER), or say --pull-request NUMBER"
         )
-    owner = repository.origin.split("/")[0]
-    for answer in repository.pages("/pulls", most=1, state="open", head=f"{owner}:{name}"):
-        return check_pull_request(project, repository, answer["number"])
+    for pull in repository.open_pull_requests:
+        if pull.head == name and not pull.fork:
+            return check_pull_request(project, repository, pull.number)
     branch = parse_branch(name)
     base = "model/…" if branch and branch.kind == "Experiment" else project.branch
     pull = PullRequest(0, name, base, git_output(project, "rev-parse", "HEAD") or "")
     facts = gather_facts(project, repository, pull, _local_changes(project))
-    return decide(replace(facts, blocks=True))
+    return decide(facts)
 
 
-def check_queue(project: Project, group: Mapping[str, Any]) -> Verdict:
-    """Check a merge queue's own commit, whose pull requests were checked before."""
+def check_queue(group: Mapping[str, Any]) -> Verdict:
+    """The verdict on a merge queue's own commit, whose pull requests were checked before."""
     head, base = (str(group[name]).removeprefix("refs/heads/") for name in ("head_ref", "base_ref"))
     pull = PullRequest(0, head, base, str(group["head_sha"]))
-    return decide(Facts(pull, project))
+    return Verdict(pull, "success", "the pull requests in the merge queue were checked before")
 
 
 def gather_facts(
@@ -88,12 +82,12 @@ def gather_facts(
 ) -> Facts:
     """Read what the verdict needs; `files` are the changed ones, by default the pull request's."""
     name, number = repository.name, issue_of(pull, repository.name)
-    issue = repository.find_issues([number])[number] if number else None
+    issue = repository.find_issue(number)
     issues, forms = repository.find_issues(linked_numbers(issue, name)), read_forms(project.github)
     facts = Facts(pull, project, name, repository.default_branch, issues, forms)
     kind = facts.branch.kind if facts.branch else ""
     if kind == "Explore":
-        return replace(facts, blocks=is_required(repository, pull.base))
+        return facts  # whatever its files are, it is not merged
     if kind == "Model":
         experiments = model_experiments(repository, pull, number or 0)
         repository.find_issues(experiments)
@@ -101,22 +95,7 @@ def gather_facts(
     if files is None:
         files, are_all = changed_files(repository, pull)
         facts = replace(facts, are_all_files=are_all)
-    is_revert = _is_revert(repository, pull, files)
-    return replace(facts, files=files, is_revert=is_revert)
-
-
-def is_required(repository: Repository, branch: str) -> bool:
-    """Whether a merge into the branch needs the status, so that pending blocks it.
-
-    A private repository needs a paid plan for such a rule.
-    """
-    path = f"/rules/branches/{quote(branch, safe='')}?per_page={PAGE}"
-    return any(
-        check.get("context") == CONTEXT
-        for rule in repository.ask("GET", path, unless=(403, 404)) or ()
-        if rule["type"] == "required_status_checks"
-        for check in rule["parameters"]["required_status_checks"]
-    )
+    return replace(facts, files=files)
 
 
 def publish(repository: Repository, verdict: Verdict) -> None:
@@ -128,14 +107,6 @@ def publish(repository: Repository, verdict: Verdict) -> None:
     status = {"state": verdict.state, "context": CONTEXT, "target_url": address()}
     status["description"] = verdict.why[:DESCRIPTION]
     repository.ask("POST", f"/statuses/{verdict.pull.sha}", status)
-
-
-def annotation(finding: Finding) -> str:
-    """A finding as GitHub Actions shows it beside a run; no text in it can be a command."""
-    text = f"{finding.problem}; {finding.todo} ({address(finding.rule)})"
-    for old, new in (("%", "%25"), ("\r", "%0D"), ("\n", "%0A")):
-        text = text.replace(old, new)
-    return f"::error title=dslp {finding.rule}::{text}"
 
 
 def summary(verdict: Verdict) -> str:
@@ -181,32 +152,11 @@ def changed_files(repository: Repository, pull: PullRequest) -> tuple[Changes, b
 
 def model_experiments(repository: Repository, pull: PullRequest, issue: int) -> list[int]:
     """The experiments that a model's issue names, and those merged into its branch."""
-    named = linked_numbers(repository.find_issues([issue])[issue], repository.name, "Experiment")
+    named = linked_numbers(repository.find_issue(issue), repository.name, "Experiment")
     answers = repository.pages("/pulls", most=1, state="closed", base=pull.head)
     heads = [parse_branch(one.head) for one in map(read_pull_request, answers) if one.merged]
     merged = [head.issue for head in heads if head and head.kind == "Experiment"]
     return list(dict.fromkeys([*named, *merged]))[:EXPERIMENTS]
-
-
-def _is_revert(repository: Repository, pull: PullRequest, files: Sequence[tuple[str, str]]) -> bool:
-    """Whether the branch is what GitHub's button makes: of a merged one, with no other files."""
-    match = REVERT.fullmatch(pull.head)
-    answer = match and repository.ask("GET", f"/pulls/{match[1]}", unless=(404,))
-    if not match or not answer or not answer["merged_at"] or answer["head"]["ref"] != match[2]:
-        return False
-    reverted = _sizes(repository, int(match[1]))
-    if not pull.number:  # a branch of this clone, whose pull request GitHub does not have yet
-        return {path for path, _ in files} <= reverted.keys()
-    own = _sizes(repository, pull.number)
-    return {
-        name: (removed, added) for name, (added, removed) in own.items()
-    }.items() <= reverted.items()
-
-
-def _sizes(repository: Repository, number: int) -> dict[str, tuple[Any, Any]]:
-    """Lines that a pull request adds to each file and removes from it, of the first 300 files."""
-    files = repository.pages(f"/pulls/{number}/files", most=LISTED)
-    return {one["filename"]: (one.get("additions"), one.get("deletions")) for one in files}
 
 
 def _local_changes(project: Project) -> list[tuple[str, str]]:

@@ -2,7 +2,6 @@
 
 import re
 import shlex
-import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from urllib.parse import urlsplit
@@ -12,11 +11,10 @@ from dslp.core.git import command_output, git_output
 from dslp.core.settings import Project
 from dslp.core.text import redact, visible
 
-HOST = r"(\w[\w.-]*)"
-WEB = rf"(https?|(?:git\+)?ssh|git)://(?:[^@/]*@)?{HOST}(:\d+)?/"
-URL = re.compile(rf"(?:{WEB}|(?:[^@/:]+@)?{HOST}:(?!/))(.+)", re.IGNORECASE)
-NAME = re.compile(r"([\w-]+/[\w.-]+?)(?:\.git)?/?")
-FORGES = ("GitLab", "Bitbucket", "Azure", "VisualStudio", "Codeberg", "Gitea", "Forgejo", "sr.ht")
+URL = re.compile(
+    r"(?P<scheme>[\w+]+)://(?:[^@/]*@)?(?P<host>\w[\w.-]*)(?P<port>(?::\d+)?)"
+    r"/(?P<name>[\w-]+/[\w.-]+?)(?:\.git)?/?"
+)
 
 
 @dataclass(frozen=True)
@@ -58,6 +56,8 @@ def find_token(address: Address, environment: Mapping[str, str]) -> str:
     if not token:
         where = "" if address.host == "github.com" else f" --hostname {address.host}"
         login = f"log in (gh auth login{where}), or set {names[0]}"
+        if not is_github(address.host):
+            login += "; only GitHub, and a GitHub Enterprise Server, have what is needed here"
         raise DslpError(f"there is no token for {address.host}; {login}")
     return token
 
@@ -89,13 +89,11 @@ def collaboration_ref(project: Project) -> str:
 
 
 def _read_remote(project: Project) -> Address:
-    """The address of the remote.
+    """The address of the remote, as a URL or as ssh writes it (`git@github.com:ada/claims.git`).
 
     Raises:
         DslpError: there is none on GitHub.
     """
-    if not shutil.which("git"):
-        raise DslpError("git is not on PATH: see https://git-scm.com/downloads")
     create = f"gh repo create {shlex.quote(project.root.name)} --private --source=. --push"
     if git_output(project, "rev-parse", "--git-dir") is None:
         first = "make one (git init), commit, and put it on GitHub"
@@ -103,22 +101,16 @@ def _read_remote(project: Project) -> Address:
     if not (remote := remote_name(project)):
         raise DslpError(f"there is no remote origin on GitHub; make the repository: {create}")
     url = git_output(project, "remote", "get-url", remote) or ""
-    where = f"the remote {remote} ({visible(redact(url), 120)})"
-    match = URL.fullmatch(url)
+    match = URL.fullmatch(url if "://" in url else f"ssh://{url.replace(':', '/', 1)}")
     if match is None:
-        raise DslpError(f"{where} is not on GitHub")
-    scheme, host = (match[1] or "ssh").lower(), match[2] or match[4]
-    if scheme.startswith("http"):
-        port = match[3] if match[3] not in (None, ":80", ":443") else ""
-        host = host.lower().removeprefix("www.").rstrip(".") + port
+        shown = visible(redact(url), 120)
+        raise DslpError(f"the remote {remote} ({shown}) is no OWNER/NAME on GitHub")
+    host = match["host"].lower().removeprefix("www.")
+    if match["scheme"].lower().startswith("http"):
+        host += match["port"] if match["port"] not in (":80", ":443") else ""
     else:
         host = _ssh_host(host)
-    if forge := next((one for one in FORGES if f".{one.lower()}." in f".{host}."), None):
-        only = "issues and pull requests are checked on GitHub only"
-        raise DslpError(f"{where} is on {forge}; {only}")
-    if not (name := NAME.fullmatch(match[5])):
-        raise DslpError(f"{where} names no owner/name of GitHub")
-    return Address(host, name[1], _api(host))
+    return Address(host, match["name"], _api(host))
 
 
 def _ssh_host(host: str) -> str:

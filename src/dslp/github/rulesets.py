@@ -17,13 +17,11 @@ FILE = Path(__file__).with_suffix(".yml")
 ACTIONS = 15368  # GitHub Actions, as the app that makes statuses and checks
 PATTERNS = (
     *(f"{word}/*" for word in KINDS),
-    *("[1-9]*-*", "[1-9]*-*/**/*", "revert-*", "revert-*/**/*", "gh-readonly-queue/**/*"),
+    *("[1-9]*-*", "[1-9]*-*/**/*", "gh-readonly-queue/**/*"),
     *(*AGENTS, *EXEMPT),
 )
 FIELDS = ("name", "target", "enforcement", "bypass_actors", "conditions", "rules")  # GitHub takes
 FORCED = ("enforcement", "allowed_merge_methods", "integration_id")  # all else may be stricter
-SHOWN = 5  # names in a cell of the table
-MAKERS = {ACTIONS: "GitHub Actions", None: "any app"}
 
 
 def protect(
@@ -46,10 +44,8 @@ def protect(
     Raises:
         Unavailable: GitHub refuses; a private repository needs a paid plan for rulesets.
     """
-    branches = {project.branch, repository.default_branch}
-    for name in {"main", "master"} - branches:  # `development` is merged to one of them (B8)
-        if repository.ask("GET", f"/git/ref/heads/{name}", unless=(404, 409)):
-            branches.add(name)
+    # Work is merged to the one or the other of them, and `development` to the default branch (B8).
+    branches = {project.branch, repository.default_branch, "main", "master"}
     patterns = (*sorted(branches), *PATTERNS, *project.exempt_branches)
     ours: Any = read_yaml(FILE)
     names, merges = ours["rulesets"]
@@ -66,12 +62,13 @@ def protect(
         number = ids.get(ruleset["name"])
         current = repository.ask("GET", f"/rulesets/{number}") if number else {}
         merged = merge_settings(current, ruleset)
-        where = ruleset["name"].removeprefix("dslp: ")
-        if rows := list(_differences(where, _settings(current), _settings(merged))):
+        if rows := _differences(ruleset["name"].removeprefix("dslp: "), current, merged):
             changes += rows
             verb, path = ("PUT", f"/rulesets/{number}") if number else ("POST", "/rulesets")
             requests.append((verb, path, {key: merged[key] for key in FIELDS if key in merged}))
-    if rows := list(_differences("repository", repository.ask("GET", ""), ours["repository"])):
+    settings = repository.ask("GET", "")
+    current = {name: settings.get(name) for name in ours["repository"]}
+    if rows := _differences("repository", current, ours["repository"]):
         changes += rows
         requests.append(("PATCH", "", ours["repository"]))
     for verb, path, body in () if dry_run else requests:
@@ -101,34 +98,20 @@ def _key(item: Any) -> Any:
     return item if isinstance(item, str) else item.get("type") or item.get("context")
 
 
-def _differences(where: str, before: dict[str, Any], after: dict[str, Any]) -> Iterator[list[str]]:
-    """A row for each setting that differs; one that is off is none of a new ruleset."""
-    for name, value in after.items():
-        if value != before.get(name) and (value or before):
-            text = _text(value)
-            if before and isinstance(value, list) and len(value) > SHOWN:
-                text += f": + {', '.join(one for one in value if one not in before[name])}"
-            yield [where, name.replace("_", " "), _text(before.get(name, "-")), text]
+def _differences(where: str, before: Any, after: Any) -> list[list[str]]:
+    """A row for each setting that differs: its name, its value before and after."""
+    if not before:
+        return [[where, "all", "-", "new"]]
+    old, new = dict(_flatten(before)), dict(_flatten(after))
+    names = [name for name in {**old, **new} if old.get(name) != new.get(name)]
+    return [[where, " ".join(name[-2:]), old.get(name, "-"), new.get(name, "-")] for name in names]
 
 
-def _settings(ruleset: dict[str, Any]) -> dict[str, Any]:
-    """The settings of a ruleset by their names; a list has the names of branches or checks."""
-    if not ruleset:
-        return {}
-    settings = {"enforcement": ruleset["enforcement"], **ruleset["conditions"]["ref_name"]}
-    for rule in ruleset["rules"]:
-        settings |= rule.get("parameters") or {rule["type"]: True}
-    lists = {name: value for name, value in settings.items() if isinstance(value, list)}
-    return settings | {name: list(map(_item, items)) for name, items in lists.items()}
-
-
-def _item(item: Any) -> str:
-    if isinstance(item, str):
-        return item.removeprefix("refs/heads/")
-    return f"{_key(item)} ({MAKERS.get(item.get('integration_id'), 'another app')})"
-
-
-def _text(value: Any) -> str:
-    if isinstance(value, list):
-        return ", ".join(value) or "-" if len(value) <= SHOWN else f"{len(value)} names"
-    return str(value).lower()
+def _flatten(value: Any, *names: str) -> Iterator[tuple[tuple[str, ...], str]]:
+    """Each setting of nested ones, by the names that lead to it."""
+    if isinstance(value, dict | list):
+        items = value.items() if isinstance(value, dict) else ((_key(one), one) for one in value)
+        for name, one in items:
+            yield from _flatten(one, *names, str(name).removeprefix("refs/heads/"))
+    else:
+        yield names, str(value).lower()

@@ -10,7 +10,6 @@ import subprocess
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from hashlib import sha256
-from itertools import pairwise
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -18,15 +17,11 @@ from typing import Any
 from dslp.core.console import say
 from dslp.core.files import read_text
 from dslp.github.client import Repository
-from dslp.github.entities import OUTCOMES, TYPES, read_issue
+from dslp.github.entities import LOG, OUTCOMES, TYPES, read_issue
 from dslp.github.forms import LINKS, MOST, form_links, linked_numbers
 
 START = re.compile(r"<!-- dslp: log (\w*) -->")
 END = "<!-- dslp: end of log -->"
-# A log at the end of a text in which something before is not closed, and hides the markers.
-LAST = re.compile(
-    rf"^({START.pattern}(?:(?!^<!-- dslp: log).)*){END}\s*\Z", re.DOTALL | re.MULTILINE
-)
 HEAD = "### Running log\n\nA machine writes what is between the two markers of this section."
 ISSUES = "query ($owner: String!, $name: String!) { repository(owner: $owner, name: $name) { %s } }"
 FIELDS = "id: databaseId number title body html_url: url created: createdAt closed: closedAt"
@@ -43,15 +38,15 @@ def update_logs(repository: Repository, number: int, texts: Iterable[str] = ()) 
         number: of the issue that changed.
         texts: the issue's text as it was before the change, or before it was deleted.
     """
-    issue, name = repository.find_issues([number])[number], repository.name
-    texts = dict.fromkeys([*texts, issue.body if issue else ""])
+    issue, name = repository.find_issue(number), repository.name
+    texts = [*texts, issue.body if issue else ""]  # as an issue of any type, which may change too
     links = [link for text in texts for kind in LINKS for link in form_links(kind, text, name)]
-    named = [number, *(one for link in links for one in link.numbers)][: 2 * MOST]
-    others = [repository.find_issues([one])[one] for one in named]
+    named = list(dict.fromkeys([number, *(n for link in links for n in link.numbers)]))[: 2 * MOST]
+    others = [repository.find_issue(one) for one in named]
     between = [one for one in others if one and one.kind != "Ask"]
     further = [one for other in between for one in linked_numbers(other, name)]
     for one in dict.fromkeys([*named, *further]):
-        other = repository.find_issues([one])[one]
+        other = repository.find_issue(one)
         if other and other.kind == "Ask":
             update_log(repository, one, named)
 
@@ -92,26 +87,15 @@ def put_log(text: str, lines: Sequence[str], stamp: str = "") -> str:
     return before + log + after
 
 
-@lru_cache(maxsize=200)
 def split_log(text: str) -> tuple[str, str, str]:
-    """A text before its log, the log, and the text after it.
+    """A text before its log, the log, and the text after it; of several logs, the last counts.
 
-    Of several logs, the last counts; markers in code, in a list or without the other one do not.
     Where there is no log, it is empty, and all of the text is before it.
     """
-    from markdown_it import MarkdownIt
-
-    blocks = [one for one in MarkdownIt("commonmark").parse(text) if one.type == "html_block"]
-    marks = [(one.map[0], one.content.strip()) for one in blocks if one.map and not one.level]
-    marks = [one for one in marks if one[1] == END or START.fullmatch(one[1])]
-    pairs = [one[0] for one, two in pairwise(marks) if one[1] != END == two[1]]
-    if pairs:
-        lines, first = re.split(r"(?<=\n)|(?<=\r)(?!\n)", text), pairs[-1]
-        log, _, after = "".join(lines[first:]).partition(END)
-        return "".join(lines[:first]), log, after
-    if match := LAST.search(text):
-        return text[: match.start()], match[1], text[match.end(1) + len(END) :]
-    return f"{text}\n\n" if text else "", "", ""
+    logs = list(LOG.finditer(text))
+    if not logs:
+        return f"{text}\n\n" if text else "", "", ""
+    return text[: logs[-1].start()], logs[-1][0], text[logs[-1].end() :]
 
 
 def merge_versions(versions: Sequence[str]) -> str:

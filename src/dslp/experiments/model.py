@@ -11,11 +11,13 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, get_args
 
+from dslp.core.branch_names import issue_of_branch
 from dslp.core.errors import DslpError, nearest
+from dslp.core.git import git_output
 from dslp.core.settings import Project
 from dslp.core.text import error_line
 from dslp.data.dataset import Dataset, find_dataset
-from dslp.experiments.params import Direction, Kind, Params, read_checked
+from dslp.experiments.params import Direction, Kind, Params, Sweep, read_checked
 from dslp.tracking.provenance import code_digest
 from pydantic import BaseModel
 
@@ -96,6 +98,40 @@ class Model:
         if name not in self.params.candidates:
             where, names = self.folder / "params.yml", self.params.candidates
             raise DslpError(f"{where} has no candidate {name!r}{nearest(name, names)}")
+
+    def choose_candidates(self, names: Sequence[str] | None = None) -> list[str]:
+        """The candidates called `names`, or all, in their order; the baseline is always the first.
+
+        Raises:
+            DslpError: `params.yml` has no candidate of that name.
+        """
+        for name in names or ():
+            self.check_candidate(name)
+        chosen = (self.params.baseline, *names) if names else self.params.candidates
+        return [name for name in self.params.candidates if name in chosen]
+
+    @property
+    def sweep(self) -> Sweep:
+        """The section `sweep` of `params.yml`.
+
+        Raises:
+            DslpError: it is missing.
+        """
+        if self.params.sweep is None:
+            candidate, file = list(self.params.candidates)[-1], self.folder / "params.yml"
+            example = "trials: 20, seed: 1, parameters: {NAME: {low: 0.01, high: 1, log: true}}"
+            example = f"sweep: {{candidate: {candidate}, {example}}}"
+            raise DslpError(f"{file} has no sweep; write, for example, {example}")
+        return self.params.sweep
+
+    @property
+    def branch_issue(self) -> int | None:
+        """The issue that the present branch is named for, if it is named for one (B1)."""
+        return issue_of_branch(git_output(self.project, "branch", "--show-current") or "")
+
+    def run_command(self, issue: int | None) -> str:
+        """The command that records runs to compare."""
+        return f"uv run dslp experiment run {self.name}" + (f" --issue {issue}" if issue else "")
 
     def module(self, file: str) -> ModuleType:
         """One of its Python files, imported."""
@@ -250,10 +286,6 @@ class Model:
                 f"Response in schema.py has {', '.join(fields)}"
             )
         return frame.set_axis(fields, axis=1).set_axis(rows.index, axis=0)
-
-    def score(self, estimator: Any, rows: "pd.DataFrame") -> dict[str, float]:
-        """The metrics of its predictions on `rows`."""
-        return self.evaluate(rows[self.params.target], self.predict(estimator, rows))
 
     def evaluate(self, target: "pd.Series[Any]", predicted: "pd.DataFrame") -> dict[str, float]:
         """The metrics that `evaluate` returns for predictions, as `predict` gives them.

@@ -4,6 +4,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+import numpy as np
+import pandas as pd
 from dslp.core.errors import DslpError, Refused
 from dslp.data.dataset import Dataset, stale_reason
 from dslp.data.fingerprint import digest
@@ -13,20 +15,18 @@ from dslp.data.verdict import check_suite
 from dslp.experiments import splitting
 from dslp.experiments.leaks import LeakCheck
 from dslp.experiments.model import Model
+from numpy.typing import NDArray
 
 if TYPE_CHECKING:
-    import numpy as np
-    import pandas as pd
     from dslp.core.report import Report
-    from numpy.typing import NDArray
 
 
 @dataclass(frozen=True)
 class ModelData:
     """The rows of a dataset version; `held` marks those that no experiment may see."""
 
-    rows: "pd.DataFrame"
-    held: "NDArray[np.bool_]"
+    rows: pd.DataFrame
+    held: NDArray[np.bool_]
     version: str
     digest: str
     dataset: Dataset
@@ -50,12 +50,12 @@ class ModelData:
         return "\n".join(filter(None, lines))
 
     @property
-    def development(self) -> "pd.DataFrame":
+    def development(self) -> pd.DataFrame:
         """The rows that experiments see."""
         return self.rows[~self.held]
 
     @property
-    def holdout(self) -> "pd.DataFrame":
+    def holdout(self) -> pd.DataFrame:
         """The rows that only the evaluation of a trained model sees."""
         return self.rows[self.held]
 

@@ -5,18 +5,17 @@ are added or sorted.
 """
 
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+import numpy as np
+import pandas as pd
 from dslp.core.errors import DslpError
 from dslp.experiments.params import Split
-
-if TYPE_CHECKING:
-    import numpy as np
-    import pandas as pd
-    from numpy.typing import NDArray
+from numpy.typing import NDArray
+from pandas.api.types import infer_dtype, is_datetime64_any_dtype, is_numeric_dtype
 
 
-def holdout(rows: "pd.DataFrame", split: Split, key: Sequence[str]) -> "NDArray[np.bool_]":
+def holdout(rows: pd.DataFrame, split: Split, key: Sequence[str]) -> NDArray[np.bool_]:
     """Mark the rows that belong to the holdout.
 
     Args:
@@ -27,8 +26,6 @@ def holdout(rows: "pd.DataFrame", split: Split, key: Sequence[str]) -> "NDArray[
     Raises:
         DslpError: a column is missing, or one of the two parts would be empty.
     """
-    from pandas.api.types import is_numeric_dtype
-
     by = [split.by] if split.by else list(key)
     missing = [name for name in (*by, *key) if name not in rows]
     if missing or not by:
@@ -62,14 +59,13 @@ def holdout(rows: "pd.DataFrame", split: Split, key: Sequence[str]) -> "NDArray[
 
 
 def folds(
-    rows: "pd.DataFrame", split: Split, key: Sequence[str]
+    rows: pd.DataFrame, split: Split, key: Sequence[str]
 ) -> "Iterator[tuple[NDArray[np.intp], NDArray[np.intp]]]":
     """Positions of the training and the validation rows of each fold, for any order of the rows.
 
     Raises:
         DslpError: there are fewer groups or rows than folds.
     """
-    import numpy as np
     from sklearn.model_selection import GroupKFold, KFold, TimeSeriesSplit
 
     try:
@@ -90,17 +86,12 @@ def folds(
         raise DslpError(f"the split into {split.folds} folds: {error}") from None
 
 
-def _hashed(rows: "pd.DataFrame", by: Sequence[str], split: Split) -> "NDArray[np.uint64]":
+def _hashed(rows: pd.DataFrame, by: Sequence[str], split: Split) -> NDArray[np.uint64]:
     """A number for each row that depends on these columns and the seed only."""
-    import numpy as np
-    import pandas as pd
-
     hashed = pd.util.hash_pandas_object(rows[[*by]], index=False).to_numpy()
     return pd.util.hash_array(hashed ^ np.uint64(split.seed))  # pandas' own key skips numbers
 
 
 def is_time(column: "pd.Series[Any]") -> bool:
     """Whether a column has times or dates."""
-    from pandas.api.types import infer_dtype, is_datetime64_any_dtype
-
     return is_datetime64_any_dtype(column) or infer_dtype(column) == "date"

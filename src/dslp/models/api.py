@@ -6,15 +6,14 @@ from dataclasses import dataclass
 from enum import Enum
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
+import numpy as np
+import pandas as pd
 from dslp.core.errors import DslpError
 from dslp.experiments.model import Model, plain_times
 from dslp.models.signature import SIDES, field_types, signature_columns
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 RECORDS = 1_000  # of a request
 API = "dslp.api"  # the metadata in MLmodel with the fields of the API
@@ -58,14 +57,11 @@ class Api:
         sides = {"inputs": "Request", "outputs": "Response"}
         return {kept: signature_columns(self.model, name) for kept, name in sides.items()}
 
-    def frame(self, records: list[Any], side: str = "inputs") -> "pd.DataFrame":
+    def frame(self, records: list[Any], side: str = "inputs") -> pd.DataFrame:
         """Records as a data frame with the types of the training data.
 
         With the side `outputs`, they are instances of `Response`.
         """
-        import numpy as np
-        import pandas as pd
-
         columns: dict[str, Any] = {}
         fields = (self.request if side == "inputs" else self.response).model_fields
         for field, column in zip(fields, self.form[side], strict=True):
@@ -80,7 +76,7 @@ class Api:
                 columns[name] = (pd if dtype == "str" else np).array(values, dtype=dtype)
         return pd.DataFrame(columns)
 
-    def records(self, rows: "pd.DataFrame") -> list[Any]:
+    def records(self, rows: pd.DataFrame) -> list[Any]:
         """Rows of the dataset as records of a request.
 
         Raises:
@@ -104,7 +100,7 @@ class Api:
         frame = self.frame(records)
         return self.answered(self.model.predict(estimator, frame, frame))
 
-    def answered(self, predicted: "pd.DataFrame") -> list[Any]:
+    def answered(self, predicted: pd.DataFrame) -> list[Any]:
         """Predictions, each as a `Response`.
 
         Raises:

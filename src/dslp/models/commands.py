@@ -47,7 +47,7 @@ def train(
     if candidate:
         model.check_candidate(candidate)
     from dslp.experiments.comparison import optimism
-    from dslp.experiments.recording import WITHOUT_ISSUE, branch_issue
+    from dslp.experiments.runs import WITHOUT_ISSUE
     from dslp.models.training import train as train_model
 
     with step(f"training {model.name}"):
@@ -61,7 +61,7 @@ def train(
         say(f"in the experiments it is {optimism(trained.trials)}")
     if trained.warning:
         say(trained.warning, style="red")
-    if not (issue or branch_issue(model)):
+    if not (issue or model.branch_issue):
         say(WITHOUT_ISSUE, style="yellow")
     if register:
         _register(model, issue=issue, run=trained.run)
@@ -214,7 +214,7 @@ def score(
         folder = fetch_model(model.project, release)
         scorer = Scorer(Api(model), folder, release.semantic or release.version)
         if engine == "spark":
-            from dslp.models.batch_spark import score_with_spark as write
+            from dslp.models.batch import score_with_spark as write
         rows, rejected = score_rows(scorer, source, output, rejects, write)
     say(f"{rows:,} rows scored by {model.name} {release.label}: {output}")
     if rejected:
@@ -302,7 +302,7 @@ def card(name: Name = None, version: Version = None) -> None:
 @app.command(hidden=True)
 def watch(folder: Annotated[Path, typer.Argument(help="Where reports go.")]) -> None:
     """Monitor every model that has a champion, as the monitor workflow does."""
-    from dslp.models.scheduled_monitoring import monitor_all
+    from dslp.models.monitoring_page import monitor_all
 
     if not monitor_all(Project.find(), folder):
         raise typer.Exit(2)

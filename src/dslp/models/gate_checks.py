@@ -9,8 +9,10 @@ from dataclasses import dataclass
 from functools import cached_property, partial
 from operator import ne
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+import numpy as np
+import pandas as pd
 from dslp.core.errors import DslpError, Refused, nearest
 from dslp.core.text import error_line
 from dslp.data.verdict import check_suite
@@ -24,7 +26,7 @@ from dslp.experiments.params import (
     read_checked,
     share_problem,
 )
-from dslp.experiments.recording import recorded_parameters
+from dslp.experiments.runs import recorded_parameters
 from dslp.experiments.uncertainty import (
     UNKNOWN,
     Gain,
@@ -38,13 +40,10 @@ from dslp.models.api import RECORDS, Api
 from dslp.models.gates import Champion, GateResult, Gates, Latency, Subgroups
 from dslp.models.performance import measure_latency, model_size
 from dslp.models.signature import KINDS
-from dslp.models.trained_model import TrainedModel, training_split
+from dslp.models.training import TrainedModel, training_split
 from dslp.models.versioning import part_tags
-
-if TYPE_CHECKING:
-    import numpy as np
-    import pandas as pd
-    from numpy.typing import NDArray
+from numpy.typing import NDArray
+from pandas.api.types import is_bool_dtype, is_numeric_dtype
 
 FEW = 10  # different numbers that are groups by themselves; more are divided into four
 OUTCOMES = "passed|failed|errors?|skipped|deselected|xfailed|xpassed"  # of tests, in pytest's words
@@ -119,7 +118,7 @@ class _Checks:
             yield self._behaviour()
 
     @cached_property
-    def predicted(self) -> "pd.DataFrame":
+    def predicted(self) -> pd.DataFrame:
         """The predictions of the holdout."""
         return self.model.predict(self.subject.estimator, self.data.holdout)
 
@@ -138,7 +137,7 @@ class _Checks:
         """On the holdout."""
         return self.measure(self.predicted)
 
-    def measure(self, predicted: "pd.DataFrame") -> dict[str, Measured]:
+    def measure(self, predicted: pd.DataFrame) -> dict[str, Measured]:
         """The metrics of predictions of the holdout, on the same samples for each."""
         return measure_all(self.model, self.target, predicted, self.samples)
 
@@ -183,7 +182,7 @@ class _Checks:
         write = partial(format_metric, by=gain.by)
         return self._result(gate, gain, write(least), lambda value: value >= least, write, note)
 
-    def _against(self, gate: str, other: "pd.DataFrame", least: float, by: Measure) -> GateResult:
+    def _against(self, gate: str, other: pd.DataFrame, least: float, by: Measure) -> GateResult:
         """The gain over other predictions of the same rows, sample by sample."""
         metric = self.model.params.metric
         own, reference = self.metrics[metric.name], self.measure(other)[metric.name]
@@ -218,13 +217,12 @@ class _Checks:
             return GateResult(name, "unknown", format_metric(least, by), False, note)
         return self._against(name, predicted, least, by)
 
-    def _champion_predictions(self, champion: TrainedModel) -> "pd.DataFrame":
+    def _champion_predictions(self, champion: TrainedModel) -> pd.DataFrame:
         """The champion's predictions of the same holdout, from the inputs that it was made for.
 
         Raises:
             DslpError: it cannot have them, or cannot be loaded.
         """
-        import pandas as pd
         from mlflow.models import Model as Saved
 
         rows, (split, target) = self.data.holdout, self.subject.split
@@ -248,8 +246,6 @@ class _Checks:
 
     def _subgroups(self, gate: Subgroups) -> GateResult:
         """The gain of the worst part over the whole: a part that is worse has a negative one."""
-        import numpy as np
-
         name = gate.metric or self.model.params.metric.name
         better = self._direction(name, "subgroups.metric")
         by: Measure = "difference" if better == "zero" else "share"
@@ -277,9 +273,6 @@ class _Checks:
 
     def _groups(self, gate: Subgroups) -> "Iterator[tuple[str, str, NDArray[np.bool_]]]":
         """Parts of the holdout that are large enough: the column, the name, and which rows."""
-        import pandas as pd
-        from pandas.api.types import is_bool_dtype, is_numeric_dtype
-
         rows = self.data.holdout
         for column in gate.by:
             if column not in rows:

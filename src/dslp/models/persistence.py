@@ -49,9 +49,6 @@ def save_model(
         DslpError: it cannot predict, or it cannot be saved.
     """
     kind = type(estimator).__name__
-    if not callable(getattr(estimator, "predict", estimator)):
-        rule = "a model has a method predict(frame), or is a function of a data frame"
-        raise DslpError(f"train returned {kind}; {rule}")
     try:
         with warnings.catch_warnings(action="ignore"):  # MLflow's advice about formats
             _write(estimator, folder, project, signature=signature, **options)

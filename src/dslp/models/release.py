@@ -12,8 +12,7 @@ from dslp.models.api import Api
 from dslp.models.gate_checks import check_gates, dataset_gate
 from dslp.models.gates import GateResult, failed_gates, gates_tag, override_tag
 from dslp.models.persistence import FILES, files_digest
-from dslp.models.trained_model import TrainedModel
-from dslp.models.training import ARTIFACT, training_run
+from dslp.models.training import ARTIFACT, TrainedModel, training_run
 from dslp.models.versioning import Proposal, choose_version, propose_version
 from dslp.tracking.connection import PROCESS, Tracking, mlflow_errors
 from dslp.tracking.provenance import describe_origin

@@ -25,8 +25,7 @@ from dslp.models.gates import failed_gates
 from dslp.models.model_files import fetch_model
 from dslp.models.performance import FIGURES, measure, performance_tags
 from dslp.models.release import GatesFailed, promote, register, run_gates
-from dslp.models.trained_model import TrainedModel
-from dslp.models.training import best_candidate, train
+from dslp.models.training import TrainedModel, best_candidate, train
 from dslp.tracking.connection import Tracking, unshared_reason
 from dslp.tracking.registry import Registry
 

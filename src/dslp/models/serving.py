@@ -23,9 +23,8 @@ import uvicorn
 from dslp.core.console import say
 from dslp.core.errors import DslpError
 from dslp.models.api import Api
-from dslp.models.live_model import LiveModel
+from dslp.models.live_model import LiveModel, Predictor
 from dslp.models.prediction_log import Log
-from dslp.models.predictor import Predictor
 from dslp.models.web_api import BYTES, declare
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError

@@ -6,12 +6,12 @@ from datetime import date, datetime
 from enum import Enum
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Union, get_args, get_origin
 
+import pandas as pd
 from dslp.core.errors import DslpError
 from dslp.experiments.model import Model
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 if TYPE_CHECKING:
-    import pandas as pd
     from mlflow.models import ModelSignature
     from pydantic.fields import FieldInfo
 
@@ -70,7 +70,7 @@ def field_types(model: Model, name: str) -> dict[str, str]:
     }
 
 
-def check_fit(model: Model, rows: "pd.DataFrame") -> None:
+def check_fit(model: Model, rows: pd.DataFrame) -> None:
     """Check that the training rows are what `schema.py` allows in a request.
 
     Whole numbers fit a float. The target is checked if a field of `Response` has its name.

@@ -8,6 +8,8 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+import pandas as pd
 from dslp.core.errors import DslpError
 from dslp.core.text import error_line
 from dslp.experiments.evaluation import evaluate_pairs, truth_pairs
@@ -16,7 +18,6 @@ from dslp.experiments.model_data import ModelData
 from dslp.experiments.runs import HoldoutResult
 
 if TYPE_CHECKING:
-    import pandas as pd
     from dslp.tracking.registry import Registry, Release
 
 FILE = "record.json"
@@ -81,13 +82,12 @@ def _assumptions(model: Model) -> list[str]:
     return [one["description"] for one in content.get("expectations") or () if "description" in one]
 
 
-def _quality(model: Model, holdout: "pd.DataFrame", result: HoldoutResult) -> dict[str, Any]:
+def _quality(model: Model, holdout: pd.DataFrame, result: HoldoutResult) -> dict[str, Any]:
     """The Ask's metric on the holdout, and how sure it is.
 
     The design effect is by how much groups, or times, add to its variance (L. Kish, Survey
     Sampling, 1965).
     """
-    import numpy as np
     from dslp.experiments.uncertainty import measure
 
     by, measured, effect = model.params.split.by, result.measured, 1.0

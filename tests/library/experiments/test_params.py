@@ -69,7 +69,12 @@ RETURN = "    return Pipeline"
         ("params.yml", "target: visits", "target: money", "has no column money"),
         ("params.yml", "by: person", "by: household", "goes by household"),
         ("schema.py", "    kind:", "    colour:", "has no column colour"),
-        ("schema.py", "class Request(BaseModel)", "class Request", "no pydantic model Request"),
+        (
+            "schema.py",
+            "class Request(BaseModel)",
+            "class Request",
+            "Request is not a pydantic model",
+        ),
         ("train.py", "def train(", "def trian(", "train.py has no function train"),
         ("train.py", "    regressors =", "    1 / 0\n    regressors =", "baseline: ZeroDivision"),
         ("train.py", "from .features", "from .future", "No module named"),

@@ -169,7 +169,7 @@ def test_spark_computes_the_same(sweepable: Toy) -> None:
 def test_a_cluster_that_does_not_answer_is_named_before_a_trial_is_begun(
     sweepable: Toy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("dslp.experiments.cluster.CONNECT", 1.0)
+    monkeypatch.setattr("dslp.experiments.sweep.CONNECT", 1.0)
     outcome = sweepable.run("experiment", "sweep", "--on", "tcp://127.0.0.1:1")
     assert outcome.code == 2
     assert "the cluster at tcp://127.0.0.1:1 does not answer" in outcome.error

@@ -162,7 +162,7 @@ def draw_intervals(
         axes.margins(x=0.06)
         axes.set_axis_off()
         axes.legend(frameon=False, ncols=2, loc="lower left", bbox_to_anchor=(-0.03, 1))
-        axes.figure.text(10 / WIDTH, 1 - 20 / height, title, weight="bold")
+        axes.figure.text(10 / WIDTH, 1 - 20 / height, visible(title, 50), weight="bold")
         axes.figure.text(10 / WIDTH, 10 / height, footnote, size=11)
 
     height = len(rows) * ROW + 90
@@ -212,4 +212,5 @@ def _svg(
      xmlns:xlink="http://www.w3.org/1999/xlink" viewBox="0 0 {WIDTH} {height}" width="{WIDTH}"
      height="{height}" role="img" aria-label="{described}">
 <title>{described}</title><style>{sheet}</style>'''
-    return re.sub(r"^.*?<svg .*?>", lambda _: root, text.getvalue(), count=1, flags=re.DOTALL)
+    plain = re.sub(r" +$", "", text.getvalue(), flags=re.MULTILINE)  # as commit hooks want it
+    return re.sub(r"^.*?<svg .*?>", lambda _: root, plain, count=1, flags=re.DOTALL)

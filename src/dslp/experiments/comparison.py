@@ -163,8 +163,8 @@ def draw_comparison(comparison: Comparison) -> str:
         for run in comparison.runs
         if (gain := run.gain) and math.isfinite(gain.estimate)
     ]
-    title = f"Gain in {params.metric.name} over {params.baseline}, {comparison.subject}"
-    words = ". ".join([title, *comparison.verdicts])
+    title = f"Gain in {params.metric.name} over {params.baseline}"
+    words = ". ".join([f"{title}, {comparison.subject}", *comparison.verdicts])
     marks = {"baseline": 0.0, f"criterion {format_metric(enough, params.criterion.by)}": enough}
     footnote = f"Mean over {params.split.folds} folds, 95 % confidence interval; right is better"
     return draw_intervals(words, title, rows, marks, footnote)

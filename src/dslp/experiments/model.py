@@ -328,7 +328,7 @@ def predict_fields(estimator: Any, inputs: "pd.DataFrame", fields: Sequence[str]
     classifies = hasattr(estimator, "predict_proba") and not isinstance(prediction, pd.DataFrame)
     if not classifies or "probability" not in fields or len(fields) != 2:
         return prediction
-    classes, shares = list(estimator.classes_), estimator.predict_proba(inputs)
+    classes, shares = list(estimator.classes_), estimator.predict_proba(inputs).astype(float)
     if len(classes) < 2:
         raise ValueError(f"the training rows have one class only ({classes[0]}): no probability")
     if len(classes) == 2:

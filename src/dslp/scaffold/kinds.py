@@ -102,3 +102,11 @@ def repeated_part(dataset: Dataset, key: Sequence[str]) -> str | None:
     rows = read_frame(dataset, key)
     numbers = {name: rows[name].nunique() for name in key if rows[name].duplicated().any()}
     return max(numbers, key=lambda name: numbers[name], default=None)
+
+
+def longest_text(dataset: Dataset, columns: list[str]) -> list[str]:
+    """Of columns of text, the one with the longest values; the first one if it is not built."""
+    if not dataset.is_built or not columns:
+        return columns[:1]
+    lengths = read_frame(dataset, columns).apply(lambda column: column.str.len().mean())
+    return [str(lengths.idxmax())]

@@ -11,6 +11,7 @@ from dslp.data.schema import Column, Schema, read_schema, type_family
 from dslp.scaffold.dataset import column_name
 from dslp.scaffold.kinds import (
     check_kind,
+    longest_text,
     propose_kind,
     read_classes,
     read_target,
@@ -89,7 +90,7 @@ def new_model(
         inputs = [time, *series, *beforehand]
         types[time] = TIMES[type_family(schema.columns[time].type)]
     elif "text" in how:
-        inputs = [c for c in inputs if types[c] == "str" and not schema.columns[c].categories][:1]
+        inputs = longest_text(source, [c for c in inputs if types[c] == "str"])
     if not schema.key or not inputs:
         missing = "column that can be an input (a forecast has a --time)"
         raise DslpError(f"{where} has no {missing if schema.key else 'key, by which rows divide'}")

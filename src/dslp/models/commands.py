@@ -205,7 +205,7 @@ def score(
     from dslp.models.api import Api
     from dslp.models.batch import Scorer, check_paths, score_rows
     from dslp.models.batch import score_with_duckdb as write
-    from dslp.models.model_files import fetch_model
+    from dslp.models.persistence import fetch_model
 
     model = _model(name)
     check_paths(model.project, source, output, rejects)
@@ -227,8 +227,8 @@ def measure(name: Name = None, version: Version = None, as_json: AsJson = False)
 
     Without a version, the champion is measured, or else the challenger.
     """
-    from dslp.models.model_files import fetch_model
     from dslp.models.performance import FIGURES, measure, performance_tags
+    from dslp.models.persistence import fetch_model
 
     model = _model(name)
     with step(f"measuring {model.name}"):
@@ -344,7 +344,7 @@ def deploy(
 @app.command(hidden=True)
 def current(name: str, roles: list[str]) -> None:
     """Print the versions in use as JSON, their files brought to this machine, or why not."""
-    from dslp.models.model_files import fetch_in_use
+    from dslp.models.persistence import fetch_in_use
 
     typer.echo(json.dumps(fetch_in_use(Project.find(), name, roles)))
 

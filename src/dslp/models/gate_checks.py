@@ -36,10 +36,9 @@ from dslp.experiments.uncertainty import (
     format_interval,
     measure_all,
 )
-from dslp.models.api import RECORDS, Api
+from dslp.models.api import KINDS, RECORDS, Api
 from dslp.models.gates import Champion, GateResult, Gates, Latency, Subgroups
 from dslp.models.performance import measure_latency, model_size
-from dslp.models.signature import KINDS
 from dslp.models.training import TrainedModel, training_split
 from dslp.models.versioning import part_tags
 from numpy.typing import NDArray

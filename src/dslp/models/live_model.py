@@ -14,8 +14,7 @@ from typing import Any
 from dslp.core.errors import DslpError
 from dslp.core.text import error_line, redact
 from dslp.models.api import Api
-from dslp.models.model_files import models_in_use, registry_state
-from dslp.models.persistence import check_files, load_model
+from dslp.models.persistence import check_files, load_model, models_in_use, registry_state
 from prometheus_client import Counter, Gauge
 
 RETRY = 60  # seconds until a version that could not be loaded is tried again

@@ -32,8 +32,7 @@ from dslp.data.suite import validate
 from dslp.data.verdict import check_suite
 from dslp.experiments.model import Model
 from dslp.models.api import Api
-from dslp.models.model_files import fetch_model
-from dslp.models.persistence import load_model
+from dslp.models.persistence import fetch_model, load_model
 
 if TYPE_CHECKING:
     from dslp.tracking.registry import Release

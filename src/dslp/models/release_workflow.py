@@ -22,8 +22,8 @@ from dslp.experiments.model import Model, find_model, model_names
 from dslp.experiments.model_data import read_model_data
 from dslp.experiments.runs import Experiment
 from dslp.models.gates import failed_gates
-from dslp.models.model_files import fetch_model
 from dslp.models.performance import FIGURES, measure, performance_tags
+from dslp.models.persistence import fetch_model
 from dslp.models.release import GatesFailed, promote, register, run_gates
 from dslp.models.training import TrainedModel, best_candidate, train
 from dslp.tracking.connection import Tracking, unshared_reason

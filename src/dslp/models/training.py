@@ -21,10 +21,8 @@ from dslp.experiments.runs import (
     recorded_parameters,
     score_on_holdout,
 )
-from dslp.models.api import API, Api
-from dslp.models.model_files import fetch_model
-from dslp.models.persistence import load_model, save_model
-from dslp.models.signature import SIDES, check_fit, field_types, model_signature
+from dslp.models.api import API, SIDES, Api, check_fit, field_types, model_signature
+from dslp.models.persistence import fetch_model, load_model, save_model
 from dslp.models.training_record import FILE, describe_training
 from dslp.models.versioning import TAG, part_tags
 from dslp.tracking.connection import Tracking, artifact_errors, mlflow_errors

@@ -13,10 +13,9 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 from dslp.core.errors import DslpError
-from dslp.models.api import API, Api
+from dslp.models.api import API, SIDES, Api, field_types, model_signature
 from dslp.models.batch import Scorer
 from dslp.models.persistence import load_model, save_model
-from dslp.models.signature import SIDES, field_types, model_signature
 
 from tests.library.toy import Toy
 

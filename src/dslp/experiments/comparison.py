@@ -14,9 +14,9 @@ from dslp.data.schema import key_columns
 from dslp.experiments import splitting
 from dslp.experiments.evaluation import draw_views, read_evaluation
 from dslp.experiments.model import Model
-from dslp.experiments.model_data import ModelData, read_model_data
 from dslp.experiments.params import Measure, Metric, format_metric, share_problem
 from dslp.experiments.runs import CandidateRun, finished_runs
+from dslp.experiments.splitting import ModelData, read_model_data
 from dslp.experiments.uncertainty import Gain
 from dslp.tracking.connection import Tracking, mlflow_errors
 

@@ -14,9 +14,8 @@ from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
-from dslp.experiments.model import plain_times
+from dslp.experiments.model import is_time, plain_times
 from dslp.experiments.params import Split
-from dslp.experiments.splitting import is_time
 from numpy.typing import NDArray
 from pandas.api.types import is_bool_dtype, is_integer_dtype, is_numeric_dtype, is_string_dtype
 

@@ -356,6 +356,13 @@ def plain_times(values: Any) -> "pd.Series[Any]":
     return pd.to_datetime(pd.Series(values), utc=True).dt.tz_localize(None).dt.as_unit("us")
 
 
+def is_time(column: "pd.Series[Any]") -> bool:
+    """Whether a column has times or dates."""
+    from pandas.api.types import infer_dtype, is_datetime64_any_dtype
+
+    return is_datetime64_any_dtype(column) or infer_dtype(column) == "date"
+
+
 def as_requested(column: "pd.Series[Any]", annotation: Any) -> "pd.Series[Any]":
     """A column in the type that a field with this annotation has in a request."""
     import pandas as pd

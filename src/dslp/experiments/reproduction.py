@@ -26,9 +26,9 @@ from dslp.data.dataset import Dataset, find_dataset
 from dslp.data.fingerprint import digest
 from dslp.data.loading import StoredVersion
 from dslp.experiments.model import Model, find_model, model_names
-from dslp.experiments.model_data import read_model_data
 from dslp.experiments.params import Split
 from dslp.experiments.runs import cross_validate, fold_metrics, score_on_holdout
+from dslp.experiments.splitting import read_model_data
 from dslp.tracking.connection import Tracking, mlflow_errors
 from dslp.tracking.provenance import lock_digest
 

@@ -10,10 +10,9 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 from dslp.data.schema import key_columns
 from dslp.experiments import splitting
-from dslp.experiments.assumptions import AssumptionCheck, check_assumptions
 from dslp.experiments.evaluation import FILE, evaluate_pairs, truth_pairs
 from dslp.experiments.model import Model
-from dslp.experiments.model_data import ModelData, read_model_data
+from dslp.experiments.splitting import ModelData, read_model_data
 from dslp.experiments.uncertainty import Gain, Measured, measure
 from dslp.tracking.connection import (
     ActiveRun,
@@ -33,11 +32,57 @@ from dslp.tracking.provenance import (
 )
 
 if TYPE_CHECKING:
+    from dslp.core.report import Report
     from mlflow.entities import Run
 
 
+Scores = list[dict[str, float]]  # the metrics of each fold
+Progress = Callable[[str], None]
+ASSUMPTIONS = "assumptions.yml"  # a suite of what an experiment assumes about its data (E4)
 LONGEST = 6000  # characters that MLflow keeps of a parameter
 WITHOUT_ISSUE = "no issue is recorded, since the branch is not named for one; give --issue N"
+
+
+@dataclass(frozen=True)
+class AssumptionCheck:
+    """The result of the check; `report` is None for a model without assumptions."""
+
+    report: "Report | None" = None
+
+    @property
+    def tag(self) -> str:
+        """The result in a few words, for the run: `none`, `hold (4)` or `fail: 1 of 4`."""
+        if self.report is None:
+            return "none"
+        failed = sum(finding.severe for finding in self.report.findings)
+        if failed:
+            return f"fail: {failed} of {self.report.checks}"
+        warnings = len(self.report.findings)
+        return f"hold ({self.report.checks}" + (f", {warnings} in doubt)" if warnings else ")")
+
+    def __str__(self) -> str:
+        """The result for a person: each assumption that fails, and the values that break it."""
+        if self.report is None:
+            return "the model has no assumptions"
+        findings = "".join(f"\n\n{finding}" for finding in self.report.findings)
+        if self.report.ok:
+            return f"assumptions {self.tag}{findings}"
+        return f"ASSUMPTIONS {self.tag.upper()}, so the results may not hold either{findings}"
+
+
+def check_assumptions(model: Model) -> AssumptionCheck:
+    """Check the model's assumptions on its dataset, if it has any.
+
+    Raises:
+        DslpError: the file is not a suite, or the data cannot be read.
+    """
+    file = model.folder / ASSUMPTIONS
+    if not file.is_file():
+        return AssumptionCheck()
+    from dslp.data.suite import validate
+
+    engine = model.project.choose_engine()
+    return AssumptionCheck(validate(model.dataset, engine, suite=file))
 
 
 def recorded_parameters(
@@ -94,7 +139,7 @@ def record_run(
             "dslp.candidate": candidate,
             "dslp.ask": str(params.ask.issue),
             "dslp.dataset": params.dataset.name,
-            "dslp.dataset_version": data.version,
+            "dslp.dataset_version": data.dataset.version,
             "dslp.dataset_digest": data.digest,
             "dslp.suite": "holds" if data.suite.ok else "does not hold",
             "dslp.code": model.code_digest,
@@ -128,10 +173,6 @@ def record_run(
             run.log_dataset(params.dataset.name, data.digest, place, columns, rows)
             yield run
         run.end("FINISHED")
-
-
-Scores = list[dict[str, float]]  # the metrics of each fold
-Report = Callable[[str], None]
 
 
 @dataclass(frozen=True)
@@ -195,7 +236,7 @@ class Experiment:
         data, tracking = read_model_data(model), Tracking.open(model.project)
         return cls(model, data, tracking, check_assumptions(model), issue)
 
-    def run(self, candidate: str, report: Report | None = None) -> CandidateRun:
+    def run(self, candidate: str, report: Progress | None = None) -> CandidateRun:
         """Cross-validate one candidate, and record it; `report` gets the progress in words.
 
         What fits its kind is evaluated on the validation rows of all folds together.
@@ -222,7 +263,7 @@ def cross_validate(
     rows: pd.DataFrame,
     candidate: str,
     settings: Mapping[str, Any] | None = None,
-    report: Report | None = None,
+    report: Progress | None = None,
     pairs: list[pd.DataFrame] | None = None,
 ) -> Scores:
     """The metrics of a candidate on each fold of `rows`, fitted on the other folds (E3).

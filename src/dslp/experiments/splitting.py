@@ -1,18 +1,30 @@
-"""Dividing records: an untouched holdout, and folds for the experiments.
+"""The data of experiments and training: an untouched holdout, folds, and a check for leaks.
 
 A record's part follows from a hash of its key (or its group), so it stays the same when records
 are added or sorted.
 """
 
 from collections.abc import Iterator, Sequence
-from typing import Any
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
-from dslp.core.errors import DslpError
+from dslp.core.errors import DslpError, Refused
+from dslp.data.dataset import Dataset, stale_reason
+from dslp.data.fingerprint import digest
+from dslp.data.reading import read_frame
+from dslp.data.schema import key_columns
+from dslp.data.verdict import check_suite
+from dslp.experiments.leaks import LeakCheck
+from dslp.experiments.model import Model, is_time
 from dslp.experiments.params import Split
 from numpy.typing import NDArray
-from pandas.api.types import infer_dtype, is_datetime64_any_dtype, is_numeric_dtype
+from pandas.api.types import is_numeric_dtype
+
+if TYPE_CHECKING:
+    from dslp.core.report import Report
 
 
 def holdout(rows: pd.DataFrame, split: Split, key: Sequence[str]) -> NDArray[np.bool_]:
@@ -92,6 +104,60 @@ def _hashed(rows: pd.DataFrame, by: Sequence[str], split: Split) -> NDArray[np.u
     return pd.util.hash_array(hashed ^ np.uint64(split.seed))  # pandas' own key skips numbers
 
 
-def is_time(column: "pd.Series[Any]") -> bool:
-    """Whether a column has times or dates."""
-    return is_datetime64_any_dtype(column) or infer_dtype(column) == "date"
+@dataclass(frozen=True)
+class ModelData:
+    """The rows of a dataset version; `held` marks those that no experiment may see."""
+
+    rows: pd.DataFrame
+    held: NDArray[np.bool_]
+    digest: str
+    dataset: Dataset
+    check: LeakCheck
+
+    @cached_property
+    def suite(self) -> "Report":
+        """What the dataset's own schema and suite say of it."""
+        return check_suite(self.dataset)
+
+    @property
+    def warning(self) -> str:
+        """Lines: the data is stale, does not pass its own suite, or may leak; mostly empty."""
+        name, findings = self.dataset.name, len(self.suite.findings)
+        failure = (
+            f"{name} does not pass its own suite ({findings} of {self.suite.checks} checks), so a "
+            f"model of it is not registered; see: uv run dslp data validate {name}"
+        )
+        leaks = [f"{name} may leak: {suspicion}" for suspicion in self.check.suspicions]
+        lines = [stale_reason(self.dataset), "" if self.suite.ok else failure, *leaks]
+        return "\n".join(filter(None, lines))
+
+    @property
+    def development(self) -> pd.DataFrame:
+        """The rows that experiments see."""
+        return self.rows[~self.held]
+
+    @property
+    def holdout(self) -> pd.DataFrame:
+        """The rows that only the evaluation of a trained model sees."""
+        return self.rows[self.held]
+
+
+def read_model_data(model: Model) -> ModelData:
+    """The model's dataset, divided by its policy.
+
+    Raises:
+        Refused: the division leaks.
+        DslpError: the data is not built, or a column is missing.
+    """
+    params, dataset = model.params, model.dataset
+    rows, inputs, key = read_frame(dataset), model.inputs, key_columns(dataset)
+    if missing := [name for name in (*inputs, params.target) if name not in rows]:
+        raise DslpError(
+            f"{dataset.processed} has no column {', '.join(missing)}, which params.yml (target) "
+            f"or schema.py (Request) of {model.folder} names"
+        )
+    held = holdout(rows, params.split, key)
+    check = LeakCheck(rows, held, params.split, key, inputs, params.target)
+    if check.leaks:
+        raise Refused(f"{model.name} leaks: {'; '.join(check.leaks)}")
+    return ModelData(rows, held, digest(dataset), dataset, check)

@@ -42,6 +42,10 @@ if TYPE_CHECKING:
     import pandas as pd
 
     Run = Callable[[int, "Bundle", Mapping[str, Any]], tuple[int, "TrialResult"]]
+CONNECT = 10.0  # seconds in which a scheduler must answer, and have a worker
+DEATHS = {"TerminatedWorkerError", "KilledWorker"}  # the errors of loky and Dask
+DEATH_ON_SPARK = "ExecutorLost|worker exited unexpectedly"
+_LOCK = Lock()
 
 
 @dataclass(frozen=True)
@@ -175,10 +179,6 @@ def snippet(model: Model, result: SweepResult) -> str:
     return "\n".join(f"  {line}" for line in text.splitlines())
 
 
-CONNECT = 10.0  # seconds in which a scheduler must answer, and have a worker
-DEATHS = {"TerminatedWorkerError", "KilledWorker"}  # the errors of loky and Dask
-DEATH_ON_SPARK = "ExecutorLost|worker exited unexpectedly"
-_LOCK = Lock()
 _UNPACKED: dict[str, tuple[Model, tempfile.TemporaryDirectory[str]]] = {}  # the last, by bundle
 
 

@@ -4,7 +4,7 @@ import hashlib
 import json
 import types
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date
 from enum import Enum
 from functools import cached_property
 from pathlib import Path
@@ -25,6 +25,15 @@ RECORDS = 1_000  # of a request
 API = "dslp.api"  # the metadata in MLmodel with the fields of the API
 DTYPES = {"double": "float64", "long": "int64", "boolean": "bool", "string": "str"}
 GAPS = {"long": "float64", "boolean": "object"}  # where a value may be missing
+KINDS = {
+    bool: "boolean",
+    int: "long",
+    float: "double",
+    str: "string",
+    date: "datetime",
+}
+SIDES = ("Request", "Response")
+WORDS = ("title", "description", "examples", "deprecated")  # of a field; they change no value
 
 
 @dataclass(frozen=True)
@@ -184,12 +193,6 @@ def _example(part: dict[str, Any], schema: dict[str, Any]) -> Any:
     text = texts.get(part.get("format", ""), "a" * max(1, part.get("minLength", 0)))
     values = {"integer": int(number), "number": number, "boolean": False, "string": text}
     return values.get(part.get("type", ""))
-
-
-KINDS = {bool: "boolean", int: "long", float: "double", str: "string"}
-KINDS |= {datetime: "datetime", date: "datetime"}
-SIDES = ("Request", "Response")
-WORDS = ("title", "description", "examples", "deprecated")  # of a field; they change no value
 
 
 def model_signature(model: Model) -> "ModelSignature":

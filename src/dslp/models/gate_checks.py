@@ -17,7 +17,6 @@ from dslp.core.errors import DslpError, Refused, nearest
 from dslp.core.text import error_line
 from dslp.data.verdict import check_suite
 from dslp.experiments.model import Model, as_requested
-from dslp.experiments.model_data import ModelData, read_model_data
 from dslp.experiments.params import (
     Direction,
     Measure,
@@ -27,6 +26,7 @@ from dslp.experiments.params import (
     share_problem,
 )
 from dslp.experiments.runs import recorded_parameters
+from dslp.experiments.splitting import ModelData, read_model_data
 from dslp.experiments.uncertainty import (
     UNKNOWN,
     Gain,

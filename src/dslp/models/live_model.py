@@ -18,6 +18,7 @@ from dslp.models.persistence import check_files, load_model, models_in_use, regi
 from prometheus_client import Counter, Gauge
 
 RETRY = 60  # seconds until a version that could not be loaded is tried again
+WAITING = 10_000  # records that may wait for their prediction; more are turned away
 ROLES = ("champion", "challenger")
 VERSIONS = Gauge("dslp_model", "1 for each version that answers.", ["role", "version"])
 REGISTRY_UP = Gauge("dslp_registry_up", "Whether the registry answers.")
@@ -151,9 +152,6 @@ class LiveModel:
         gc.collect()
         gc.freeze()  # the garbage collector need not look at the new one
         return Loaded(role, estimator=estimator, **facts)
-
-
-WAITING = 10_000  # records that may wait for their prediction; more are turned away
 
 
 class Predictor:

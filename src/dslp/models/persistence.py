@@ -40,6 +40,7 @@ if TYPE_CHECKING:
 FILES = "dslp.files"  # the tag of a version with the digest of its files
 OF_MLFLOW = ("lightgbm", "xgboost", "catboost")
 NEEDS = {"skops": ("numpy", "scikit-learn", "skops"), "pickle": ("cloudpickle", "numpy", "pandas")}
+PATIENCE = 600  # seconds that reading the registry, and a download, may take
 
 
 def save_model(
@@ -202,9 +203,6 @@ class _Unpickler(pickle.Unpickler):
         if module.split(".")[0] in self.own:
             raise DslpError(f"it needs {module}.{name} of this project")
         return super().find_class(module, name)
-
-
-PATIENCE = 600  # seconds that reading the registry, and a download, may take
 
 
 def fetch_model(project: Project, release: Release) -> Path:

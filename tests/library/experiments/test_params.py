@@ -7,9 +7,9 @@ import pandas as pd
 import pytest
 import yaml
 from dslp.core.errors import DslpError
-from dslp.experiments.model_data import read_model_data
 from dslp.experiments.params import Metric, Params, format_metric, share_problem
 from dslp.experiments.runs import cross_validate
+from dslp.experiments.splitting import read_model_data
 
 from tests.library.toy import Toy
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from dslp.experiments.model_data import read_model_data
+from dslp.experiments.splitting import read_model_data
 from dslp.models.persistence import fetch_model, load_model
 from dslp.tracking.registry import Registry
 from fsspec.implementations.memory import MemoryFileSystem

@@ -13,14 +13,16 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
-import pandas as pd
 from dslp.core.errors import DslpError
 from dslp.experiments.model import Model
 from dslp.experiments.params import Measure, Metric, Split, format_metric
-from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pandas as pd
+    from numpy.typing import NDArray
 
 DRAWS = 200  # samples
 UNKNOWN = "not known"  # an interval
@@ -74,7 +76,7 @@ class Measured:
     """
 
     value: float
-    draws: NDArray[np.float64]
+    draws: "NDArray[np.float64]"
     units: int
 
     def __abs__(self) -> "Measured":
@@ -87,6 +89,7 @@ class Measured:
         independent. Fewer than half of the draws, or fewer than two units, tell nothing: the
         interval is infinite then.
         """
+        import numpy as np
         from scipy.stats import t
 
         pairs = zip(self.draws.tolist(), reference.draws.tolist(), strict=True)
@@ -99,11 +102,13 @@ class Measured:
         return Gain(gain, gain - half, gain + half, by)
 
 
-def draw_samples(rows: pd.DataFrame, split: Split) -> Samples:
+def draw_samples(rows: "pd.DataFrame", split: Split) -> Samples:
     """Samples of rows by the policy of the split; every row is a unit where `split.by` is missing.
 
     Without the column, say to people that rows are taken as independent.
     """
+    import numpy as np
+
     random, count = np.random.default_rng(split.seed), len(rows)
     if split.by is None or split.by not in rows:
         return Samples([random.integers(0, count, count) for _ in range(DRAWS)], count)
@@ -121,9 +126,11 @@ def draw_samples(rows: pd.DataFrame, split: Split) -> Samples:
 
 
 def measure_all(
-    model: Model, target: "pd.Series[Any]", predicted: pd.DataFrame, samples: Samples
+    model: Model, target: "pd.Series[Any]", predicted: "pd.DataFrame", samples: Samples
 ) -> dict[str, Measured]:
     """The metrics that have a direction, of the rows and of samples of them."""
+    import numpy as np
+
     names, values = list(model.directions), model.evaluate(target, predicted)
     draws = np.full((len(samples.positions), len(names)), np.nan)
     for number, rows in enumerate(samples.positions):
@@ -137,7 +144,7 @@ def measure_all(
 
 
 def measure(
-    model: Model, rows: pd.DataFrame, target: "pd.Series[Any]", predicted: pd.DataFrame
+    model: Model, rows: "pd.DataFrame", target: "pd.Series[Any]", predicted: "pd.DataFrame"
 ) -> Measured:
     """The Ask's metric of predictions of rows, whose columns say what is independent.
 

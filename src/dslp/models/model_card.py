@@ -16,7 +16,7 @@ from dslp.experiments.evaluation import draw_views
 from dslp.experiments.params import format_metric
 from dslp.models.gates import TAG as GATES
 from dslp.models.performance import FIGURES
-from dslp.models.training import read_record
+from dslp.models.training_record import read_record
 from dslp.models.versioning import TAG as PART
 from dslp.tracking.connection import mlflow_errors
 from dslp.tracking.registry import Registry, Release

@@ -18,7 +18,7 @@ from dslp.experiments.uncertainty import Gain, Measured, measure
 from dslp.models import drift
 from dslp.models.drift import Signal
 from dslp.models.recent_data import RecentData, TooFew, Unknown, read_recent, source_name
-from dslp.models.training import read_record
+from dslp.models.training_record import read_record
 from dslp.tracking.connection import mlflow_errors
 from dslp.tracking.registry import Registry, Release
 from pydantic import Field

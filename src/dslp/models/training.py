@@ -1,8 +1,4 @@
-"""Training a model: fitted, evaluated on the holdout, recorded, and loaded again for tests (M7).
-
-The record is stored beside the model. It holds what people wrote and what was counted, and no row
-of data. The model card (M11) and the monitoring (M9) read it, long after the data has changed.
-"""
+"""Training a model: fitted, evaluated on the holdout, recorded, and loaded again for tests (M7)."""
 
 import json
 import tempfile
@@ -12,37 +8,30 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-import pandas as pd
 from dslp.core.errors import DslpError
-from dslp.core.files import read_yaml
 from dslp.core.settings import Project
 from dslp.core.text import error_line
 from dslp.experiments.comparison import best_of_trials
-from dslp.experiments.evaluation import evaluate_pairs, truth_pairs
 from dslp.experiments.model import Model
 from dslp.experiments.runs import (
-    ASSUMPTIONS,
     HoldoutResult,
     finished_runs,
     record_run,
     recorded_parameters,
     score_on_holdout,
 )
-from dslp.experiments.splitting import ModelData, read_model_data
-from dslp.experiments.uncertainty import measure
-from dslp.models import drift
+from dslp.experiments.splitting import read_model_data
 from dslp.models.api import API, SIDES, Api, check_fit, field_types, model_signature
-from dslp.models.persistence import fetch_model, load_model, model_requirements, save_model
+from dslp.models.persistence import fetch_model, load_model, save_model
+from dslp.models.training_record import FILE, describe_training
 from dslp.models.versioning import TAG, part_tags
 from dslp.tracking.connection import Tracking, artifact_errors, mlflow_errors
 
 if TYPE_CHECKING:
-    from dslp.tracking.registry import Registry, Release
+    from dslp.tracking.registry import Release
     from mlflow.entities import Run
 
 
-FILE = "record.json"  # among the artifacts of a run
 ARTIFACT = "model"  # folder of the model among a run's artifacts
 
 
@@ -208,72 +197,3 @@ def training_split(
     population = json.loads(tags.get(f"{TAG}population", "{}"))
     dataset = {name: str(population.get(name, "")) for name in ("dataset", "key")}
     return split | dataset, tags.get(f"{TAG}target", "")
-
-
-def describe_training(model: Model, data: ModelData, result: HoldoutResult) -> dict[str, Any]:
-    """The record of a model that was just trained."""
-    from dslp.models.web_api import openapi_document
-
-    params, sheet = model.params, model.dataset.sheet
-    rows, holdout = data.development, data.holdout
-    predicted, api = result.predicted, Api(model)
-    return {
-        "question": params.ask.question,
-        "metric": params.metric.model_dump(),
-        "criterion": params.criterion.model_dump(),
-        "target": params.target,
-        "population": model.dataset.yaml("schema.yml").get("population") or "",
-        "personal_data": sheet.personal_data,
-        "known_issues": sheet.known_issues,
-        "assumptions": _assumptions(model),
-        "rows": len(rows),
-        "holdout": len(holdout),
-        "example": api.example and api.example.model_dump(mode="json", by_alias=True),
-        "openapi": openapi_document(api),
-        "packages": model_requirements(model.project, ()),
-        "features": {n: drift.reference_bins(rows[n], sheet.personal_data) for n in model.inputs},
-        "predictions": {name: drift.reference_bins(predicted[name]) for name in predicted},
-        "rows_per_unit": drift.rows_per_unit(rows, params.split),
-        "quality": _quality(model, holdout, result),
-        "evaluation": evaluate_pairs(model, truth_pairs(model, rows, holdout, predicted)),
-    }
-
-
-def read_record(registry: "Registry", release: "Release") -> dict[str, Any]:
-    """The record of a version.
-
-    Raises:
-        DslpError: it is missing, or the storage does not give it.
-    """
-    import mlflow
-
-    try:
-        path = mlflow.artifacts.download_artifacts(run_id=release.run, artifact_path=FILE)
-        content: dict[str, Any] = json.loads(Path(path).read_text(encoding="utf-8"))
-    except Exception as error:  # whatever the storage raises
-        problem = f"the record of {release.label} cannot be read ({error_line(error)})"
-        todo = f"train, register and promote {registry.name} again"
-        raise DslpError(f"{problem}; {todo}") from error
-    return content
-
-
-def _assumptions(model: Model) -> list[str]:
-
-    path = model.folder / ASSUMPTIONS
-    content: Any = read_yaml(path) if path.is_file() else {}
-    return [one["description"] for one in content.get("expectations") or () if "description" in one]
-
-
-def _quality(model: Model, holdout: pd.DataFrame, result: HoldoutResult) -> dict[str, Any]:
-    """The Ask's metric on the holdout, and how sure it is.
-
-    The design effect is by how much groups, or times, add to its variance (L. Kish, Survey
-    Sampling, 1965).
-    """
-    by, measured, effect = model.params.split.by, result.measured, 1.0
-    if by:
-        rows, target = holdout.drop(columns=by), holdout[model.params.target]
-        single = measure(model, rows, target, result.predicted)
-        effect = float(np.nanvar(measured.draws) / (np.nanvar(single.draws) or np.inf))
-    figures = {"value": measured.value, "draws": measured.draws.tolist(), "units": measured.units}
-    return {**figures, "design_effect": max(1.0, effect)}

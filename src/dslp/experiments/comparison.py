@@ -115,10 +115,8 @@ def compare_candidates(model: Model, issue: int | None = None) -> Comparison:
     notes = [f"{number} not compared: {reason}" for reason, number in reasons.items()]
     if not baselines:
         because = f" ({'; '.join(notes)})" if notes else ""
-        raise DslpError(
-            f"{subject} has no run of {params.baseline}, the baseline, on this data, split "
-            f"and evaluate.py{because}; first: {command}"
-        )
+        problem = f"{subject} has no run of {params.baseline}, the baseline, on this data, split"
+        raise DslpError(f"{problem} and evaluate.py{because}; first: {command}")
     ratio, trials = fold_ratio(model, data), best_of_trials(model, tracking)
     by, reference = params.criterion.by, _fold_values(tracking, baselines[0], params.metric)
     if problem := share_problem(params.metric, reference, by):

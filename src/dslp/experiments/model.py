@@ -55,10 +55,9 @@ class Model:
         except DslpError as error:
             raise DslpError(f"{where}: dataset.name: {error}") from None
         if dataset.version != wanted.version:
-            raise DslpError(
-                f"{where} uses {dataset.name} {wanted.version}, and the current version is "
-                f"{dataset.version}; look at what changed, then write that version"
-            )
+            problem = f"{where} uses {dataset.name} {wanted.version}"
+            todo = "look at what changed, then write that version"
+            raise DslpError(f"{problem}, and the current version is {dataset.version}; {todo}")
         return dataset
 
     @property
@@ -202,10 +201,8 @@ class Model:
             if direction not in get_args(Direction):
                 raise DslpError(f"{where} says {direction!r:.40} of {name}; it can be {choices}")
         if directions.get(metric.name, metric.better) != metric.better:
-            raise DslpError(
-                f"{where} says that {directions[metric.name]} {metric.name} is better, params.yml "
-                f"that {metric.better} is; make them agree"
-            )
+            problem = f"{where} says that {directions[metric.name]} {metric.name} is better"
+            raise DslpError(f"{problem}, params.yml that {metric.better} is; make them agree")
         return {**directions, metric.name: metric.better}
 
     def kind(self, target: "pd.Series[Any]") -> Kind:
@@ -264,10 +261,8 @@ class Model:
 
         fields, kind = self.outputs, type(estimator).__name__
         if not callable(getattr(estimator, "predict", estimator)):
-            raise DslpError(
-                f"{self.folder / 'train.py'}: train returned {kind}, which has no predict(frame) "
-                "and is no function"
-            )
+            problem = f"train returned {kind}, which has no predict(frame) and is no function"
+            raise DslpError(f"{self.folder / 'train.py'}: {problem}")
         with self.project.running(f"{self.name}: predict"), self.threads(rows):
             frame = self.request_frame(rows) if inputs is None else inputs
             prediction = predict_fields(estimator, frame, fields)
@@ -281,10 +276,8 @@ class Model:
         except (TypeError, ValueError) as error:
             raise DslpError(f"{where} no table: {error_line(error)}") from None
         if frame.shape != (len(rows), len(fields)):
-            raise DslpError(
-                f"{where} {frame.shape[0]:,} rows of {frame.shape[1]} for {len(rows):,} rows; "
-                f"Response in schema.py has {', '.join(fields)}"
-            )
+            problem = f"{frame.shape[0]:,} rows of {frame.shape[1]} for {len(rows):,} rows"
+            raise DslpError(f"{where} {problem}; Response in schema.py has {', '.join(fields)}")
         return frame.set_axis(fields, axis=1).set_axis(rows.index, axis=0)
 
     def evaluate(self, target: "pd.Series[Any]", predicted: "pd.DataFrame") -> dict[str, float]:
@@ -399,9 +392,8 @@ def find_model(project: Project, name: str | None = None) -> Model:
     """
     folder, names = project.source / "models", model_names(project)
     if not names:
-        raise DslpError(
-            f"{folder} has no model; make one: uv run dslp new model NAME --target COLUMN"
-        )
+        todo = "make one: uv run dslp new model NAME --target COLUMN"
+        raise DslpError(f"{folder} has no model; {todo}")
     if name is None and len(names) > 1:
         raise DslpError(f"say which model: {', '.join(names)}")
     name = name or names[0]

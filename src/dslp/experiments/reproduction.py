@@ -88,10 +88,8 @@ def reproduce(project: Project, identifier: str) -> Reproduction:
             raise Refused(f"run {run_id} cannot be made again: it was made from no commit (B10)")
         doubts = []
         if tags["dslp.clean"] != "true":
-            doubts.append(
-                f"the run was made from uncommitted changes to {commit[:12]}, which were not "
-                "kept: it may not be reproducible (B10)"
-            )
+            problem = f"the run was made from uncommitted changes to {commit[:12]}"
+            doubts.append(f"{problem}, which were not kept: it may not be reproducible (B10)")
         if kind == "trial" and "dslp.settings" not in tags:
             problem = "its settings are too long, or of kinds that a tag does not hold"
             raise Refused(f"run {run_id} cannot be made again: {problem}; run the sweep again")
@@ -143,9 +141,8 @@ def _recorded_metrics(tracking: Tracking, run: "Run") -> dict[str, float]:
 def _worktree(project: Project, commit: str) -> Iterator[Path]:
     """The project as it was at a commit, in a temporary folder."""
     if git_output(project, "cat-file", "-e", f"{commit}^{{commit}}") is None:
-        raise DslpError(
-            f"commit {commit} is not in this repository; fetch it: git fetch origin {commit}"
-        )
+        todo = f"fetch it: git fetch origin {commit}"
+        raise DslpError(f"commit {commit} is not in this repository; {todo}")
     subfolder = git_output(project, "rev-parse", "--show-prefix") or ""
     with tempfile.TemporaryDirectory(prefix="dslp-") as aside:
         place = str(Path(aside) / "worktree")
@@ -179,10 +176,8 @@ def _recompute(
         if not answer.is_file():
             why = f" (uv cannot make it: {failure})" if failure else ""
             commit = record["tags"]["dslp.commit"]
-            doubts.append(
-                f"this environment is not that of the run{why}; see what differs: "
-                f"git diff {commit} -- uv.lock"
-            )
+            todo = f"see what differs: git diff {commit} -- uv.lock"
+            doubts.append(f"this environment is not that of the run{why}; {todo}")
     if not answer.is_file():
         failure = start(sys.executable)
     return json.loads(answer.read_text("utf-8")) if answer.is_file() else {"error": failure}
@@ -200,10 +195,10 @@ def recompute(record: dict[str, Any]) -> dict[str, Any]:
         data = _data_folder(record, Path(aside))
         model = find_model(Project.find(data=data), tags["dslp.model"])
         if not _has_digest(model.dataset, tags["dslp.dataset_digest"]):
-            doubts.append(
-                f"the data is not that of the run: the pipeline of its commit makes other content "
-                f"of {model.dataset.name} {model.dataset.version}"
+            problem = (
+                "the data is not that of the run: the pipeline of its commit makes other content"
             )
+            doubts.append(f"{problem} of {model.dataset.name} {model.dataset.version}")
         if model.code_digest != tags["dslp.code"]:
             doubts.append("the model's files are not those of the run: they were not committed")
         candidate, params = tags["dslp.candidate"], record["params"].items()
@@ -236,10 +231,8 @@ def _data_folder(record: dict[str, Any], aside: Path) -> Path:
     and a build from newly extracted raw data. The last that could be built, if none agrees.
     """
     tags, project = record["tags"], Project.find(data=Path(record["data"]))
-    wanted, expected = (
-        find_model(project, tags["dslp.model"]).params.dataset,
-        tags["dslp.dataset_digest"],
-    )
+    wanted = find_model(project, tags["dslp.model"]).params.dataset
+    expected = tags["dslp.dataset_digest"]
     if _has_digest(find_dataset(project, wanted.name), expected):
         return project.data
     kept = StoredVersion(project, wanted.name, wanted.version)

@@ -41,32 +41,28 @@ def holdout(rows: pd.DataFrame, split: Split, key: Sequence[str]) -> NDArray[np.
     by = [split.by] if split.by else list(key)
     missing = [name for name in (*by, *key) if name not in rows]
     if missing or not by:
-        raise DslpError(
-            f"the split goes by {', '.join(missing) or 'a key'}, which the dataset does not have"
-        )
+        names = ", ".join(missing) or "a key"
+        raise DslpError(f"the split goes by {names}, which the dataset does not have")
     if split.by and rows[split.by].isna().any():
+        problem = f"which is missing in {rows[split.by].isna().sum():,} rows"
         raise DslpError(
-            f"the split goes by {split.by}, which is missing in {rows[split.by].isna().sum():,} "
-            "rows; fill it, or leave these rows out of the dataset"
+            f"the split goes by {split.by}, {problem}; fill it, or leave these rows out"
         )
     part: NDArray[np.bool_]
     if split.policy == "time":
         if not (is_time(rows[split.by]) or is_numeric_dtype(rows[split.by])):
-            raise DslpError(
-                f"the split goes by {split.by}, which is no time but {rows[split.by].dtype}; make "
-                "it one in pipeline.py (of 2024-W05, the date of its Monday: "
-                "pd.to_datetime(week + '-1', format='%G-W%V-%u'))"
-            )
+            problem = f"the split goes by {split.by}, which is no time but {rows[split.by].dtype}"
+            week = "pd.to_datetime(week + '-1', format='%G-W%V-%u')"
+            raise DslpError(f"{problem}; make it one in pipeline.py (of 2024-W05, {week})")
         later = rows[split.by].value_counts(normalize=True).sort_index(ascending=False).cumsum()
         first = later.index[int((later < split.holdout).sum())]
         part = (rows[split.by] >= first).to_numpy(dtype=bool)
     else:
         part = _hashed(rows, by, split) / 2**64 < split.holdout
     if part.all() or not part.any():
-        raise DslpError(
-            f"the split leaves {part.sum():,} of {len(rows):,} rows in the holdout; there are too "
-            f"few different values of {', '.join(by)} for a share of {split.holdout}"
-        )
+        problem = f"the split leaves {part.sum():,} of {len(rows):,} rows in the holdout"
+        reason = f"too few different values of {', '.join(by)} for a share of {split.holdout}"
+        raise DslpError(f"{problem}; there are {reason}")
     return part
 
 
@@ -152,10 +148,10 @@ def read_model_data(model: Model) -> ModelData:
     params, dataset = model.params, model.dataset
     rows, inputs, key = read_frame(dataset), model.inputs, key_columns(dataset)
     if missing := [name for name in (*inputs, params.target) if name not in rows]:
-        raise DslpError(
-            f"{dataset.processed} has no column {', '.join(missing)}, which params.yml (target) "
-            f"or schema.py (Request) of {model.folder} names"
+        problem = (
+            f"{dataset.processed} has no column {', '.join(missing)}, which params.yml (target)"
         )
+        raise DslpError(f"{problem} or schema.py (Request) of {model.folder} names")
     held = holdout(rows, params.split, key)
     check = LeakCheck(rows, held, params.split, key, inputs, params.target)
     if check.leaks:

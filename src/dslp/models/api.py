@@ -25,13 +25,7 @@ RECORDS = 1_000  # of a request
 API = "dslp.api"  # the metadata in MLmodel with the fields of the API
 DTYPES = {"double": "float64", "long": "int64", "boolean": "bool", "string": "str"}
 GAPS = {"long": "float64", "boolean": "object"}  # where a value may be missing
-KINDS = {
-    bool: "boolean",
-    int: "long",
-    float: "double",
-    str: "string",
-    date: "datetime",
-}
+KINDS = {bool: "boolean", int: "long", float: "double", str: "string", date: "datetime"}
 SIDES = ("Request", "Response")
 WORDS = ("title", "description", "examples", "deprecated")  # of a field; they change no value
 

@@ -195,10 +195,9 @@ def recompute(record: dict[str, Any]) -> dict[str, Any]:
         data = _data_folder(record, Path(aside))
         model = find_model(Project.find(data=data), tags["dslp.model"])
         if not _has_digest(model.dataset, tags["dslp.dataset_digest"]):
-            problem = (
-                "the data is not that of the run: the pipeline of its commit makes other content"
-            )
-            doubts.append(f"{problem} of {model.dataset.name} {model.dataset.version}")
+            content = f"other content of {model.dataset.name} {model.dataset.version}"
+            problem = f"the pipeline of its commit makes {content}"
+            doubts.append(f"the data is not that of the run: {problem}")
         if model.code_digest != tags["dslp.code"]:
             doubts.append("the model's files are not those of the run: they were not committed")
         candidate, params = tags["dslp.candidate"], record["params"].items()

@@ -45,9 +45,7 @@ def holdout(rows: pd.DataFrame, split: Split, key: Sequence[str]) -> NDArray[np.
         raise DslpError(f"the split goes by {names}, which the dataset does not have")
     if split.by and rows[split.by].isna().any():
         problem = f"which is missing in {rows[split.by].isna().sum():,} rows"
-        raise DslpError(
-            f"the split goes by {split.by}, {problem}; fill it, or leave these rows out"
-        )
+        raise DslpError(f"the split goes by {split.by}, {problem}; fill it, or remove these rows")
     part: NDArray[np.bool_]
     if split.policy == "time":
         if not (is_time(rows[split.by]) or is_numeric_dtype(rows[split.by])):

@@ -96,7 +96,9 @@ def compare_candidates(model: Model, issue: int | None = None) -> Comparison:
     subject = f"issue #{issue}" if issue else model.name
     runs = finished_runs(tracking, model, **({"issue": issue} if issue else {}))
     best = {run.data.tags.get("dslp.best") for run in runs}
-    runs = [r for r in runs if r.data.tags["dslp.kind"] == "experiment" or r.info.run_id in best]
+    runs = [
+        r for r in runs if r.data.tags.get("dslp.kind") == "experiment" or r.info.run_id in best
+    ]
     if not runs:
         raise DslpError(f"{subject} has no finished run of {model.name}; first: {command}")
     data = read_model_data(model)

@@ -101,9 +101,8 @@ def finished_runs(
     """The newest finished runs of the model that have these tags of the library."""
     parts = [f"tags.`dslp.{name}` = '{value}' and " for name, value in tags.items()]
     where, order = f"{''.join(parts)}attributes.status = 'FINISHED'", ["attributes.start_time DESC"]
-    return list(
-        tracking.client.search_runs([tracking.experiment_id(model.name)], where, 1, most, order)
-    )
+    folders = [tracking.experiment_id(model.name)]
+    return list(tracking.client.search_runs(folders, where, 1, most, order))
 
 
 @contextmanager
@@ -152,20 +151,17 @@ def record_run(
             **process_tag(),
             **tags,
         }
-        issue = issue or model.branch_issue
+        issue, ask = issue or model.branch_issue, params.ask
         if issue is not None:
             all_tags["dslp.issue"] = str(issue)
-        ask = params.ask
         note = describe_origin(model.project, ask.question, ask=ask.issue, issue=issue)
         all_tags["mlflow.note.content"] = note
         if "dslp.assumptions" not in all_tags:
             all_tags["dslp.assumptions"] = check_assumptions(model).tag
-        client, name = tracking.client, name or candidate
-        info = client.create_run(
-            tracking.experiment_id(model.name), run_name=name, tags=all_tags
-        ).info
+        client, folder = tracking.client, tracking.experiment_id(model.name)
+        started = client.create_run(folder, run_name=name or candidate, tags=all_tags)
         parameters = recorded_parameters(model, candidate, settings)
-        run = ActiveRun(client, str(info.run_id))
+        run = ActiveRun(client, str(started.info.run_id))
         with ended_on_error(run):
             client.log_batch(run.run_id, params=[Param(*pair) for pair in parameters.items()])
             columns = {str(name): str(dtype) for name, dtype in data.rows.dtypes.items()}

@@ -146,10 +146,9 @@ def read_model_data(model: Model) -> ModelData:
     params, dataset = model.params, model.dataset
     rows, inputs, key = read_frame(dataset), model.inputs, key_columns(dataset)
     if missing := [name for name in (*inputs, params.target) if name not in rows]:
-        problem = (
-            f"{dataset.processed} has no column {', '.join(missing)}, which params.yml (target)"
-        )
-        raise DslpError(f"{problem} or schema.py (Request) of {model.folder} names")
+        problem = f"{dataset.processed} has no column {', '.join(missing)}"
+        files = f"params.yml (target) or schema.py (Request) of {model.folder}"
+        raise DslpError(f"{problem}, which {files} names")
     held = holdout(rows, params.split, key)
     check = LeakCheck(rows, held, params.split, key, inputs, params.target)
     if check.leaks:

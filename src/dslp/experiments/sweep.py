@@ -171,11 +171,8 @@ def snippet(model: Model, result: SweepResult) -> str:
     """The best trial as lines for `candidates` in `params.yml`."""
     import yaml
 
-    candidate, number = model.sweep.candidate, 2
-    while f"{candidate}_{number}" in model.params.candidates:
-        number += 1
     best = result.settings[next(iter(result.finished))]
-    text = yaml.safe_dump({f"{candidate}_{number}": best}, sort_keys=False)
+    text = yaml.safe_dump({f"{model.sweep.candidate}_best": best}, sort_keys=False)
     return "\n".join(f"  {line}" for line in text.splitlines())
 
 

@@ -78,7 +78,7 @@ def dataset_gate(model: Model, subject: TrainedModel) -> GateResult:
     name, problem = model.dataset.name, ""
     if not check_suite(model.dataset, fresh=True).ok:
         problem = f"{name} does not pass its own suite; see: uv run dslp data validate {name}"
-    elif not subject.suite_held:
+    elif subject.run.data.tags.get("dslp.suite") == "does not hold":
         todo = f"train it again: uv run dslp model train {model.name}"
         problem = f"{name} did not pass its own suite when the model was trained; {todo}"
     figure, allowed = "does not hold" if problem else "holds", isinstance(reason, str)
@@ -298,7 +298,7 @@ class _Checks:
     def _determinism(self) -> GateResult:
         """Trained twice, predicting twice, and answering requests, it predicts the same."""
         model, own, rows = self.model, self.subject.estimator, self.data.holdout
-        name, first_rows = self.subject.candidate, rows.head(RECORDS)
+        name, first_rows = self.subject.run.data.tags["dslp.candidate"], rows.head(RECORDS)
         if name not in model.params.candidates:
             note = f"params.yml has no candidate {name} by now"
             return GateResult("determinism", "unknown", "0 rows", False, note)

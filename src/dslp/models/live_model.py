@@ -38,11 +38,6 @@ class Loaded:
     folder: str
     estimator: Any = field(repr=False, compare=False)
 
-    @property
-    def facts(self) -> dict[str, str]:
-        """What `/health` says of it."""
-        return {"version": self.version, "semantic": self.semantic, "run": self.run}
-
 
 def draw_share(name: str, challenger: str, key: str) -> float:
     """A number between 0 and 1 for a key, always the same, and another one for each challenger."""

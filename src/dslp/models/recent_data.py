@@ -38,7 +38,6 @@ if TYPE_CHECKING:
     from dslp.tracking.registry import Release
 
 
-VERSION, DIGEST = "dslp.dataset_version", "dslp.dataset_digest"  # tags of a version
 MOST = 1_000_000  # logged predictions that are read; of more, a sample that is always the same
 
 SERVED = "served"  # the source that is a log
@@ -190,9 +189,9 @@ def _rows_since(rows: pd.DataFrame, dataset: Dataset, champion: "Release") -> pd
         TooFew: the content is that of the old version.
         Unknown: the old version cannot be fetched, or the rows have no key.
     """
-    if digest(dataset) == champion.tags.get(DIGEST):
+    if digest(dataset) == champion.tags.get("dslp.dataset_digest"):
         raise TooFew(f"nothing is new in {dataset.name} since {champion.label} was trained")
-    version, keys = champion.tags.get(VERSION, "none"), key_columns(dataset)
+    version, keys = champion.tags.get("dslp.dataset_version", "none"), key_columns(dataset)
     unknown = f"the new rows of {dataset.name} are not known without"
     if not keys or not set(keys) <= set(rows):
         raise Unknown(f"{unknown} a key in schema.yml; or say --data FILE")

@@ -152,16 +152,6 @@ class TrainedModel:
         return self.release.label if self.release else f"run {self.run_id[:8]}"
 
     @property
-    def candidate(self) -> str:
-        """The candidate of `params.yml` that it is."""
-        return str(self.run.data.tags.get("dslp.candidate", ""))
-
-    @property
-    def suite_held(self) -> bool:
-        """Whether the data that it was trained on passed its own suite."""
-        return bool(self.run.data.tags.get("dslp.suite") != "does not hold")
-
-    @property
     def split(self) -> tuple[dict[str, str], str]:
         """What decides which rows it was not trained on, and its target (`training_split`)."""
         return training_split(self.run.data.params, self.run.data.tags)

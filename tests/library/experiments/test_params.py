@@ -20,7 +20,7 @@ pytestmark = pytest.mark.rule("M1")
     ("old", "new", "place", "problem"),
     [
         ("issue: 7", "issue: 0", "ask.issue", "greater than or equal to 1"),
-        ("name: absolute_error", "name: error%", "metric.name", "MLflow keeps no metric 'error%'"),
+        ("name: absolute_error", "name: error%", "metric.name", "MLflow keeps no name 'error%'"),
         ("target: visits", "taget: visits", "taget", "Extra inputs are not permitted"),
         ("by: person, ", "", "split", "policy group needs the column to split by"),
         ("{regressor: mean}", "", "candidates.baseline", "valid dictionary"),

@@ -212,7 +212,7 @@ def test_settings_that_a_tag_would_change_are_not_recorded_as_such() -> None:
         ("low: 0.001, ", "", "needs low and high, or choices"),
         ("choices: [true, false]", "choices: [1], low: 1", "choices, or low and high, not both"),
         ("settings.alpha", "regressor.alpha", "regressor has no parameters within"),
-        ("settings.alpha", "settings.al%pha", "MLflow keeps no parameter 'settings.al%pha'"),
+        ("settings.alpha", "settings.al%pha", "MLflow keeps no name 'settings.al%pha'"),
     ],
 )
 def test_a_sweep_that_cannot_be_is_explained(toy: Toy, old: str, new: str, problem: str) -> None:

@@ -16,6 +16,8 @@ from dslp.experiments.evaluation import draw_views, read_evaluation
 from dslp.experiments.model import Model
 from dslp.experiments.model_data import ModelData, read_model_data
 from dslp.experiments.params import Measure, Metric, format_metric, share_problem
+from dslp.experiments.recording import finished_runs
+from dslp.experiments.runs import CandidateRun
 from dslp.experiments.uncertainty import Gain
 from dslp.tracking.connection import Tracking, mlflow_errors
 
@@ -24,31 +26,12 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class ComparedRun:
-    """One candidate: its run, the metric of each fold, and its gain, which the baseline has not.
-
-    `trials` says of how many trials of a sweep its settings are the best; 0 if of none.
-    """
-
-    name: str
-    run_id: str
-    folds: Sequence[float]
-    gain: Gain | None = None
-    trials: int = 0
-
-    @property
-    def mean(self) -> float:
-        """The mean over the folds."""
-        return statistics.fmean(self.folds)
-
-
-@dataclass(frozen=True)
 class Comparison:
     """The candidates of an issue, the baseline first, then the best; and which were left out."""
 
     model: Model
     issue: int | None
-    runs: list[ComparedRun]
+    runs: list[CandidateRun]
     notes: list[str]
 
     @property
@@ -68,13 +51,13 @@ class Comparison:
         params, criterion = self.model.params, self.model.params.criterion
         enough = criterion.improvement
 
-        def details(run: ComparedRun) -> dict[str, Any]:
+        def details(run: CandidateRun) -> dict[str, Any]:
             gain = run.gain
             return {
                 "candidate": run.name,
                 "run": run.run_id,
                 "mean": run.mean,
-                "deviation": statistics.stdev(run.folds),
+                "deviation": run.deviation,
                 "folds": run.folds,
                 "gain": _finite(gain.estimate) if gain else None,
                 "interval": [_finite(gain.low), _finite(gain.high)] if gain else None,
@@ -117,7 +100,9 @@ def compare_candidates(model: Model, issue: int | None = None) -> Comparison:
     command = run_command(model, issue)
     tracking, params = Tracking.open(model.project), model.params
     subject = f"issue #{issue}" if issue else model.name
-    runs = _finished_runs(tracking, model, issue)
+    runs = finished_runs(tracking, model, **({"issue": issue} if issue else {}))
+    best = {run.data.tags.get("dslp.best") for run in runs}
+    runs = [r for r in runs if r.data.tags["dslp.kind"] == "experiment" or r.info.run_id in best]
     if not runs:
         raise DslpError(f"{subject} has no finished run of {model.name}; first: {command}")
     data = read_model_data(model)
@@ -150,9 +135,11 @@ def compare_candidates(model: Model, issue: int | None = None) -> Comparison:
             folds = _fold_values(tracking, run, params.metric)
             better = gain(reference, folds, params.metric, ratio, by)
             number = trials.get(frozenset(run.data.params.items()), 0)
-            compared.append(ComparedRun(_label(model, run), run.info.run_id, folds, better, number))
+            compared.append(
+                CandidateRun(_label(model, run), run.info.run_id, folds, better, number)
+            )
     compared.sort(key=lambda one: one.gain.estimate if one.gain else 0.0, reverse=True)
-    first = ComparedRun(_label(model, baselines[0]), baselines[0].info.run_id, reference)
+    first = CandidateRun(_label(model, baselines[0]), baselines[0].info.run_id, reference)
     return Comparison(model, issue, [first, *compared], notes)
 
 
@@ -197,12 +184,12 @@ def fold_ratio(model: Model, data: ModelData) -> float:
 
 def best_of_trials(model: Model, tracking: Tracking) -> dict[frozenset[tuple[str, str]], int]:
     """How many trials of a sweep ended, by the parameters of the run that was the best of them."""
-    client, numbers = tracking.client, dict[str, int]()
-    where, folders = "tags.`dslp.kind` = 'sweep'", [tracking.experiment_id(model.name)]
-    for run in client.search_runs(folders, where, max_results=1000):
-        if best := run.data.tags.get("dslp.best"):
-            numbers[best] = int(run.data.metrics["trials"] - run.data.metrics["failed"])
+    numbers = dict[str, int]()
+    for run in finished_runs(tracking, model, kind="sweep"):
+        metrics = run.data.metrics
+        numbers[run.data.tags["dslp.best"]] = int(metrics["trials"] - metrics["failed"])
     several = {run: number for run, number in numbers.items() if number > 1}
+    client = tracking.client
     return {frozenset(client.get_run(run).data.params.items()): n for run, n in several.items()}
 
 
@@ -272,21 +259,6 @@ def verdict(name: str, gain: Gain, enough: float, trials: int = 0) -> str:
     else:
         text += f"not met{', but the interval reaches it' if gain.high >= enough else ''}"
     return f"{text}; {optimism(trials)}" if trials else text
-
-
-def _finished_runs(tracking: Tracking, model: Model, issue: int | None) -> list["Run"]:
-    """The runs of candidates, newest first; of a sweep, the best trial."""
-    of_issue = f"tags.`dslp.issue` = '{issue}' and " if issue else ""
-    runs = tracking.client.search_runs(
-        [tracking.experiment_id(model.name)],
-        filter_string=f"{of_issue}attributes.status = 'FINISHED'",
-        order_by=["attributes.start_time DESC"],
-        max_results=5000,
-    )
-    best = {run.data.tags.get("dslp.best") for run in runs}
-    return [
-        r for r in runs if r.data.tags.get("dslp.kind") == "experiment" or r.info.run_id in best
-    ]
 
 
 def _why_not_comparable(model: Model, data: ModelData, run: "Run") -> str:

@@ -30,7 +30,6 @@ MOST = 10  # bins, classes or series
 POINTS: dict[str, tuple[str, str, str, Sequence[str]]] = {
     "calibration": ("predicted {}", "observed {}, average", "equal", ()),
     "residuals": ("predicted {}", "observed less predicted {}", "0", ()),
-    "errors": ("observed less predicted {}", "% of the rows", "", ()),
     "frequencies": ("{}", "% of the rows", "", ("observed", "expected")),
     "horizon": ("steps after the training", "error of {}", "", ("model", "last value repeated")),
     "time": ("from", "observed less predicted {}", "0", ()),
@@ -157,13 +156,10 @@ def _bins(pairs: "pd.DataFrame", by: str, few: int = FEW) -> "list[pd.DataFrame]
 
 
 def _of_numbers(pairs: "pd.DataFrame", kind: str) -> dict[str, Any]:
-    """Calibration, residuals over the prediction, their distribution; of counts, frequencies."""
-    import numpy as np
+    """Calibration, residuals over the prediction, their size; of counts, frequencies."""
     from scipy.stats import poisson
 
     residual, tenths, within = pairs["residual"], _bins(pairs, "predicted"), [0.1, 0.9]
-    reach = float(f"{residual.abs().quantile(0.98):.1e}") or 1.0
-    heights, edges = np.histogram(residual.clip(-reach, reach), 11, (-reach, reach))
     figures = {
         "calibration": [[r["predicted"].mean(), *mean_interval(r, "truth")] for r in tenths],
         "residuals": [
@@ -172,10 +168,6 @@ def _of_numbers(pairs: "pd.DataFrame", kind: str) -> dict[str, Any]:
         ],
         "bias": mean_interval(pairs, "residual"),
         "off": residual.abs().quantile([0.5, 0.9]).tolist(),
-        "errors": [
-            [x, 100 * n / len(pairs), None, None, n]
-            for x, n in zip((edges[1:] + edges[:-1]) / 2, heights.tolist(), strict=True)
-        ],
     }
     if kind == "counts":
         figures["frequencies"] = [

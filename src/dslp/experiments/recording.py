@@ -26,7 +26,7 @@ from dslp.tracking.provenance import (
 )
 
 if TYPE_CHECKING:
-    from mlflow import MlflowClient
+    from mlflow.entities import Run
 
 
 LONGEST = 6000  # characters that MLflow keeps of a parameter
@@ -48,21 +48,15 @@ def recorded_parameters(
     return {name: text[:LONGEST] for name, text in flat.items()}
 
 
-def start_run(
-    client: "MlflowClient",
-    experiment: str,
-    name: str,
-    tags: Mapping[str, str],
-    parameters: Mapping[str, str],
-) -> ActiveRun:
-    """Start a run with its tags and parameters; the caller must end it."""
-    from mlflow.entities import Param
-
-    info = client.create_run(experiment, run_name=name, tags=dict(tags)).info
-    run = ActiveRun(client, str(info.run_id))
-    with ended_on_error(run):
-        client.log_batch(run.run_id, params=[Param(*pair) for pair in parameters.items()])
-    return run
+def finished_runs(
+    tracking: Tracking, model: Model, most: int = 5000, **tags: object
+) -> "list[Run]":
+    """The newest finished runs of the model that have these tags of the library."""
+    parts = [f"tags.`dslp.{name}` = '{value}' and " for name, value in tags.items()]
+    where, order = f"{''.join(parts)}attributes.status = 'FINISHED'", ["attributes.start_time DESC"]
+    return list(
+        tracking.client.search_runs([tracking.experiment_id(model.name)], where, 1, most, order)
+    )
 
 
 @contextmanager
@@ -89,6 +83,8 @@ def record_run(
         name: of the run, by default the candidate's.
         settings: of the candidate, by default those in `params.yml`.
     """
+    from mlflow.entities import Param
+
     with mlflow_errors():
         params, code = model.params, code_tags(model.project)
         all_tags = {
@@ -117,10 +113,14 @@ def record_run(
         all_tags["mlflow.note.content"] = note
         if "dslp.assumptions" not in all_tags:
             all_tags["dslp.assumptions"] = check_assumptions(model).tag
-        client, experiment = tracking.client, tracking.experiment_id(model.name)
+        client, name = tracking.client, name or candidate
+        info = client.create_run(
+            tracking.experiment_id(model.name), run_name=name, tags=all_tags
+        ).info
         parameters = recorded_parameters(model, candidate, settings)
-        run = start_run(client, experiment, name or candidate, all_tags, parameters)
+        run = ActiveRun(client, str(info.run_id))
         with ended_on_error(run):
+            client.log_batch(run.run_id, params=[Param(*pair) for pair in parameters.items()])
             columns = {str(name): str(dtype) for name, dtype in data.rows.dtypes.items()}
             place, rows = str(model.dataset.processed), len(data.rows)
             run.log_dataset(params.dataset.name, data.digest, place, columns, rows)

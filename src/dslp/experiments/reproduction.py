@@ -95,7 +95,11 @@ def reproduce(project: Project, identifier: str) -> Reproduction:
                 f"the run was made from uncommitted changes to {commit[:12]}, which were not "
                 "kept: it may not be reproducible (B10)"
             )
-        record, recorded = _record(project, run), _recorded_metrics(tracking, run)
+        if kind == "trial" and "dslp.settings" not in tags:
+            problem = "its settings are too long, or of kinds that a tag does not hold"
+            raise Refused(f"run {run_id} cannot be made again: {problem}; run the sweep again")
+        record = {"tags": tags, "params": run.data.params, "data": str(project.data)}
+        recorded = _recorded_metrics(tracking, run)
     with _worktree(project, commit) as folder:
         result = _recompute(project, folder, record, tags["dslp.environment"], doubts)
     if "error" in result:
@@ -120,16 +124,6 @@ def _find_run(tracking: Tracking, identifier: str) -> "Run":
         newest = [run.info.run_id for run in runs[:5]]
         raise DslpError(f"no run {identifier!r} is recorded{nearest(identifier, newest)}")
     return matches[0]
-
-
-def _record(project: Project, run: "Run") -> dict[str, Any]:
-    """What `recompute` needs to know of the run."""
-    if "dslp.settings" not in run.data.tags and run.data.tags["dslp.kind"] == "trial":
-        raise Refused(
-            f"run {run.info.run_id} cannot be made again: its settings are too long, or of kinds "
-            "that a tag does not hold; run the sweep again, its seed draws the same"
-        )
-    return {"tags": run.data.tags, "params": run.data.params, "data": str(project.data)}
 
 
 def _recorded_metrics(tracking: Tracking, run: "Run") -> dict[str, float]:

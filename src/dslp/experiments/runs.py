@@ -28,27 +28,32 @@ class CandidateRun:
     """The recorded run of a candidate.
 
     Attributes:
-        candidate: of `params.yml`.
+        name: the candidate of `params.yml`, or another name for people.
         run_id: MLflow's identifier.
-        metrics: the mean of each metric over the folds, and the deviation of the Ask's metric.
-        metric: the name of the Ask's metric.
         folds: the Ask's metric of each fold.
+        gain: over the baseline, which has none itself.
+        trials: of how many trials of a sweep its settings are the best; 0 if of none.
     """
 
-    candidate: str
+    name: str
     run_id: str
-    metrics: dict[str, float]
-    metric: str
-    folds: list[float]
+    folds: Sequence[float]
+    gain: Gain | None = None
+    trials: int = 0
 
     @property
     def mean(self) -> float:
-        """The Ask's metric: its mean over the folds."""
-        return self.metrics[self.metric]
+        """The mean over the folds."""
+        return statistics.fmean(self.folds)
+
+    @property
+    def deviation(self) -> float:
+        """The standard deviation over the folds."""
+        return statistics.stdev(self.folds)
 
     def __str__(self) -> str:
         """Mean and standard deviation, such as `1.23 ± 0.04`."""
-        return f"{self.mean:.4g} ± {self.metrics[f'{self.metric}_deviation']:.2g}"
+        return f"{self.mean:.4g} ± {self.deviation:.2g}"
 
 
 @dataclass(frozen=True)
@@ -147,12 +152,11 @@ def fold_metrics(scores: Scores, metric: str) -> dict[str, float]:
 
 def log_scores(run: ActiveRun, candidate: str, scores: Scores, metric: str) -> CandidateRun:
     """Record the metrics over the folds, and the Ask's metric of each fold."""
-    metrics = fold_metrics(scores, metric)
-    run.log_metrics(metrics)
-    for fold, score in enumerate(scores):
-        run.log_metrics({f"fold_{metric}": score[metric]}, step=fold)
+    run.log_metrics(fold_metrics(scores, metric))
     folds = [score[metric] for score in scores]
-    return CandidateRun(candidate, run.run_id, metrics, metric, folds)
+    for fold, value in enumerate(folds):
+        run.log_metrics({f"fold_{metric}": value}, step=fold)
+    return CandidateRun(candidate, run.run_id, folds)
 
 
 @dataclass(frozen=True)
@@ -162,16 +166,34 @@ class HoldoutResult:
     Attributes:
         estimator: what `fit` returned.
         predicted: of each row.
-        measured: the Ask's metric.
-        figures: to record; `improvement` is the gain, with the ends of its interval where known.
+        metric: the name of the Ask's metric.
+        metrics: all metrics.
+        measured: the Ask's metric, and how sure it is.
+        baseline: the Ask's metric of the baseline.
         gain: over the baseline, by the criterion's measure.
     """
 
     estimator: Any
     predicted: "pd.DataFrame"
+    metric: str
+    metrics: dict[str, float]
     measured: Measured
-    figures: dict[str, float]
+    baseline: float
     gain: Gain
+
+    @property
+    def figures(self) -> dict[str, float]:
+        """What a run records; of the interval of the gain, the ends that are known."""
+        figures = {f"holdout_{name}": value for name, value in self.metrics.items()}
+        figures |= {f"baseline_holdout_{self.metric}": self.baseline}
+        ends = {"improvement_low": self.gain.low, "improvement_high": self.gain.high}
+        ends = {name: value for name, value in ends.items() if math.isfinite(value)}
+        return {**figures, "improvement": self.gain.estimate, **ends}
+
+    def __str__(self) -> str:
+        """The comparison with the baseline in the Ask's metric."""
+        values = f"{self.baseline:.4g} → {self.measured.value:.4g}"
+        return f"{self.gain} against the baseline (95 % interval {self.gain.interval}): {values}"
 
 
 def score_on_holdout(
@@ -185,11 +207,6 @@ def score_on_holdout(
     reference = model.predict(model.fit(params.baseline, data.development), rows)
     own, baseline = (measure(model, rows, target, side) for side in (predicted, reference))
     gain = own.gain(baseline, params.metric, params.criterion.by)
-    ends = {"improvement_low": gain.low, "improvement_high": gain.high}
-    figures = {
-        **{f"holdout_{name}": value for name, value in metrics.items()},
-        f"baseline_holdout_{params.metric.name}": baseline.value,
-        "improvement": gain.estimate,
-        **{name: value for name, value in ends.items() if math.isfinite(value)},
-    }
-    return HoldoutResult(estimator, predicted, own, figures, gain)
+    return HoldoutResult(
+        estimator, predicted, params.metric.name, metrics, own, baseline.value, gain
+    )

@@ -19,7 +19,7 @@ from dslp.data.dataset import DataAt, dataset_names, find_dataset
 from dslp.data.reading import ROWS, open_rows, reading_errors
 from dslp.experiments.model import field_columns
 from dslp.models.api import Api, validation_message
-from dslp.models.outcomes import SUFFIXES, json_lines
+from dslp.models.outcomes import SUFFIXES
 from dslp.models.persistence import load_model
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
@@ -313,8 +313,6 @@ def _reader(api: Api, source: str) -> "Iterator[pa.RecordBatchReader]":
     Raises:
         DslpError: they cannot be read.
     """
-    import duckdb
-
     project, own, path = api.model.project, api.model.params.dataset.name, Path(source).absolute()
     types: dict[str, str] | None = None
     if source in dataset_names(project):
@@ -325,8 +323,6 @@ def _reader(api: Api, source: str) -> "Iterator[pa.RecordBatchReader]":
         types = {name: ARROW.get(kind, "timestamp[us]") for name, kind in fields.items()}
         types |= {n: k for n, k in dataset.types.items() if fields.get(n) not in ARROW}
     todo = "correct it: UTF-8, one delimiter, and the types of Request and schema.yml"
-    lines = path.suffix == ".jsonl"
-    opened = duckdb.connect() if lines else open_rows(dataset, types)
-    with opened as connection, reading_errors(dataset, types=types, todo=todo):
-        table = json_lines(connection, path) if lines else ROWS
-        yield connection.sql(f"FROM {table}").to_arrow_reader(AT_ONCE)
+    errors = reading_errors(dataset, types=types, todo=todo)
+    with open_rows(dataset, types) as connection, errors:
+        yield connection.sql(f"FROM {ROWS}").to_arrow_reader(AT_ONCE)

@@ -52,10 +52,10 @@ def train(
 
     with step(f"training {model.name}"):
         trained = train_model(model, candidate, issue)
-    rows = [[figure, f"{value:.4g}"] for figure, value in trained.metrics.items()]
+    rows = [[figure, f"{value:.4g}"] for figure, value in trained.result.metrics.items()]
     table([f"{model.name} ({trained.candidate})", "on the holdout"], rows)
     metric = model.params.metric
-    say(trained.comparison(metric.name))
+    say(str(trained.result))
     say(f"{metric.better} {metric.name} is better")
     if trained.trials:
         say(f"in the experiments it is {optimism(trained.trials)}")

@@ -2,25 +2,22 @@
 
 import glob
 import os
-import re
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import duckdb
 import fsspec
 import pandas as pd
 from dslp.core.errors import DslpError
 from dslp.core.text import error_line, redact
-from dslp.data.dataset import Dataset, find_dataset
-from dslp.data.reading import quote_literal, read_raw, reading_errors, to_frame
+from dslp.data.dataset import find_dataset
+from dslp.data.reading import read_raw
 from dslp.data.schema import key_columns
 from dslp.experiments.model import Model
 
-SUFFIXES = (".parquet", ".csv", ".jsonl")
-TEXT = re.compile("UUID|DATE|TIME.*")  # what DuckDB takes a text of JSON for
+SUFFIXES = (".parquet", ".csv")
 
 
 def join_outcomes(model: Model, truth: str | None, rows: pd.DataFrame) -> "pd.Series[Any] | None":
@@ -42,7 +39,8 @@ def join_outcomes(model: Model, truth: str | None, rows: pd.DataFrame) -> "pd.Se
             return None
         if len(files) != 1 or files[0].suffix not in SUFFIXES:
             raise DslpError(f"{address} is not one file of the kind {', '.join(SUFFIXES)}")
-        observed = _read(dataset, files[0])
+        types = {"request_id": "string", "row": "int64"}  # a name may look like a number
+        observed = read_raw(dataset, files[0], types, "correct the file")
     by = [name for name in ("request_id", "row") if name in observed and name in rows]
     by = by if "request_id" in by else [name for name in key_columns(dataset) if name in observed]
     if target not in observed or not by or not set(by) <= set(rows):
@@ -60,27 +58,6 @@ def join_outcomes(model: Model, truth: str | None, rows: pd.DataFrame) -> "pd.Se
     if truth and not joined.notna().any():
         raise DslpError(f"{address} has no row with the {', '.join(by)} of a recent row")
     return joined
-
-
-def json_lines(connection: duckdb.DuckDBPyConnection, path: Path) -> str:
-    """JSON lines as a table expression of DuckDB's SQL, in which text stays text."""
-    source = f"read_json({quote_literal(str(path))}"
-    rows = connection.sql(f"FROM {source})")
-    types = {n: str(t) for n, t in zip(rows.columns, rows.types, strict=True)}
-    pairs = [
-        f"{quote_literal(name)}: {quote_literal('VARCHAR' if TEXT.fullmatch(kind) else kind)}"
-        for name, kind in types.items()
-    ]
-    return f"{source}, columns = {{{', '.join(pairs)}}})"
-
-
-def _read(dataset: Dataset, path: Path) -> pd.DataFrame:
-    """A file of observed outcomes; request_id is text, even if it looks like a number."""
-    todo = "correct the file"
-    if path.suffix != ".jsonl":
-        return read_raw(dataset, path, {"request_id": "string", "row": "int64"}, todo)
-    with reading_errors(dataset, path, todo=todo), duckdb.connect() as connection:
-        return to_frame(connection.sql(f"FROM {json_lines(connection, path)}").to_arrow_table())
 
 
 @contextmanager

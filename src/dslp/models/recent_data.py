@@ -21,7 +21,7 @@ from dslp.data.verdict import check_suite
 from dslp.experiments.model import Model
 from dslp.models.api import Api
 from dslp.models.model_files import fetch_model
-from dslp.models.outcomes import fetch_logs, join_outcomes
+from dslp.models.outcomes import SUFFIXES, fetch_logs, join_outcomes
 from dslp.models.persistence import load_model
 
 if TYPE_CHECKING:
@@ -194,7 +194,7 @@ def _rows_since(rows: pd.DataFrame, dataset: Dataset, champion: "Release") -> pd
 
 
 def _is_table(path: str) -> bool:
-    return Path(path).suffix in (".parquet", ".csv")
+    return Path(path).suffix in SUFFIXES
 
 
 def _is_about(finding: Finding, column: str) -> bool:

@@ -111,8 +111,6 @@ def release_model(model: Model, folder: Path, issue: int | None = None) -> str:
         registry.set_tags(registered.version, performance_tags(costs))
         summary = f"{model.name} {registered.label} is registered, as the challenger"
     facts = {"results": results, "trained": trained, "costs": costs}
-    metric = model.params.metric.name
-    facts["gain"] = f"{metric}: {trained.comparison(metric)}"
     _write_comment(folder, "merged", model.name, summary, **facts)
     if failed:
         raise Refused(summary)

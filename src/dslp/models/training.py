@@ -9,9 +9,8 @@ from dslp.core.errors import DslpError
 from dslp.experiments.comparison import best_of_trials
 from dslp.experiments.model import Model
 from dslp.experiments.model_data import read_model_data
-from dslp.experiments.recording import record_run, recorded_parameters
-from dslp.experiments.runs import score_on_holdout
-from dslp.experiments.uncertainty import Gain
+from dslp.experiments.recording import finished_runs, record_run, recorded_parameters
+from dslp.experiments.runs import HoldoutResult, score_on_holdout
 from dslp.models.api import API, Api
 from dslp.models.persistence import save_model
 from dslp.models.signature import SIDES, check_fit, field_types, model_signature
@@ -27,27 +26,17 @@ ARTIFACT = "model"  # folder of the model among a run's artifacts
 
 @dataclass(frozen=True)
 class Trained:
-    """A trained model's run, and its figures on the holdout.
+    """A trained model's run, and what it does on the holdout.
 
-    `baseline` is the Ask's metric of the baseline there, and `gain` the gain over it; `trials` says
-    of how many trials of a sweep the candidate is the best, 0 if of none; `warning` says that the
-    dataset does not pass its own suite, if it does not.
+    `trials` says of how many trials of a sweep the candidate is the best, 0 if of none; `warning`
+    says that the dataset does not pass its own suite, if it does not.
     """
 
     run: str
     candidate: str
-    metrics: dict[str, float]
-    baseline: float
-    gain: Gain
+    result: HoldoutResult
     trials: int
     warning: str
-
-    def comparison(self, metric: str) -> str:
-        """The comparison with the baseline in the Ask's metric, in words."""
-        return (
-            f"{self.gain} against the baseline (95 % interval {self.gain.interval}): "
-            f"{self.baseline:.4g} → {self.metrics[metric]:.4g}"
-        )
 
 
 @mlflow_errors()
@@ -81,12 +70,9 @@ def train(model: Model, candidate: str | None = None, issue: int | None = None) 
         description = describe_training(model, data, result)
         with artifact_errors(record.run_id):
             tracking.client.log_dict(record.run_id, description, FILE)
-    prefix, figures = "holdout_", result.figures
-    metrics = {n.removeprefix(prefix): v for n, v in figures.items() if n.startswith(prefix)}
-    baseline = figures[f"baseline_{prefix}{model.params.metric.name}"]
     parameters = frozenset(recorded_parameters(model, candidate).items())
     trials = best_of_trials(model, tracking).get(parameters, 0)
-    return Trained(record.run_id, candidate, metrics, baseline, result.gain, trials, data.warning)
+    return Trained(record.run_id, candidate, result, trials, data.warning)
 
 
 def best_candidate(model: Model, tracking: Tracking, digest: str) -> str:
@@ -100,7 +86,7 @@ def best_candidate(model: Model, tracking: Tracking, digest: str) -> str:
     """
     name, metric, figures = model.name, model.params.metric, dict[str, float]()
     current = {"dataset_digest": digest, "code": model.code_digest}
-    for run in _finished_runs(model, tracking, 1_000, kind="experiment", **current):
+    for run in finished_runs(tracking, model, 1_000, kind="experiment", **current):
         candidate, metrics = run.data.tags["dslp.candidate"], run.data.metrics
         existing = candidate in model.params.candidates and metric.name in metrics
         if existing and run.data.params == recorded_parameters(model, candidate):
@@ -120,18 +106,7 @@ def training_run(model: Model, tracking: Tracking, run: str | None = None) -> "R
     """
     if run:
         return tracking.client.get_run(run)
-    runs = _finished_runs(model, tracking, 1, kind="training")
+    runs = finished_runs(tracking, model, 1, kind="training")
     if not runs:
         raise DslpError(f"nothing was trained; first: uv run dslp model train {model.name}")
     return runs[0]
-
-
-def _finished_runs(model: Model, tracking: Tracking, most: int, **tags: str) -> "list[Run]":
-    """The newest runs of the model that have these tags of the library."""
-    parts = [f"tags.`dslp.{name}` = '{value}'" for name, value in tags.items()]
-    where, order = " and ".join(parts), ["attributes.start_time DESC"]
-    folder, where = (
-        tracking.experiment_id(model.name),
-        f"{where} and attributes.status = 'FINISHED'",
-    )
-    return list(tracking.client.search_runs([folder], where, 1, most, order))

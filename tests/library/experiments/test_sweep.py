@@ -11,12 +11,11 @@ from typing import Any
 
 import pytest
 from dslp.experiments.params import Sweep
-from dslp.experiments.recording import start_run
 from dslp.experiments.sweep import draws, merged
-from dslp.tracking.connection import ActiveRun
 from dslp.tracking.provenance import settings_tag
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from mlflow import MlflowClient
 from mlflow.entities import Run
 from mlflow.exceptions import MlflowException
 
@@ -183,12 +182,14 @@ def test_a_cluster_that_does_not_answer_is_named_before_a_trial_is_begun(
 def test_a_sweep_that_is_stopped_leaves_no_run_running(
     sweepable: Toy, monkeypatch: pytest.MonkeyPatch, error: BaseException, status: str
 ) -> None:
-    def refuse(client: Any, experiment: str, name: str, *more: Any) -> ActiveRun:
-        if name == "ridge 3":
-            raise error
-        return start_run(client, experiment, name, *more)
+    create_run = MlflowClient.create_run
 
-    monkeypatch.setattr("dslp.experiments.recording.start_run", refuse)
+    def refuse(client: MlflowClient, *arguments: Any, **options: Any) -> Run:
+        if options.get("run_name") == "ridge 3":
+            raise error
+        return create_run(client, *arguments, **options)
+
+    monkeypatch.setattr(MlflowClient, "create_run", refuse)
     outcome = sweepable.run("experiment", "sweep")
     assert outcome.code != 0
     assert status == "KILLED" or "no room" in outcome.error

@@ -4,7 +4,6 @@ Rows stream through DuckDB, or are scored where Spark has them; they are never a
 """
 
 import operator
-import os
 import re
 import shutil
 import tempfile
@@ -62,17 +61,13 @@ def check_paths(project: Project, source: str, output: Path, rejects: Path | Non
         raise DslpError(f"{source} {problem}{nearest(source, names)}")
     paths = [path.resolve() for path in (output, rejects) if path]
     inputs = [file.resolve(), *(find_dataset(project, name).processed for name in names)]
-    for path in paths:
-        if any(path in (each, each.with_suffix(".csv")) for each in inputs):
-            raise DslpError(f"{path} is an input, or the data of a dataset; give another path")
     if rejects and (paths[0].is_relative_to(paths[1]) or paths[1].is_relative_to(paths[0])):
         raise DslpError(f"--output and --rejects are both {rejects}; give two paths")
     for path in paths:
-        if not os.access(path.parent, os.W_OK):
-            problem = (
-                "nothing can be written into" if path.parent.is_dir() else "there is no folder"
-            )
-            raise DslpError(f"{problem} {path.parent}")
+        if any(path in (each, each.with_suffix(".csv")) for each in inputs):
+            raise DslpError(f"{path} is an input, or the data of a dataset; give another path")
+        if not path.parent.is_dir():
+            raise DslpError(f"there is no folder {path.parent}")
         files = [each.name for each in path.iterdir()] if path.is_dir() else []
         if other := [name for name in files if not name.startswith(OF_SPARK)]:
             raise DslpError(f"{path} is a folder with {other[0]} in it; give another path")

@@ -10,6 +10,7 @@ from dslp.core.console import say, step, table, try_each
 from dslp.core.errors import DslpError, Refused
 from dslp.core.semver import parse_version
 from dslp.core.settings import Project
+from dslp.experiments.commands import AsJson, Name
 
 if TYPE_CHECKING:
     from dslp.core.report import Report
@@ -26,13 +27,10 @@ def _check_version(version: str | None) -> str | None:
     return version
 
 
-ONE = "May be left out if there is only one."
 SUCH = "Such as 1.2.0, or MLflow's number."
-Name = Annotated[str | None, typer.Argument(metavar="MODEL", help=ONE)]
 Version = Annotated[str | None, typer.Option(callback=_check_version, help=SUCH)]
 Why = Annotated[str, typer.Option(help="The reason, kept in the audit trail.")]
 Issue = Annotated[int | None, typer.Option(help="Number of the issue that this is for.", min=1)]
-AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 
 
 @app.command()

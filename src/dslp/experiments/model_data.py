@@ -46,7 +46,11 @@ class ModelData:
             f"model of it is not registered; see: uv run dslp data validate {name}"
         )
         leaks = [f"{name} may leak: {suspicion}" for suspicion in self.check.suspicions]
-        lines = [stale_reason(self.dataset), "" if self.suite.ok else failure, *leaks]
+        reasons = [
+            f"params.yml says that input {column} of {name} is known before: {reason}"
+            for column, reason in self.check.known_before.items()
+        ]
+        lines = [stale_reason(self.dataset), "" if self.suite.ok else failure, *leaks, *reasons]
         return "\n".join(filter(None, lines))
 
     @property
@@ -75,7 +79,12 @@ def read_model_data(model: Model) -> ModelData:
             f"or schema.py (Request) of {model.folder} names"
         )
     held = splitting.holdout(rows, params.split, key)
-    check = LeakCheck(rows, held, params.split, key, inputs, params.target)
+    if others := {*params.known_before} - {*inputs}:
+        raise DslpError(
+            f"{model.folder / 'params.yml'}: known_before names {', '.join(sorted(others))}, which "
+            "is no input of schema.py (Request)"
+        )
+    check = LeakCheck(rows, held, params.split, key, inputs, params.target, params.known_before)
     if check.leaks:
         raise Refused(f"{model.name} leaks: {'; '.join(check.leaks)}")
     return ModelData(rows, held, dataset.version, digest(dataset), dataset, check)

@@ -111,6 +111,9 @@ def record_run(
         ask = params.ask
         note = describe_origin(model.project, ask.question, ask=ask.issue, issue=issue)
         all_tags["mlflow.note.content"] = note
+        if params.known_before:
+            reasons = "; ".join(f"{name}: {reason}" for name, reason in params.known_before.items())
+            all_tags["dslp.known_before"] = reasons[:LONGEST]
         if "dslp.assumptions" not in all_tags:
             all_tags["dslp.assumptions"] = check_assumptions(model).tag
         client, name = tracking.client, name or candidate

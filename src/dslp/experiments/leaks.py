@@ -10,16 +10,14 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
-from dslp.experiments.model import plain_times
+import numpy as np
+import pandas as pd
+from dslp.experiments.model import is_time, plain_times
 from dslp.experiments.params import Split
-from dslp.experiments.splitting import is_time
-
-if TYPE_CHECKING:
-    import numpy as np
-    import pandas as pd
-    from numpy.typing import NDArray
+from numpy.typing import NDArray
+from pandas.api.types import is_bool_dtype, is_integer_dtype, is_numeric_dtype, is_string_dtype
 
 CHANCE = math.log(1e-6)  # what is likelier than this by chance is no sign of a leak
 NEAR = 0.95  # concordance of two columns that are almost one, 0.997 as a correlation
@@ -51,8 +49,8 @@ class LeakCheck:
         known_before: inputs that are known before the target is, with the reason.
     """
 
-    rows: "pd.DataFrame"
-    part: "NDArray[np.bool_]"
+    rows: pd.DataFrame
+    part: NDArray[np.bool_]
     split: Split
     key: Sequence[str]
     inputs: Sequence[str]
@@ -111,10 +109,8 @@ class LeakCheck:
         return len(sides[0].merge(sides[1], on=names))
 
     @cached_property
-    def _sample(self) -> "pd.DataFrame":
+    def _sample(self) -> pd.DataFrame:
         """Some rows; in a split by time, some series in their order, the last one from its end."""
-        import numpy as np
-
         rows = self.rows
         if self.split.policy != "time":
             return rows.sample(min(len(rows), SAMPLE), random_state=0)
@@ -142,10 +138,8 @@ class LeakCheck:
                 relations[f"{name} (missing or not)"] = told
         return relations
 
-    def _pairs(self, column: "pd.Series[Any]") -> "pd.DataFrame":
+    def _pairs(self, column: "pd.Series[Any]") -> pd.DataFrame:
         """A column (x) and the target (y), where both have values."""
-        import pandas as pd
-
         rows = pd.DataFrame({"x": column, "y": self._sample[self.target]}).dropna()
         if self.split.policy != "group":
             return rows
@@ -157,8 +151,6 @@ class LeakCheck:
 
         Not in a split by time, where neighbouring rows are no separate evidence.
         """
-        import numpy as np
-
         rows = self._pairs(missing)
         absent, targets = rows["x"].to_numpy(), _codes(rows["y"])
         if self.split.policy == "time":
@@ -178,9 +170,7 @@ class LeakCheck:
         order of their targets. In a split by time, what only rises, or only falls, is known as the
         time is; and it must tell the changes of the target, and more than the target's own past.
         """
-        import numpy as np
-
-        by, is_time, rows = self.split.by, self.split.policy == "time", self._pairs(column)
+        by, in_time, rows = self.split.by, self.split.policy == "time", self._pairs(column)
         columns = [rows["x"], rows["y"]]
         (x, y), (own, targets) = map(_numbers, columns), map(_codes, columns)
         count, kinds, values = len(rows), len(np.unique(targets)), len(np.unique(own))
@@ -189,7 +179,7 @@ class LeakCheck:
             return ""
         if np.array_equal(x, y):
             return "follows"
-        if is_time:
+        if in_time:
             ordered = rows["x"].loc[self._sample[by].loc[rows.index].sort_values().index]
             if ordered.is_monotonic_increasing or ordered.is_monotonic_decreasing:
                 return self._relation_in_time(rows)
@@ -204,18 +194,16 @@ class LeakCheck:
         if is_function and (is_separate or _is_rare_function(own, targets)):
             return "tells"
         if kinds <= FEW:
-            past = _recall(np.roll(targets, 1), targets) if is_time else 0
+            past = _recall(np.roll(targets, 1), targets) if in_time else 0
             found = _recall(own if np.isnan(x).any() else x, targets)
             if found > PURE and 1 - found < (1 - past) / 4:
                 return "tells"
-        if is_time:
+        if in_time:
             return self._relation_in_time(rows)
         return "is almost" if kinds > FEW and _concordance(x, y) > NEAR else ""
 
-    def _relation_in_time(self, rows: "pd.DataFrame") -> Relation:
+    def _relation_in_time(self, rows: pd.DataFrame) -> Relation:
         """How the changes of x and of y, within each series, are related."""
-        import pandas as pd
-
         series = self._series.loc[rows.index]
         numbers = pd.DataFrame({n: _numbers(rows[n]) for n in rows}, rows.index)
         steps = numbers.groupby(series).diff()
@@ -235,8 +223,6 @@ class LeakCheck:
 
     def _parts(self) -> list[str]:
         """Inputs whose weighted sum, or product of powers, is the target; mostly none."""
-        import numpy as np
-
         rows = self._sample.dropna(subset=[self.target])
         names = [n for n in self.inputs if n != self.target and not self._relations.get(n)]
         columns = {name: _numbers(rows[name]) for name in (*names, self.target)}
@@ -258,12 +244,9 @@ class LeakCheck:
 
     def _shared_rows(self) -> Iterator[str]:
         """Rows, or the rows of one person, that are in both parts."""
-        import numpy as np
-        import pandas as pd
-
         columns = self.rows[[*{*self.inputs, self.target}]]
 
-        def count_twins(rows: "pd.DataFrame") -> int:
+        def count_twins(rows: pd.DataFrame) -> int:
             hashed = pd.util.hash_pandas_object(rows, index=False).to_numpy()
             return int(np.isin(hashed[self.part], hashed[~self.part]).sum())
 
@@ -284,9 +267,6 @@ class LeakCheck:
 
         All rows of one have the same value of another column, and not in the order of both.
         """
-        import numpy as np
-        from pandas.api.types import is_bool_dtype, is_integer_dtype, is_string_dtype
-
         tests = (is_bool_dtype, is_integer_dtype, is_string_dtype)
         names = [str(n) for n in self.rows if n != self.target and [n] != [*self.key]]
         plain = [name for name in names if any(test(self.rows[name]) for test in tests)]
@@ -323,12 +303,8 @@ def is_identifier(name: str) -> bool:
     return bool(IDENTIFIER.search(name))
 
 
-def _numbers(column: "pd.Series[Any]") -> "NDArray[np.float64]":
+def _numbers(column: "pd.Series[Any]") -> NDArray[np.float64]:
     """A column of numbers, of truth values, or of text that has numbers only; else no numbers."""
-    import numpy as np
-    import pandas as pd
-    from pandas.api.types import is_numeric_dtype, is_string_dtype
-
     if is_string_dtype(column):
         numbers = pd.to_numeric(column, errors="coerce")
         column = numbers if numbers.notna().sum() == column.notna().sum() else column
@@ -337,35 +313,28 @@ def _numbers(column: "pd.Series[Any]") -> "NDArray[np.float64]":
     return column.to_numpy("float64", na_value=math.nan)
 
 
-def _codes(column: "pd.Series[Any]") -> "NDArray[np.int64]":
+def _codes(column: "pd.Series[Any]") -> NDArray[np.int64]:
     """The values of a column, numbered in their order."""
-    import pandas as pd
-
     return pd.factorize(column, sort=True, use_na_sentinel=False)[0].astype("int64")
 
 
-def _count_pairs(own: "NDArray[np.int64]", others: "NDArray[np.int64]") -> int:
+def _count_pairs(own: NDArray[np.int64], others: NDArray[np.int64]) -> int:
     """How many different pairs of values two columns have."""
-    import numpy as np
-
     return len(np.unique(own * (int(others.max()) + 1) + others))
 
 
-def _is_rare_function(own: "NDArray[np.int64]", others: "NDArray[np.int64]") -> bool:
+def _is_rare_function(own: NDArray[np.int64], others: NDArray[np.int64]) -> bool:
     """Whether rows of one value have one value in another column, where that is no chance."""
-    import numpy as np
-
     values, agreement = len(np.unique(own)), float(((np.bincount(others) / len(own)) ** 2).sum())
     is_rare = (len(own) - values) * math.log(agreement) < CHANCE
     return is_rare and values <= len(own) / 2 and _count_pairs(own, others) == values
 
 
-def _concordance(x: "NDArray[np.float64]", y: "NDArray[np.float64]") -> float:
+def _concordance(x: NDArray[np.float64], y: NDArray[np.float64]) -> float:
     """Of pairs of rows that differ in y: how much more often x has their order than the reverse.
 
     Somers' D without its sign, from Kendall's tau-b.
     """
-    import numpy as np
     from scipy.stats import kendalltau
 
     if len(x) < RARE:
@@ -376,9 +345,8 @@ def _concordance(x: "NDArray[np.float64]", y: "NDArray[np.float64]") -> float:
     return abs(float(kendalltau(x, y).statistic)) * math.sqrt(untied[0] / (untied[1] or math.nan))
 
 
-def _recall(x: "NDArray[Any]", targets: "NDArray[np.int64]") -> float:
+def _recall(x: NDArray[Any], targets: NDArray[np.int64]) -> float:
     """The share of each class that a tree of one input finds in other rows; the classes' mean."""
-    import numpy as np
     from sklearn.metrics import balanced_accuracy_score
     from sklearn.model_selection import cross_val_predict
     from sklearn.tree import DecisionTreeClassifier

@@ -11,6 +11,7 @@ from dslp.experiments.params import Split
 from dslp.experiments.splitting import holdout
 from sklearn import datasets
 
+from tests.library.experiments.conftest import runs as experiment_runs
 from tests.library.toy import Toy
 
 N = 2000
@@ -39,7 +40,7 @@ FOLLOWING: dict[str, tuple[Any, Any]] = {
     "count": (COUNT + 0.5, COUNT),
     "truth": (Y > 0, (Y > 0).astype("int64")),
     "refund": (np.where(Y > 2, NOISE, np.nan), Y > 2),
-    "reason": (np.where(Y > 2, np.where(X > 1, "moved", "price"), None), Y > 2),
+    "reason": (pd.Series(np.where(X > 1, "moved", "price")).where(Y > 2), Y > 2),
     "ended": (pd.Series(WEEK).where(Y > 2), (Y > 2) * 1),
 }
 GAPS = ("refund", "reason", "ended")
@@ -189,6 +190,15 @@ def test_a_leak_stops_the_experiment_and_a_likely_one_is_shown(tracked: Toy) -> 
     tracked.edit(tracked.dataset / "schema.yml", "  amount:", "  almost: {type: double}\n  amount:")
     outcome = tracked.done("experiment", "run")
     assert outcome.out.count("visits may leak: input almost alone tells visits") == 1
+    params = tracked.model_folder / "params.yml"
+    tracked.edit(params, "target: visits", "target: visits\nknown_before: {almost: set at entry}")
+    outcome = tracked.done("experiment", "run")
+    assert "may leak" not in outcome.out
+    assert "input almost of visits is known before: set at entry" in outcome.out
+    assert experiment_runs(tracked)[-1].data.tags["dslp.known_before"] == "almost: set at entry"
+    tracked.edit(params, "{almost: set", "{almots: set")
+    assert "known_before names almots, which is no input" in tracked.run("experiment", "run").error
+    tracked.edit(params, "known_before: {almots: set at entry}", "")
     tracked.edit(schema, "    almost: float\n", "    visits: int\n")
     outcome = tracked.run("experiment", "run")
     assert outcome.code == 1

@@ -15,28 +15,24 @@ if TYPE_CHECKING:
 
 app = typer.Typer(help="Try approaches, record and compare every run.", no_args_is_help=True)
 
-Name = Annotated[
-    str | None, typer.Argument(metavar="MODEL", help="May be left out if there is only one.")
-]
-Issue = Annotated[
-    int | None,
-    typer.Option(help="Number of the Experiment issue, if the branch is not named for it.", min=1),
-]
+ONE = "May be left out if there is only one."
+ADDRESS = "tcp://HOST:8786 (Dask), spark://HOST:7077, or local: this machine's cores."
+Name = Annotated[str | None, typer.Argument(metavar="MODEL", help=ONE)]
+Issue = Annotated[int | None, typer.Option(help="By default, as the branch is named.", min=1)]
+AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 
 
 @app.command()
 def run(
     name: Name = None,
-    candidate: Annotated[
-        list[str] | None, typer.Option(help="Candidates of params.yml; all when none is named.")
-    ] = None,
+    candidate: Annotated[list[str] | None, typer.Option(help="By default, all.")] = None,
     issue: Issue = None,
 ) -> None:
     """Cross-validate the candidates of params.yml on the same folds, baseline first."""
-    from dslp.experiments.runs import Experiment, candidates_to_run
-
     model = _find_model(name)
-    params, names = model.params, candidates_to_run(model, candidate)
+    params, names = model.params, model.choose_candidates(candidate)
+    from dslp.experiments.runs import Experiment
+
     with step(f"{model.name}: reading and dividing {params.dataset.name}"):
         experiment = Experiment.prepare(model, issue)
     runs = []
@@ -50,12 +46,8 @@ def run(
 def compare(
     name: Name = None,
     issue: Issue = None,
-    page: Annotated[
-        Path | None, typer.Option(help="The page to write; by default one in data/interim.")
-    ] = None,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="Print the comparison as JSON, and nothing else.")
-    ] = False,
+    page: Annotated[Path | None, typer.Option(help="By default in data/interim.")] = None,
+    as_json: AsJson = False,
 ) -> None:
     """Compare the candidates of an issue with the baseline, on the Ask's metric and criterion.
 
@@ -64,13 +56,13 @@ def compare(
     compared.
     """
     from dslp.core import report
-    from dslp.experiments.comparison import compare_candidates, comparison_page, run_command
-    from dslp.experiments.recording import branch_issue
     from dslp.tracking.connection import require_records
 
     model = _find_model(name)
-    issue = issue or branch_issue(model)
-    require_records(model.project, run_command(model, issue))
+    issue = issue or model.branch_issue
+    require_records(model.project, model.run_command(issue))
+    from dslp.experiments.comparison import compare_candidates, comparison_page
+
     with step(f"{model.name}: reading the recorded runs"):
         comparison = compare_candidates(model, issue)
     path = page or model.project.data / "interim" / f"compare-{issue or model.name}.md"
@@ -95,28 +87,18 @@ def compare(
 def sweep(
     name: Name = None,
     issue: Issue = None,
-    trials: Annotated[
-        int | None, typer.Option(help="How many, instead of the number in params.yml.", min=1)
-    ] = None,
-    on: Annotated[
-        str | None,
-        typer.Option(
-            metavar="ADDRESS",
-            envvar="DSLP_CLUSTER",
-            help="tcp://HOST:8786 (Dask), spark://HOST:7077, or local: this machine's cores.",
-        ),
-    ] = None,
+    trials: Annotated[int | None, typer.Option(help="By default as in params.yml.", min=1)] = None,
+    on: Annotated[str | None, typer.Option(envvar="DSLP_CLUSTER", help=ADDRESS)] = None,
 ) -> None:
     """Try a candidate with many settings, as `sweep` in params.yml says; the best is shown."""
+    model = _find_model(name)
+    params, plan = model.params, model.sweep
     from dslp.experiments import sweep as sweeping
-    from dslp.experiments.cluster import cluster_kind
     from dslp.experiments.comparison import optimism
     from dslp.experiments.runs import Experiment
 
-    model = _find_model(name)
-    params = model.params
-    sweeping.sweep_plan(model)
-    cluster_kind(on)
+    sweeping.cluster_kind(on)
+    sweeping.merged(params.candidates[plan.candidate], dict.fromkeys(plan.parameters))
     with step(f"{model.name}: reading and dividing {params.dataset.name}"):
         experiment = Experiment.prepare(model, issue)
     with step(f"{model.name}: {params.baseline}, the baseline") as report:
@@ -135,15 +117,15 @@ def sweep(
 
 @app.command()
 def reproduce(
-    run: Annotated[
-        str, typer.Argument(metavar="RUN", help="Identifier of a recorded run, or its beginning.")
-    ],
+    run: Annotated[str, typer.Argument(metavar="RUN", help="Its identifier, or its beginning.")],
 ) -> None:
     """Compute a run again from its record alone; exit code 1 if its metrics are not the same."""
-    from dslp.experiments import reproduction
+    from dslp.tracking.connection import require_records
 
     project = Project.find()
-    reproduction.check_identifier(project, run)
+    require_records(project, "uv run dslp experiment run")
+    from dslp.experiments import reproduction
+
     with step(f"run {run[:8]}: its commit, data and environment, and its metrics"):
         result = reproduction.reproduce(project, run)
     for sentence in result.doubts:
@@ -163,7 +145,7 @@ def _show(experiment: "Experiment", runs: "list[CandidateRun]") -> None:
     """The gain of each run over the first, the baseline's, and what to know of the data."""
     from dslp.experiments.comparison import fold_ratio, gain
     from dslp.experiments.params import format_metric
-    from dslp.experiments.recording import WITHOUT_ISSUE
+    from dslp.experiments.runs import WITHOUT_ISSUE
     from dslp.tracking.connection import viewing_command
 
     model, data, baseline = experiment.model, experiment.data, runs[0]

@@ -133,21 +133,19 @@ class _Monitor:
         own, size = recent.versions == self.champion.version, record["rows_per_unit"]
         split = self.model.params.split
         sizes = size, drift.rows_per_unit(recent.rows, split, size)
-        features = {n: bins for n, bins in record["features"].items() if n in recent.rows}
-        predictions = {
-            name: bins
-            for name, bins in record["predictions"].items()
-            if name in recent.predicted and own.any()
-        }
-        comparisons = sources * (len(features) + len(predictions))
-        for name, bins in features.items():
-            limits, column = (settings.features, settings.missing), recent.rows[name]
-            on = split.policy == "time" and name == split.by
-            yield from drift.compare(source, name, bins, column, limits, comparisons, sizes, on)
-        for name, bins in predictions.items():
-            limits, column = (settings.prediction, 1), recent.predicted[name][own]
-            subject = f"predicted {name}"
-            yield from drift.compare(source, subject, bins, column, limits, comparisons, sizes)
+        sides = (
+            ("", recent.rows, "features", (settings.features, settings.missing)),
+            ("predicted ", recent.predicted[own], "predictions", (settings.prediction, 1)),
+        )
+        columns = [
+            (prefix + name, bins, rows[name], limits)
+            for prefix, rows, part, limits in sides
+            for name, bins in record[part].items()
+            if name in rows and len(rows)
+        ]
+        for subject, bins, column, limits in columns:
+            count, goes_on = sources * len(columns), split.policy == "time" and subject == split.by
+            yield from drift.compare(source, subject, bins, column, limits, count, sizes, goes_on)
         if recent.truth is not None:
             yield self.quality(recent)
 

@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 from dslp.experiments.params import Split
 from dslp.models import drift
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import betabinom, fisher_exact
 
@@ -156,6 +156,7 @@ def test_of_personal_data_no_end_of_a_range_is_of_fewer_than_ten_people() -> Non
     assert compared([None] * 5 + [1.5] * 4, [2.5] * 400)[0].moved is True
 
 
+@settings(deadline=None)
 @given(st.lists(st.floats(allow_nan=True, width=32), min_size=1), st.lists(st.floats(width=32)))
 def test_every_value_is_in_one_bin(before: list[float], now: list[float]) -> None:
     bins = json.loads(json.dumps(drift.reference_bins(pd.Series(before, dtype=float))))

@@ -1,10 +1,10 @@
 """How good predictions are, by what fits their kind: figures with intervals, and their pictures.
 
-An interval is that of a mean over rows that depend on one another within a unit: a group or, where
-the split is by time, a block of moments (the linearised variance of Liang and Zeger, 1986,
-Biometrika 73, with the t distribution over the units). That of a share is Wilson's (1927), for the
-number of independent rows that would have the same variance (Franco, Little, Louis and Slud, 2019,
-Journal of Survey Statistics and Methodology 7).
+An interval is that of a mean over rows that depend on one another within a unit of `uncertainty`
+(the linearised variance of Liang and Zeger, 1986, Biometrika 73, with the t distribution over the
+units). That of a share is Wilson's (1927), for the number of independent rows that would have the
+same variance (Franco, Little, Louis and Slud, 2019, Journal of Survey Statistics and Methodology
+7).
 """
 
 import json
@@ -16,6 +16,7 @@ from dslp.core.pictures import draw_matrix, draw_points
 from dslp.core.text import visible
 from dslp.data.schema import key_columns
 from dslp.experiments.model import Model
+from dslp.experiments.uncertainty import units
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -86,12 +87,10 @@ def evaluate_pairs(model: Model, pairs: "pd.DataFrame") -> dict[str, Any]:
             pairs = pairs.assign(**{side: numbers})
         pairs = pairs.assign(residual=pairs["truth"] - pairs["predicted"])
     pairs = pairs.replace([-math.inf, math.inf], math.nan).dropna().reset_index(drop=True)
-    units = pairs.groupby("by").ngroup() if split.by else pairs.index.to_series()
-    if split.policy == "time":
-        units //= math.ceil(units.nunique() ** (1 / 3))  # moments in a block, as in `draw_samples`
-    result = {"kind": kind, "target": target, "rows": len(pairs), "units": units.nunique()}
+    pairs["unit"] = units(pairs, split, "by")
+    result = {"kind": kind, "target": target, "rows": len(pairs), "units": pairs["unit"].nunique()}
     if len(pairs) >= FEW:
-        result |= figures(pairs.assign(unit=units), kind)
+        result |= figures(pairs, kind)
     if model.dataset.sheet.personal_data:
         result.pop("series", None)  # it may be a person
     text = json.dumps(result)
@@ -128,12 +127,12 @@ def mean_interval(rows: "pd.DataFrame", column: str) -> list[Any]:
     """
     from scipy.stats import t
 
-    values, units = rows[column], rows["unit"]
-    count, groups, mean = len(rows), units.nunique(), float(values.mean())
+    values, codes = rows[column], rows["unit"]
+    count, groups, mean = len(rows), codes.nunique(), float(values.mean())
     scale, middle = 100.0 if values.dtype == bool else 1.0, mean
     if groups < UNITS:
         return [scale * mean if count else None, None, None, count]
-    variance = float(((values - mean).groupby(units).sum() ** 2).sum())
+    variance = float(((values - mean).groupby(codes).sum() ** 2).sum())
     variance *= groups / (groups - 1) / count**2
     quantile = float(t.ppf(0.975, groups - 1))
     half = quantile * math.sqrt(variance)

@@ -205,7 +205,7 @@ def score_on_holdout(
     predicted, target = model.predict(estimator, rows), rows[params.target]
     metrics = model.evaluate(target, predicted)
     reference = model.predict(model.fit(params.baseline, data.development), rows)
-    own, baseline = (measure(model, rows, target, side) for side in (predicted, reference))
+    own, baseline = measure(model, rows, target, predicted, reference)
     gain = own.gain(baseline, params.metric, params.criterion.by)
     return HoldoutResult(
         estimator, predicted, params.metric.name, metrics, own, baseline.value, gain

@@ -248,24 +248,18 @@ class _Checks:
 
     def _subgroups(self, gate: Subgroups) -> GateResult:
         """The gain of the worst part over the whole: a part that is worse has a negative one."""
-        import numpy as np
-
         name = gate.metric or self.model.params.metric.name
         better = self._direction(name, "subgroups.metric")
         by: Measure = "difference" if better == "zero" else "share"
         metric = Metric(name=name, better="lower" if better == "zero" else better)
-        whole, by_column, gains = self.metrics[name], self.model.params.split.by, dict[str, Gain]()
+        whole, gains = self.metrics[name], dict[str, Gain]()
         unmeasured = dict.fromkeys(gate.by)
         for column, part, mask in self._groups(gate):
             unmeasured.pop(column, None)
-            rows = self.data.holdout[mask]
-            units = rows[by_column].nunique() if by_column else len(rows)
-            places = np.cumsum(mask) - 1  # of a row among those of the part
-            positions = [places[drawn[mask[drawn]]] for drawn in self.samples.positions]
-            samples = Samples(positions, min(units, self.samples.units))
+            samples = self.samples.part(mask)
             own = measure_all(self.model, self.target[mask], self.predicted[mask], samples)[name]
             sides = [abs(own), abs(whole)] if better == "zero" else [own, whole]
-            gains[f"{part} ({len(rows):,} rows)"] = sides[0].gain(sides[1], metric, by)
+            gains[f"{part} ({mask.sum():,} rows)"] = sides[0].gain(sides[1], metric, by)
         if unmeasured:
             limit = format_metric(-gate.gap, by)
             note = f"no subgroup by {', '.join(unmeasured)} has {gate.minimum_rows:,} rows or more"

@@ -93,7 +93,7 @@ def _quality(model: Model, holdout: "pd.DataFrame", result: HoldoutResult) -> di
     by, measured, effect = model.params.split.by, result.measured, 1.0
     if by:
         rows, target = holdout.drop(columns=by), holdout[model.params.target]
-        single = measure(model, rows, target, result.predicted)
+        (single,) = measure(model, rows, target, result.predicted)
         effect = float(np.nanvar(measured.draws) / (np.nanvar(single.draws) or np.inf))
     figures = {"value": measured.value, "draws": measured.draws.tolist(), "units": measured.units}
     return {**figures, "design_effect": max(1.0, effect)}

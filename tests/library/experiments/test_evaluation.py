@@ -13,7 +13,8 @@ import statsmodels.api as sm
 from dslp.experiments import evaluation
 from dslp.experiments.evaluation import draw_views, evaluate_pairs, mean_interval, truth_pairs
 from dslp.experiments.model import Model
-from dslp.experiments.params import Split
+from dslp.experiments.params import Metric, Split
+from dslp.experiments.uncertainty import Measured, draw_samples
 from scipy.stats import norm, poisson, t
 from sklearn.calibration import calibration_curve
 from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
@@ -65,6 +66,35 @@ def test_an_interval_is_that_of_clustered_rows_and_covers_the_truth() -> None:
     assert 0.92 < covered / 300 < 0.98
     assert mean_interval(rows[rows["unit"] < 2], "hit")[1:] == [None, None, 20]
     assert mean_interval(rows[:0], "hit") == [None, None, None, 0]
+
+
+@pytest.mark.parametrize(
+    ("policy", "moments", "rows", "dependence", "least"),
+    [
+        ("group", 3, 20, 0.0, 0.93),  # groups are independent, the rows of one nearly equal
+        ("group", 5, 20, 0.0, 0.93),
+        ("time", 24, 1, 0.5, 0.9),  # the correlation of a moment with the next one
+        ("time", 100, 1, 0.5, 0.92),
+        ("time", 100, 1, 0.8, 0.9),
+    ],
+)
+def test_samples_of_units_tell_how_sure_a_mean_is(
+    policy: Any, moments: int, rows: int, dependence: float, least: float
+) -> None:
+    draw, covered, exact = np.random.default_rng(3), 0, Metric(name="m", better="higher")
+    frame = pd.DataFrame({"by": np.arange(moments).repeat(rows)})
+    for seed in range(200):
+        noise = draw.normal(size=moments + 50)
+        for place in range(1, len(noise)):
+            noise[place] += dependence * noise[place - 1]
+        values = noise[50:].repeat(rows) + draw.normal(0, 0.1, len(frame))
+        split = Split(policy=policy, by="by", holdout=0.2, folds=2, seed=seed)
+        samples = draw_samples(frame, split)
+        means = np.array([values[positions].mean() for positions in samples])
+        mean = Measured(values.mean(), means, samples.units)
+        gain = mean.gain(Measured(0.0, 0 * means, samples.units), exact, "difference")
+        covered += gain.low <= 0 <= gain.high
+    assert least <= covered / 200 <= 0.985
 
 
 @pytest.mark.parametrize(
@@ -135,7 +165,7 @@ def test_a_forecast_is_seen_over_its_horizon_beside_the_last_value(toy: Toy) -> 
     pairs = truth_pairs(model, past, future, predicted)
     assert pairs["naive"].unique().tolist() == [119, 157]
     result = evaluate_pairs(model, pairs)
-    assert result["units"] == 10  # 40 weeks in blocks of 4
+    assert result["units"] == 5  # 40 ** 0.4 = 4.4
     for row in result["horizon"]:  # a step is worth 1 in the north, and 3 in the other shop
         assert (row[1], row[5]) == pytest.approx((2, 2 * row[0]))
     assert [row[0] for row in result["horizon"]] == [2.5 + 4 * n for n in range(10)]

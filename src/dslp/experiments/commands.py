@@ -33,10 +33,10 @@ def run(
     issue: Issue = None,
 ) -> None:
     """Cross-validate the candidates of params.yml on the same folds, baseline first."""
-    from dslp.experiments.runs import Experiment, candidates_to_run
-
     model = _find_model(name)
-    params, names = model.params, candidates_to_run(model, candidate)
+    params, names = model.params, model.choose_candidates(candidate)
+    from dslp.experiments.runs import Experiment
+
     with step(f"{model.name}: reading and dividing {params.dataset.name}"):
         experiment = Experiment.prepare(model, issue)
     runs = []
@@ -64,13 +64,13 @@ def compare(
     compared.
     """
     from dslp.core import report
-    from dslp.experiments.comparison import compare_candidates, comparison_page, run_command
-    from dslp.experiments.recording import branch_issue
     from dslp.tracking.connection import require_records
 
     model = _find_model(name)
-    issue = issue or branch_issue(model)
-    require_records(model.project, run_command(model, issue))
+    issue = issue or model.branch_issue
+    require_records(model.project, model.run_command(issue))
+    from dslp.experiments.comparison import compare_candidates, comparison_page
+
     with step(f"{model.name}: reading the recorded runs"):
         comparison = compare_candidates(model, issue)
     path = page or model.project.data / "interim" / f"compare-{issue or model.name}.md"
@@ -108,15 +108,14 @@ def sweep(
     ] = None,
 ) -> None:
     """Try a candidate with many settings, as `sweep` in params.yml says; the best is shown."""
+    model = _find_model(name)
+    params, plan = model.params, model.sweep
     from dslp.experiments import sweep as sweeping
-    from dslp.experiments.cluster import cluster_kind
     from dslp.experiments.comparison import optimism
     from dslp.experiments.runs import Experiment
 
-    model = _find_model(name)
-    params = model.params
-    sweeping.sweep_plan(model)
-    cluster_kind(on)
+    sweeping.cluster_kind(on)
+    sweeping.merged(params.candidates[plan.candidate], dict.fromkeys(plan.parameters))
     with step(f"{model.name}: reading and dividing {params.dataset.name}"):
         experiment = Experiment.prepare(model, issue)
     with step(f"{model.name}: {params.baseline}, the baseline") as report:
@@ -140,10 +139,12 @@ def reproduce(
     ],
 ) -> None:
     """Compute a run again from its record alone; exit code 1 if its metrics are not the same."""
-    from dslp.experiments import reproduction
+    from dslp.tracking.connection import require_records
 
     project = Project.find()
-    reproduction.check_identifier(project, run)
+    require_records(project, "uv run dslp experiment run")
+    from dslp.experiments import reproduction
+
     with step(f"run {run[:8]}: its commit, data and environment, and its metrics"):
         result = reproduction.reproduce(project, run)
     for sentence in result.doubts:
@@ -163,7 +164,7 @@ def _show(experiment: "Experiment", runs: "list[CandidateRun]") -> None:
     """The gain of each run over the first, the baseline's, and what to know of the data."""
     from dslp.experiments.comparison import fold_ratio, gain
     from dslp.experiments.params import format_metric
-    from dslp.experiments.recording import WITHOUT_ISSUE
+    from dslp.experiments.runs import WITHOUT_ISSUE
     from dslp.tracking.connection import viewing_command
 
     model, data, baseline = experiment.model, experiment.data, runs[0]

@@ -14,10 +14,9 @@ from dslp.data.schema import key_columns
 from dslp.experiments import splitting
 from dslp.experiments.evaluation import draw_views, read_evaluation
 from dslp.experiments.model import Model
-from dslp.experiments.model_data import ModelData, read_model_data
 from dslp.experiments.params import Measure, Metric, format_metric, share_problem
-from dslp.experiments.recording import finished_runs
-from dslp.experiments.runs import CandidateRun
+from dslp.experiments.runs import CandidateRun, finished_runs
+from dslp.experiments.splitting import ModelData, read_model_data
 from dslp.experiments.uncertainty import Gain
 from dslp.tracking.connection import Tracking, mlflow_errors
 
@@ -59,8 +58,8 @@ class Comparison:
                 "mean": run.mean,
                 "deviation": run.deviation,
                 "folds": run.folds,
-                "gain": _finite(gain.estimate) if gain else None,
-                "interval": [_finite(gain.low), _finite(gain.high)] if gain else None,
+                "gain": gain.estimate if gain else None,
+                "interval": [gain.low, gain.high] if gain else None,
                 "best_of_trials": run.trials or None,
                 "met": gain.estimate >= enough if gain else None,
                 "verdict": verdict(run.name, gain, enough, run.trials) if gain else "baseline",
@@ -81,11 +80,6 @@ class Comparison:
         )
 
 
-def run_command(model: Model, issue: int | None) -> str:
-    """The command that records runs to compare."""
-    return f"uv run dslp experiment run {model.name}" + (f" --issue {issue}" if issue else "")
-
-
 @mlflow_errors()
 def compare_candidates(model: Model, issue: int | None = None) -> Comparison:
     """Compare the candidates of an issue, or all of the model's without one.
@@ -97,12 +91,14 @@ def compare_candidates(model: Model, issue: int | None = None) -> Comparison:
     Raises:
         DslpError: the issue has no run that can be compared, or none of the baseline.
     """
-    command = run_command(model, issue)
+    command = model.run_command(issue)
     tracking, params = Tracking.open(model.project), model.params
     subject = f"issue #{issue}" if issue else model.name
     runs = finished_runs(tracking, model, **({"issue": issue} if issue else {}))
     best = {run.data.tags.get("dslp.best") for run in runs}
-    runs = [r for r in runs if r.data.tags["dslp.kind"] == "experiment" or r.info.run_id in best]
+    runs = [
+        r for r in runs if r.data.tags.get("dslp.kind") == "experiment" or r.info.run_id in best
+    ]
     if not runs:
         raise DslpError(f"{subject} has no finished run of {model.name}; first: {command}")
     data = read_model_data(model)
@@ -121,10 +117,8 @@ def compare_candidates(model: Model, issue: int | None = None) -> Comparison:
     notes = [f"{number} not compared: {reason}" for reason, number in reasons.items()]
     if not baselines:
         because = f" ({'; '.join(notes)})" if notes else ""
-        raise DslpError(
-            f"{subject} has no run of {params.baseline}, the baseline, on this data, split "
-            f"and evaluate.py{because}; first: {command}"
-        )
+        problem = f"{subject} has no run of {params.baseline}, the baseline, on this data, split"
+        raise DslpError(f"{problem} and evaluate.py{because}; first: {command}")
     ratio, trials = fold_ratio(model, data), best_of_trials(model, tracking)
     by, reference = params.criterion.by, _fold_values(tracking, baselines[0], params.metric)
     if problem := share_problem(params.metric, reference, by):
@@ -290,7 +284,3 @@ def _fold_values(tracking: Tracking, run: "Run", metric: Metric) -> list[float]:
     """The metric of each fold, in their order."""
     history = tracking.client.get_metric_history(run.info.run_id, f"fold_{metric.name}")
     return [one.value for one in sorted(history, key=lambda one: one.step)]
-
-
-def _finite(number: float) -> float | None:
-    return number if math.isfinite(number) else None

@@ -10,16 +10,15 @@ same variance (Franco, Little, Louis and Slud, 2019, Journal of Survey Statistic
 import json
 import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+import pandas as pd
 from dslp.core.pictures import draw_matrix, draw_points
 from dslp.core.text import visible
 from dslp.data.schema import key_columns
 from dslp.experiments.model import Model
 from dslp.experiments.uncertainty import units
-
-if TYPE_CHECKING:
-    import pandas as pd
+from pandas.api.types import is_numeric_dtype
 
 FILE = "evaluation.json"  # among the artifacts of a run
 OTHERS = "other classes"
@@ -40,8 +39,8 @@ POINTS: dict[str, tuple[str, str, str, Sequence[str]]] = {
 
 
 def truth_pairs(
-    model: Model, past: "pd.DataFrame", rows: "pd.DataFrame", predicted: "pd.DataFrame"
-) -> "pd.DataFrame":
+    model: Model, past: pd.DataFrame, rows: pd.DataFrame, predicted: pd.DataFrame
+) -> pd.DataFrame:
     """The truth beside the prediction, and what else an evaluation needs of each row.
 
     That is `by`, the column of the split, and of a forecast the `step` (the number of its moment
@@ -70,14 +69,12 @@ def truth_pairs(
     return pairs
 
 
-def evaluate_pairs(model: Model, pairs: "pd.DataFrame") -> dict[str, Any]:
+def evaluate_pairs(model: Model, pairs: pd.DataFrame) -> dict[str, Any]:
     """What fits the kind, of pairs as `truth_pairs` makes them; it holds no row of the data.
 
     Tables of points have columns x, y, the ends of an interval, a number of rows and perhaps
     another y. Rows without a value are left out, as are predictions of numbers that are none.
     """
-    import pandas as pd
-
     kind, split, target = model.kind(pairs["truth"]), model.params.split, model.params.target
     figures = _of_classes
     if kind != "classification":
@@ -119,7 +116,7 @@ def read_evaluation(run: str) -> dict[str, Any]:
     return dict(artifacts.load_dict(f"runs:/{run}/{FILE}")) if exists else {}
 
 
-def mean_interval(rows: "pd.DataFrame", column: str) -> list[Any]:
+def mean_interval(rows: pd.DataFrame, column: str) -> list[Any]:
     """The mean of a column, the ends of its 95 % interval, and the number of rows.
 
     The mean of truth values is a share, in percent. The ends are None with fewer than three units,
@@ -145,16 +142,14 @@ def mean_interval(rows: "pd.DataFrame", column: str) -> list[Any]:
     return [scale * mean, scale * (middle - half), scale * (middle + half), count]
 
 
-def _bins(pairs: "pd.DataFrame", by: str, few: int = FEW) -> "list[pd.DataFrame]":
+def _bins(pairs: pd.DataFrame, by: str, few: int = FEW) -> list[pd.DataFrame]:
     """The rows in about ten bins of a column, or fewer; equal values stay together."""
-    import pandas as pd
-
     number = max(1, min(MOST, len(pairs) // few))
     codes = pd.qcut(pairs[by], number, labels=False, duplicates="drop").fillna(0)
     return [rows for _, rows in pairs.groupby(codes) if len(rows) >= few]
 
 
-def _of_numbers(pairs: "pd.DataFrame", kind: str) -> dict[str, Any]:
+def _of_numbers(pairs: pd.DataFrame, kind: str) -> dict[str, Any]:
     """Calibration, residuals over the prediction, their size; of counts, frequencies."""
     from scipy.stats import poisson
 
@@ -180,12 +175,12 @@ def _of_numbers(pairs: "pd.DataFrame", kind: str) -> dict[str, Any]:
     return figures
 
 
-def _of_forecast(pairs: "pd.DataFrame", kind: str) -> dict[str, Any]:
+def _of_forecast(pairs: pd.DataFrame, kind: str) -> dict[str, Any]:
     """The error over the horizon and of each series beside the naive one; residuals over time."""
     off, naive = pairs["residual"].abs(), (pairs["truth"] - pairs["naive"]).abs()
     pairs = pairs.assign(off=off, naive=naive)
 
-    def error(name: Any, rows: "pd.DataFrame") -> list[Any]:
+    def error(name: Any, rows: pd.DataFrame) -> list[Any]:
         return [name, *mean_interval(rows, "off"), rows["naive"].mean()]
 
     figures = {
@@ -204,11 +199,8 @@ def _of_forecast(pairs: "pd.DataFrame", kind: str) -> dict[str, Any]:
     return figures
 
 
-def _of_classes(pairs: "pd.DataFrame", kind: str) -> dict[str, Any]:
+def _of_classes(pairs: pd.DataFrame, kind: str) -> dict[str, Any]:
     """Confusion, and shares by class; with a probability, reliability, and gains of two classes."""
-    import pandas as pd
-    from pandas.api.types import is_numeric_dtype
-
     sides = [pairs[name].infer_objects() for name in ("truth", "predicted")]
     if not all(map(is_numeric_dtype, sides)):
         sides = [side.astype(str) for side in sides]

@@ -10,16 +10,14 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
-from dslp.experiments.model import plain_times
+import numpy as np
+import pandas as pd
+from dslp.experiments.model import is_time, plain_times
 from dslp.experiments.params import Split
-from dslp.experiments.splitting import is_time
-
-if TYPE_CHECKING:
-    import numpy as np
-    import pandas as pd
-    from numpy.typing import NDArray
+from numpy.typing import NDArray
+from pandas.api.types import is_bool_dtype, is_integer_dtype, is_numeric_dtype, is_string_dtype
 
 CHANCE = math.log(1e-6)  # what is likelier than this by chance is no sign of a leak
 NEAR = 0.97  # concordance of two columns that are almost one, 0.999 as a correlation
@@ -45,8 +43,8 @@ class LeakCheck:
         target: the column that is predicted.
     """
 
-    rows: "pd.DataFrame"
-    part: "NDArray[np.bool_]"
+    rows: pd.DataFrame
+    part: NDArray[np.bool_]
     split: Split
     key: Sequence[str]
     inputs: Sequence[str]
@@ -103,7 +101,7 @@ class LeakCheck:
         return len(sides[0].merge(sides[1], on=names))
 
     @cached_property
-    def _sample(self) -> "pd.DataFrame":
+    def _sample(self) -> pd.DataFrame:
         """Some rows; in a split by time, in the order of each series."""
         rows, by = self.rows, self.split.by
         if self.split.policy != "time":
@@ -123,8 +121,6 @@ class LeakCheck:
         rises, or only falls, is known as the time is; and changes are compared in place of values,
         since a value of a series is near the one before.
         """
-        import numpy as np
-
         by = [self.split.by] if self.split.by else []
         rows = self._sample[list({*by, name, self.target})].dropna()
         if self.split.policy == "group":  # what is the same in all rows of a group counts once
@@ -157,8 +153,6 @@ class LeakCheck:
 
     def _parts(self) -> list[str]:
         """Inputs whose weighted sum, or product of powers, is the target; mostly none."""
-        import numpy as np
-
         rows = self._sample.dropna(subset=[self.target])
         names = [name for name, relation in self._relations.items() if not relation]
         columns = {name: _numbers(rows[name]) for name in (*names, self.target)}
@@ -178,12 +172,9 @@ class LeakCheck:
 
     def _shared_rows(self) -> Iterator[str]:
         """Rows, or the rows of one person, that are in both parts."""
-        import numpy as np
-        import pandas as pd
-
         columns = self.rows[[*self._relations, self.target]]
 
-        def count_twins(rows: "pd.DataFrame") -> int:
+        def count_twins(rows: pd.DataFrame) -> int:
             hashed = pd.util.hash_pandas_object(rows, index=False).to_numpy()
             return int(np.isin(hashed[self.part], hashed[~self.part]).sum())
 
@@ -204,9 +195,6 @@ class LeakCheck:
 
         All rows of one have the same value of another column, and not in the order of both.
         """
-        import numpy as np
-        from pandas.api.types import is_bool_dtype, is_integer_dtype, is_string_dtype
-
         tests = (is_bool_dtype, is_integer_dtype, is_string_dtype)
         names = [str(n) for n in self.rows if n != self.target and [n] != [*self.key]]
         plain = [name for name in names if any(test(self.rows[name]) for test in tests)]
@@ -237,12 +225,8 @@ class LeakCheck:
                 yield f"input {name} is later than {by} in {late:,} rows; is it known by then?"
 
 
-def _numbers(column: "pd.Series[Any]") -> "NDArray[np.float64]":
+def _numbers(column: "pd.Series[Any]") -> NDArray[np.float64]:
     """A column of numbers, of truth values, or of text that has numbers only; else no numbers."""
-    import numpy as np
-    import pandas as pd
-    from pandas.api.types import is_numeric_dtype, is_string_dtype
-
     if is_string_dtype(column):
         numbers = pd.to_numeric(column, errors="coerce")
         column = numbers if numbers.notna().sum() == column.notna().sum() else column
@@ -251,35 +235,28 @@ def _numbers(column: "pd.Series[Any]") -> "NDArray[np.float64]":
     return column.to_numpy("float64", na_value=math.nan)
 
 
-def _codes(column: "pd.Series[Any]") -> "NDArray[np.int64]":
+def _codes(column: "pd.Series[Any]") -> NDArray[np.int64]:
     """The values of a column, numbered in their order."""
-    import pandas as pd
-
     return pd.factorize(column, sort=True, use_na_sentinel=False)[0].astype("int64")
 
 
-def _count_pairs(own: "NDArray[np.int64]", others: "NDArray[np.int64]") -> int:
+def _count_pairs(own: NDArray[np.int64], others: NDArray[np.int64]) -> int:
     """How many different pairs of values two columns have."""
-    import numpy as np
-
     return len(np.unique(own * (int(others.max()) + 1) + others))
 
 
-def _is_rare_function(own: "NDArray[np.int64]", others: "NDArray[np.int64]") -> bool:
+def _is_rare_function(own: NDArray[np.int64], others: NDArray[np.int64]) -> bool:
     """Whether rows of one value have one value in another column, where that is no chance."""
-    import numpy as np
-
     values, agreement = len(np.unique(own)), float(((np.bincount(others) / len(own)) ** 2).sum())
     is_rare = (len(own) - values) * math.log(agreement) < CHANCE
     return is_rare and values <= len(own) / 2 and _count_pairs(own, others) == values
 
 
-def _concordance(x: "NDArray[np.float64]", y: "NDArray[np.float64]") -> float:
+def _concordance(x: NDArray[np.float64], y: NDArray[np.float64]) -> float:
     """Of pairs of rows that differ in y: how much more often x has their order than the reverse.
 
     Somers' D without its sign, from Kendall's tau-b.
     """
-    import numpy as np
     from scipy.stats import kendalltau
 
     counts = [np.unique(values, return_counts=True)[1].astype(float) for values in (x, y)]

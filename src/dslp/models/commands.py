@@ -47,7 +47,7 @@ def train(
     if candidate:
         model.check_candidate(candidate)
     from dslp.experiments.comparison import optimism
-    from dslp.experiments.recording import WITHOUT_ISSUE, branch_issue
+    from dslp.experiments.runs import WITHOUT_ISSUE
     from dslp.models.training import train as train_model
 
     with step(f"training {model.name}"):
@@ -61,7 +61,7 @@ def train(
         say(f"in the experiments it is {optimism(trained.trials)}")
     if trained.warning:
         say(trained.warning, style="red")
-    if not (issue or branch_issue(model)):
+    if not (issue or model.branch_issue):
         say(WITHOUT_ISSUE, style="yellow")
     if register:
         _register(model, issue=issue, run=trained.run)
@@ -205,7 +205,7 @@ def score(
     from dslp.models.api import Api
     from dslp.models.batch import Scorer, check_paths, score_rows
     from dslp.models.batch import score_with_duckdb as write
-    from dslp.models.model_files import fetch_model
+    from dslp.models.persistence import fetch_model
 
     model = _model(name)
     check_paths(model.project, source, output, rejects)
@@ -214,7 +214,7 @@ def score(
         folder = fetch_model(model.project, release)
         scorer = Scorer(Api(model), folder, release.semantic or release.version)
         if engine == "spark":
-            from dslp.models.batch_spark import score_with_spark as write
+            from dslp.models.batch import score_with_spark as write
         rows, rejected = score_rows(scorer, source, output, rejects, write)
     say(f"{rows:,} rows scored by {model.name} {release.label}: {output}")
     if rejected:
@@ -227,8 +227,8 @@ def measure(name: Name = None, version: Version = None, as_json: AsJson = False)
 
     Without a version, the champion is measured, or else the challenger.
     """
-    from dslp.models.model_files import fetch_model
     from dslp.models.performance import FIGURES, measure, performance_tags
+    from dslp.models.persistence import fetch_model
 
     model = _model(name)
     with step(f"measuring {model.name}"):
@@ -302,7 +302,7 @@ def card(name: Name = None, version: Version = None) -> None:
 @app.command(hidden=True)
 def watch(folder: Annotated[Path, typer.Argument(help="Where reports go.")]) -> None:
     """Monitor every model that has a champion, as the monitor workflow does."""
-    from dslp.models.scheduled_monitoring import monitor_all
+    from dslp.models.monitoring_page import monitor_all
 
     if not monitor_all(Project.find(), folder):
         raise typer.Exit(2)
@@ -344,7 +344,7 @@ def deploy(
 @app.command(hidden=True)
 def current(name: str, roles: list[str]) -> None:
     """Print the versions in use as JSON, their files brought to this machine, or why not."""
-    from dslp.models.model_files import fetch_in_use
+    from dslp.models.persistence import fetch_in_use
 
     typer.echo(json.dumps(fetch_in_use(Project.find(), name, roles)))
 

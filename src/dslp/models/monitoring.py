@@ -132,19 +132,18 @@ class _Monitor:
             yield Signal(source, "table", "suite and schema", f"{recent.checks} hold", "all", False)
         own, size = recent.versions == self.champion.version, record["rows_per_unit"]
         sizes = size, drift.rows_per_unit(recent.rows, self.model.params.split, size)
-        features = {n: bins for n, bins in record["features"].items() if n in recent.rows}
-        predictions = {
-            name: bins
-            for name, bins in record["predictions"].items()
-            if name in recent.predicted and own.any()
-        }
-        comparisons = sources * (len(features) + len(predictions))
-        for name, bins in features.items():
-            limits, column = (settings.features, settings.missing), recent.rows[name]
-            yield from drift.compare(source, name, bins, column, limits, comparisons, sizes)
-        for name, bins in predictions.items():
-            limits, column = (settings.prediction, 1), recent.predicted[name][own]
-            subject = f"predicted {name}"
+        sides = (
+            ("", recent.rows, "features", (settings.features, settings.missing)),
+            ("predicted ", recent.predicted[own], "predictions", (settings.prediction, 1)),
+        )
+        columns = [
+            (prefix + name, bins, rows[name], limits)
+            for prefix, rows, part, limits in sides
+            for name, bins in record[part].items()
+            if name in rows and len(rows)
+        ]
+        for subject, bins, column, limits in columns:
+            comparisons = sources * len(columns)
             yield from drift.compare(source, subject, bins, column, limits, comparisons, sizes)
         if recent.truth is not None:
             yield self.quality(recent)

@@ -1,25 +1,36 @@
-"""Training a model: fitted on the development rows, evaluated on the holdout, and recorded."""
+"""Training a model: fitted, evaluated on the holdout, recorded, and loaded again for tests (M7)."""
 
+import json
 import tempfile
+from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dslp.core.errors import DslpError
+from dslp.core.settings import Project
+from dslp.core.text import error_line
 from dslp.experiments.comparison import best_of_trials
 from dslp.experiments.model import Model
-from dslp.experiments.model_data import read_model_data
-from dslp.experiments.recording import finished_runs, record_run, recorded_parameters
-from dslp.experiments.runs import HoldoutResult, score_on_holdout
-from dslp.models.api import API, Api
-from dslp.models.persistence import save_model
-from dslp.models.signature import SIDES, check_fit, field_types, model_signature
+from dslp.experiments.runs import (
+    HoldoutResult,
+    finished_runs,
+    record_run,
+    recorded_parameters,
+    score_on_holdout,
+)
+from dslp.experiments.splitting import read_model_data
+from dslp.models.api import API, SIDES, Api, check_fit, field_types, model_signature
+from dslp.models.persistence import fetch_model, load_model, save_model
 from dslp.models.training_record import FILE, describe_training
-from dslp.models.versioning import part_tags
+from dslp.models.versioning import TAG, part_tags
 from dslp.tracking.connection import Tracking, artifact_errors, mlflow_errors
 
 if TYPE_CHECKING:
+    from dslp.tracking.registry import Release
     from mlflow.entities import Run
+
 
 ARTIFACT = "model"  # folder of the model among a run's artifacts
 
@@ -65,11 +76,10 @@ def train(model: Model, candidate: str | None = None, issue: int | None = None) 
                 options["input_example"] = api.frame([api.example])
             path = Path(folder) / ARTIFACT
             save_model(result.estimator, path, signature, model.project, **options)
+            description = describe_training(model, data, result)
             with artifact_errors(record.run_id):
                 tracking.client.log_artifacts(record.run_id, folder)
-        description = describe_training(model, data, result)
-        with artifact_errors(record.run_id):
-            tracking.client.log_dict(record.run_id, description, FILE)
+                tracking.client.log_dict(record.run_id, description, FILE)
     parameters = frozenset(recorded_parameters(model, candidate).items())
     trials = best_of_trials(model, tracking).get(parameters, 0)
     return Trained(record.run_id, candidate, result, trials, data.warning)
@@ -110,3 +120,70 @@ def training_run(model: Model, tracking: Tracking, run: str | None = None) -> "R
     if not runs:
         raise DslpError(f"nothing was trained; first: uv run dslp model train {model.name}")
     return runs[0]
+
+
+@dataclass(frozen=True)
+class TrainedModel:
+    """A trained model that is tested.
+
+    Attributes:
+        project: of the model.
+        run_id: of the run that it was trained in.
+        release: its version, if it is registered.
+    """
+
+    project: Project
+    run_id: str
+    release: "Release | None" = None
+
+    @cached_property
+    def run(self) -> "Run":
+        """The run.
+
+        Raises:
+            DslpError: it was deleted.
+        """
+        with mlflow_errors():
+            return Tracking.open(self.project).client.get_run(self.run_id)
+
+    @property
+    def label(self) -> str:
+        """Its name in messages."""
+        return self.release.label if self.release else f"run {self.run_id[:8]}"
+
+    @property
+    def split(self) -> tuple[dict[str, str], str]:
+        """What decides which rows it was not trained on, and its target (`training_split`)."""
+        return training_split(self.run.data.params, self.run.data.tags)
+
+    @cached_property
+    def folder(self) -> Path:
+        """Its files, on this machine.
+
+        Raises:
+            DslpError: they are missing, or are not those that were registered.
+        """
+        if self.release:
+            return fetch_model(self.project, self.release)
+        import mlflow
+
+        try:
+            download = mlflow.artifacts.download_artifacts
+            return Path(download(run_id=self.run_id, artifact_path=ARTIFACT))
+        except Exception as error:  # whatever the storage raises
+            raise DslpError(f"{self.label} cannot be loaded: {error_line(error)}") from error
+
+    @cached_property
+    def estimator(self) -> Any:
+        """The model, loaded."""
+        return load_model(self.folder)
+
+
+def training_split(
+    params: Mapping[str, str], tags: Mapping[str, str]
+) -> tuple[dict[str, str], str]:
+    """Of a run: the split with the name and the key of the dataset; and the target."""
+    split = {name: value for name, value in params.items() if name.startswith("split.")}
+    population = json.loads(tags.get(f"{TAG}population", "{}"))
+    dataset = {name: str(population.get(name, "")) for name in ("dataset", "key")}
+    return split | dataset, tags.get(f"{TAG}target", "")

@@ -12,8 +12,8 @@ from dslp.core.errors import DslpError
 from dslp.core.text import error_line
 from dslp.experiments.evaluation import evaluate_pairs, truth_pairs
 from dslp.experiments.model import Model
-from dslp.experiments.model_data import ModelData
 from dslp.experiments.runs import HoldoutResult
+from dslp.experiments.splitting import ModelData
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -74,9 +74,9 @@ def read_record(registry: "Registry", release: "Release") -> dict[str, Any]:
 
 def _assumptions(model: Model) -> list[str]:
     from dslp.core.files import read_yaml
-    from dslp.experiments.assumptions import FILE
+    from dslp.experiments.runs import ASSUMPTIONS
 
-    path = model.folder / FILE
+    path = model.folder / ASSUMPTIONS
     content: Any = read_yaml(path) if path.is_file() else {}
     return [one["description"] for one in content.get("expectations") or () if "description" in one]
 

@@ -146,9 +146,3 @@ def test_runs_without_an_issue_are_named_and_compared_by_model(experimented: Toy
     assert "no issue is recorded" in experimented.done("experiment", "run").out
     out = experimented.done("experiment", "compare").out
     assert runs(experimented)[-1].info.run_id[:8] in out
-
-
-def test_an_issue_without_runs_says_what_to_do(tracked: Toy) -> None:
-    outcome = tracked.run("experiment", "compare", "--issue", "9")
-    assert outcome.code == 2
-    assert "first: uv run dslp experiment run frequency --issue 9" in outcome.error

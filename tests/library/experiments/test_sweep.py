@@ -121,19 +121,19 @@ def test_the_best_trial_is_shown_as_a_candidate_that_can_be_run(
     (parent,) = runs(toy, "sweep")
     error = best.data.metrics["absolute_error"]
     assert parent.data.metrics["absolute_error"] == error
-    block = "\n  ridge_2:" + out.partition("\n  ridge_2:")[2].partition("\ntrial")[0]
+    block = "\n  ridge_best:" + out.partition("\n  ridge_best:")[2].partition("\ntrial")[0]
     toy.edit(toy.model_folder / "params.yml", "\nsweep:", f"{block}\nsweep:")
     os.environ["MARKER"] = str(source.root)
-    toy.done("experiment", "run", "--issue", "14", "--candidate", "ridge_2")
+    toy.done("experiment", "run", "--issue", "14", "--candidate", "ridge_best")
     *_, candidate = runs(toy)
     assert candidate.data.metrics["absolute_error"] == pytest.approx(error)
     compared = toy.done("experiment", "compare", "--issue", "14").out
-    for name in (best.info.run_name, "ridge_2"):
+    for name in (best.info.run_name, "ridge_best"):
         assert f"\n{name} is better than the baseline" in compared
     says = "the best of 2 trials, so its gain is optimistic; the holdout decides"
     assert (says in out, compared.count(says)) == (True, 2)
     assert "(best of 2)" in (toy.root / "data" / "interim" / "compare-14" / "gains.svg").read_text()
-    assert says in toy.done("model", "train", "--candidate", "ridge_2").out
+    assert says in toy.done("model", "train", "--candidate", "ridge_best").out
 
 
 @pytest.mark.campaign
@@ -169,7 +169,7 @@ def test_spark_computes_the_same(sweepable: Toy) -> None:
 def test_a_cluster_that_does_not_answer_is_named_before_a_trial_is_begun(
     sweepable: Toy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("dslp.experiments.cluster.CONNECT", 1.0)
+    monkeypatch.setattr("dslp.experiments.sweep.CONNECT", 1.0)
     outcome = sweepable.run("experiment", "sweep", "--on", "tcp://127.0.0.1:1")
     assert outcome.code == 2
     assert "the cluster at tcp://127.0.0.1:1 does not answer" in outcome.error
@@ -212,7 +212,7 @@ def test_settings_that_a_tag_would_change_are_not_recorded_as_such() -> None:
         ("low: 0.001, ", "", "needs low and high, or choices"),
         ("choices: [true, false]", "choices: [1], low: 1", "choices, or low and high, not both"),
         ("settings.alpha", "regressor.alpha", "regressor has no parameters within"),
-        ("settings.alpha", "settings.al%pha", "MLflow keeps no parameter 'settings.al%pha'"),
+        ("settings.alpha", "settings.al%pha", "MLflow keeps no name 'settings.al%pha'"),
     ],
 )
 def test_a_sweep_that_cannot_be_is_explained(toy: Toy, old: str, new: str, problem: str) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from dslp.experiments.model_data import read_model_data
+from dslp.experiments.splitting import read_model_data
 from dslp.models.performance import WAITS, measure_latency
 from scipy.stats import t
 

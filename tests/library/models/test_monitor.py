@@ -7,9 +7,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from dslp.experiments.model_data import read_model_data
-from dslp.models.model_files import fetch_model
-from dslp.models.persistence import load_model
+from dslp.experiments.splitting import read_model_data
+from dslp.models.persistence import fetch_model, load_model
 from dslp.tracking.registry import Registry
 from fsspec.implementations.memory import MemoryFileSystem
 from scipy.stats import t

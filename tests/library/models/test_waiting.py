@@ -8,8 +8,8 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from dslp.models.live_model import Predictor
 from dslp.models.prediction_log import LOST, Log
-from dslp.models.predictor import Predictor
 
 
 def test_a_log_writes_whole_lines_whatever_the_disk_does(tmp_path: Path) -> None:

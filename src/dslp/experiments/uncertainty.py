@@ -48,6 +48,17 @@ class Gain:
         """The interval for people, such as `+9.8% to +12.2%`."""
         return format_interval(self.low, self.high, partial(format_metric, by=self.by))
 
+    def doubt(self, allows: Callable[[float], bool]) -> str:
+        """Why the estimate may be on the wrong side of a limit; `allows` says which figures pass.
+
+        Empty if the whole interval is on the same side as the estimate.
+        """
+        nearest = min(max(self.low, 0.0), self.high)  # to 0, which may be what is best
+        if len({allows(x) for x in (self.estimate, self.low, self.high, nearest)}) == 1:
+            return ""
+        known = self.interval != UNKNOWN
+        return "the interval crosses the limit" if known else "its interval is not known"
+
 
 def format_interval(low: float, high: float, write: Callable[[float], str]) -> str:
     """An interval for people; one that is infinite is not known."""

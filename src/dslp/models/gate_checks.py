@@ -28,7 +28,6 @@ from dslp.experiments.params import (
 from dslp.experiments.runs import recorded_parameters
 from dslp.experiments.splitting import ModelData, read_model_data
 from dslp.experiments.uncertainty import (
-    UNKNOWN,
     Gain,
     Measured,
     Samples,
@@ -167,13 +166,11 @@ class _Checks:
         note: str = "",
     ) -> GateResult:
         """The result of a gate about a metric; `allows` says which figures pass the limit."""
-        passes, holds = allows(gain.estimate), allows(gain.low) and allows(gain.high)
-        passed = passes and (holds or self.gates.must_pass == "estimate")
+        passes, doubt = allows(gain.estimate), gain.doubt(allows)
+        passed = passes and (not doubt or self.gates.must_pass == "estimate")
         interval = format_interval(gain.low, gain.high, write)
-        if passes and not holds:
-            first = "passed" if passed else "the estimate passes"
-            doubt = "the interval crosses the limit"
-            doubt = "its interval is not known" if interval == UNKNOWN else doubt
+        if doubt:
+            first = "passed" if passed else "the estimate passes" if passes else "failed"
             note = "; ".join(filter(None, (f"{first}, but {doubt}", note)))
         return GateResult(gate, write(gain.estimate), limit, passed, note, interval)
 

@@ -244,7 +244,8 @@ class Experiment:
             rows = self.data.development
             pairs = list[pd.DataFrame]()
             scores = cross_validate(self.model, rows, candidate, report=report, pairs=pairs)
-            evaluation = evaluate_pairs(self.model, pd.concat(pairs))
+            observed = rows[self.model.params.target]
+            evaluation = evaluate_pairs(self.model, pd.concat(pairs), observed)
             with artifact_errors(run.run_id):
                 self.tracking.client.log_dict(run.run_id, evaluation, FILE)
             return log_scores(run, candidate, scores, self.model.params.metric.name)

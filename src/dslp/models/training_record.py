@@ -24,6 +24,7 @@ FILE = "record.json"
 
 def describe_training(model: Model, data: ModelData, result: HoldoutResult) -> dict[str, Any]:
     """The record of a model that was just trained."""
+    import pandas as pd
     from dslp.models import drift
     from dslp.models.api import Api
     from dslp.models.persistence import model_requirements
@@ -32,6 +33,7 @@ def describe_training(model: Model, data: ModelData, result: HoldoutResult) -> d
     params, sheet = model.params, model.dataset.sheet
     rows, holdout = data.development, data.holdout
     predicted, api = result.predicted, Api(model)
+    observed = pd.concat([rows, holdout])[params.target]
     return {
         "question": params.ask.question,
         "metric": params.metric.model_dump(),
@@ -50,7 +52,7 @@ def describe_training(model: Model, data: ModelData, result: HoldoutResult) -> d
         "predictions": {name: drift.reference_bins(predicted[name]) for name in predicted},
         "rows_per_unit": drift.rows_per_unit(rows, params.split),
         "quality": _quality(model, holdout, result),
-        "evaluation": evaluate_pairs(model, truth_pairs(model, rows, holdout, predicted)),
+        "evaluation": evaluate_pairs(model, truth_pairs(model, rows, holdout, predicted), observed),
     }
 
 

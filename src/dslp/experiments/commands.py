@@ -15,21 +15,17 @@ if TYPE_CHECKING:
 
 app = typer.Typer(help="Try approaches, record and compare every run.", no_args_is_help=True)
 
-Name = Annotated[
-    str | None, typer.Argument(metavar="MODEL", help="May be left out if there is only one.")
-]
-Issue = Annotated[
-    int | None,
-    typer.Option(help="Number of the Experiment issue, if the branch is not named for it.", min=1),
-]
+ONE = "May be left out if there is only one."
+ADDRESS = "tcp://HOST:8786 (Dask), spark://HOST:7077, or local: this machine's cores."
+Name = Annotated[str | None, typer.Argument(metavar="MODEL", help=ONE)]
+Issue = Annotated[int | None, typer.Option(help="By default, as the branch is named.", min=1)]
+AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 
 
 @app.command()
 def run(
     name: Name = None,
-    candidate: Annotated[
-        list[str] | None, typer.Option(help="Candidates of params.yml; all when none is named.")
-    ] = None,
+    candidate: Annotated[list[str] | None, typer.Option(help="By default, all.")] = None,
     issue: Issue = None,
 ) -> None:
     """Cross-validate the candidates of params.yml on the same folds, baseline first."""
@@ -50,12 +46,8 @@ def run(
 def compare(
     name: Name = None,
     issue: Issue = None,
-    page: Annotated[
-        Path | None, typer.Option(help="The page to write; by default one in data/interim.")
-    ] = None,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="Print the comparison as JSON, and nothing else.")
-    ] = False,
+    page: Annotated[Path | None, typer.Option(help="By default in data/interim.")] = None,
+    as_json: AsJson = False,
 ) -> None:
     """Compare the candidates of an issue with the baseline, on the Ask's metric and criterion.
 
@@ -95,17 +87,8 @@ def compare(
 def sweep(
     name: Name = None,
     issue: Issue = None,
-    trials: Annotated[
-        int | None, typer.Option(help="How many, instead of the number in params.yml.", min=1)
-    ] = None,
-    on: Annotated[
-        str | None,
-        typer.Option(
-            metavar="ADDRESS",
-            envvar="DSLP_CLUSTER",
-            help="tcp://HOST:8786 (Dask), spark://HOST:7077, or local: this machine's cores.",
-        ),
-    ] = None,
+    trials: Annotated[int | None, typer.Option(help="By default as in params.yml.", min=1)] = None,
+    on: Annotated[str | None, typer.Option(envvar="DSLP_CLUSTER", help=ADDRESS)] = None,
 ) -> None:
     """Try a candidate with many settings, as `sweep` in params.yml says; the best is shown."""
     model = _find_model(name)
@@ -133,9 +116,7 @@ def sweep(
 
 @app.command()
 def reproduce(
-    run: Annotated[
-        str, typer.Argument(metavar="RUN", help="Identifier of a recorded run, or its beginning.")
-    ],
+    run: Annotated[str, typer.Argument(metavar="RUN", help="Its identifier, or its beginning.")],
 ) -> None:
     """Compute a run again from its record alone; exit code 1 if its metrics are not the same."""
     from dslp.tracking.connection import require_records

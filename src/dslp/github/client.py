@@ -1,7 +1,6 @@
 """The requests to GitHub, by `requests`; every refusal becomes one line of words."""
 
 import os
-import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -22,7 +21,6 @@ if TYPE_CHECKING:
 
 PAGE = 100
 VERSIONS = ("2026-03-10", "2022-11-28")  # of the API: GitHub's, and one that all servers have
-PATIENCE = 60.0  # seconds that rate limits are waited for, in all
 MOST = 20  # requests for one event: GitHub Actions has 1,000 an hour for all of a repository
 GONE = (301, 404, 410)  # an issue that was transferred, is not visible, or was deleted
 
@@ -56,10 +54,8 @@ class Repository:
         default_branch: GitHub's default branch.
         allowance: number of requests that may be sent for one event.
         sent: number of requests so far.
-        remaining: how many GitHub's limit still allows.
         issues_read: the issues that were read already; None where there is none.
         comments_read: the comments of the issues whose comments were read already.
-        types: GitHub's own types of issues here; None where they were not asked for yet.
         refused: what GitHub, a plan or the token does not have, and is not tried twice.
     """
 
@@ -70,11 +66,8 @@ class Repository:
     default_branch: str = "main"
     allowance: float = inf
     sent: int = 0
-    remaining: float = inf
-    waited: float = 0.0
     issues_read: dict[int, Issue | None] = field(default_factory=dict)
     comments_read: dict[int, list[Any]] = field(default_factory=dict)
-    types: Sequence[str] | None = None
     refused: set[str] = field(default_factory=set)
 
     def ask(self, verb: str, path: str, body: Any = None, unless: Sequence[int] = ()) -> Any:
@@ -87,8 +80,8 @@ class Repository:
             unless: statuses of a refusal for which None is returned.
 
         Raises:
-            Unavailable: GitHub refuses or does not answer. A request that reads is tried again
-                after a server's error; one that writes is not, since it may have been carried out.
+            Unavailable: GitHub refuses or does not answer. A request that reads is tried three
+                times, and one that writes once, since it may have been carried out.
         """
         return self._send(verb, path, body, unless)[0]
 
@@ -224,43 +217,23 @@ class Repository:
         url = self.api + (path if path.startswith("/apps/") else f"/repos/{self.name}{path}")
         if path == "/graphql":
             url = self.api.removesuffix("/v3") + path
+        if self.sent >= self.allowance:
+            raise UsedUp(f"the {self.sent} requests of one event are used up")
+        self.sent += 1
         options = {"allow_redirects": False, "timeout": 15, **options}
-        for wait in (1, 2, 0) if verb == "GET" or path == "/graphql" else (0,):
-            if self.sent >= self.allowance:
-                raise UsedUp(f"the {self.sent} requests of one event are used up")
-            self.sent += 1
-            try:
-                answer = self.session.request(verb, url, json=body, **options)
-                self.remaining = float(answer.headers.get("x-ratelimit-remaining", inf))
-                if answer.status_code < 300:
-                    return answer.json() if answer.content else None, answer
-            except RequestException as error:
-                words = f"GitHub does not answer at {self.api}, or not in JSON"
-                refusal = Unavailable(f"{words} ({type(error).__name__}); run this again later")
-            else:
-                if self._wait_for_limit(answer):
-                    return self._send(verb, path, body, unless, **options)
-                if answer.status_code in unless:
-                    return None, answer
-                refusal = Unavailable(self._reason(answer), answer.status_code)
-                if answer.status_code < 500:
-                    break
-            time.sleep(wait)
-        raise refusal
-
-    def _wait_for_limit(self, answer: "Response") -> bool:
-        """Wait until a rate limit ends; False if the answer is about something else."""
-        if answer.status_code not in (403, 429) or "rate limit" not in _message(answer).lower():
-            return False
-        until_reset = float(answer.headers.get("x-ratelimit-reset", 0)) - time.time() + 1
-        retry = answer.headers.get("retry-after", "")  # a date, from some proxies
-        wait = max(float(retry) if retry.isdigit() else until_reset, 1)
-        if self.waited + wait > PATIENCE:
-            words = f"GitHub's rate limit is used up for {wait:,.0f} s; run this again after that"
-            raise Unavailable(words, 429)  # GitHub says 403, as for a missing right
-        self.waited += wait
-        time.sleep(wait)
-        return True
+        try:
+            answer = self.session.request(verb, url, json=body, **options)
+            status = answer.status_code
+            content = answer.json() if answer.content and status < 300 else None
+        except RequestException as error:
+            words = f"GitHub does not answer at {self.api}, or not in JSON"
+            text = f"{words} ({type(error).__name__}); run this again later"
+            raise Unavailable(text) from None
+        if status in (403, 429) and "rate limit" in _message(answer).lower():
+            raise Unavailable("GitHub's rate limit is used up; run this again later", 429)
+        if status >= 300 and status not in unless:
+            raise Unavailable(self._reason(answer), status)
+        return content, answer
 
     def _reason(self, answer: "Response") -> str:
         status, message = answer.status_code, _message(answer)
@@ -292,10 +265,21 @@ def connect(
         Unavailable: GitHub refuses.
     """
     from requests import Session
+    from requests.adapters import HTTPAdapter
+    from urllib3.util import Retry
 
     address = find_address(project, environment)
     token = find_token(address, environment)
     session = Session()
+    retry = Retry(
+        2,
+        allowed_methods=["GET"],
+        status_forcelist=[429, 500, 502, 503, 504],
+        backoff_factor=1,
+        raise_on_status=False,
+        respect_retry_after_header=False,  # that may be an hour
+    )
+    session.mount(address.api, HTTPAdapter(max_retries=retry))
     is_server = not is_github(address.host)
     session.headers["Accept"] = "application/vnd.github+json"
     session.headers["Authorization"] = f"Bearer {token}"

@@ -46,7 +46,7 @@ def register(
     wanted = read_labels(file if file.exists() else DEFAULTS)
     repository = find_repository(needs_issues=False)[1]
     steps = register_labels(repository, wanted, prune, dry_run)
-    rows = [[step.name, step.action, step.fields] for step in steps]
+    rows = [[step.name, step.action, step.what] for step in steps]
     _show_changes(repository, ["label", "step", "what"], rows, dry_run)
     say(f"{len(wanted)} labels {where}")
 

@@ -133,5 +133,5 @@ def find_model(
     body = make_body({**blank, **(read_form(file).fields if file else {})}, answers)
     body = body.replace("@", "@\u200b")  # which calls nobody
     has_types = (experiment.native.get("type") or {}).get("name") in TYPES
-    repository.types = TYPES if has_types else ()
+    repository.refused |= set() if has_types else {"type"}
     return repository.open_issue(visible(experiment.title, TITLE), body, ["Model"])

@@ -18,7 +18,6 @@ from dslp.github.rules import broken
 from dslp.github.running_log import update_logs
 
 MARK = "<!-- dslp: links -->"
-RESERVE = 100  # requests that are left to verdicts before other issues are checked
 MODELS = ("model/*", *AGENTS)  # branches that may hold a model
 TEAM = ("OWNER", "MEMBER", "COLLABORATOR")
 
@@ -45,7 +44,8 @@ def check_event(
     naming = [one.number for one in others if number in linked_numbers(one, repository.name)]
     naming += also
     texts = [*texts, *(f"### Ask\n\n#{one}" for one in also)]
-    repository.types = repository.types or (None if is_type else ())  # the type is as it was
+    if not is_type and not also:
+        repository.refused.add("type")  # which is as it was
     pulls = (pull.number for pull in _depending(repository, number, naming))
     checks = chain(zip(pulls, repeat(publish_check)), zip(naming, repeat(check_issue)))
     other = number
@@ -55,8 +55,6 @@ def check_event(
             update_logs(repository, number, texts)
         finally:  # a log that fails keeps no verdict back
             for other, check in checks:
-                if check is check_issue and repository.remaining < RESERVE:
-                    raise UsedUp("few requests are left in this hour")
                 check(project, repository, other)
     except UsedUp as error:
         rest = f"#{other} and what else depends on #{number} is not checked"

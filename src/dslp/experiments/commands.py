@@ -15,21 +15,17 @@ if TYPE_CHECKING:
 
 app = typer.Typer(help="Try approaches, record and compare every run.", no_args_is_help=True)
 
-Name = Annotated[
-    str | None, typer.Argument(metavar="MODEL", help="May be left out if there is only one.")
-]
-Issue = Annotated[
-    int | None,
-    typer.Option(help="Number of the Experiment issue, if the branch is not named for it.", min=1),
-]
+ONE = "May be left out if there is only one."
+ADDRESS = "tcp://HOST:8786 (Dask), spark://HOST:7077, or local: this machine's cores."
+Name = Annotated[str | None, typer.Argument(metavar="MODEL", help=ONE)]
+Issue = Annotated[int | None, typer.Option(help="By default, as the branch is named.", min=1)]
+AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 
 
 @app.command()
 def run(
     name: Name = None,
-    candidate: Annotated[
-        list[str] | None, typer.Option(help="Candidates of params.yml; all when none is named.")
-    ] = None,
+    candidate: Annotated[list[str] | None, typer.Option(help="By default, all.")] = None,
     issue: Issue = None,
 ) -> None:
     """Cross-validate the candidates of params.yml on the same folds, baseline first."""
@@ -50,12 +46,8 @@ def run(
 def compare(
     name: Name = None,
     issue: Issue = None,
-    page: Annotated[
-        Path | None, typer.Option(help="The page to write; by default one in data/interim.")
-    ] = None,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="Print the comparison as JSON, and nothing else.")
-    ] = False,
+    page: Annotated[Path | None, typer.Option(help="By default in data/interim.")] = None,
+    as_json: AsJson = False,
 ) -> None:
     """Compare the candidates of an issue with the baseline, on the Ask's metric and criterion.
 
@@ -95,23 +87,13 @@ def compare(
 def sweep(
     name: Name = None,
     issue: Issue = None,
-    trials: Annotated[
-        int | None, typer.Option(help="How many, instead of the number in params.yml.", min=1)
-    ] = None,
-    on: Annotated[
-        str | None,
-        typer.Option(
-            metavar="ADDRESS",
-            envvar="DSLP_CLUSTER",
-            help="tcp://HOST:8786 (Dask), spark://HOST:7077, or local: this machine's cores.",
-        ),
-    ] = None,
+    trials: Annotated[int | None, typer.Option(help="By default as in params.yml.", min=1)] = None,
+    on: Annotated[str | None, typer.Option(envvar="DSLP_CLUSTER", help=ADDRESS)] = None,
 ) -> None:
     """Try a candidate with many settings, as `sweep` in params.yml says; the best is shown."""
     model = _find_model(name)
     params, plan = model.params, model.sweep
     from dslp.experiments import sweep as sweeping
-    from dslp.experiments.comparison import optimism
     from dslp.experiments.runs import Experiment
 
     sweeping.cluster_kind(on)
@@ -124,8 +106,8 @@ def sweep(
         result = sweeping.sweep(experiment, trials, on, report)
     best = [replace(run, name=f"trial {n}") for n, run in list(result.finished.items())[:5]]
     _show(experiment, [baseline, *best])
-    say(f"{len(result.finished)} of {len(result.settings)} trials ended; the best is")
-    say(f"{optimism(len(result.finished))}. As a candidate, in candidates of params.yml:")
+    say(f"{len(result.finished)} of {len(result.settings)} trials ended")
+    say("the best as a candidate, in candidates of params.yml:")
     say(sweeping.snippet(model, result))
     for number, reason in result.failed.items():
         say(f"trial {number} failed: {reason}", style="red")
@@ -134,9 +116,7 @@ def sweep(
 
 @app.command()
 def reproduce(
-    run: Annotated[
-        str, typer.Argument(metavar="RUN", help="Identifier of a recorded run, or its beginning.")
-    ],
+    run: Annotated[str, typer.Argument(metavar="RUN", help="Its identifier, or its beginning.")],
 ) -> None:
     """Compute a run again from its record alone; exit code 1 if its metrics are not the same."""
     from dslp.tracking.connection import require_records
@@ -162,30 +142,28 @@ def reproduce(
 
 def _show(experiment: "Experiment", runs: "list[CandidateRun]") -> None:
     """The gain of each run over the first, the baseline's, and what to know of the data."""
-    from dslp.experiments.comparison import fold_ratio, gain
-    from dslp.experiments.params import format_metric
+    from dslp.experiments.comparison import compare_runs
     from dslp.experiments.runs import WITHOUT_ISSUE
     from dslp.tracking.connection import viewing_command
 
-    model, data, baseline = experiment.model, experiment.data, runs[0]
-    params, metric, criterion = model.params, model.params.metric, model.params.criterion
-    ratio, rows = fold_ratio(model, data), [[baseline.name, str(baseline), "", "", ""]]
-    for run in runs[1:]:
-        better = gain(baseline.folds, run.folds, metric, ratio, criterion.by)
-        met = "met" if better.estimate >= criterion.improvement else "not met"
-        rows.append([run.name, str(run), str(better), better.interval, met])
+    model, data, rows = experiment.model, experiment.data, []
+    params, comparison = model.params, compare_runs(experiment, runs)
+    for run in comparison.runs:
+        gain = [str(run.gain), run.gain.interval] if run.gain else ["", ""]
+        rows.append([run.name, str(run), *gain])
     if experiment.assumptions.report:
         say(str(experiment.assumptions))
     if data.warning:
         say(data.warning, style="red")
     say(f"Ask #{params.ask.issue}: {params.ask.question}")
-    table(["candidate", metric.name, "gain", "95 % interval", "criterion"], rows)
+    table(["candidate", params.metric.name, "gain", "95 % interval"], rows)
+    for sentence in comparison.verdicts:
+        say(sentence)
     if experiment.issue is None:
         todo = "or compare the runs by model: uv run dslp experiment compare"
         say(f"{WITHOUT_ISSUE}, {todo}", style="yellow")
-    limit = format_metric(criterion.improvement, criterion.by)
-    say(f"the criterion is a gain of {limit} over the baseline; {metric.better} is better")
-    say(f"mean and standard deviation over {params.split.folds} folds")
+    average = f"mean and standard deviation over {params.split.folds} folds"
+    say(f"{average}; {params.metric.better} is better")
     say(f"look at the runs: {viewing_command(model.project)}")
 
 

@@ -4,14 +4,13 @@ Rows stream through DuckDB, or are scored where Spark has them; they are never a
 """
 
 import operator
-import os
 import re
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, get_args, get_origin
+from typing import Any, Literal, get_args, get_origin
 
 import dslp
 import numpy as np
@@ -30,12 +29,6 @@ from dslp.models.api import Api, validation_message
 from dslp.models.persistence import load_model
 from numpy.typing import NDArray
 from pydantic import BaseModel, TypeAdapter, ValidationError
-
-if TYPE_CHECKING:
-    # Scores a source into an output and a place for rejected rows: rows, rejected rows, examples.
-    Write = Callable[["Scorer", str, Path, Path], tuple[int, int, list[str]]]
-    Step = Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]]
-
 
 AT_ONCE = 100_000  # rows in memory
 EXAMPLES = 3  # rejected rows that an error shows
@@ -62,24 +55,20 @@ def check_paths(project: Project, source: str, output: Path, rejects: Path | Non
         raise DslpError(f"{source} {problem}{nearest(source, names)}")
     paths = [path.resolve() for path in (output, rejects) if path]
     inputs = [file.resolve(), *(find_dataset(project, name).processed for name in names)]
-    for path in paths:
-        if any(path in (each, each.with_suffix(".csv")) for each in inputs):
-            raise DslpError(f"{path} is an input, or the data of a dataset; give another path")
     if rejects and (paths[0].is_relative_to(paths[1]) or paths[1].is_relative_to(paths[0])):
         raise DslpError(f"--output and --rejects are both {rejects}; give two paths")
     for path in paths:
-        if not os.access(path.parent, os.W_OK):
-            problem = (
-                "nothing can be written into" if path.parent.is_dir() else "there is no folder"
-            )
-            raise DslpError(f"{problem} {path.parent}")
+        if any(path in (each, each.with_suffix(".csv")) for each in inputs):
+            raise DslpError(f"{path} is an input, or the data of a dataset; give another path")
+        if not path.parent.is_dir():
+            raise DslpError(f"there is no folder {path.parent}")
         files = [each.name for each in path.iterdir()] if path.is_dir() else []
         if other := [name for name in files if not name.startswith(OF_SPARK)]:
             raise DslpError(f"{path} is a folder with {other[0]} in it; give another path")
 
 
 def score_rows(
-    scorer: "Scorer", source: str, output: Path, rejects: Path | None, write: "Write"
+    scorer: "Scorer", source: str, output: Path, rejects: Path | None, spark: bool = False
 ) -> tuple[int, int]:
     """Score all rows of a dataset or file into a Parquet file, or a folder of parts on Spark.
 
@@ -88,7 +77,7 @@ def score_rows(
         source: name of a dataset of the project, or a file.
         output: the file for the rows and their predictions.
         rejects: the file for the rows that `Request` does not allow, or the model cannot answer.
-        write: `score_with_duckdb`, in this process, or `score_with_spark`.
+        spark: whether each executor of Spark scores its part, in place of this process.
 
     Returns:
         How many rows were scored, and how many were rejected.
@@ -103,6 +92,7 @@ def score_rows(
         wrong = others[0] if others else Path(f"{scored}.rejects")
         if not others:
             stack.callback(remove_path, wrong)
+        write = score_with_spark if spark else score_with_duckdb
         rows, rejected, examples = write(scorer, source, scored, wrong)
         if rejected and rejects is None:
             share = f"{rejected:,} of {rows + rejected:,} rows"
@@ -364,7 +354,9 @@ def score_with_spark(
         raise DslpError(f"{source} cannot be scored: {own[1] if own else reason[:200]}") from None
 
 
-def _step(model: Model, folder: str, version: str, which: int) -> "Step":
+def _step(
+    model: Model, folder: str, version: str, which: int
+) -> "Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]]":
     """What an executor does with its batches: 0 gives rows with predictions, 1 rejected rows."""
 
     def step(batches: "Iterator[pa.RecordBatch]") -> "Iterator[pa.RecordBatch]":

@@ -10,6 +10,7 @@ from dslp.core.console import say, step, table, try_each
 from dslp.core.errors import DslpError, Refused
 from dslp.core.semver import parse_version
 from dslp.core.settings import Project
+from dslp.experiments.commands import AsJson, Name
 
 if TYPE_CHECKING:
     from dslp.core.report import Report
@@ -26,13 +27,10 @@ def _check_version(version: str | None) -> str | None:
     return version
 
 
-ONE = "May be left out if there is only one."
 SUCH = "Such as 1.2.0, or MLflow's number."
-Name = Annotated[str | None, typer.Argument(metavar="MODEL", help=ONE)]
 Version = Annotated[str | None, typer.Option(callback=_check_version, help=SUCH)]
 Why = Annotated[str, typer.Option(help="The reason, kept in the audit trail.")]
 Issue = Annotated[int | None, typer.Option(help="Number of the issue that this is for.", min=1)]
-AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 
 
 @app.command()
@@ -204,7 +202,6 @@ def score(
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")
     from dslp.models.api import Api
     from dslp.models.batch import Scorer, check_paths, score_rows
-    from dslp.models.batch import score_with_duckdb as write
     from dslp.models.persistence import fetch_model
 
     model = _model(name)
@@ -213,9 +210,7 @@ def score(
         _, release = _release(model, version)
         folder = fetch_model(model.project, release)
         scorer = Scorer(Api(model), folder, release.semantic or release.version)
-        if engine == "spark":
-            from dslp.models.batch import score_with_spark as write
-        rows, rejected = score_rows(scorer, source, output, rejects, write)
+        rows, rejected = score_rows(scorer, source, output, rejects, spark=engine == "spark")
     say(f"{rows:,} rows scored by {model.name} {release.label}: {output}")
     if rejected:
         say(f"{rejected:,} rows cannot be scored: {rejects}", style="yellow")

@@ -252,16 +252,12 @@ def fetch_in_use(project: Project, name: str, roles: Sequence[str]) -> dict[str,
         release = in_use[role] = registry.in_role(role)
         if release is None:
             continue
-        in_use[role] = {
-            "version": release.version,
-            "semantic": release.semantic,
-            "run": release.run,
-        }
+        facts = {"version": release.version, "semantic": release.semantic, "run": release.run}
         try:
             folder = str(fetch_model(project, release))
-            in_use[role] |= {"folder": folder, "files": release.tags.get(FILES, "")}
+            in_use[role] = facts | {"folder": folder, "files": release.tags.get(FILES, "")}
         except DslpError as error:  # of one role; the other one is served all the same
-            in_use[role] |= {"error": str(error)}
+            in_use[role] = facts | {"error": str(error)}
     return in_use
 
 

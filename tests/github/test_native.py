@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from tests.github.scene import ASK, Scene, make
-from tests.github.standin.faults import secondary_limit, status
+from tests.github.standin.faults import status
 from tests.github.standin.server import OLD_VERSION, VERSION, Standin
 
 RIGHTS = {"contents": "read", "issues": "write", "pull_requests": "read", "statuses": "write"}
@@ -62,14 +62,6 @@ def test_where_it_is_refused_nothing_is_said_and_the_rest_is_done(scene: Scene, 
     ended = scene.run("issue-check", "1")
     assert (ended.code, ended.err) == (0, "")
     assert len([one for one in scene.github.writes if "sub_issues" in one.path]) == 1
-
-
-def test_a_secondary_limit_is_waited_for_and_is_no_refusal(scene: Scene) -> None:
-    scene.repository.issues[3].type = "Data"
-    scene.github.at(5, secondary_limit(1))
-    scene.run("issue-check", "3")
-    assert scene.github.requests[4].path.endswith("/sub_issues")
-    assert parents(scene) == {3: 1}
 
 
 def test_a_server_is_asked_in_its_version_for_what_it_has(scene: Scene) -> None:

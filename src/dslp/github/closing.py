@@ -76,7 +76,7 @@ def keep_commit(repository: Repository, pull: PullRequest) -> str:
 
 def ask_for_lessons(repository: Repository, number: int) -> None:
     """Ask for what was learnt, on an issue that was closed without it, until it has it (B5, X3)."""
-    issue = repository.find_issues([number])[number]
+    issue = repository.find_issue(number)
     if issue and issue.kind in LESSONS and not issue.is_pull_request:
         _keep_note(repository, issue)
 

@@ -65,9 +65,9 @@ def hand_over(
         say(f"#{number} is no open experiment that is labelled as succeeded or as failed")
     elif outcomes == ["succeeded"]:
         asks = linked_numbers(experiment, repository.name, "Ask")[:1]
-        ask = repository.find_issues(asks)[asks[0]] if asks else None
-        values = (project, repository, experiment, ask, model)
-        model = attempt("a Model issue names this one", find_model, *values)
+        ask = repository.find_issue(asks[0]) if asks else None
+        values = (project, repository, experiment, ask)
+        model = model or attempt("a Model issue names this one", find_model, *values)
         if model:
             branch = branch or branch_name("Model", model.number, model.title)
             tick = "x" if model.state == "open" else " "
@@ -106,19 +106,13 @@ def hand_over(
 
 
 def find_model(
-    project: Project,
-    repository: Repository,
-    experiment: Issue,
-    ask: Issue | None,
-    model: Issue | None,
+    project: Project, repository: Repository, experiment: Issue, ask: Issue | None
 ) -> Issue:
     """The newest Model issue of the team's or a machine's that names the experiment, or a new one.
 
     The new one has the fields of its form, as far as they are known. What people wrote is quoted,
     so that it adds no field and calls nobody.
     """
-    if model:
-        return model
     for other in repository.issues(["Model"], most=2):
         numbers = linked_numbers(other, repository.name, "Experiment")
         if experiment.number in numbers and is_from_team(other.native, ""):
@@ -139,5 +133,5 @@ def find_model(
     body = make_body({**blank, **(read_form(file).fields if file else {})}, answers)
     body = body.replace("@", "@\u200b")  # which calls nobody
     has_types = (experiment.native.get("type") or {}).get("name") in TYPES
-    repository.types = TYPES if has_types else ()
+    repository.refused |= set() if has_types else {"type"}
     return repository.open_issue(visible(experiment.title, TITLE), body, ["Model"])

@@ -18,7 +18,6 @@ from dslp.github.rules import broken
 from dslp.github.running_log import update_logs
 
 MARK = "<!-- dslp: links -->"
-RESERVE = 100  # requests that are left to verdicts before other issues are checked
 MODELS = ("model/*", *AGENTS)  # branches that may hold a model
 TEAM = ("OWNER", "MEMBER", "COLLABORATOR")
 
@@ -45,7 +44,8 @@ def check_event(
     naming = [one.number for one in others if number in linked_numbers(one, repository.name)]
     naming += also
     texts = [*texts, *(f"### Ask\n\n#{one}" for one in also)]
-    repository.types = repository.types or (None if is_type else ())  # the type is as it was
+    if not is_type and not also:
+        repository.refused.add("type")  # which is as it was
     pulls = (pull.number for pull in _depending(repository, number, naming))
     checks = chain(zip(pulls, repeat(publish_check)), zip(naming, repeat(check_issue)))
     other = number
@@ -55,8 +55,6 @@ def check_event(
             update_logs(repository, number, texts)
         finally:  # a log that fails keeps no verdict back
             for other, check in checks:
-                if check is check_issue and repository.remaining < RESERVE:
-                    raise UsedUp("few requests are left in this hour")
                 check(project, repository, other)
     except UsedUp as error:
         rest = f"#{other} and what else depends on #{number} is not checked"
@@ -69,7 +67,7 @@ def check_issue(project: Project, repository: Repository, number: int) -> None:
     The comment is removed when nothing is wrong any more. A pull request and a closed issue are
     left alone.
     """
-    issue = repository.find_issues([number])[number]
+    issue = repository.find_issue(number)
     if issue is None or issue.is_pull_request or issue.state != "open":
         return
     issues = repository.find_issues(linked_numbers(issue, repository.name))
@@ -105,7 +103,7 @@ def update_comment(repository: Repository, issue: int, mark: str, text: str) -> 
 
 def _depending(repository: Repository, number: int, naming: Sequence[int]) -> Iterator[PullRequest]:
     """The open pull requests whose verdict depends on the issue: its own, and a model's."""
-    issue = repository.find_issues([number])[number]
+    issue = repository.find_issue(number)
     is_experiment = issue is not None and issue.kind == "Experiment"
     for pull in repository.open_pull_requests:
         own, may_be_model = issue_of(pull, repository.name), is_match(pull.head, MODELS)

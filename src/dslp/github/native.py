@@ -24,15 +24,11 @@ def mirror_links(repository: Repository, issue: Issue) -> None:
     """
     own = issue.native
     if "type" in own and (own["type"] or {}).get("name") in {None, *TYPES} - {issue.kind}:
-        if repository.types is None:
-            answers = repository.ask("GET", "/issue-types", unless=REFUSALS)
-            repository.types = [one["name"] for one in answers or ()]
-        if issue.kind in repository.types:
-            path = f"/issues/{issue.number}"
-            _try(repository, "type", "PATCH", path, {"type": issue.kind})
+        path = f"/issues/{issue.number}"
+        _try(repository, "type", "PATCH", path, {"type": issue.kind})
     links = form_links(issue.kind, issue.body, repository.name)[: "sub_issues_summary" in own]
     for number in [number for link in links for number in link.numbers[:1]]:
-        parent = repository.find_issues([number])[number]
+        parent = repository.find_issue(number)
         is_right = parent and parent != issue and parent.kind in links[0].allowed
         if is_right and _may_move(repository, issue, number):
             path = f"/issues/{number}/sub_issues"

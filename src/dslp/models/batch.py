@@ -10,7 +10,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, get_args, get_origin
+from typing import Any, Literal, get_args, get_origin
 
 import dslp
 import numpy as np
@@ -29,12 +29,6 @@ from dslp.models.api import Api, validation_message
 from dslp.models.persistence import load_model
 from numpy.typing import NDArray
 from pydantic import BaseModel, TypeAdapter, ValidationError
-
-if TYPE_CHECKING:
-    # Scores a source into an output and a place for rejected rows: rows, rejected rows, examples.
-    Write = Callable[["Scorer", str, Path, Path], tuple[int, int, list[str]]]
-    Step = Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]]
-
 
 AT_ONCE = 100_000  # rows in memory
 EXAMPLES = 3  # rejected rows that an error shows
@@ -74,7 +68,7 @@ def check_paths(project: Project, source: str, output: Path, rejects: Path | Non
 
 
 def score_rows(
-    scorer: "Scorer", source: str, output: Path, rejects: Path | None, write: "Write"
+    scorer: "Scorer", source: str, output: Path, rejects: Path | None, spark: bool = False
 ) -> tuple[int, int]:
     """Score all rows of a dataset or file into a Parquet file, or a folder of parts on Spark.
 
@@ -83,7 +77,7 @@ def score_rows(
         source: name of a dataset of the project, or a file.
         output: the file for the rows and their predictions.
         rejects: the file for the rows that `Request` does not allow, or the model cannot answer.
-        write: `score_with_duckdb`, in this process, or `score_with_spark`.
+        spark: whether each executor of Spark scores its part, in place of this process.
 
     Returns:
         How many rows were scored, and how many were rejected.
@@ -98,6 +92,7 @@ def score_rows(
         wrong = others[0] if others else Path(f"{scored}.rejects")
         if not others:
             stack.callback(remove_path, wrong)
+        write = score_with_spark if spark else score_with_duckdb
         rows, rejected, examples = write(scorer, source, scored, wrong)
         if rejected and rejects is None:
             share = f"{rejected:,} of {rows + rejected:,} rows"
@@ -359,7 +354,9 @@ def score_with_spark(
         raise DslpError(f"{source} cannot be scored: {own[1] if own else reason[:200]}") from None
 
 
-def _step(model: Model, folder: str, version: str, which: int) -> "Step":
+def _step(
+    model: Model, folder: str, version: str, which: int
+) -> "Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]]":
     """What an executor does with its batches: 0 gives rows with predictions, 1 rejected rows."""
 
     def step(batches: "Iterator[pa.RecordBatch]") -> "Iterator[pa.RecordBatch]":

@@ -202,7 +202,6 @@ def score(
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")
     from dslp.models.api import Api
     from dslp.models.batch import Scorer, check_paths, score_rows
-    from dslp.models.batch import score_with_duckdb as write
     from dslp.models.persistence import fetch_model
 
     model = _model(name)
@@ -211,9 +210,7 @@ def score(
         _, release = _release(model, version)
         folder = fetch_model(model.project, release)
         scorer = Scorer(Api(model), folder, release.semantic or release.version)
-        if engine == "spark":
-            from dslp.models.batch import score_with_spark as write
-        rows, rejected = score_rows(scorer, source, output, rejects, write)
+        rows, rejected = score_rows(scorer, source, output, rejects, spark=engine == "spark")
     say(f"{rows:,} rows scored by {model.name} {release.label}: {output}")
     if rejected:
         say(f"{rejected:,} rows cannot be scored: {rejects}", style="yellow")

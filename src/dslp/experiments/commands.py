@@ -94,7 +94,6 @@ def sweep(
     model = _find_model(name)
     params, plan = model.params, model.sweep
     from dslp.experiments import sweep as sweeping
-    from dslp.experiments.comparison import optimism
     from dslp.experiments.runs import Experiment
 
     sweeping.cluster_kind(on)
@@ -107,8 +106,8 @@ def sweep(
         result = sweeping.sweep(experiment, trials, on, report)
     best = [replace(run, name=f"trial {n}") for n, run in list(result.finished.items())[:5]]
     _show(experiment, [baseline, *best])
-    say(f"{len(result.finished)} of {len(result.settings)} trials ended; the best is")
-    say(f"{optimism(len(result.finished))}. As a candidate, in candidates of params.yml:")
+    say(f"{len(result.finished)} of {len(result.settings)} trials ended")
+    say("the best as a candidate, in candidates of params.yml:")
     say(sweeping.snippet(model, result))
     for number, reason in result.failed.items():
         say(f"trial {number} failed: {reason}", style="red")
@@ -143,30 +142,28 @@ def reproduce(
 
 def _show(experiment: "Experiment", runs: "list[CandidateRun]") -> None:
     """The gain of each run over the first, the baseline's, and what to know of the data."""
-    from dslp.experiments.comparison import fold_ratio, gain
-    from dslp.experiments.params import format_metric
+    from dslp.experiments.comparison import compare_runs
     from dslp.experiments.runs import WITHOUT_ISSUE
     from dslp.tracking.connection import viewing_command
 
-    model, data, baseline = experiment.model, experiment.data, runs[0]
-    params, metric, criterion = model.params, model.params.metric, model.params.criterion
-    ratio, rows = fold_ratio(model, data), [[baseline.name, str(baseline), "", "", ""]]
-    for run in runs[1:]:
-        better = gain(baseline.folds, run.folds, metric, ratio, criterion.by)
-        met = "met" if better.estimate >= criterion.improvement else "not met"
-        rows.append([run.name, str(run), str(better), better.interval, met])
+    model, data, rows = experiment.model, experiment.data, []
+    params, comparison = model.params, compare_runs(experiment, runs)
+    for run in comparison.runs:
+        gain = [str(run.gain), run.gain.interval] if run.gain else ["", ""]
+        rows.append([run.name, str(run), *gain])
     if experiment.assumptions.report:
         say(str(experiment.assumptions))
     if data.warning:
         say(data.warning, style="red")
     say(f"Ask #{params.ask.issue}: {params.ask.question}")
-    table(["candidate", metric.name, "gain", "95 % interval", "criterion"], rows)
+    table(["candidate", params.metric.name, "gain", "95 % interval"], rows)
+    for sentence in comparison.verdicts:
+        say(sentence)
     if experiment.issue is None:
         todo = "or compare the runs by model: uv run dslp experiment compare"
         say(f"{WITHOUT_ISSUE}, {todo}", style="yellow")
-    limit = format_metric(criterion.improvement, criterion.by)
-    say(f"the criterion is a gain of {limit} over the baseline; {metric.better} is better")
-    say(f"mean and standard deviation over {params.split.folds} folds")
+    average = f"mean and standard deviation over {params.split.folds} folds"
+    say(f"{average}; {params.metric.better} is better")
     say(f"look at the runs: {viewing_command(model.project)}")
 
 

@@ -4,7 +4,7 @@ import math
 import statistics
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from dslp.core.errors import DslpError
@@ -15,7 +15,7 @@ from dslp.experiments import splitting
 from dslp.experiments.evaluation import draw_views, read_evaluation
 from dslp.experiments.model import Model
 from dslp.experiments.params import Measure, Metric, format_metric, share_problem
-from dslp.experiments.runs import CandidateRun, finished_runs
+from dslp.experiments.runs import CandidateRun, Experiment, finished_runs
 from dslp.experiments.splitting import ModelData, read_model_data
 from dslp.experiments.uncertainty import Gain
 from dslp.tracking.connection import Tracking, mlflow_errors
@@ -138,6 +138,19 @@ def compare_candidates(model: Model, issue: int | None = None) -> Comparison:
 
 
 @mlflow_errors()
+def compare_runs(experiment: Experiment, runs: Sequence[CandidateRun]) -> Comparison:
+    """Compare the runs of an experiment with the first of them, the baseline's."""
+    model, tracking, (baseline, *rest) = experiment.model, experiment.tracking, runs
+    ratio, trials = fold_ratio(model, experiment.data), best_of_trials(model, tracking)
+    metric, by, compared = model.params.metric, model.params.criterion.by, [baseline]
+    for run in rest:
+        parameters = frozenset(tracking.client.get_run(run.run_id).data.params.items())
+        better = gain(baseline.folds, run.folds, metric, ratio, by)
+        compared.append(replace(run, gain=better, trials=trials.get(parameters, 0)))
+    return Comparison(model, experiment.issue, compared, [])
+
+
+@mlflow_errors()
 def comparison_page(comparison: Comparison, folder: str) -> tuple[str, dict[str, str]]:
     """The page in Markdown, and its pictures, which will be in a folder of that name.
 
@@ -239,19 +252,12 @@ def verdict(name: str, gain: Gain, enough: float, trials: int = 0) -> str:
     The criterion is met when the estimate reaches it; the sentence says when the interval leaves
     that open.
     """
-    word, sign = ("better", 1) if gain.estimate >= 0 else ("worse", -1)
-    low, high = sorted((sign * gain.low, sign * gain.high))
-    size, first, last, limit = (
-        format_metric(value, gain.by, "") for value in (abs(gain.estimate), low, high, enough)
-    )
-    text = (
-        f"{name} is {word} than the baseline by {size} (95 % interval {first} to {last}); "
-        f"criterion {limit}: "
-    )
-    if gain.estimate >= enough:
-        text += f"met{', but the interval reaches below it' if gain.low < enough else ''}"
-    else:
-        text += f"not met{', but the interval reaches it' if gain.high >= enough else ''}"
+    limit = format_metric(enough, gain.by)
+    word = "better" if gain.estimate > 0 else "worse" if gain.estimate < 0 else "no better"
+    text = f"{name} is {word} than the baseline: {gain} (95 % interval {gain.interval}); "
+    text += f"criterion {limit}: {'met' if gain.estimate >= enough else 'not met'}"
+    if doubt := gain.doubt(lambda value: value >= enough):
+        text += f", but {doubt}"
     return f"{text}; {optimism(trials)}" if trials else text
 
 

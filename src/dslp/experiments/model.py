@@ -309,8 +309,8 @@ class Model:
 def predict_fields(estimator: Any, inputs: "pd.DataFrame", fields: Sequence[str]) -> Any:
     """What an estimator predicts; of a classifier, class and probability if the latter is a field.
 
-    The probability is that of the positive class where there are two classes (1 or True, or else
-    the last in sorted order), and that of the predicted class where there are more.
+    The probability is that of the positive class where there are two classes (the last in sorted
+    order, such as 1 or True), and that of the predicted class where there are more.
 
     Raises:
         ValueError: the classifier was trained on one class only.
@@ -325,7 +325,7 @@ def predict_fields(estimator: Any, inputs: "pd.DataFrame", fields: Sequence[str]
     if len(classes) < 2:
         raise ValueError(f"the training rows have one class only ({classes[0]}): no probability")
     if len(classes) == 2:
-        probability = shares[:, classes.index(1) if 1 in classes else 1]
+        probability = shares[:, classes.index(max(classes))]
     else:
         places = [classes.index(label) for label in prediction]
         probability = shares[range(len(places)), places]

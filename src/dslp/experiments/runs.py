@@ -156,6 +156,9 @@ def record_run(
             all_tags["dslp.issue"] = str(issue)
         note = describe_origin(model.project, ask.question, ask=ask.issue, issue=issue)
         all_tags["mlflow.note.content"] = note
+        if params.known_before:
+            reasons = "; ".join(f"{name}: {reason}" for name, reason in params.known_before.items())
+            all_tags["dslp.known_before"] = reasons[:LONGEST]
         if "dslp.assumptions" not in all_tags:
             all_tags["dslp.assumptions"] = check_assumptions(model).tag
         client, folder = tracking.client, tracking.experiment_id(model.name)
@@ -244,7 +247,8 @@ class Experiment:
             rows = self.data.development
             pairs = list[pd.DataFrame]()
             scores = cross_validate(self.model, rows, candidate, report=report, pairs=pairs)
-            evaluation = evaluate_pairs(self.model, pd.concat(pairs))
+            observed = rows[self.model.params.target]
+            evaluation = evaluate_pairs(self.model, pd.concat(pairs), observed)
             with artifact_errors(run.run_id):
                 self.tracking.client.log_dict(run.run_id, evaluation, FILE)
             return log_scores(run, candidate, scores, self.model.params.metric.name)
@@ -339,7 +343,7 @@ def score_on_holdout(
     predicted, target = model.predict(estimator, rows), rows[params.target]
     metrics = model.evaluate(target, predicted)
     reference = model.predict(model.fit(params.baseline, data.development), rows)
-    own, baseline = (measure(model, rows, target, side) for side in (predicted, reference))
+    own, baseline = measure(model, rows, target, predicted, reference)
     gain = own.gain(baseline, params.metric, params.criterion.by)
     return HoldoutResult(
         estimator, predicted, params.metric.name, metrics, own, baseline.value, gain

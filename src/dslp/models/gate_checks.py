@@ -28,7 +28,6 @@ from dslp.experiments.params import (
 from dslp.experiments.runs import recorded_parameters
 from dslp.experiments.splitting import ModelData, read_model_data
 from dslp.experiments.uncertainty import (
-    UNKNOWN,
     Gain,
     Measured,
     Samples,
@@ -167,13 +166,11 @@ class _Checks:
         note: str = "",
     ) -> GateResult:
         """The result of a gate about a metric; `allows` says which figures pass the limit."""
-        passes, holds = allows(gain.estimate), allows(gain.low) and allows(gain.high)
-        passed = passes and (holds or self.gates.must_pass == "estimate")
+        passes, doubt = allows(gain.estimate), gain.doubt(allows)
+        passed = passes and (not doubt or self.gates.must_pass == "estimate")
         interval = format_interval(gain.low, gain.high, write)
-        if passes and not holds:
-            first = "passed" if passed else "the estimate passes"
-            doubt = "the interval crosses the limit"
-            doubt = "its interval is not known" if interval == UNKNOWN else doubt
+        if doubt:
+            first = "passed" if passed else "the estimate passes" if passes else "failed"
             note = "; ".join(filter(None, (f"{first}, but {doubt}", note)))
         return GateResult(gate, write(gain.estimate), limit, passed, note, interval)
 
@@ -249,18 +246,14 @@ class _Checks:
         better = self._direction(name, "subgroups.metric")
         by: Measure = "difference" if better == "zero" else "share"
         metric = Metric(name=name, better="lower" if better == "zero" else better)
-        whole, by_column, gains = self.metrics[name], self.model.params.split.by, dict[str, Gain]()
+        whole, gains = self.metrics[name], dict[str, Gain]()
         unmeasured = dict.fromkeys(gate.by)
         for column, part, mask in self._groups(gate):
             unmeasured.pop(column, None)
-            rows = self.data.holdout[mask]
-            units = rows[by_column].nunique() if by_column else len(rows)
-            places = np.cumsum(mask) - 1  # of a row among those of the part
-            positions = [places[drawn[mask[drawn]]] for drawn in self.samples.positions]
-            samples = Samples(positions, min(units, self.samples.units))
+            samples = self.samples.part(mask)
             own = measure_all(self.model, self.target[mask], self.predicted[mask], samples)[name]
             sides = [abs(own), abs(whole)] if better == "zero" else [own, whole]
-            gains[f"{part} ({len(rows):,} rows)"] = sides[0].gain(sides[1], metric, by)
+            gains[f"{part} ({mask.sum():,} rows)"] = sides[0].gain(sides[1], metric, by)
         if unmeasured:
             limit = format_metric(-gate.gap, by)
             note = f"no subgroup by {', '.join(unmeasured)} has {gate.minimum_rows:,} rows or more"

@@ -192,7 +192,7 @@ class _Monitor:
         if len(rows) < self.settings.minimum_rows:
             return len(rows), None
         target, predicted = recent.truth.iloc[rows], recent.predicted.iloc[rows]
-        measured = measure(self.model, recent.rows.iloc[rows], target, predicted)
+        (measured,) = measure(self.model, recent.rows.iloc[rows], target, predicted)
         by = self.model.params.split.by
         if by and by not in recent.rows:
             effect = self.record["quality"]["design_effect"]

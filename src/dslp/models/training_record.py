@@ -24,6 +24,7 @@ FILE = "record.json"
 
 def describe_training(model: Model, data: ModelData, result: HoldoutResult) -> dict[str, Any]:
     """The record of a model that was just trained."""
+    import pandas as pd
     from dslp.models import drift
     from dslp.models.api import Api
     from dslp.models.persistence import model_requirements
@@ -33,6 +34,7 @@ def describe_training(model: Model, data: ModelData, result: HoldoutResult) -> d
     rows, holdout = data.development, data.holdout
     predicted, api, personal = result.predicted, Api(model), sheet.personal_data
     units = rows[params.split.by] if params.split.by else None
+    observed = pd.concat([rows, holdout])[params.target]
     return {
         "question": params.ask.question,
         "metric": params.metric.model_dump(),
@@ -51,7 +53,7 @@ def describe_training(model: Model, data: ModelData, result: HoldoutResult) -> d
         "predictions": {n: drift.reference_bins(predicted[n], personal) for n in predicted},
         "rows_per_unit": drift.rows_per_unit(rows, params.split),
         "quality": _quality(model, holdout, result),
-        "evaluation": evaluate_pairs(model, truth_pairs(model, rows, holdout, predicted)),
+        "evaluation": evaluate_pairs(model, truth_pairs(model, rows, holdout, predicted), observed),
     }
 
 
@@ -94,7 +96,7 @@ def _quality(model: Model, holdout: "pd.DataFrame", result: HoldoutResult) -> di
     by, measured, effect = model.params.split.by, result.measured, 1.0
     if by:
         rows, target = holdout.drop(columns=by), holdout[model.params.target]
-        single = measure(model, rows, target, result.predicted)
+        (single,) = measure(model, rows, target, result.predicted)
         effect = float(np.nanvar(measured.draws) / (np.nanvar(single.draws) or np.inf))
     figures = {"value": measured.value, "draws": measured.draws.tolist(), "units": measured.units}
     return {**figures, "design_effect": max(1.0, effect)}

@@ -181,7 +181,11 @@ class Sweep(Strict):
 
 
 class Params(Strict):
-    """The content of `params.yml`. The first candidate is the baseline."""
+    """The content of `params.yml`. The first candidate is the baseline.
+
+    `known_before` has the inputs that tell the target, but are known before it is: they are no
+    leak. The reasons are shown, and recorded with each run.
+    """
 
     kind: Kind | None = None  # by default as the target says, see `Model.kind`
     ask: Ask
@@ -190,6 +194,7 @@ class Params(Strict):
     dataset: DatasetVersion
     target: str
     split: Split
+    known_before: dict[str, Annotated[str, Field(min_length=1)]] = {}  # of an input, the reason
     candidates: dict[str, dict[Name, Any]] = Field(min_length=1)
     sweep: Sweep | None = None
 

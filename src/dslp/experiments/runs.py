@@ -156,6 +156,9 @@ def record_run(
             all_tags["dslp.issue"] = str(issue)
         note = describe_origin(model.project, ask.question, ask=ask.issue, issue=issue)
         all_tags["mlflow.note.content"] = note
+        if params.known_before:
+            reasons = "; ".join(f"{name}: {reason}" for name, reason in params.known_before.items())
+            all_tags["dslp.known_before"] = reasons[:LONGEST]
         if "dslp.assumptions" not in all_tags:
             all_tags["dslp.assumptions"] = check_assumptions(model).tag
         client, folder = tracking.client, tracking.experiment_id(model.name)

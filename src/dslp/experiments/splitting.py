@@ -122,7 +122,11 @@ class ModelData:
             f"model of it is not registered; see: uv run dslp data validate {name}"
         )
         leaks = [f"{name} may leak: {suspicion}" for suspicion in self.check.suspicions]
-        lines = [stale_reason(self.dataset), "" if self.suite.ok else failure, *leaks]
+        reasons = [
+            f"params.yml says that input {column} of {name} is known before: {reason}"
+            for column, reason in self.check.known_before.items()
+        ]
+        lines = [stale_reason(self.dataset), "" if self.suite.ok else failure, *leaks, *reasons]
         return "\n".join(filter(None, lines))
 
     @property
@@ -150,7 +154,10 @@ def read_model_data(model: Model) -> ModelData:
         files = f"params.yml (target) or schema.py (Request) of {model.folder}"
         raise DslpError(f"{problem}, which {files} names")
     held = holdout(rows, params.split, key)
-    check = LeakCheck(rows, held, params.split, key, inputs, params.target)
+    if others := {*params.known_before} - {*inputs}:
+        names = ", ".join(sorted(others))
+        raise DslpError(f"params.yml: known_before names {names}, which is no input of schema.py")
+    check = LeakCheck(rows, held, params.split, key, inputs, params.target, params.known_before)
     if check.leaks:
         raise Refused(f"{model.name} leaks: {'; '.join(check.leaks)}")
     return ModelData(rows, held, digest(dataset), dataset, check)

@@ -32,7 +32,8 @@ def describe_training(model: Model, data: ModelData, result: HoldoutResult) -> d
 
     params, sheet = model.params, model.dataset.sheet
     rows, holdout = data.development, data.holdout
-    predicted, api = result.predicted, Api(model)
+    predicted, api, personal = result.predicted, Api(model), sheet.personal_data
+    units = rows[params.split.by] if params.split.by else None
     observed = pd.concat([rows, holdout])[params.target]
     return {
         "question": params.ask.question,
@@ -40,7 +41,7 @@ def describe_training(model: Model, data: ModelData, result: HoldoutResult) -> d
         "criterion": params.criterion.model_dump(),
         "target": params.target,
         "population": model.dataset.yaml("schema.yml").get("population") or "",
-        "personal_data": sheet.personal_data,
+        "personal_data": personal,
         "known_issues": sheet.known_issues,
         "assumptions": _assumptions(model),
         "rows": len(rows),
@@ -48,8 +49,8 @@ def describe_training(model: Model, data: ModelData, result: HoldoutResult) -> d
         "example": api.example and api.example.model_dump(mode="json", by_alias=True),
         "openapi": openapi_document(api),
         "packages": model_requirements(model.project, ()),
-        "features": {n: drift.reference_bins(rows[n], sheet.personal_data) for n in model.inputs},
-        "predictions": {name: drift.reference_bins(predicted[name]) for name in predicted},
+        "features": {n: drift.reference_bins(rows[n], personal, units) for n in model.inputs},
+        "predictions": {n: drift.reference_bins(predicted[n], personal) for n in predicted},
         "rows_per_unit": drift.rows_per_unit(rows, params.split),
         "quality": _quality(model, holdout, result),
         "evaluation": evaluate_pairs(model, truth_pairs(model, rows, holdout, predicted), observed),

@@ -12,7 +12,7 @@ from dslp.github.entities import END
 from dslp.github.running_log import HEAD, update_log
 
 from tests.github.scene import ISSUES_RIGHTS, Scene, make
-from tests.github.standin.faults import Action, content
+from tests.github.standin.faults import Action, Page
 from tests.github.standin.model import Issue
 from tests.github.standin.server import Standin
 
@@ -186,6 +186,10 @@ def test_what_was_overwritten_comes_back_when_the_machine_ends_or_the_history_is
     assert "failed, open" in log(ask)
 
 
+def answer_with(body: bytes) -> None:
+    raise Page(body, "application/json")
+
+
 @pytest.mark.rule("I12")
 @pytest.mark.parametrize("case", ["crowd", "part", "requests"])
 def test_what_is_in_a_log_stays_there(scene: Scene, case: str) -> None:
@@ -199,8 +203,8 @@ def test_what_is_in_a_log_stays_there(scene: Scene, case: str) -> None:
         change(scene, ask)
         assert log(ask) == before
     elif case == "part":
-        part = '{"data": {"repository": {"_2": null}}, "errors": [{"message": "Timeout"}]}'
-        answers: list[Action] = [int, content(part)]
+        part = b'{"data": {"repository": {"_2": null}}, "errors": [{"message": "Timeout"}]}'
+        answers: list[Action] = [int, lambda: answer_with(part)]
         scene.github.on("POST /graphql", lambda: answers.pop(0)())
         event = {"action": "edited", "issue": {"number": 1}}
         assert "Timeout" in scene.run("issue-check", event=event).err

@@ -105,16 +105,24 @@ def merge_versions(versions: Sequence[str]) -> str:
     Args:
         versions: of the text, the oldest first.
     """
-    texts, digests = [versions[0]], list(map(_digest, versions))
+    digests, bases = list(map(_digest, versions)), list(range(-1, len(versions) - 1))
     stamps = ["".join(re.findall(START, split_log(one)[1])[:1]) for one in versions]
-    for count, version in enumerate(versions[1:], 1):
-        is_new = stamps[count] not in stamps[:count]  # or a person went back to what was there
-        marks = (digests[n] + digests[count] for n in range(count))
-        bases = [n for n, mark in enumerate(marks) if is_new and stamps[count].startswith(mark)]
-        base = bases[-1] if bases else count - 1
-        is_restored = split_log(texts[base])[::2] == split_log(version)[::2]
-        texts.append(texts[-1] if is_restored else _merge(versions[base], texts[-1], version))
-    return texts[-1]
+    own = set()
+    for count, stamp in enumerate(stamps):
+        # The same marker twice: a person went back to what was there.
+        if stamp[12:24] == digests[count] and stamp not in stamps[:count]:
+            reads = [n for n in range(count) if stamp.startswith(digests[n])]
+            bases[count] = max(reads, default=-1)
+            own.add(count)
+    # The first that overwrote nothing has all that came before.
+    first = next((n for n in sorted(own) if n and bases[n] == n - 1), 0)
+    texts = {first: versions[first]}
+    for count in range(first + 1, len(versions)):
+        text, base, version = texts[count - 1], bases[count], versions[count]
+        is_restored = base in texts and split_log(texts[base])[::2] == split_log(version)[::2]
+        is_old = count in own and base < first
+        texts[count] = text if is_restored or is_old else _merge(versions[base], text, version)
+    return texts[len(versions) - 1]
 
 
 @lru_cache(maxsize=500)

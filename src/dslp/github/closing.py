@@ -1,6 +1,7 @@
 """What work leaves when it ends: a tag, and one comment that asks for what was learnt (B4, B5)."""
 
 import re
+from collections.abc import Sequence
 
 from dslp.core.console import say
 from dslp.core.settings import Project
@@ -27,35 +28,42 @@ RUNS = "Its runs: the field “Runs” above, or `uv run dslp experiment compare
 def check_closed(project: Project, repository: Repository, number: int) -> None:
     """Note how a closed pull request ended, and check the open ones that share its commit."""
     pull = repository.pull_request(number)
-    note_end(project, repository, pull)
     for other in repository.open_pull_requests_at(pull)[:1]:  # one status for all of them
         publish_check(project, repository, other.number)
+    if pull.state != "open":  # it may be open again
+        note_end(project, repository, [pull])
 
 
-def note_end(project: Project, repository: Repository, pull: PullRequest) -> None:
-    """Note on its issue how a closed pull request ended.
+def note_end(project: Project, repository: Repository, pulls: Sequence[PullRequest]) -> None:
+    """Note on their issue how pull requests of one branch's issue ended, or are about to.
 
     What an unmerged exploration or experiment held is kept as a tag, and the issue says how to get
     it back (B4). An experiment that was merged into a model's branch is closed (B6), which GitHub
-    does for the default branch only.
+    does for the default branch only. A stranger's fork is left out, and a branch whose name is not
+    that of its issue: anybody can choose it.
     """
-    number = issue_of(pull, repository.name)
+    pull, number = pulls[0], issue_of(pulls[0], repository.name)
     issues = repository.find_issues([number] if number else ())
     branch = Facts(pull, project, repository.name, issues=issues).branch
     issue = issues[branch.issue] if branch else None
-    if pull.state == "open" or branch is None or issue is None:
+    if branch is None or issue is None or issue.is_pull_request or pull.is_stranger:
+        return
+    if branch.kind != issue.kind:
         return
     if pull.merged and branch.kind == "Experiment" and pull.base.startswith("model/"):
         repository.ask("PATCH", f"/issues/{issue.number}", {"state": "closed"})
         say(f"#{issue.number} is closed: {pull.head} was merged into {pull.base}")
         update_logs(repository, issue.number)
     elif not pull.merged and branch.kind in ("Explore", "Experiment"):
-        item = ENDED.format(pull, keep_commit(repository, pull))
-        others = re.findall(rf"^- (?!#{pull.number},).*", _comment(repository, issue), re.MULTILINE)
+        items = [ENDED.format(one, keep_commit(repository, one)) for one in pulls]
+        numbers = "|".join(str(one.number) for one in pulls)
+        old = rf"^- (?!#(?:{numbers}),).*"
+        others = re.findall(old, _comment(repository, issue), re.MULTILINE)
         runs = [RUNS.format(issue.number)] * (branch.kind == "Experiment")
-        parts = [MARK, *_question(issue), "\n".join([*others, item]), *runs]
+        parts = [MARK, *_question(issue), "\n".join([*others, *items]), *runs]
         update_comment(repository, issue.number, MARK, "\n\n".join(parts))
-        say(f"#{issue.number}: {pull.head} ended at {pull.sha}")
+        for one in pulls:
+            say(f"#{issue.number}: {one.head} ended at {one.sha}")
 
 
 def keep_commit(repository: Repository, pull: PullRequest) -> str:

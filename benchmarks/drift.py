@@ -1,12 +1,12 @@
 """How often monitoring says "moved" where nothing has moved, and which change it finds.
 
 Columns are made up by chance, and go through the functions of `dslp model monitor`. A report has
-ten columns, and is a false alarm if one of them moved though reference and new rows come from the
-same population.
+twelve columns, and is a false alarm if one of them moved though reference and new rows come from
+the same population.
 
     uv run python -m benchmarks.drift [--reports 300] [--table drift]
 
-Where no report of 300 is a false alarm, fewer than 1 % are, with 95 % certainty. There are as many
+Where no report of n is a false alarm, fewer than 3 / n are, with 95 % certainty. There are as many
 processes as processors.
 """
 
@@ -20,14 +20,16 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from dslp.experiments.params import Split
 from dslp.models import drift
 from numpy.random import Generator
 from numpy.typing import NDArray
+from scipy.signal import lfilter
 
 from benchmarks.machine import write_table
 
 MIXED = "one column of each of these"
-COLUMNS, LIMITS = 10, (0.25, 0.1)  # the limits that `dslp new model` writes
+COLUMNS, LIMITS = 12, (0.25, 0.1)  # the limits that `dslp new model` writes
 # Rows of the reference and new ones, and which part of the reports is made of so many.
 SIZES = {(200, 200): 1, (400, 200): 1, (2_000, 1_000): 5, (100_000, 100_000): 50}
 Values = NDArray[Any] | list[object]
@@ -59,17 +61,31 @@ KINDS: dict[str, Column] = {
     "0 and 1": lambda random, count: random.integers(0, 2, count),
     "3 categories": lambda random, count: labels(random, count, 3),
     "30 categories, as frequent": lambda random, count: labels(random, count, 30),
+    "100 categories, as frequent": lambda random, count: labels(random, count, 100),
     "1,000 categories, some rare": lambda random, count: labels(random, count, 1_000, 1),
     "free text": texts,
+    "free text, 45 % of it one value": lambda random, count: np.where(
+        random.random(count) < 0.45, "none", texts(random, count)
+    ),
     "moments": days,
     "a constant": lambda random, count: np.full(count, 3.0),
 }
 
 
-def compared(before: Values, after: Values, size: float = 1) -> list[drift.Signal]:
+def compared(
+    before: Values,
+    after: Values,
+    sizes: tuple[float, float] = (1, 1),
+    units: Values | None = None,
+    goes_on: bool = False,
+) -> list[drift.Signal]:
     """The signals of a column, of which as many rows count as one."""
-    bins: drift.Bins = json.loads(json.dumps(drift.reference_bins(pd.Series(before))))
-    return list(drift.compare("", "", bins, pd.Series(after), LIMITS, COLUMNS, (size, size)))
+    groups = None if units is None else pd.Series(units)
+    bins: drift.Bins = json.loads(
+        json.dumps(drift.reference_bins(pd.Series(before), False, groups))
+    )
+    new = pd.Series(after)
+    return list(drift.compare("", "", bins, new, LIMITS, COLUMNS, sizes, goes_on))
 
 
 def false_alarms(kind: str, rows: tuple[int, int], reports: int) -> str:
@@ -85,13 +101,36 @@ def false_alarms(kind: str, rows: tuple[int, int], reports: int) -> str:
     return f"{alarms} of {reports}" + (f" (by the limit alone {alone})" if alone else "")
 
 
-def clustered(rows: tuple[int, int], reports: int, size: float) -> str:
-    """The same for ten columns of numbers of people, who have five rows each, all alike."""
+def dependent(
+    rows: tuple[int, int], reports: int, policy: str | None, each: int, memory: float
+) -> str:
+    """The same for columns of numbers that depend on each other, and a split by this policy.
+
+    So many rows are alike, and follow the ones before with this autocorrelation.
+    """
     random, alarms = np.random.default_rng(2), 0
+    units = [np.arange(count) // each for count in rows]
+    facts = {"policy": policy or "random", "by": policy and "unit", "holdout": 0.2}
+    split = Split.model_validate({**facts, "folds": 2, "seed": 1})
+    sizes = [drift.rows_per_unit(pd.DataFrame({"unit": unit}), split) for unit in units]
     for _ in range(reports):
-        people = [[random.normal(size=n // 5).repeat(5) for n in rows] for _ in range(COLUMNS)]
-        alarms += any(s.moved for one, two in people for s in compared(one, two, size))
+        moved = False
+        for _ in range(COLUMNS):
+            noise = random.normal(size=sum(rows) // each + 1_000) * np.sqrt(1 - memory**2)
+            values = lfilter([1], [1, -memory], noise)[-(sum(rows) // each) :].repeat(each)
+            signals = compared(values[: rows[0]], values[rows[0] :], (sizes[0], sizes[1]))
+            moved = moved or any(signal.moved for signal in signals)
+        alarms += moved
     return f"{alarms} of {reports}"
+
+
+DEPENDENT: dict[str, tuple[str | None, int, float]] = {
+    "numbers of people with 5 equal rows, split by person": ("group", 5, 0),
+    "the same, as if each row were independent": (None, 5, 0),
+    "numbers of weeks with 50 equal rows, split by week": ("time", 50, 0),
+    "a series of autocorrelation 0.9, split by time": ("time", 1, 0.9),
+    "the same, as if each moment were independent": (None, 1, 0.9),
+}
 
 
 def shifted(amount: float) -> Column:
@@ -125,6 +164,7 @@ for change, (kind, value) in {
     "a new category beside 3": ("3 categories", "new"),
     "one of 3 categories in place of the others": ("3 categories", "value 1"),
     "a new category beside 30": ("30 categories, as frequent", "new"),
+    "a new category beside 100": ("100 categories, as frequent", "new"),
     "another value than the constant": ("a constant", 7.0),
     "values that are missing now": ("numbers", None),
     "moments before all known ones": ("moments", pd.Timestamp("1970-01-01")),
@@ -159,11 +199,11 @@ def main() -> None:
             names = [*KINDS, MIXED]
             cells = [pool.map(false_alarms, names, *map(repeat, each)) for each in parts.items()]
             lines = [list(line) for line in zip(names, *cells, strict=True)]
-            for name, size in (("person by person", 5), ("as if each row were independent", 1)):
-                line = pool.map(clustered, parts.keys(), parts.values(), repeat(size))
-                lines.append([f"numbers of people with 5 equal rows, {name}", *line])
+            for name, case in DEPENDENT.items():
+                line = pool.map(dependent, parts.keys(), parts.values(), *map(repeat, case))
+                lines.append([name, *line])
             method = f"False alarms among simulated reports of {COLUMNS} columns"
-            write_table("drift", ["ten columns", *heads], lines, "", reports, method)
+            write_table("drift", [f"{COLUMNS} columns", *heads], lines, "", reports, method)
         if table != "drift":
             few = {rows: max(10, count // 5) for rows, count in [*parts.items()][:-1]}
             cells = [pool.map(smallest, CHANGES, *map(repeat, each)) for each in few.items()]

@@ -60,13 +60,6 @@ def test_a_fork_has_issues_or_says_where_they_are(scene: Scene, github: Standin)
     assert (bool(fork.rulesets), scene.repository.rulesets) == (True, [])
 
 
-@pytest.mark.parametrize("answer", ["null", "{}", "[]", '"x"', ""])
-def test_an_answer_that_describes_no_issue_says_nothing_of_it(scene: Scene, answer: str) -> None:
-    scene.github.on("GET */issues/1", faults.content(answer))
-    ended = scene.run("check", "--pull-request", "3", "--publish")
-    assert (ended.code, ended.err.count("\n"), scene.repository.statuses) == (2, 1, {}), ended
-
-
 @pytest.mark.parametrize("fault", [faults.html, faults.truncated, lambda: faults.cut])
 @pytest.mark.parametrize("command", ["labels register", "check --pull-request 3", "start 2"])
 @pytest.mark.parametrize("pattern", ["GET /repos/ada/claims", "GET /repos/ada/claims/*"])

@@ -30,8 +30,8 @@ def begin(scene: Scene, outcome: str = "succeeded", body: str = BODY) -> None:
     scene.repository = make(scene.folder, scene.github).repository
     scene.token = scene.github.add_workflow_token(scene.repository, RIGHTS)
     scene.repository.commit("main", TESTS)
-    ask = scene.issue("Ask", "### Solution architecture\n\nA nightly table.")
-    scene.issue("Experiment", body, outcome).parent = ask
+    scene.issue("Ask", "### Solution architecture\n\nA nightly table.")
+    scene.issue("Experiment", body, outcome)
     scene.pull("experiment/2-lines")
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from dslp.github.rules import PAGE
 
-from tests.github.scene import ASK, DONE, ISSUES_RIGHTS, Scene, make
+from tests.github.scene import DONE, ISSUES_RIGHTS, Scene, make
 from tests.github.standin.model import Issue
 from tests.github.standin.server import Standin
 
@@ -257,28 +257,8 @@ def test_a_verdict_that_an_event_cannot_finish_is_left_as_it_was(scene: Scene, m
     assert {state(scene, pull) for pull in pulls} == {"failure"}
 
 
-def test_by_hand_all_issues_that_name_it_are_checked(scene: Scene) -> None:
-    ask = crowd(scene, children=12, others=1)
-    ask.labels = []
-    ended = scene.run("issue-check", "1")
-    assert (ended.code, "not checked" in ended.out) == (0, False), ended
-    children = [issue for issue in scene.repository.issues.values() if issue.body]
-    assert all("of type Task" in comments(issue)[0] for issue in children if not issue.pull)
-    pulls = [issue for issue in scene.repository.issues.values() if issue.pull]
-    assert [state(scene, one) for one in pulls] == ["success", *["failure"] * 5]
-
-
-def test_what_workflows_of_a_repository_may_ask_in_an_hour_is_shared_and_its_end_is_said(
-    scene: Scene,
-) -> None:
+def test_where_the_requests_of_the_hour_are_used_up_that_is_said(scene: Scene) -> None:
     scene.issue("Task")
-    child = scene.issue("Data", ASK)
-    event = {"action": "unlabeled", "issue": {"number": 1}, "label": {"name": "Ask"}}
-    other = scene.github.add_workflow_token(scene.repository, {})
-    scene.github.leave(other, 90)  # children wait, so that verdicts do not
-    ended = scene.run("issue-check", event=event)
-    assert (ended.code, child.comments) == (0, []), ended
-    assert "run dslp issue-check 1" in ended.out
-    scene.github.leave(other, 0)
-    ended = scene.run("issue-check", event=event)
+    scene.github.leave(scene.github.add_workflow_token(scene.repository, {}), 0)
+    ended = scene.run("issue-check", event={"action": "edited", "issue": {"number": 1}})
     assert (ended.code, ended.err.count("\n"), "is used up" in ended.err) == (2, 1, True), ended

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from tests.github.scene import ASK, Ended, Scene, make
-from tests.github.standin.faults import secondary_limit, status
+from tests.github.standin.faults import status
 from tests.github.standin.model import Issue
 from tests.github.standin.server import OLD_VERSION, VERSION, Standin
 
@@ -84,14 +84,6 @@ def test_where_it_is_refused_nothing_is_said_and_the_rest_is_done(scene: Scene, 
     for number in (3, 4):
         ended = opened(scene, number)
     assert (ended.code, ended.err) == (0, "")
-
-
-def test_a_secondary_limit_is_waited_for_and_is_no_refusal(scene: Scene) -> None:
-    scene.repository.issues[3].type = "Data"
-    limits = iter([secondary_limit(1)])
-    scene.github.on("POST */sub_issues", lambda: next(limits, lambda: None)())
-    opened(scene, 3)
-    assert parents(scene) == {3: 1}
 
 
 def test_a_server_is_asked_in_its_version_for_what_it_has(scene: Scene) -> None:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     import pandas as pd
     import pyarrow as pa
 
+SUFFIXES = (".parquet", ".csv")  # of files with rows
 ROWS = "rows"  # the view that is the dataset
 # A column of floats with null in place of NaN, in DuckDB's SQL. DuckDB folds other tests by the
 # statistics of the file, which lack NaN.

@@ -1,5 +1,6 @@
 """`dslp experiment`: try candidates, record, compare and reproduce their runs."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -10,72 +11,43 @@ from dslp.core.text import redact
 
 if TYPE_CHECKING:
     from dslp.experiments.model import Model
+    from dslp.experiments.runs import CandidateRun, Experiment
 
 app = typer.Typer(help="Try approaches, record and compare every run.", no_args_is_help=True)
 
-Name = Annotated[
-    str | None, typer.Argument(metavar="MODEL", help="May be left out if there is only one.")
-]
-Issue = Annotated[
-    int | None,
-    typer.Option(help="Number of the Experiment issue, if the branch is not named for it.", min=1),
-]
+ONE = "May be left out if there is only one."
+ADDRESS = "tcp://HOST:8786 (Dask), spark://HOST:7077, or local: this machine's cores."
+Name = Annotated[str | None, typer.Argument(metavar="MODEL", help=ONE)]
+Issue = Annotated[int | None, typer.Option(help="By default, as the branch is named.", min=1)]
+AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 
 
 @app.command()
 def run(
     name: Name = None,
-    candidate: Annotated[
-        list[str] | None, typer.Option(help="Candidates of params.yml; all when none is named.")
-    ] = None,
+    candidate: Annotated[list[str] | None, typer.Option(help="By default, all.")] = None,
     issue: Issue = None,
 ) -> None:
     """Cross-validate the candidates of params.yml on the same folds, baseline first."""
-    from dslp.experiments.comparison import fold_ratio, gain
-    from dslp.experiments.params import format_metric
-    from dslp.experiments.recording import WITHOUT_ISSUE
-    from dslp.experiments.runs import Experiment, candidates_to_run
-    from dslp.tracking.connection import viewing_command
-
     model = _find_model(name)
-    params, metric, criterion = model.params, model.params.metric, model.params.criterion
-    names = candidates_to_run(model, candidate)
+    params, names = model.params, model.choose_candidates(candidate)
+    from dslp.experiments.runs import Experiment
+
     with step(f"{model.name}: reading and dividing {params.dataset.name}"):
         experiment = Experiment.prepare(model, issue)
-    runs, by = [], criterion.by
+    runs = []
     for each in names:
         with step(f"{model.name}: {each}, {params.split.folds} folds") as report:
             runs.append(experiment.run(each, report))
-    ratio, rows = fold_ratio(model, experiment.data), [[runs[0].candidate, str(runs[0]), *[""] * 3]]
-    for one in runs[1:]:
-        better = gain(runs[0].folds, one.folds, metric, ratio, by)
-        met = "met" if better.estimate >= criterion.improvement else "not met"
-        rows.append([one.candidate, str(one), str(better), better.interval, met])
-    if experiment.assumptions.report:
-        say(str(experiment.assumptions))
-    if experiment.data.warning:
-        say(experiment.data.warning, style="red")
-    say(f"Ask #{params.ask.issue}: {params.ask.question}")
-    table(["candidate", metric.name, "gain", "95 % interval", "criterion"], rows)
-    if experiment.issue is None:
-        todo = "or compare the runs by model: uv run dslp experiment compare"
-        say(f"{WITHOUT_ISSUE}, {todo}", style="yellow")
-    limit = format_metric(criterion.improvement, by)
-    say(f"the criterion is a gain of {limit} over the baseline; {metric.better} is better")
-    say(f"mean and standard deviation over {params.split.folds} folds")
-    say(f"look at the runs: {viewing_command(model.project)}")
+    _show(experiment, runs)
 
 
 @app.command()
 def compare(
     name: Name = None,
     issue: Issue = None,
-    page: Annotated[
-        Path | None, typer.Option(help="The page to write; by default one in data/interim.")
-    ] = None,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="Print the comparison as JSON, and nothing else.")
-    ] = False,
+    page: Annotated[Path | None, typer.Option(help="By default in data/interim.")] = None,
+    as_json: AsJson = False,
 ) -> None:
     """Compare the candidates of an issue with the baseline, on the Ask's metric and criterion.
 
@@ -84,13 +56,13 @@ def compare(
     compared.
     """
     from dslp.core import report
-    from dslp.experiments.comparison import compare_candidates, comparison_page, run_command
-    from dslp.experiments.recording import branch_issue
     from dslp.tracking.connection import require_records
 
     model = _find_model(name)
-    issue = issue or branch_issue(model)
-    require_records(model.project, run_command(model, issue))
+    issue = issue or model.branch_issue
+    require_records(model.project, model.run_command(issue))
+    from dslp.experiments.comparison import compare_candidates, comparison_page
+
     with step(f"{model.name}: reading the recorded runs"):
         comparison = compare_candidates(model, issue)
     path = page or model.project.data / "interim" / f"compare-{issue or model.name}.md"
@@ -115,66 +87,44 @@ def compare(
 def sweep(
     name: Name = None,
     issue: Issue = None,
-    trials: Annotated[
-        int | None, typer.Option(help="How many, instead of the number in params.yml.", min=1)
-    ] = None,
-    on: Annotated[
-        str | None,
-        typer.Option(
-            metavar="ADDRESS",
-            envvar="DSLP_CLUSTER",
-            help="tcp://HOST:8786 (Dask), spark://HOST:7077, or local: this machine's cores.",
-        ),
-    ] = None,
+    trials: Annotated[int | None, typer.Option(help="By default as in params.yml.", min=1)] = None,
+    on: Annotated[str | None, typer.Option(envvar="DSLP_CLUSTER", help=ADDRESS)] = None,
 ) -> None:
     """Try a candidate with many settings, as `sweep` in params.yml says; the best is shown."""
-    from dslp.experiments import sweep as sweeping
-    from dslp.experiments.cluster import cluster_kind
-    from dslp.experiments.comparison import fold_ratio, gain, optimism
-    from dslp.experiments.recording import WITHOUT_ISSUE
-    from dslp.experiments.runs import Experiment
-    from dslp.tracking.connection import viewing_command
-
     model = _find_model(name)
-    params = model.params
-    sweeping.sweep_plan(model)
-    cluster_kind(on)
+    params, plan = model.params, model.sweep
+    from dslp.experiments import sweep as sweeping
+    from dslp.experiments.runs import Experiment
+
+    sweeping.cluster_kind(on)
+    sweeping.merged(params.candidates[plan.candidate], dict.fromkeys(plan.parameters))
     with step(f"{model.name}: reading and dividing {params.dataset.name}"):
         experiment = Experiment.prepare(model, issue)
     with step(f"{model.name}: {params.baseline}, the baseline") as report:
         baseline = experiment.run(params.baseline, report)
     with step(f"{model.name}: trials on {redact(on or 'this machine')}") as report:
         result = sweeping.sweep(experiment, trials, on, report)
-    ratio, rows = fold_ratio(model, experiment.data), [[params.baseline, str(baseline), "", ""]]
-    for number, trial in list(result.finished.items())[:5]:
-        better = gain(baseline.folds, trial.folds, params.metric, ratio, params.criterion.by)
-        rows.append([f"trial {number}", str(trial), str(better), better.interval])
-    if experiment.assumptions.report:
-        say(str(experiment.assumptions))
-    if experiment.data.warning:
-        say(experiment.data.warning, style="red")
-    table(["the best", params.metric.name, "gain", "95 % interval"], rows)
-    if experiment.issue is None:
-        say(WITHOUT_ISSUE, style="yellow")
-    say(f"{len(result.finished)} of {len(result.settings)} trials ended; the first is")
-    say(f"{optimism(len(result.finished))}. As a candidate, in candidates of params.yml:")
+    best = [replace(run, name=f"trial {n}") for n, run in list(result.finished.items())[:5]]
+    _show(experiment, [baseline, *best])
+    say(f"{len(result.finished)} of {len(result.settings)} trials ended")
+    say("the best as a candidate, in candidates of params.yml:")
     say(sweeping.snippet(model, result))
     for number, reason in result.failed.items():
         say(f"trial {number} failed: {reason}", style="red")
-    say(f"look at the runs: {viewing_command(model.project)} (sweep {result.run_id})")
+    say(f"the run of the sweep is {result.run_id}")
 
 
 @app.command()
 def reproduce(
-    run: Annotated[
-        str, typer.Argument(metavar="RUN", help="Identifier of a recorded run, or its beginning.")
-    ],
+    run: Annotated[str, typer.Argument(metavar="RUN", help="Its identifier, or its beginning.")],
 ) -> None:
     """Compute a run again from its record alone; exit code 1 if its metrics are not the same."""
-    from dslp.experiments import reproduction
+    from dslp.tracking.connection import require_records
 
     project = Project.find()
-    reproduction.check_identifier(project, run)
+    require_records(project, "uv run dslp experiment run")
+    from dslp.experiments import reproduction
+
     with step(f"run {run[:8]}: its commit, data and environment, and its metrics"):
         result = reproduction.reproduce(project, run)
     for sentence in result.doubts:
@@ -188,6 +138,33 @@ def reproduce(
     table(["metric", "recorded", "recomputed"], rows)
     say(f"{len(rows)} of {count} metrics of run {result.run_id} differ", style="red")
     raise typer.Exit(1)
+
+
+def _show(experiment: "Experiment", runs: "list[CandidateRun]") -> None:
+    """The gain of each run over the first, the baseline's, and what to know of the data."""
+    from dslp.experiments.comparison import compare_runs
+    from dslp.experiments.runs import WITHOUT_ISSUE
+    from dslp.tracking.connection import viewing_command
+
+    model, data, rows = experiment.model, experiment.data, []
+    params, comparison = model.params, compare_runs(experiment, runs)
+    for run in comparison.runs:
+        gain = [str(run.gain), run.gain.interval] if run.gain else ["", ""]
+        rows.append([run.name, str(run), *gain])
+    if experiment.assumptions.report:
+        say(str(experiment.assumptions))
+    if data.warning:
+        say(data.warning, style="red")
+    say(f"Ask #{params.ask.issue}: {params.ask.question}")
+    table(["candidate", params.metric.name, "gain", "95 % interval"], rows)
+    for sentence in comparison.verdicts:
+        say(sentence)
+    if experiment.issue is None:
+        todo = "or compare the runs by model: uv run dslp experiment compare"
+        say(f"{WITHOUT_ISSUE}, {todo}", style="yellow")
+    average = f"mean and standard deviation over {params.split.folds} folds"
+    say(f"{average}; {params.metric.better} is better")
+    say(f"look at the runs: {viewing_command(model.project)}")
 
 
 def _find_model(name: str | None) -> "Model":

@@ -4,7 +4,7 @@ import math
 import statistics
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from dslp.core.errors import DslpError
@@ -14,8 +14,9 @@ from dslp.data.schema import key_columns
 from dslp.experiments import splitting
 from dslp.experiments.evaluation import draw_views, read_evaluation
 from dslp.experiments.model import Model
-from dslp.experiments.model_data import ModelData, read_model_data
 from dslp.experiments.params import Measure, Metric, format_metric, share_problem
+from dslp.experiments.runs import CandidateRun, Experiment, finished_runs
+from dslp.experiments.splitting import ModelData, read_model_data
 from dslp.experiments.uncertainty import Gain
 from dslp.tracking.connection import Tracking, mlflow_errors
 
@@ -24,31 +25,12 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class ComparedRun:
-    """One candidate: its run, the metric of each fold, and its gain, which the baseline has not.
-
-    `trials` says of how many trials of a sweep its settings are the best; 0 if of none.
-    """
-
-    name: str
-    run_id: str
-    folds: Sequence[float]
-    gain: Gain | None = None
-    trials: int = 0
-
-    @property
-    def mean(self) -> float:
-        """The mean over the folds."""
-        return statistics.fmean(self.folds)
-
-
-@dataclass(frozen=True)
 class Comparison:
     """The candidates of an issue, the baseline first, then the best; and which were left out."""
 
     model: Model
     issue: int | None
-    runs: list[ComparedRun]
+    runs: list[CandidateRun]
     notes: list[str]
 
     @property
@@ -68,16 +50,16 @@ class Comparison:
         params, criterion = self.model.params, self.model.params.criterion
         enough = criterion.improvement
 
-        def details(run: ComparedRun) -> dict[str, Any]:
+        def details(run: CandidateRun) -> dict[str, Any]:
             gain = run.gain
             return {
                 "candidate": run.name,
                 "run": run.run_id,
                 "mean": run.mean,
-                "deviation": statistics.stdev(run.folds),
+                "deviation": run.deviation,
                 "folds": run.folds,
-                "gain": _finite(gain.estimate) if gain else None,
-                "interval": [_finite(gain.low), _finite(gain.high)] if gain else None,
+                "gain": gain.estimate if gain else None,
+                "interval": [gain.low, gain.high] if gain else None,
                 "best_of_trials": run.trials or None,
                 "met": gain.estimate >= enough if gain else None,
                 "verdict": verdict(run.name, gain, enough, run.trials) if gain else "baseline",
@@ -98,11 +80,6 @@ class Comparison:
         )
 
 
-def run_command(model: Model, issue: int | None) -> str:
-    """The command that records runs to compare."""
-    return f"uv run dslp experiment run {model.name}" + (f" --issue {issue}" if issue else "")
-
-
 @mlflow_errors()
 def compare_candidates(model: Model, issue: int | None = None) -> Comparison:
     """Compare the candidates of an issue, or all of the model's without one.
@@ -114,10 +91,14 @@ def compare_candidates(model: Model, issue: int | None = None) -> Comparison:
     Raises:
         DslpError: the issue has no run that can be compared, or none of the baseline.
     """
-    command = run_command(model, issue)
+    command = model.run_command(issue)
     tracking, params = Tracking.open(model.project), model.params
     subject = f"issue #{issue}" if issue else model.name
-    runs = _finished_runs(tracking, model, issue)
+    runs = finished_runs(tracking, model, **({"issue": issue} if issue else {}))
+    best = {run.data.tags.get("dslp.best") for run in runs}
+    runs = [
+        r for r in runs if r.data.tags.get("dslp.kind") == "experiment" or r.info.run_id in best
+    ]
     if not runs:
         raise DslpError(f"{subject} has no finished run of {model.name}; first: {command}")
     data = read_model_data(model)
@@ -136,10 +117,8 @@ def compare_candidates(model: Model, issue: int | None = None) -> Comparison:
     notes = [f"{number} not compared: {reason}" for reason, number in reasons.items()]
     if not baselines:
         because = f" ({'; '.join(notes)})" if notes else ""
-        raise DslpError(
-            f"{subject} has no run of {params.baseline}, the baseline, on this data, split "
-            f"and evaluate.py{because}; first: {command}"
-        )
+        problem = f"{subject} has no run of {params.baseline}, the baseline, on this data, split"
+        raise DslpError(f"{problem} and evaluate.py{because}; first: {command}")
     ratio, trials = fold_ratio(model, data), best_of_trials(model, tracking)
     by, reference = params.criterion.by, _fold_values(tracking, baselines[0], params.metric)
     if problem := share_problem(params.metric, reference, by):
@@ -150,10 +129,25 @@ def compare_candidates(model: Model, issue: int | None = None) -> Comparison:
             folds = _fold_values(tracking, run, params.metric)
             better = gain(reference, folds, params.metric, ratio, by)
             number = trials.get(frozenset(run.data.params.items()), 0)
-            compared.append(ComparedRun(_label(model, run), run.info.run_id, folds, better, number))
+            compared.append(
+                CandidateRun(_label(model, run), run.info.run_id, folds, better, number)
+            )
     compared.sort(key=lambda one: one.gain.estimate if one.gain else 0.0, reverse=True)
-    first = ComparedRun(_label(model, baselines[0]), baselines[0].info.run_id, reference)
+    first = CandidateRun(_label(model, baselines[0]), baselines[0].info.run_id, reference)
     return Comparison(model, issue, [first, *compared], notes)
+
+
+@mlflow_errors()
+def compare_runs(experiment: Experiment, runs: Sequence[CandidateRun]) -> Comparison:
+    """Compare the runs of an experiment with the first of them, the baseline's."""
+    model, tracking, (baseline, *rest) = experiment.model, experiment.tracking, runs
+    ratio, trials = fold_ratio(model, experiment.data), best_of_trials(model, tracking)
+    metric, by, compared = model.params.metric, model.params.criterion.by, [baseline]
+    for run in rest:
+        parameters = frozenset(tracking.client.get_run(run.run_id).data.params.items())
+        better = gain(baseline.folds, run.folds, metric, ratio, by)
+        compared.append(replace(run, gain=better, trials=trials.get(parameters, 0)))
+    return Comparison(model, experiment.issue, compared, [])
 
 
 @mlflow_errors()
@@ -197,12 +191,12 @@ def fold_ratio(model: Model, data: ModelData) -> float:
 
 def best_of_trials(model: Model, tracking: Tracking) -> dict[frozenset[tuple[str, str]], int]:
     """How many trials of a sweep ended, by the parameters of the run that was the best of them."""
-    client, numbers = tracking.client, dict[str, int]()
-    where, folders = "tags.`dslp.kind` = 'sweep'", [tracking.experiment_id(model.name)]
-    for run in client.search_runs(folders, where, max_results=1000):
-        if best := run.data.tags.get("dslp.best"):
-            numbers[best] = int(run.data.metrics["trials"] - run.data.metrics["failed"])
+    numbers = dict[str, int]()
+    for run in finished_runs(tracking, model, kind="sweep"):
+        metrics = run.data.metrics
+        numbers[run.data.tags["dslp.best"]] = int(metrics["trials"] - metrics["failed"])
     several = {run: number for run, number in numbers.items() if number > 1}
+    client = tracking.client
     return {frozenset(client.get_run(run).data.params.items()): n for run, n in several.items()}
 
 
@@ -258,35 +252,13 @@ def verdict(name: str, gain: Gain, enough: float, trials: int = 0) -> str:
     The criterion is met when the estimate reaches it; the sentence says when the interval leaves
     that open.
     """
-    word, sign = ("better", 1) if gain.estimate >= 0 else ("worse", -1)
-    low, high = sorted((sign * gain.low, sign * gain.high))
-    size, first, last, limit = (
-        format_metric(value, gain.by, "") for value in (abs(gain.estimate), low, high, enough)
-    )
-    text = (
-        f"{name} is {word} than the baseline by {size} (95 % interval {first} to {last}); "
-        f"criterion {limit}: "
-    )
-    if gain.estimate >= enough:
-        text += f"met{', but the interval reaches below it' if gain.low < enough else ''}"
-    else:
-        text += f"not met{', but the interval reaches it' if gain.high >= enough else ''}"
+    limit = format_metric(enough, gain.by)
+    word = "better" if gain.estimate > 0 else "worse" if gain.estimate < 0 else "no better"
+    text = f"{name} is {word} than the baseline: {gain} (95 % interval {gain.interval}); "
+    text += f"criterion {limit}: {'met' if gain.estimate >= enough else 'not met'}"
+    if doubt := gain.doubt(lambda value: value >= enough):
+        text += f", but {doubt}"
     return f"{text}; {optimism(trials)}" if trials else text
-
-
-def _finished_runs(tracking: Tracking, model: Model, issue: int | None) -> list["Run"]:
-    """The runs of candidates, newest first; of a sweep, the best trial."""
-    of_issue = f"tags.`dslp.issue` = '{issue}' and " if issue else ""
-    runs = tracking.client.search_runs(
-        [tracking.experiment_id(model.name)],
-        filter_string=f"{of_issue}attributes.status = 'FINISHED'",
-        order_by=["attributes.start_time DESC"],
-        max_results=5000,
-    )
-    best = {run.data.tags.get("dslp.best") for run in runs}
-    return [
-        r for r in runs if r.data.tags.get("dslp.kind") == "experiment" or r.info.run_id in best
-    ]
 
 
 def _why_not_comparable(model: Model, data: ModelData, run: "Run") -> str:
@@ -318,7 +290,3 @@ def _fold_values(tracking: Tracking, run: "Run", metric: Metric) -> list[float]:
     """The metric of each fold, in their order."""
     history = tracking.client.get_metric_history(run.info.run_id, f"fold_{metric.name}")
     return [one.value for one in sorted(history, key=lambda one: one.step)]
-
-
-def _finite(number: float) -> float | None:
-    return number if math.isfinite(number) else None

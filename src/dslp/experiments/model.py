@@ -11,11 +11,13 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, get_args
 
+from dslp.core.branch_names import issue_of_branch
 from dslp.core.errors import DslpError, nearest
+from dslp.core.git import git_output
 from dslp.core.settings import Project
 from dslp.core.text import error_line
 from dslp.data.dataset import Dataset, find_dataset
-from dslp.experiments.params import Direction, Kind, Params, read_checked
+from dslp.experiments.params import Direction, Kind, Params, Sweep, read_checked
 from dslp.tracking.provenance import code_digest
 from pydantic import BaseModel
 
@@ -53,10 +55,9 @@ class Model:
         except DslpError as error:
             raise DslpError(f"{where}: dataset.name: {error}") from None
         if dataset.version != wanted.version:
-            raise DslpError(
-                f"{where} uses {dataset.name} {wanted.version}, and the current version is "
-                f"{dataset.version}; look at what changed, then write that version"
-            )
+            problem = f"{where} uses {dataset.name} {wanted.version}"
+            todo = "look at what changed, then write that version"
+            raise DslpError(f"{problem}, and the current version is {dataset.version}; {todo}")
         return dataset
 
     @property
@@ -96,6 +97,40 @@ class Model:
         if name not in self.params.candidates:
             where, names = self.folder / "params.yml", self.params.candidates
             raise DslpError(f"{where} has no candidate {name!r}{nearest(name, names)}")
+
+    def choose_candidates(self, names: Sequence[str] | None = None) -> list[str]:
+        """The candidates called `names`, or all, in their order; the baseline is always the first.
+
+        Raises:
+            DslpError: `params.yml` has no candidate of that name.
+        """
+        for name in names or ():
+            self.check_candidate(name)
+        chosen = (self.params.baseline, *names) if names else self.params.candidates
+        return [name for name in self.params.candidates if name in chosen]
+
+    @property
+    def sweep(self) -> Sweep:
+        """The section `sweep` of `params.yml`.
+
+        Raises:
+            DslpError: it is missing.
+        """
+        if self.params.sweep is None:
+            candidate, file = list(self.params.candidates)[-1], self.folder / "params.yml"
+            example = "trials: 20, seed: 1, parameters: {NAME: {low: 0.01, high: 1, log: true}}"
+            example = f"sweep: {{candidate: {candidate}, {example}}}"
+            raise DslpError(f"{file} has no sweep; write, for example, {example}")
+        return self.params.sweep
+
+    @property
+    def branch_issue(self) -> int | None:
+        """The issue that the present branch is named for, if it is named for one (B1)."""
+        return issue_of_branch(git_output(self.project, "branch", "--show-current") or "")
+
+    def run_command(self, issue: int | None) -> str:
+        """The command that records runs to compare."""
+        return f"uv run dslp experiment run {self.name}" + (f" --issue {issue}" if issue else "")
 
     def module(self, file: str) -> ModuleType:
         """One of its Python files, imported."""
@@ -166,10 +201,8 @@ class Model:
             if direction not in get_args(Direction):
                 raise DslpError(f"{where} says {direction!r:.40} of {name}; it can be {choices}")
         if directions.get(metric.name, metric.better) != metric.better:
-            raise DslpError(
-                f"{where} says that {directions[metric.name]} {metric.name} is better, params.yml "
-                f"that {metric.better} is; make them agree"
-            )
+            problem = f"{where} says that {directions[metric.name]} {metric.name} is better"
+            raise DslpError(f"{problem}, params.yml that {metric.better} is; make them agree")
         return {**directions, metric.name: metric.better}
 
     def kind(self, target: "pd.Series[Any]") -> Kind:
@@ -228,10 +261,8 @@ class Model:
 
         fields, kind = self.outputs, type(estimator).__name__
         if not callable(getattr(estimator, "predict", estimator)):
-            raise DslpError(
-                f"{self.folder / 'train.py'}: train returned {kind}, which has no predict(frame) "
-                "and is no function"
-            )
+            problem = f"train returned {kind}, which has no predict(frame) and is no function"
+            raise DslpError(f"{self.folder / 'train.py'}: {problem}")
         with self.project.running(f"{self.name}: predict"), self.threads(rows):
             frame = self.request_frame(rows) if inputs is None else inputs
             prediction = predict_fields(estimator, frame, fields)
@@ -245,15 +276,9 @@ class Model:
         except (TypeError, ValueError) as error:
             raise DslpError(f"{where} no table: {error_line(error)}") from None
         if frame.shape != (len(rows), len(fields)):
-            raise DslpError(
-                f"{where} {frame.shape[0]:,} rows of {frame.shape[1]} for {len(rows):,} rows; "
-                f"Response in schema.py has {', '.join(fields)}"
-            )
+            problem = f"{frame.shape[0]:,} rows of {frame.shape[1]} for {len(rows):,} rows"
+            raise DslpError(f"{where} {problem}; Response in schema.py has {', '.join(fields)}")
         return frame.set_axis(fields, axis=1).set_axis(rows.index, axis=0)
-
-    def score(self, estimator: Any, rows: "pd.DataFrame") -> dict[str, float]:
-        """The metrics of its predictions on `rows`."""
-        return self.evaluate(rows[self.params.target], self.predict(estimator, rows))
 
     def evaluate(self, target: "pd.Series[Any]", predicted: "pd.DataFrame") -> dict[str, float]:
         """The metrics that `evaluate` returns for predictions, as `predict` gives them.
@@ -284,8 +309,8 @@ class Model:
 def predict_fields(estimator: Any, inputs: "pd.DataFrame", fields: Sequence[str]) -> Any:
     """What an estimator predicts; of a classifier, class and probability if the latter is a field.
 
-    The probability is that of the positive class where there are two classes (1 or True, or else
-    the last in sorted order), and that of the predicted class where there are more.
+    The probability is that of the positive class where there are two classes (the last in sorted
+    order, such as 1 or True), and that of the predicted class where there are more.
 
     Raises:
         ValueError: the classifier was trained on one class only.
@@ -300,7 +325,7 @@ def predict_fields(estimator: Any, inputs: "pd.DataFrame", fields: Sequence[str]
     if len(classes) < 2:
         raise ValueError(f"the training rows have one class only ({classes[0]}): no probability")
     if len(classes) == 2:
-        probability = shares[:, classes.index(1) if 1 in classes else 1]
+        probability = shares[:, classes.index(max(classes))]
     else:
         places = [classes.index(label) for label in prediction]
         probability = shares[range(len(places)), places]
@@ -322,6 +347,13 @@ def plain_times(values: Any) -> "pd.Series[Any]":
     import pandas as pd
 
     return pd.to_datetime(pd.Series(values), utc=True).dt.tz_localize(None).dt.as_unit("us")
+
+
+def is_time(column: "pd.Series[Any]") -> bool:
+    """Whether a column has times or dates."""
+    from pandas.api.types import infer_dtype, is_datetime64_any_dtype
+
+    return is_datetime64_any_dtype(column) or infer_dtype(column) == "date"
 
 
 def as_requested(column: "pd.Series[Any]", annotation: Any) -> "pd.Series[Any]":
@@ -360,9 +392,8 @@ def find_model(project: Project, name: str | None = None) -> Model:
     """
     folder, names = project.source / "models", model_names(project)
     if not names:
-        raise DslpError(
-            f"{folder} has no model; make one: uv run dslp new model NAME --target COLUMN"
-        )
+        todo = "make one: uv run dslp new model NAME --target COLUMN"
+        raise DslpError(f"{folder} has no model; {todo}")
     if name is None and len(names) > 1:
         raise DslpError(f"say which model: {', '.join(names)}")
     name = name or names[0]

@@ -1,16 +1,15 @@
 """The content of a model's `params.yml`, checked when a command reads it (M1)."""
 
 import math
-import posixpath
 import re
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
 from dslp.core.errors import DslpError
 from dslp.core.files import read_yaml
-from dslp.tracking.provenance import flatten
 from pydantic import (
+    AfterValidator,
     BaseModel,
     ConfigDict,
     Field,
@@ -30,10 +29,14 @@ Measure = Literal["share", "difference"]
 Kind = Literal["regression", "classification", "counts", "forecast"]  # of what is predicted
 
 
-def _check_name(kind: str, name: str) -> None:
-    if not re.fullmatch(NAME, name) or posixpath.normpath(name) != name:
+def _check_name(name: str) -> str:
+    if not re.fullmatch(NAME, name):
         allowed = "letters, digits, spaces, and _ - . : /"
-        raise ValueError(f"MLflow keeps no {kind} {name!r:.60}; a name has {allowed}")
+        raise ValueError(f"MLflow keeps no name {name!r:.60}; a name has {allowed}")
+    return name
+
+
+Name = Annotated[str, AfterValidator(_check_name)]
 
 
 class Strict(BaseModel):
@@ -52,14 +55,8 @@ class Ask(Strict):
 class Metric(Strict):
     """What the Ask measures success by; `evaluate` returns it among others."""
 
-    name: str
+    name: Name
     better: Literal["lower", "higher"]
-
-    @field_validator("name")
-    @classmethod
-    def _can_be_recorded(cls, name: str) -> str:
-        _check_name("metric", name)
-        return name
 
     @property
     def measure(self) -> Measure:
@@ -180,11 +177,15 @@ class Sweep(Strict):
     candidate: str
     trials: int = Field(ge=1, le=100_000)
     seed: int = Field(ge=0, lt=2**32)
-    parameters: dict[str, ParameterRange] = Field(min_length=1)
+    parameters: dict[Name, ParameterRange] = Field(min_length=1)
 
 
 class Params(Strict):
-    """The content of `params.yml`. The first candidate is the baseline."""
+    """The content of `params.yml`. The first candidate is the baseline.
+
+    `known_before` has the inputs that tell the target, but are known before it is: they are no
+    leak. The reasons are shown, and recorded with each run.
+    """
 
     kind: Kind | None = None  # by default as the target says, see `Model.kind`
     ask: Ask
@@ -193,7 +194,8 @@ class Params(Strict):
     dataset: DatasetVersion
     target: str
     split: Split
-    candidates: dict[str, dict[str, Any]] = Field(min_length=1)
+    known_before: dict[str, Annotated[str, Field(min_length=1)]] = {}  # of an input, the reason
+    candidates: dict[str, dict[Name, Any]] = Field(min_length=1)
     sweep: Sweep | None = None
 
     @field_validator("criterion")
@@ -203,13 +205,6 @@ class Params(Strict):
         if metric is None or "by" in criterion.model_fields_set:
             return criterion
         return criterion.model_copy(update={"by": metric.measure})
-
-    @model_validator(mode="after")
-    def _has_names_that_can_be_recorded(self) -> "Params":
-        names = [name for chosen in self.candidates.values() for name in flatten(chosen)]
-        for name in (*names, *(self.sweep.parameters if self.sweep else ())):
-            _check_name("parameter", name)
-        return self
 
     @model_validator(mode="after")
     def _sweeps_a_candidate(self) -> "Params":

@@ -1,15 +1,18 @@
-"""A recorded run computed again from its record alone, and the metrics compared (E6)."""
+"""A recorded run computed again from its record alone, and the metrics compared (E6).
+
+In the run's commit and environment, `python -m dslp.experiments.reproduction RECORD ANSWER` is
+started, with two JSON files.
+"""
 
 import json
 import math
 import os
-import re
 import shutil
 import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,12 +21,20 @@ from dslp.core.errors import DslpError, Refused, nearest
 from dslp.core.git import git_output
 from dslp.core.settings import Project
 from dslp.core.text import error_line
-from dslp.experiments.model import model_names
-from dslp.tracking.connection import Tracking, mlflow_errors, require_records, viewing_command
+from dslp.data.build import RawMissing, ensure_built
+from dslp.data.dataset import Dataset, find_dataset
+from dslp.data.fingerprint import digest
+from dslp.data.loading import StoredVersion
+from dslp.experiments.model import Model, find_model, model_names
+from dslp.experiments.params import Split
+from dslp.experiments.runs import cross_validate, fold_metrics, score_on_holdout
+from dslp.experiments.splitting import read_model_data
+from dslp.tracking.connection import Tracking, mlflow_errors
 from dslp.tracking.provenance import lock_digest
 
 if TYPE_CHECKING:
     from mlflow.entities import Run
+
 
 KINDS = ("experiment", "trial", "training")
 TOLERANCE = 1e-9  # relative: sums of floats differ so much by their order
@@ -48,20 +59,6 @@ class Reproduction:
             if name not in self.recomputed
             or not math.isclose(value, self.recomputed[name], rel_tol=TOLERANCE, abs_tol=1e-12)
         }
-
-
-def check_identifier(project: Project, identifier: str) -> None:
-    """Check that a run may have this identifier, before MLflow is imported.
-
-    Raises:
-        DslpError: it is no identifier, or no run was ever recorded.
-    """
-    if not re.fullmatch(r"[0-9a-f][0-9a-f-]{7,35}", identifier):
-        raise DslpError(
-            f"{identifier!r:.60} is no identifier of a run: 8 to 32 of the characters 0-9 and a-f, "
-            f"as in: {viewing_command(project)}"
-        )
-    require_records(project, "uv run dslp experiment run")
 
 
 def reproduce(project: Project, identifier: str) -> Reproduction:
@@ -91,11 +88,13 @@ def reproduce(project: Project, identifier: str) -> Reproduction:
             raise Refused(f"run {run_id} cannot be made again: it was made from no commit (B10)")
         doubts = []
         if tags["dslp.clean"] != "true":
-            doubts.append(
-                f"the run was made from uncommitted changes to {commit[:12]}, which were not "
-                "kept: it may not be reproducible (B10)"
-            )
-        record, recorded = _record(project, run), _recorded_metrics(tracking, run)
+            problem = f"the run was made from uncommitted changes to {commit[:12]}"
+            doubts.append(f"{problem}, which were not kept: it may not be reproducible (B10)")
+        if kind == "trial" and "dslp.settings" not in tags:
+            problem = "its settings are too long, or of kinds that a tag does not hold"
+            raise Refused(f"run {run_id} cannot be made again: {problem}; run the sweep again")
+        record = {"tags": tags, "params": run.data.params, "data": str(project.data)}
+        recorded = _recorded_metrics(tracking, run)
     with _worktree(project, commit) as folder:
         result = _recompute(project, folder, record, tags["dslp.environment"], doubts)
     if "error" in result:
@@ -122,16 +121,6 @@ def _find_run(tracking: Tracking, identifier: str) -> "Run":
     return matches[0]
 
 
-def _record(project: Project, run: "Run") -> dict[str, Any]:
-    """What `recompute` needs to know of the run."""
-    if "dslp.settings" not in run.data.tags and run.data.tags["dslp.kind"] == "trial":
-        raise Refused(
-            f"run {run.info.run_id} cannot be made again: its settings are too long, or of kinds "
-            "that a tag does not hold; run the sweep again, its seed draws the same"
-        )
-    return {"tags": run.data.tags, "params": run.data.params, "data": str(project.data)}
-
-
 def _recorded_metrics(tracking: Tracking, run: "Run") -> dict[str, float]:
     """The results of the run; the metric of a fold is named with its number, as `NAME.2`.
 
@@ -152,9 +141,8 @@ def _recorded_metrics(tracking: Tracking, run: "Run") -> dict[str, float]:
 def _worktree(project: Project, commit: str) -> Iterator[Path]:
     """The project as it was at a commit, in a temporary folder."""
     if git_output(project, "cat-file", "-e", f"{commit}^{{commit}}") is None:
-        raise DslpError(
-            f"commit {commit} is not in this repository; fetch it: git fetch origin {commit}"
-        )
+        todo = f"fetch it: git fetch origin {commit}"
+        raise DslpError(f"commit {commit} is not in this repository; {todo}")
     subfolder = git_output(project, "rev-parse", "--show-prefix") or ""
     with tempfile.TemporaryDirectory(prefix="dslp-") as aside:
         place = str(Path(aside) / "worktree")
@@ -173,7 +161,7 @@ def _recompute(
     """The result of `recompute`, in the environment of the run if it can be made."""
     question, answer = folder.parent / "record.json", folder.parent / "answer.json"
     question.write_text(json.dumps(record), encoding="utf-8")
-    module = ["-m", "dslp.experiments.recomputation", str(question), str(answer)]
+    module = ["-m", "dslp.experiments.reproduction", str(question), str(answer)]
     environment = {name: value for name, value in os.environ.items() if name != "VIRTUAL_ENV"}
 
     def start(*python: str) -> str:
@@ -188,10 +176,100 @@ def _recompute(
         if not answer.is_file():
             why = f" (uv cannot make it: {failure})" if failure else ""
             commit = record["tags"]["dslp.commit"]
-            doubts.append(
-                f"this environment is not that of the run{why}; see what differs: "
-                f"git diff {commit} -- uv.lock"
-            )
+            todo = f"see what differs: git diff {commit} -- uv.lock"
+            doubts.append(f"this environment is not that of the run{why}; {todo}")
     if not answer.is_file():
         failure = start(sys.executable)
     return json.loads(answer.read_text("utf-8")) if answer.is_file() else {"error": failure}
+
+
+def recompute(record: dict[str, Any]) -> dict[str, Any]:
+    """The run's metrics, by the code of the working directory; and `doubts` about its origin.
+
+    Args:
+        record: `tags` and `params` of the run, as MLflow keeps them, and `data`, the project's
+            data folder.
+    """
+    doubts, tags = [], record["tags"]
+    with tempfile.TemporaryDirectory() as aside:
+        data = _data_folder(record, Path(aside))
+        model = find_model(Project.find(data=data), tags["dslp.model"])
+        if not _has_digest(model.dataset, tags["dslp.dataset_digest"]):
+            content = f"other content of {model.dataset.name} {model.dataset.version}"
+            problem = f"the pipeline of its commit makes {content}"
+            doubts.append(f"the data is not that of the run: {problem}")
+        if model.code_digest != tags["dslp.code"]:
+            doubts.append("the model's files are not those of the run: they were not committed")
+        candidate, params = tags["dslp.candidate"], record["params"].items()
+        if "dslp.settings" in tags:
+            settings = json.loads(tags["dslp.settings"])
+        else:
+            model.check_candidate(candidate)
+            settings = model.params.candidates[candidate]
+        split = {n.removeprefix("split."): v for n, v in params if n.startswith("split.")}
+        update = {"split": Split.model_validate(split)}  # from text
+        model = replace(model, params=model.params.model_copy(update=update))
+        metrics = _metrics(model, tags["dslp.kind"], candidate, settings)
+        return {"doubts": doubts, "metrics": metrics}
+
+
+def _metrics(model: Model, kind: str, candidate: str, settings: dict[str, Any]) -> dict[str, float]:
+    """What a run of that kind records; the metric of fold 2 is `fold_NAME.2`."""
+    data, metric = read_model_data(model), model.params.metric.name
+    if kind == "training":
+        return score_on_holdout(model, data, candidate, settings).figures
+    scores = cross_validate(model, data.development, candidate, settings)
+    folds = {f"fold_{metric}.{fold}": score[metric] for fold, score in enumerate(scores)}
+    return fold_metrics(scores, metric) | folds
+
+
+def _data_folder(record: dict[str, Any], aside: Path) -> Path:
+    """A data folder with the run's dataset: the first whose content is that of the run.
+
+    Tried in turn: the project's, the version that was kept, a build from the project's raw data,
+    and a build from newly extracted raw data. The last that could be built, if none agrees.
+    """
+    tags, project = record["tags"], Project.find(data=Path(record["data"]))
+    wanted = find_model(project, tags["dslp.model"]).params.dataset
+    expected = tags["dslp.dataset_digest"]
+    if _has_digest(find_dataset(project, wanted.name), expected):
+        return project.data
+    kept = StoredVersion(project, wanted.name, wanted.version)
+    if _has_digest(kept, expected):
+        _link(kept.built, aside / "processed" / f"{wanted.name}{kept.built.suffix}")
+        return aside
+    best = aside / "raw kept"
+    for folder in (best, aside / "raw new"):
+        if folder == best and (project.data / "raw").is_dir():
+            for path in (project.data / "raw").iterdir():  # one by one: nothing is written there
+                _link(path, folder / "raw" / path.name)
+        dataset = find_dataset(Project.find(data=folder), wanted.name)
+        with suppress(RawMissing):  # raw data that a person put there cannot be extracted
+            ensure_built(dataset)
+            best = folder
+        if _has_digest(dataset, expected):
+            return folder
+    return best
+
+
+def _has_digest(dataset: Dataset, expected: str) -> bool:
+    return dataset.is_built and digest(dataset) == expected
+
+
+def _link(source: Path, target: Path) -> None:
+    """Link to a file or folder; copy it where links are not allowed."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        target.symlink_to(source, target_is_directory=source.is_dir())
+    except OSError:
+        (shutil.copytree if source.is_dir() else shutil.copy2)(source, target)
+
+
+if __name__ == "__main__":
+    os.environ["DSLP_ENGINE"] = "embedded"  # no table of a database is replaced
+    question, answer = map(Path, sys.argv[1:])
+    try:
+        result = recompute(json.loads(question.read_text(encoding="utf-8")))
+    except DslpError as error:
+        result = {"error": str(error)}
+    answer.write_text(json.dumps(result), encoding="utf-8")

@@ -1,26 +1,177 @@
-"""Running an experiment: every candidate on the same folds, baseline first, each a tracked run."""
+"""Candidates on the same folds, each in a run that says what it is made from (E1, B10)."""
 
 import math
 import statistics
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import pandas as pd
 from dslp.data.schema import key_columns
 from dslp.experiments import splitting
-from dslp.experiments.assumptions import AssumptionCheck, check_assumptions
 from dslp.experiments.evaluation import FILE, evaluate_pairs, truth_pairs
 from dslp.experiments.model import Model
-from dslp.experiments.model_data import ModelData, read_model_data
-from dslp.experiments.recording import branch_issue, record_run
+from dslp.experiments.splitting import ModelData, read_model_data
 from dslp.experiments.uncertainty import Gain, Measured, measure
-from dslp.tracking.connection import ActiveRun, Tracking, artifact_errors
+from dslp.tracking.connection import (
+    ActiveRun,
+    Tracking,
+    artifact_errors,
+    ended_on_error,
+    mlflow_errors,
+    process_tag,
+)
+from dslp.tracking.environment import environment_version
+from dslp.tracking.provenance import (
+    code_tags,
+    describe_origin,
+    flatten,
+    settings_tag,
+    source_tags,
+)
 
 if TYPE_CHECKING:
-    import pandas as pd
+    from dslp.core.report import Report
+    from mlflow.entities import Run
+
 
 Scores = list[dict[str, float]]  # the metrics of each fold
-Report = Callable[[str], None]
+Progress = Callable[[str], None]
+ASSUMPTIONS = "assumptions.yml"  # a suite of what an experiment assumes about its data (E4)
+LONGEST = 6000  # characters that MLflow keeps of a parameter
+WITHOUT_ISSUE = "no issue is recorded, since the branch is not named for one; give --issue N"
+
+
+@dataclass(frozen=True)
+class AssumptionCheck:
+    """The result of the check; `report` is None for a model without assumptions."""
+
+    report: "Report | None" = None
+
+    @property
+    def tag(self) -> str:
+        """The result in a few words, for the run: `none`, `hold (4)` or `fail: 1 of 4`."""
+        if self.report is None:
+            return "none"
+        failed = sum(finding.severe for finding in self.report.findings)
+        if failed:
+            return f"fail: {failed} of {self.report.checks}"
+        warnings = len(self.report.findings)
+        return f"hold ({self.report.checks}" + (f", {warnings} in doubt)" if warnings else ")")
+
+    def __str__(self) -> str:
+        """The result for a person: each assumption that fails, and the values that break it."""
+        if self.report is None:
+            return "the model has no assumptions"
+        findings = "".join(f"\n\n{finding}" for finding in self.report.findings)
+        if self.report.ok:
+            return f"assumptions {self.tag}{findings}"
+        return f"ASSUMPTIONS {self.tag.upper()}, so the results may not hold either{findings}"
+
+
+def check_assumptions(model: Model) -> AssumptionCheck:
+    """Check the model's assumptions on its dataset, if it has any.
+
+    Raises:
+        DslpError: the file is not a suite, or the data cannot be read.
+    """
+    file = model.folder / ASSUMPTIONS
+    if not file.is_file():
+        return AssumptionCheck()
+    from dslp.data.suite import validate
+
+    engine = model.project.choose_engine()
+    return AssumptionCheck(validate(model.dataset, engine, suite=file))
+
+
+def recorded_parameters(
+    model: Model, candidate: str, settings: Mapping[str, Any] | None = None
+) -> dict[str, str]:
+    """What a run of the candidate records of `params.yml`: its own settings, and the split."""
+    chosen = model.params.candidates[candidate] if settings is None else settings
+    split = model.params.split.model_dump(exclude_none=True)
+    flat = flatten({"candidate": chosen, "split": split})
+    return {name: text[:LONGEST] for name, text in flat.items()}
+
+
+def finished_runs(
+    tracking: Tracking, model: Model, most: int = 5000, **tags: object
+) -> "list[Run]":
+    """The newest finished runs of the model that have these tags of the library."""
+    parts = [f"tags.`dslp.{name}` = '{value}' and " for name, value in tags.items()]
+    where, order = f"{''.join(parts)}attributes.status = 'FINISHED'", ["attributes.start_time DESC"]
+    folders = [tracking.experiment_id(model.name)]
+    return list(tracking.client.search_runs(folders, where, 1, most, order))
+
+
+@contextmanager
+def record_run(
+    tracking: Tracking,
+    model: Model,
+    data: ModelData,
+    candidate: str,
+    tags: Mapping[str, str],
+    *,
+    issue: int | None = None,
+    name: str | None = None,
+    settings: Mapping[str, Any] | None = None,
+) -> Iterator[ActiveRun]:
+    """Record a run that says what it is made from, and end it however the block ends.
+
+    Args:
+        tracking: where the run is recorded.
+        model: the model that is tried or trained.
+        data: its data.
+        candidate: the candidate of `params.yml`.
+        tags: more tags, `dslp.kind` among them.
+        issue: number of the run's issue, by default the one that the branch is named for.
+        name: of the run, by default the candidate's.
+        settings: of the candidate, by default those in `params.yml`.
+    """
+    from mlflow.entities import Param
+
+    with mlflow_errors():
+        params, code = model.params, code_tags(model.project)
+        all_tags = {
+            "dslp.model": model.name,
+            "dslp.candidate": candidate,
+            "dslp.ask": str(params.ask.issue),
+            "dslp.dataset": params.dataset.name,
+            "dslp.dataset_version": data.dataset.version,
+            "dslp.dataset_digest": data.digest,
+            "dslp.suite": "holds" if data.suite.ok else "does not hold",
+            "dslp.code": model.code_digest,
+            "dslp.evaluate": model.evaluate_digest,
+            "dslp.seed": str(params.split.seed),
+            "dslp.environment_version": environment_version(tracking),
+            **code,
+            **settings_tag(params.candidates[candidate] if settings is None else settings),
+            **source_tags(model.project, model.folder),
+            **process_tag(),
+            **tags,
+        }
+        issue, ask = issue or model.branch_issue, params.ask
+        if issue is not None:
+            all_tags["dslp.issue"] = str(issue)
+        note = describe_origin(model.project, ask.question, ask=ask.issue, issue=issue)
+        all_tags["mlflow.note.content"] = note
+        if params.known_before:
+            reasons = "; ".join(f"{name}: {reason}" for name, reason in params.known_before.items())
+            all_tags["dslp.known_before"] = reasons[:LONGEST]
+        if "dslp.assumptions" not in all_tags:
+            all_tags["dslp.assumptions"] = check_assumptions(model).tag
+        client, folder = tracking.client, tracking.experiment_id(model.name)
+        started = client.create_run(folder, run_name=name or candidate, tags=all_tags)
+        parameters = recorded_parameters(model, candidate, settings)
+        run = ActiveRun(client, str(started.info.run_id))
+        with ended_on_error(run):
+            client.log_batch(run.run_id, params=[Param(*pair) for pair in parameters.items()])
+            columns = {str(name): str(dtype) for name, dtype in data.rows.dtypes.items()}
+            place, rows = str(model.dataset.processed), len(data.rows)
+            run.log_dataset(params.dataset.name, data.digest, place, columns, rows)
+            yield run
+        run.end("FINISHED")
 
 
 @dataclass(frozen=True)
@@ -28,27 +179,32 @@ class CandidateRun:
     """The recorded run of a candidate.
 
     Attributes:
-        candidate: of `params.yml`.
+        name: the candidate of `params.yml`, or another name for people.
         run_id: MLflow's identifier.
-        metrics: the mean of each metric over the folds, and the deviation of the Ask's metric.
-        metric: the name of the Ask's metric.
         folds: the Ask's metric of each fold.
+        gain: over the baseline, which has none itself.
+        trials: of how many trials of a sweep its settings are the best; 0 if of none.
     """
 
-    candidate: str
+    name: str
     run_id: str
-    metrics: dict[str, float]
-    metric: str
-    folds: list[float]
+    folds: Sequence[float]
+    gain: Gain | None = None
+    trials: int = 0
 
     @property
     def mean(self) -> float:
-        """The Ask's metric: its mean over the folds."""
-        return self.metrics[self.metric]
+        """The mean over the folds."""
+        return statistics.fmean(self.folds)
+
+    @property
+    def deviation(self) -> float:
+        """The standard deviation over the folds."""
+        return statistics.stdev(self.folds)
 
     def __str__(self) -> str:
         """Mean and standard deviation, such as `1.23 ± 0.04`."""
-        return f"{self.mean:.4g} ± {self.metrics[f'{self.metric}_deviation']:.2g}"
+        return f"{self.mean:.4g} ± {self.deviation:.2g}"
 
 
 @dataclass(frozen=True)
@@ -75,17 +231,15 @@ class Experiment:
 
         Without an issue, the runs belong to the issue that the branch is named for, if it is.
         """
-        issue = issue or branch_issue(model)
+        issue = issue or model.branch_issue
         data, tracking = read_model_data(model), Tracking.open(model.project)
         return cls(model, data, tracking, check_assumptions(model), issue)
 
-    def run(self, candidate: str, report: Report | None = None) -> CandidateRun:
+    def run(self, candidate: str, report: Progress | None = None) -> CandidateRun:
         """Cross-validate one candidate, and record it; `report` gets the progress in words.
 
         What fits its kind is evaluated on the validation rows of all folds together.
         """
-        import pandas as pd
-
         tags = self.tags("experiment")
         with record_run(
             self.tracking, self.model, self.data, candidate, tags, issue=self.issue
@@ -93,7 +247,8 @@ class Experiment:
             rows = self.data.development
             pairs = list[pd.DataFrame]()
             scores = cross_validate(self.model, rows, candidate, report=report, pairs=pairs)
-            evaluation = evaluate_pairs(self.model, pd.concat(pairs))
+            observed = rows[self.model.params.target]
+            evaluation = evaluate_pairs(self.model, pd.concat(pairs), observed)
             with artifact_errors(run.run_id):
                 self.tracking.client.log_dict(run.run_id, evaluation, FILE)
             return log_scores(run, candidate, scores, self.model.params.metric.name)
@@ -103,25 +258,13 @@ class Experiment:
         return {"dslp.kind": kind, "dslp.assumptions": self.assumptions.tag}
 
 
-def candidates_to_run(model: Model, names: Sequence[str] | None = None) -> list[str]:
-    """The candidates called `names`, or all, in their order; the baseline is always the first.
-
-    Raises:
-        DslpError: `params.yml` has no candidate of that name.
-    """
-    for name in names or ():
-        model.check_candidate(name)
-    baseline = model.params.baseline
-    return [one for one in model.params.candidates if not names or one in (*names, baseline)]
-
-
 def cross_validate(
     model: Model,
-    rows: "pd.DataFrame",
+    rows: pd.DataFrame,
     candidate: str,
     settings: Mapping[str, Any] | None = None,
-    report: Report | None = None,
-    pairs: "list[pd.DataFrame] | None" = None,
+    report: Progress | None = None,
+    pairs: list[pd.DataFrame] | None = None,
 ) -> Scores:
     """The metrics of a candidate on each fold of `rows`, fitted on the other folds (E3).
 
@@ -147,12 +290,11 @@ def fold_metrics(scores: Scores, metric: str) -> dict[str, float]:
 
 def log_scores(run: ActiveRun, candidate: str, scores: Scores, metric: str) -> CandidateRun:
     """Record the metrics over the folds, and the Ask's metric of each fold."""
-    metrics = fold_metrics(scores, metric)
-    run.log_metrics(metrics)
-    for fold, score in enumerate(scores):
-        run.log_metrics({f"fold_{metric}": score[metric]}, step=fold)
+    run.log_metrics(fold_metrics(scores, metric))
     folds = [score[metric] for score in scores]
-    return CandidateRun(candidate, run.run_id, metrics, metric, folds)
+    for fold, value in enumerate(folds):
+        run.log_metrics({f"fold_{metric}": value}, step=fold)
+    return CandidateRun(candidate, run.run_id, folds)
 
 
 @dataclass(frozen=True)
@@ -162,16 +304,34 @@ class HoldoutResult:
     Attributes:
         estimator: what `fit` returned.
         predicted: of each row.
-        measured: the Ask's metric.
-        figures: to record; `improvement` is the gain, with the ends of its interval where known.
+        metric: the name of the Ask's metric.
+        metrics: all metrics.
+        measured: the Ask's metric, and how sure it is.
+        baseline: the Ask's metric of the baseline.
         gain: over the baseline, by the criterion's measure.
     """
 
     estimator: Any
-    predicted: "pd.DataFrame"
+    predicted: pd.DataFrame
+    metric: str
+    metrics: dict[str, float]
     measured: Measured
-    figures: dict[str, float]
+    baseline: float
     gain: Gain
+
+    @property
+    def figures(self) -> dict[str, float]:
+        """What a run records; of the interval of the gain, the ends that are known."""
+        figures = {f"holdout_{name}": value for name, value in self.metrics.items()}
+        figures |= {f"baseline_holdout_{self.metric}": self.baseline}
+        ends = {"improvement_low": self.gain.low, "improvement_high": self.gain.high}
+        ends = {name: value for name, value in ends.items() if math.isfinite(value)}
+        return {**figures, "improvement": self.gain.estimate, **ends}
+
+    def __str__(self) -> str:
+        """The comparison with the baseline in the Ask's metric."""
+        values = f"{self.baseline:.4g} → {self.measured.value:.4g}"
+        return f"{self.gain} against the baseline (95 % interval {self.gain.interval}): {values}"
 
 
 def score_on_holdout(
@@ -183,13 +343,8 @@ def score_on_holdout(
     predicted, target = model.predict(estimator, rows), rows[params.target]
     metrics = model.evaluate(target, predicted)
     reference = model.predict(model.fit(params.baseline, data.development), rows)
-    own, baseline = (measure(model, rows, target, side) for side in (predicted, reference))
+    own, baseline = measure(model, rows, target, predicted, reference)
     gain = own.gain(baseline, params.metric, params.criterion.by)
-    ends = {"improvement_low": gain.low, "improvement_high": gain.high}
-    figures = {
-        **{f"holdout_{name}": value for name, value in metrics.items()},
-        f"baseline_holdout_{params.metric.name}": baseline.value,
-        "improvement": gain.estimate,
-        **{name: value for name, value in ends.items() if math.isfinite(value)},
-    }
-    return HoldoutResult(estimator, predicted, own, figures, gain)
+    return HoldoutResult(
+        estimator, predicted, params.metric.name, metrics, own, baseline.value, gain
+    )

@@ -1,17 +1,15 @@
 """How sure a figure is that was measured on rows: the bootstrap, in units that are independent.
 
-A sample is drawn with replacement. Where the split is by group, whole groups are drawn (the
-cluster bootstrap: Davison and Hinkley, Bootstrap Methods and their Application, 1997, section
-3.8); where it is by time, blocks of moments that follow one another, of which there are about
-n^(2/3) (the circular block bootstrap: Politis and Romano, 1992). The interval is the estimate and
-t standard errors to each side, for which 200 samples suffice (Efron and Tibshirani, An Introduction
-to the Bootstrap, 1993, section 6.4).
+A sample is drawn with replacement, of whole units (the cluster bootstrap: Davison and Hinkley,
+Bootstrap Methods and their Application, 1997, section 3.8). The interval is the estimate and t
+standard errors to each side, for which 50 to 200 samples suffice (Efron and Tibshirani, An
+Introduction to the Bootstrap, 1993, section 6.4).
 """
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -24,7 +22,8 @@ if TYPE_CHECKING:
     import pandas as pd
     from numpy.typing import NDArray
 
-DRAWS = 200  # samples
+DRAWS = (50, 200)  # samples, of many rows and of few
+ROWS = 20_000_000  # of all samples together, if there are more than the fewest
 UNKNOWN = "not known"  # an interval
 
 
@@ -49,6 +48,17 @@ class Gain:
         """The interval for people, such as `+9.8% to +12.2%`."""
         return format_interval(self.low, self.high, partial(format_metric, by=self.by))
 
+    def doubt(self, allows: Callable[[float], bool]) -> str:
+        """Why the estimate may be on the wrong side of a limit; `allows` says which figures pass.
+
+        Empty if the whole interval is on the same side as the estimate.
+        """
+        nearest = min(max(self.low, 0.0), self.high)  # to 0, which may be what is best
+        if len({allows(x) for x in (self.estimate, self.low, self.high, nearest)}) == 1:
+            return ""
+        known = self.interval != UNKNOWN
+        return "the interval crosses the limit" if known else "its interval is not known"
+
 
 def format_interval(low: float, high: float, write: Callable[[float], str]) -> str:
     """An interval for people; one that is infinite is not known."""
@@ -59,13 +69,37 @@ def format_interval(low: float, high: float, write: Callable[[float], str]) -> s
 
 @dataclass(frozen=True)
 class Samples:
-    """Bootstrap samples of rows: the positions of each, and how many independent units there are.
+    """Bootstrap samples of rows, drawn anew from the seed whenever they are iterated.
 
-    With fewer than two units, nothing is known about how sure a figure is.
+    Attributes:
+        codes: number of the unit of each row.
+        drawn: how many units there are to draw.
+        seed: of all samples.
+        size: how many samples.
     """
 
-    positions: "Sequence[NDArray[np.intp]]"
-    units: int
+    codes: "NDArray[np.intp]"
+    drawn: int
+    seed: int
+    size: int
+
+    def __iter__(self) -> "Iterator[NDArray[np.intp]]":
+        """The positions of the rows of each sample, in order."""
+        import numpy as np
+
+        random, rows = np.random.default_rng(self.seed), np.arange(len(self.codes))
+        for _ in range(self.size):
+            numbers = random.integers(0, self.drawn, self.drawn)
+            yield np.repeat(rows, np.bincount(numbers, minlength=self.drawn)[self.codes])
+
+    @property
+    def units(self) -> int:
+        """How many units are independent; fewer than two do not tell how sure a figure is."""
+        return len(set(self.codes.tolist()))
+
+    def part(self, mask: "NDArray[np.bool_]") -> "Samples":
+        """The same samples of some of the rows."""
+        return replace(self, codes=self.codes[mask])
 
 
 @dataclass(frozen=True)
@@ -92,37 +126,47 @@ class Measured:
         import numpy as np
         from scipy.stats import t
 
-        pairs = zip(self.draws.tolist(), reference.draws.tolist(), strict=True)
+        pairs = zip(self.draws.tolist(), reference.draws.tolist(), strict=False)
         gains = np.array([metric.improvement(one, two, by) for one, two in pairs])
         gains, units = gains[np.isfinite(gains)], min(self.units, reference.units)
         half = math.inf
         if units > 1 and len(gains) > len(self.draws) / 2:
-            half = float(t.ppf(0.975, units - 1) * np.std(gains, ddof=1))
+            error = np.std(gains, ddof=1) * math.sqrt(units / (units - 1))
+            half = float(t.ppf(0.975, min(units, len(gains)) - 1) * error)
         gain = metric.improvement(self.value, reference.value, by)
         return Gain(gain, gain - half, gain + half, by)
 
 
-def draw_samples(rows: "pd.DataFrame", split: Split) -> Samples:
-    """Samples of rows by the policy of the split; every row is a unit where `split.by` is missing.
+def units(rows: "pd.DataFrame", split: Split, by: str | None = None) -> "NDArray[np.intp]":
+    """The number of the independent unit of each row, by the policy of the split.
 
-    Without the column, say to people that rows are taken as independent.
+    A unit is a group or, where the split is by time, one of n^(2/5) blocks of n moments that follow
+    one another: few long blocks, and the t distribution, allow for dependence that is not known
+    (Ibragimov and Müller, 2010, Journal of Business and Economic Statistics 28). Every row is a
+    unit where the column is missing: say to people that rows are taken as independent then.
+
+    Args:
+        rows: of the data.
+        split: says what depends on one another.
+        by: the column, if its name in `rows` is another one.
     """
     import numpy as np
 
-    random, count = np.random.default_rng(split.seed), len(rows)
-    if split.by is None or split.by not in rows:
-        return Samples([random.integers(0, count, count) for _ in range(DRAWS)], count)
-    codes = rows.groupby(split.by, dropna=False).ngroup().to_numpy()
-    sizes = np.bincount(codes)
-    parts = np.split(np.argsort(codes, kind="stable"), np.cumsum(sizes)[:-1])
-    length = math.ceil(len(parts) ** (1 / 3)) if split.policy == "time" else 1
-    blocks = math.ceil(len(parts) / length)
-    positions = []
-    for _ in range(DRAWS):
-        starts = random.integers(0, len(parts), (blocks, 1))
-        drawn = ((starts + np.arange(length)) % len(parts)).ravel()[: len(parts)]
-        positions.append(np.concatenate([parts[number] for number in drawn]))
-    return Samples(positions, blocks)
+    by = by or split.by
+    if by is None or by not in rows:
+        return np.arange(len(rows))
+    groups = rows.groupby(by, dropna=False)
+    codes = groups.ngroup().to_numpy().astype(np.intp)
+    if split.policy == "time":
+        codes = codes * math.ceil(groups.ngroups**0.4) // groups.ngroups
+    return codes
+
+
+def draw_samples(rows: "pd.DataFrame", split: Split) -> Samples:
+    """Samples of rows in their `units`; of many rows there are fewer."""
+    codes, (least, most) = units(rows, split), DRAWS
+    size = max(least, min(most, ROWS // max(1, len(rows))))
+    return Samples(codes, int(codes.max(initial=-1)) + 1, split.seed, size)
 
 
 def measure_all(
@@ -132,8 +176,8 @@ def measure_all(
     import numpy as np
 
     names, values = list(model.directions), model.evaluate(target, predicted)
-    draws = np.full((len(samples.positions), len(names)), np.nan)
-    for number, rows in enumerate(samples.positions):
+    draws = np.full((samples.size, len(names)), np.nan)
+    for number, rows in enumerate(samples):
         with suppress(DslpError):  # some metrics are not defined where a class is missing
             metrics = model.evaluate(target.iloc[rows], predicted.iloc[rows])
             draws[number] = [metrics[name] for name in names]
@@ -144,11 +188,11 @@ def measure_all(
 
 
 def measure(
-    model: Model, rows: "pd.DataFrame", target: "pd.Series[Any]", predicted: "pd.DataFrame"
-) -> Measured:
-    """The Ask's metric of predictions of rows, whose columns say what is independent.
+    model: Model, rows: "pd.DataFrame", target: "pd.Series[Any]", *sides: "pd.DataFrame"
+) -> list[Measured]:
+    """The Ask's metric of each of some predictions of the same rows, on the same samples.
 
-    Of the same rows, the samples are the same.
+    The columns of the rows say what is independent.
     """
-    samples = draw_samples(rows, model.params.split)
-    return measure_all(model, target, predicted, samples)[model.params.metric.name]
+    samples, name = draw_samples(rows, model.params.split), model.params.metric.name
+    return [measure_all(model, target, predicted, samples)[name] for predicted in sides]

@@ -1,13 +1,12 @@
 """The requests to GitHub, by `requests`; every refusal becomes one line of words."""
 
 import os
-import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property
 from math import inf
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from dslp.core.console import notice
@@ -20,10 +19,8 @@ from dslp.github.remote import find_address, find_token, is_github
 if TYPE_CHECKING:
     from requests import Response, Session
 
-T = TypeVar("T")
 PAGE = 100
 VERSIONS = ("2026-03-10", "2022-11-28")  # of the API: GitHub's, and one that all servers have
-PATIENCE = 60.0  # seconds that rate limits are waited for, in all
 MOST = 20  # requests for one event: GitHub Actions has 1,000 an hour for all of a repository
 GONE = (301, 404, 410)  # an issue that was transferred, is not visible, or was deleted
 
@@ -58,10 +55,8 @@ class Repository:
         is_private: whether only its team may open issues.
         allowance: number of requests that may be sent for one event.
         sent: number of requests so far.
-        remaining: how many GitHub's limit still allows.
         issues_read: the issues that were read already; None where there is none.
         comments_read: the comments of the issues whose comments were read already.
-        types: GitHub's own types of issues here; None where they were not asked for yet.
         refused: what GitHub, a plan or the token does not have, and is not tried twice.
     """
 
@@ -73,11 +68,8 @@ class Repository:
     is_private: bool = False
     allowance: float = inf
     sent: int = 0
-    remaining: float = inf
-    waited: float = 0.0
     issues_read: dict[int, Issue | None] = field(default_factory=dict)
     comments_read: dict[int, list[Any]] = field(default_factory=dict)
-    types: Sequence[str] | None = None
     refused: set[str] = field(default_factory=set)
 
     def ask(self, verb: str, path: str, body: Any = None, unless: Sequence[int] = ()) -> Any:
@@ -90,8 +82,8 @@ class Repository:
             unless: statuses of a refusal for which None is returned.
 
         Raises:
-            Unavailable: GitHub refuses or does not answer. A request that reads is tried again
-                after a server's error; one that writes is not, since it may have been carried out.
+            Unavailable: GitHub refuses or does not answer. A request that reads is tried three
+                times, and one that writes once, since it may have been carried out.
         """
         return self._send(verb, path, body, unless)[0]
 
@@ -104,7 +96,7 @@ class Repository:
         owner, name = self.name.split("/")
         variables = {"owner": owner, "name": name, **variables}
         answer = self.ask("POST", "/graphql", {"query": query, "variables": variables})
-        content = self._read(lambda one: (one.get("data") or {}).get("repository"), answer)
+        content = (answer.get("data") or {}).get("repository")
         if content is None:
             raise Unavailable(f"GitHub answers: {error_line(answer.get('errors'))}")
         return dict(content)
@@ -114,8 +106,6 @@ class Repository:
         for page in range(1, most + 1):
             parameters = {**query, "per_page": PAGE, "page": page}
             items, answer = self._send("GET", path, params=parameters)
-            if not isinstance(items, list):
-                raise Unavailable(f"{self.api}{path} is no list: is that GitHub?")
             yield from items
             if "next" not in answer.links if answer.links else len(items) < PAGE:
                 return
@@ -126,18 +116,21 @@ class Repository:
         Raises:
             Unavailable: there is none, or it was transferred.
         """
-        issue = self.find_issues([number])[number]
+        issue = self.find_issue(number)
         if issue is None:
             raise Unavailable(f"{self.name} has no issue #{number} that this token may see", 404)
         return issue
+
+    def find_issue(self, number: int | None) -> Issue | None:
+        """One issue, read once; None where there is none."""
+        return self.find_issues([number])[number] if number else None
 
     def find_issues(self, numbers: Iterable[int]) -> dict[int, Issue | None]:
         """Issues by their numbers, each read once; None where the repository has no such issue."""
         for number in numbers:
             if number not in self.issues_read:
-                content, answer = self._send("GET", f"/issues/{number}", unless=GONE)
-                gone = answer.status_code in GONE
-                self.issues_read[number] = None if gone else self._read(read_issue, content)
+                content = self.ask("GET", f"/issues/{number}", unless=GONE)
+                self.issues_read[number] = read_issue(content) if content else None
         return self.issues_read
 
     def issues(
@@ -146,7 +139,7 @@ class Repository:
         """The issues that have each of the labels, without pull requests, the newest first."""
         for answer in self.pages("/issues", most, state=state, labels=",".join(labels) or None):
             if "pull_request" not in answer:
-                issue = self.issues_read[answer["number"]] = self._read(read_issue, answer)
+                issue = self.issues_read[answer["number"]] = read_issue(answer)
                 yield issue
 
     def comments(self, issue: int) -> list[Any]:
@@ -158,8 +151,7 @@ class Repository:
     @cached_property
     def open_pull_requests(self) -> list[PullRequest]:
         """The open pull requests, the newest first, at most 200; read once."""
-        answers = self.pages("/pulls", most=2, state="open")
-        return [self._read(read_pull_request, answer) for answer in answers]
+        return list(map(read_pull_request, self.pages("/pulls", most=2, state="open")))
 
     def pull_request(self, number: int) -> PullRequest:
         """One pull request.
@@ -173,7 +165,7 @@ class Repository:
         answer = self.ask("GET", f"/pulls/{number}", unless=(404,))
         if answer is None:
             raise Unavailable(f"{self.name} has no pull request #{number}: is it an issue?", 404)
-        return self._read(read_pull_request, answer)
+        return read_pull_request(answer)
 
     def open_pull_requests_at(self, pull: PullRequest) -> list[PullRequest]:
         """The other open pull requests whose branch has the same commit at its head."""
@@ -185,7 +177,7 @@ class Repository:
         if values.items() <= vars(pull).items():
             return pull
         answer = self.ask("PATCH", f"/pulls/{pull.number}", values)
-        changed, pulls = self._read(read_pull_request, answer), self.open_pull_requests
+        changed, pulls = read_pull_request(answer), self.open_pull_requests
         place = pulls.index(pull)
         pulls[place : place + 1] = [changed] * (changed.state == "open")
         return changed
@@ -195,7 +187,7 @@ class Repository:
     ) -> Issue:
         """Open an issue, and return it as GitHub made it: labels and people may be left out."""
         content = {"title": title, "body": body, "labels": labels, "assignees": people}
-        issue = self._read(read_issue, self.ask("POST", "/issues", content))
+        issue = read_issue(self.ask("POST", "/issues", content))
         self.issues_read[issue.number], self.comments_read[issue.number] = issue, []
         return issue
 
@@ -225,17 +217,6 @@ class Repository:
         """Start the tests of a branch, as GitHub does not for what GITHUB_TOKEN does."""
         self.ask("POST", "/actions/workflows/tests.yml/dispatches", {"ref": branch})
 
-    def _read(self, reader: Callable[[Any], T], answer: Any) -> T:
-        """What an answer describes.
-
-        Raises:
-            Unavailable: it describes something else.
-        """
-        try:
-            return reader(answer)
-        except (AttributeError, KeyError, TypeError):
-            raise Unavailable(f"an answer of {self.api} is cut, or is not GitHub's") from None
-
     def _send(
         self, verb: str, path: str, body: Any = None, unless: Sequence[int] = (), **options: Any
     ) -> "tuple[Any, Response]":
@@ -245,43 +226,23 @@ class Repository:
         url = self.api + (path if path.startswith("/apps/") else f"/repos/{self.name}{path}")
         if path == "/graphql":
             url = self.api.removesuffix("/v3") + path
+        if self.sent >= self.allowance:
+            raise UsedUp(f"the {self.sent} requests of one event are used up")
+        self.sent += 1
         options = {"allow_redirects": False, "timeout": 15, **options}
-        for wait in (1, 2, 0) if verb == "GET" or path == "/graphql" else (0,):
-            if self.sent >= self.allowance:
-                raise UsedUp(f"the {self.sent} requests of one event are used up")
-            self.sent += 1
-            try:
-                answer = self.session.request(verb, url, json=body, **options)
-                self.remaining = float(answer.headers.get("x-ratelimit-remaining", inf))
-                if answer.status_code < 300:
-                    return answer.json() if answer.content else None, answer
-            except RequestException as error:
-                words = f"GitHub does not answer at {self.api}, or not in JSON"
-                refusal = Unavailable(f"{words} ({type(error).__name__}); run this again later")
-            else:
-                if self._wait_for_limit(answer):
-                    return self._send(verb, path, body, unless, **options)
-                if answer.status_code in unless:
-                    return None, answer
-                refusal = Unavailable(self._reason(answer), answer.status_code)
-                if answer.status_code < 500:
-                    break
-            time.sleep(wait)
-        raise refusal
-
-    def _wait_for_limit(self, answer: "Response") -> bool:
-        """Wait until a rate limit ends; False if the answer is about something else."""
-        if answer.status_code not in (403, 429) or "rate limit" not in _message(answer).lower():
-            return False
-        until_reset = float(answer.headers.get("x-ratelimit-reset", 0)) - time.time() + 1
-        retry = answer.headers.get("retry-after", "")  # a date, from some proxies
-        wait = max(float(retry) if retry.isdigit() else until_reset, 1)
-        if self.waited + wait > PATIENCE:
-            words = f"GitHub's rate limit is used up for {wait:,.0f} s; run this again after that"
-            raise Unavailable(words, 429)  # GitHub says 403, as for a missing right
-        self.waited += wait
-        time.sleep(wait)
-        return True
+        try:
+            answer = self.session.request(verb, url, json=body, **options)
+            status = answer.status_code
+            content = answer.json() if answer.content and status < 300 else None
+        except RequestException as error:
+            words = f"GitHub does not answer at {self.api}, or not in JSON"
+            text = f"{words} ({type(error).__name__}); run this again later"
+            raise Unavailable(text) from None
+        if status in (403, 429) and "rate limit" in _message(answer).lower():
+            raise Unavailable("GitHub's rate limit is used up; run this again later", 429)
+        if status >= 300 and status not in unless:
+            raise Unavailable(self._reason(answer), status)
+        return content, answer
 
     def _reason(self, answer: "Response") -> str:
         status, message = answer.status_code, _message(answer)
@@ -313,13 +274,25 @@ def connect(
         Unavailable: GitHub refuses.
     """
     from requests import Session
+    from requests.adapters import HTTPAdapter
+    from urllib3.util import Retry
 
     address = find_address(project, environment)
     token = find_token(address, environment)
     session = Session()
+    retry = Retry(
+        2,
+        allowed_methods=["GET"],
+        status_forcelist=[429, 500, 502, 503, 504],
+        backoff_factor=1,
+        raise_on_status=False,
+        respect_retry_after_header=False,  # that may be an hour
+    )
+    session.mount(address.api, HTTPAdapter(max_retries=retry))
     is_server = not is_github(address.host)
-    headers = {"Accept": "application/vnd.github+json", "Authorization": f"Bearer {token}"}
-    session.headers.update({**headers, "X-GitHub-Api-Version": VERSIONS[is_server]})
+    session.headers["Accept"] = "application/vnd.github+json"
+    session.headers["Authorization"] = f"Bearer {token}"
+    session.headers["X-GitHub-Api-Version"] = VERSIONS[is_server]
     session.auth = lambda request: request  # or requests would take the password of ~/.netrc
     repository = Repository(address.name, address.api, session, is_server=is_server)
     answer, response = repository._send("GET", "", allow_redirects=True)

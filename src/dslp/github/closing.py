@@ -46,15 +46,13 @@ def note_end(project: Project, repository: Repository, pulls: Sequence[PullReque
     issues = repository.find_issues([number] if number else ())
     branch = Facts(pull, project, repository.name, issues=issues).branch
     issue = issues[branch.issue] if branch else None
-    if branch is None or issue is None or issue.is_pull_request or pull.is_stranger:
-        return
-    if branch.kind != issue.kind:
+    if branch is None or issue is None or issue.is_pull_request or branch.kind != issue.kind:
         return
     if pull.merged and branch.kind == "Experiment" and pull.base.startswith("model/"):
         repository.ask("PATCH", f"/issues/{issue.number}", {"state": "closed"})
         say(f"#{issue.number} is closed: {pull.head} was merged into {pull.base}")
         update_logs(repository, issue.number)
-    elif not pull.merged and branch.kind in ("Explore", "Experiment"):
+    elif not (pull.merged or pull.is_stranger) and branch.kind in ("Explore", "Experiment"):
         items = [ENDED.format(one, keep_commit(repository, one)) for one in pulls]
         numbers = "|".join(str(one.number) for one in pulls)
         old = rf"^- (?!#(?:{numbers}),).*"
@@ -87,7 +85,7 @@ def keep_commit(repository: Repository, pull: PullRequest) -> str:
 
 def ask_for_lessons(repository: Repository, number: int) -> None:
     """Ask once for what was learnt, on an issue that was closed without it (B5, X3, X4)."""
-    issue = repository.find_issues([number])[number]
+    issue = repository.find_issue(number)
     if issue is None or issue.state == "open" or not (question := _question(issue)):
         return
     if not _comment(repository, issue):

@@ -2,7 +2,6 @@
 
 import json
 import os
-from contextlib import suppress
 from math import inf
 from pathlib import Path
 from typing import Annotated, Any
@@ -10,7 +9,7 @@ from typing import Annotated, Any
 import typer
 from dslp.core import report
 from dslp.core.actions import add_summary
-from dslp.core.console import notice, out, say, table
+from dslp.core.console import out, say, table
 from dslp.core.errors import DslpError, nearest
 from dslp.core.settings import Project
 from dslp.github import closing, flow, issue, pull_request, rulesets
@@ -46,7 +45,7 @@ def register(
     wanted = read_labels(file if file.exists() else DEFAULTS)
     repository = find_repository(needs_issues=False)[1]
     steps = register_labels(repository, wanted, prune, dry_run)
-    rows = [[step.name, step.action, step.fields] for step in steps]
+    rows = [[step.name, step.action, step.what] for step in steps]
     _show_changes(repository, ["label", "step", "what"], rows, dry_run)
     say(f"{len(wanted)} labels {where}")
 
@@ -67,10 +66,9 @@ def check(
     if number := number or _number(event, "pull_request"):
         verdict = pull_request.check_pull_request(project, repository, number)
     elif "merge_group" in event:
-        verdict = pull_request.check_queue(project, event["merge_group"])
+        verdict = pull_request.check_queue(event["merge_group"])
     else:
         verdict, publish = pull_request.check_branch(project, repository), False
-        _show_unwritten(project)
     if publish:
         pull_request.publish(repository, verdict)
     add_summary(pull_request.summary(verdict))
@@ -169,17 +167,6 @@ def _show_changes(
         table(headers, rows)
     verb = "to change" if dry_run else "changed"
     say(f"{repository.name}: {len(rows) or 'nothing is'} {verb}")
-
-
-def _show_unwritten(project: Project) -> None:
-    """Name the files with a text that `dslp new` or `data schema` put there; it fails nothing."""
-    places = ("datasets/*/datasheet.md", "datasets/*/schema.yml", "models/*/params.yml")
-    for pattern in (*(f"src/*/{place}" for place in places), "docs/**/*.md"):
-        for path in sorted(project.root.glob(pattern)):
-            with suppress(DslpError):  # what cannot be read is not this check's to say
-                for one in report.unwritten_findings([path]):
-                    shown = f"{one.problem}: {'; '.join(one.examples)}; {one.todo}"
-                    notice(f"{path.relative_to(project.root)} has {shown}")
 
 
 def _event() -> dict[str, Any]:

@@ -23,7 +23,7 @@ from dslp.core.semver import parse_version
 from dslp.core.settings import Project
 from dslp.github.client import Repository, Unavailable, find_repository
 from dslp.github.entities import read_pull_request
-from dslp.github.forms import linked_numbers
+from dslp.github.forms import NO_RESPONSE, linked_numbers
 from dslp.github.issue import check_issue, is_from_team, update_comment
 from dslp.github.native import mirror_links
 from dslp.github.policy import issue_of
@@ -55,7 +55,7 @@ def merged(commit: Annotated[str, typer.Argument(help="Of the collaboration bran
     for pull in map(read_pull_request, repository.pages(f"/commits/{commit}/pulls", most=1)):
         number = issue_of(pull, repository.name)
         if pull.merged and number:
-            work = parse_branch(pull.head) or repository.find_issues([number])[number]
+            work = parse_branch(pull.head) or repository.find_issue(number)
             issue = number if work and work.kind == "Model" else issue
     say(f"the branch of #{issue} was merged" if issue else "no branch of a Model issue was merged")
     add_output("issue", issue or "")
@@ -110,14 +110,13 @@ def propose_retraining(project: Project, repository: Repository, file: Path) -> 
 
 def _open_issue(repository: Repository, mark: str, facts: Mapping[str, Any], change: str) -> int:
     """Open the issue, with the fields of the form of a Model issue."""
-    number = facts["issue"]  # the one that the champion was trained for
-    issue = repository.find_issues([number])[number] if number else None
-    experiments = linked_numbers(issue, repository.name, "Experiment")
-    if issue is not None and issue.kind == "Experiment":
-        experiments = [issue.number]
+    issue = repository.find_issue(facts["issue"])  # the one that the champion was trained for
+    is_experiment = issue is not None and issue.kind == "Experiment"
+    linked = linked_numbers(issue, repository.name, "Experiment")
+    experiments = [facts["issue"]] if is_experiment else linked
     values = {**facts, "mark": mark, "report": facts["report"][:LONGEST]}
     values["change"] = change.format_map(facts)
-    values["experiments"] = ", ".join(f"#{one}" for one in experiments) or "_No response_"
+    values["experiments"] = ", ".join(f"#{one}" for one in experiments) or NO_RESPONSE
     title = f"Retrain {facts['model']}: {', '.join(facts['moved'])} moved"[:200]
     text = read_text(Path(__file__).with_name("retraining.md")).format_map(values)
     return repository.open_issue(title, text, ["Model"]).number

@@ -79,9 +79,9 @@ def hand_over(
 
     if outcomes == ["succeeded"]:
         asks = linked_numbers(experiment, name, "Ask")[:1]
-        ask = repository.find_issues(asks)[asks[0]] if asks else None
-        values = (project, repository, experiment, ask, model)
-        model = attempt("a Model issue names this one", find_model, *values)
+        ask = repository.find_issue(asks[0]) if asks else None
+        values = (project, repository, experiment, ask)
+        model = model or attempt("a Model issue names this one", find_model, *values)
         if model:
             branch = branch or branch_name("Model", model.number, model.title)
             tick = "x" if model.state == "open" else " "
@@ -134,11 +134,7 @@ def _close(project: Project, repository: Repository, pull: PullRequest) -> None:
 
 
 def find_model(
-    project: Project,
-    repository: Repository,
-    experiment: Issue,
-    ask: Issue | None,
-    model: Issue | None,
+    project: Project, repository: Repository, experiment: Issue, ask: Issue | None
 ) -> Issue:
     """The Model issue of the team's or a machine's that names the experiment, or a new one.
 
@@ -147,8 +143,6 @@ def find_model(
     The new one has the fields of its form, as far as they are known. What people wrote is quoted,
     so that it adds no field and calls nobody.
     """
-    if model:
-        return model
     others = [
         other
         for other in repository.issues(["Model"], most=2)
@@ -174,5 +168,5 @@ def find_model(
     blank = {name: {"type": "input", "value": ""} for name in answers}
     body = make_body({**blank, **(read_form(file).fields if file else {})}, answers)
     has_types = (experiment.native.get("type") or {}).get("name") in TYPES
-    repository.types = TYPES if has_types else ()
+    repository.refused |= set() if has_types else {"type"}
     return repository.open_issue(visible(experiment.title, TITLE), body, ["Model"])

@@ -18,7 +18,6 @@ from dslp.github.rules import broken
 from dslp.github.running_log import update_logs
 
 MARK = "<!-- dslp: links -->"
-RESERVE = 100  # requests that are left to verdicts before other issues are checked
 FIRST = 3  # verdicts that come before the log
 MODELS = ("model/*", *AGENTS)  # branches that may hold a model
 
@@ -77,8 +76,6 @@ def check_event(
         attempt(number, update_logs, repository, number, texts)
         attempt(number, check_pulls)
         for one in naming:
-            if repository.remaining < RESERVE:
-                raise UsedUp("few requests are left in this hour")
             attempt(one, check_issue, project, repository, one)
         for one in also:
             attempt(one, mirror_links, repository, one, {"action": "opened"})
@@ -96,7 +93,7 @@ def check_issue(project: Project, repository: Repository, number: int) -> None:
     The comment is removed when nothing is wrong any more. A pull request and a closed issue are
     left alone.
     """
-    issue = repository.find_issues([number])[number]
+    issue = repository.find_issue(number)
     if issue is None or issue.is_pull_request or issue.state != "open":
         return
     issues = repository.find_issues(linked_numbers(issue, repository.name))
@@ -131,7 +128,7 @@ def update_comment(repository: Repository, issue: int, mark: str, text: str) -> 
 
 def _depending(repository: Repository, number: int, naming: Sequence[int]) -> Iterator[PullRequest]:
     """The open pull requests whose verdict depends on the issue: its own, and a model's."""
-    issue = repository.find_issues([number])[number]
+    issue = repository.find_issue(number)
     is_experiment = issue is not None and issue.kind == "Experiment"
     for pull in repository.open_pull_requests:
         own, may_be_model = issue_of(pull, repository.name), is_match(pull.head, MODELS)

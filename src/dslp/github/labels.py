@@ -41,14 +41,14 @@ class Step:
     Attributes:
         action: what is done.
         name: the label's name before the step, or that of a new one.
-        label: what it becomes; None where it is deleted.
-        fields: what differs, in words.
+        what: what differs, in words.
+        request: its verb, path and body.
     """
 
     action: str
     name: str
-    label: Label | None
-    fields: str
+    what: str
+    request: tuple[str, str, Any]
 
 
 def read_labels(path: Path) -> list[Label]:
@@ -76,18 +76,24 @@ def plan_changes(labels: Sequence[Label], existing: Iterable[Any], prune: bool) 
         prune: delete the labels that are not in the file.
     """
     present = {str(label["name"]).lower(): label for label in existing}
+    paths = {name: f"/labels/{quote(label['name'], safe='')}" for name, label in present.items()}
     steps = []
     for label in labels:
         names = [name.lower() for name in (label.name, *label.aliases)]
         current = present.pop(next((name for name in names if name in present), ""), None)
+        body = {"color": label.color, "description": label.description}
         if current is None:
-            steps.append(Step("create", label.name, label, f"#{label.color}"))
+            request = ("POST", "/labels", {"name": label.name, **body})
+            steps.append(Step("create", label.name, f"#{label.color}", request))
             continue
         values = {name: current[name] or "" for name in ("name", "color", "description")}
         if fields := [name for name, value in values.items() if value != getattr(label, name)]:
             action = "rename" if "name" in fields else "update"
-            steps.append(Step(action, current["name"], label, ", ".join(fields)))
-    return steps + [Step("delete", one["name"], None, "") for one in present.values() if prune]
+            request = ("PATCH", paths[current["name"].lower()], {"new_name": label.name, **body})
+            steps.append(Step(action, current["name"], ", ".join(fields), request))
+    for name, other in present.items() if prune else ():
+        steps.append(Step("delete", other["name"], "", ("DELETE", paths[name], None)))
+    return steps
 
 
 def register_labels(
@@ -101,24 +107,11 @@ def register_labels(
     steps = plan_changes(labels, repository.pages("/labels"), prune)
     for count, step in enumerate(() if dry_run else steps):
         try:
-            carry_out(repository, step)
+            repository.ask(*step.request)
         except Unavailable as error:
             words = f"{error} ({count} changes done; run again to finish)"
             raise Unavailable(words, error.status) from None
     return steps
-
-
-def carry_out(repository: Repository, step: Step) -> None:
-    """One step, as one request."""
-    path, label = f"/labels/{quote(step.name, safe='')}", step.label
-    if label is None:
-        repository.ask("DELETE", path, unless=(404,))
-        return
-    body = {"color": label.color, "description": label.description}
-    if step.action == "create":
-        repository.ask("POST", "/labels", {"name": label.name, **body})
-    else:
-        repository.ask("PATCH", path, {"new_name": label.name, **body})
 
 
 def _read_label(entry: Any, where: str) -> Label:

@@ -27,7 +27,7 @@ def mirror_links(repository: Repository, number: int, event: Mapping[str, Any]) 
     hand stays. An issue with the label BLOCKED depends on the issues that its text says it is
     blocked by; people take that back.
     """
-    issue, name = repository.find_issues([number])[number], repository.name
+    issue, name = repository.find_issue(number), repository.name
     if issue is None or issue.is_pull_request or issue.state != "open":
         return
     own, path = issue.native, f"/issues/{number}"
@@ -37,11 +37,7 @@ def mirror_links(repository: Repository, number: int, event: Mapping[str, Any]) 
     before = "" if is_new else changed["from"] or "" if changed else issue.body
     is_ours = "type" in own and (own["type"] or {}).get("name") in {None, *TYPES} - {issue.kind}
     if is_new and is_ours:
-        if repository.types is None:
-            answers = repository.ask("GET", "/issue-types", unless=REFUSALS)
-            repository.types = [one["name"] for one in answers or ()]
-        if issue.kind in repository.types:
-            _try(repository, "type", "PATCH", path, {"type": issue.kind})
+        _try(repository, "type", "PATCH", path, {"type": issue.kind})
     texts = (issue.body, before) if "sub_issues_summary" in own else ()
     links = [form_links(issue.kind, text, name)[:1] for text in texts]
     new, old = ([n for link in ones for n in link.numbers[:1]] for ones in links or ([], []))
@@ -57,10 +53,9 @@ def mirror_links(repository: Repository, number: int, event: Mapping[str, Any]) 
         old = _blockers("" if label == BLOCKED else before, name)
         numbers = [one for one in _blockers(issue.body, name) if one not in old]
         for blocker in filter(None, map(repository.find_issues(numbers).get, numbers)):
-            body = {"issue_id": blocker.id}
-            _try(
-                repository, f"{number}, {blocker}", "POST", f"{path}/dependencies/blocked_by", body
-            )
+            place = f"{path}/dependencies/blocked_by"
+            key = f"{number} by {blocker.number}"
+            _try(repository, key, "POST", place, {"issue_id": blocker.id})
 
 
 def _blockers(text: str, repository: str) -> list[int]:

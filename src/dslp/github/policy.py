@@ -100,8 +100,6 @@ def issue_of(pull: PullRequest, repository: str) -> int | None:
 def exemption(facts: Facts) -> str | None:
     """Why the pull request needs no issue, if it needs none."""
     pull, collaboration = facts.pull, facts.project.branch
-    if pull.number == 0 and pull.head.startswith("gh-readonly-queue/"):  # no pull request has it
-        return "the pull requests in the merge queue were checked before"
     if pull.fork:
         return None
     if pull.head == collaboration and facts.is_production:
@@ -197,11 +195,8 @@ def check_fields(
 
 def _check_issue(facts: Facts, branch: Branch) -> Iterator[Finding]:
     """What is wrong with the issue of a branch, and with where the branch goes (B1-B8, I1)."""
-    issue, base, collaboration = (
-        facts.issues.get(branch.issue),
-        facts.pull.base,
-        facts.project.branch,
-    )
+    issue, base = facts.issues.get(branch.issue), facts.pull.base
+    collaboration = facts.project.branch
     if issue is None or issue.is_pull_request:
         state = "is a pull request" if issue else "does not exist here, or was transferred"
         yield broken("I1", f"issue #{branch.issue} {state}")

@@ -23,7 +23,6 @@ CONTEXT = "dslp/policy"
 DESCRIPTION = 140  # characters that GitHub keeps of a status
 LISTED = 3  # pages of changed files; GitHub lists 3,000 files at most
 EXPERIMENTS = 7  # of a model, so that no check takes more than 20 requests
-SHARING = 3  # open pull requests of one commit that are checked together
 Changes = Sequence[tuple[str, str]]
 
 
@@ -35,10 +34,7 @@ def check_pull_request(project: Project, repository: Repository, number: int) ->
     """
     pull = repository.pull_request(number)
     pulls = [pull, *repository.open_pull_requests_at(pull)]
-    verdicts = [decide(gather_facts(project, repository, one)) for one in pulls[:SHARING]]
-    if len(pulls) > SHARING:
-        why = f"{len(pulls)} pull requests share this commit; add one to each branch"
-        verdicts.append(Verdict(pull, "failure", why))
+    verdicts = [decide(gather_facts(project, repository, one)) for one in pulls]
     return replace(max(verdicts, key=lambda one: STATES.index(one.state)), pull=pull)
 
 
@@ -71,11 +67,11 @@ def check_branch(project: Project, repository: Repository) -> Verdict:
     return decide(facts)
 
 
-def check_queue(project: Project, group: Mapping[str, Any]) -> Verdict:
-    """Check a merge queue's own commit, whose pull requests were checked before."""
+def check_queue(group: Mapping[str, Any]) -> Verdict:
+    """The verdict on a merge queue's own commit, whose pull requests were checked before."""
     head, base = (str(group[name]).removeprefix("refs/heads/") for name in ("head_ref", "base_ref"))
     pull = PullRequest(0, head, base, str(group["head_sha"]))
-    return decide(Facts(pull, project))
+    return Verdict(pull, "success", "the pull requests in the merge queue were checked before")
 
 
 def gather_facts(
@@ -86,7 +82,7 @@ def gather_facts(
 ) -> Facts:
     """Read what the verdict needs; `files` are the changed ones, by default the pull request's."""
     name, number = repository.name, issue_of(pull, repository.name)
-    issue = repository.find_issues([number])[number] if number else None
+    issue = repository.find_issue(number)
     issues, forms = repository.find_issues(linked_numbers(issue, name)), read_forms(project.github)
     facts = Facts(pull, project, name, repository.default_branch, issues, forms)
     kind = facts.branch.kind if facts.branch else ""
@@ -156,7 +152,7 @@ def changed_files(repository: Repository, pull: PullRequest) -> tuple[Changes, b
 
 def model_experiments(repository: Repository, pull: PullRequest, issue: int) -> list[int]:
     """The experiments that a model's issue names, and those merged into its branch."""
-    named = linked_numbers(repository.find_issues([issue])[issue], repository.name, "Experiment")
+    named = linked_numbers(repository.find_issue(issue), repository.name, "Experiment")
     answers = repository.pages("/pulls", most=1, state="closed", base=pull.head)
     heads = [parse_branch(one.head) for one in map(read_pull_request, answers) if one.merged]
     merged = [head.issue for head in heads if head and head.kind == "Experiment"]

@@ -38,15 +38,15 @@ def update_logs(repository: Repository, number: int, texts: Iterable[str] = ()) 
         number: of the issue that changed.
         texts: the issue's text as it was before the change, or before it was deleted.
     """
-    issue, name = repository.find_issues([number])[number], repository.name
+    issue, name = repository.find_issue(number), repository.name
     texts = [*texts, issue.body if issue else ""]  # as an issue of any type, which may change too
     links = [link for text in texts for kind in LINKS for link in form_links(kind, text, name)]
     named = list(dict.fromkeys([number, *(n for link in links for n in link.numbers)]))[: 2 * MOST]
-    others = [repository.find_issues([one])[one] for one in named]
+    others = [repository.find_issue(one) for one in named]
     between = [one for one in others if one and one.kind != "Ask"]
     further = [one for other in between for one in linked_numbers(other, name)]
     for one in dict.fromkeys([*named, *further]):
-        other = repository.find_issues([one])[one]
+        other = repository.find_issue(one)
         if other and other.kind == "Ask":
             update_log(repository, one, named)
 

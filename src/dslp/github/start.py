@@ -21,10 +21,6 @@ from dslp.github.remote import collaboration_ref, remote_name
 from dslp.github.similar import similar_issues
 
 COMPARED = ("Explore", "Experiment")  # types of issues that similar work is looked for in
-IMPORTED = {"dataset": "pandas", "model": "mlflow"}  # by `dslp new`, and by an extra
-SCAFFOLDS = {"Data": "dataset", "Explore": "exploration"}
-SCAFFOLDS |= dict.fromkeys(("Experiment", "Model"), "model")
-DATASET_NAME = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)*")
 PATIENCE = 60  # seconds that git may take, a fetch too
 TITLE = 70  # characters of a title on the terminal
 
@@ -123,17 +119,12 @@ def _follow(project: Project, remote: str, branch: str) -> None:
     if current in (None, f"refs/heads/{project.branch}"):  # a push must not go there
         _git(project, "config", f"{key}.remote", remote)
         _git(project, "config", f"{key}.merge", f"refs/heads/{branch}")
-    track = "--format=%(upstream:track,nobracket)"
-    state = _git(project, "for-each-ref", track, f"refs/heads/{branch}")
-    todo = "git push"
-    if state.startswith("behind"):
-        _git(project, "merge", "--quiet", "--ff-only", "@{upstream}")
-        todo = "fast-forwarded"
-    elif "behind" in state:
-        # A rebase would give new names to the commits that runs are recorded at.
-        todo = "git pull --no-rebase, then git push"
-    if state:
-        say(f"compared with {remote}: {state.replace('gone', 'it is not there')}; {todo}")
+    if git_output(project, "rev-parse", "--verify", "--quiet", "@{upstream}"):
+        try:
+            _git(project, "merge", "--quiet", "--ff-only", "@{upstream}")
+        except DslpError as error:
+            # A rebase would give new names to the commits that runs are recorded at.
+            say(f"{error}: git pull --no-rebase, then git push", style="yellow")
 
 
 def _show_similar(issue: Issue, github: Repository) -> None:
@@ -152,16 +143,21 @@ def _offer_scaffold(issue: Issue) -> None:
 
     The title is no part of what is printed, since people copy that into a shell.
     """
-    what, title = SCAFFOLDS.get(issue.kind, ""), slug(issue.title)
-    if not what or not find_spec(IMPORTED.get(what, "dslp")):
-        return  # there is nothing to write, or its extra is not installed
-    word = re.sub(r"^[^a-z]+", "", title).replace("-", "_") or "work"
-    name = form_fields(issue.body).get("Dataset", "").strip("` ")
+    title = slug(issue.title)
+    name = form_fields(issue.body).get("Dataset") or issue.title
     asks = linked_numbers(issue, field="Ask")[:1]
-    names = {
-        "dataset": [name if DATASET_NAME.fullmatch(name) else word],
-        "exploration": [f"{issue.number}-{title}", "--issue", str(issue.number)],
-        "model": [word, *(option for ask in asks for option in ("--ask", str(ask)))],
+    ask = [option for one in asks for option in ("--ask", str(one))]
+    model = ["model", _identifier(issue.title), *ask, "--target", "COLUMN"]
+    commands = {
+        "Data": ["dataset", _identifier(name)],
+        "Explore": ["exploration", f"{issue.number}-{title}", "--issue", str(issue.number)],
+        **dict.fromkeys(("Experiment", "Model"), model),
     }
-    command = shlex.join(["uv", "run", "dslp", "new", what, *names[what]])
-    say(f"to write its first files: {command}{' --target COLUMN' * (what == 'model')}")
+    if issue.kind in commands and find_spec("pandas"):  # without it, no first file is written
+        words = ["uv", "run", "dslp", "new", *commands[issue.kind]]
+        say(f"to write its first files: {shlex.join(words)}")
+
+
+def _identifier(title: str) -> str:
+    """A title as the name of a package of Python."""
+    return re.sub(r"^[^a-z]+", "", slug(title)).replace("-", "_") or "work"

@@ -4,33 +4,31 @@ Rows stream through DuckDB, or are scored where Spark has them; they are never a
 """
 
 import operator
-import os
+import re
+import shutil
+import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, get_args, get_origin
+from typing import Any, Literal, get_args, get_origin
 
+import dslp
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 from annotated_types import Ge, Gt, Le, Lt
 from dslp.core.errors import DslpError, Refused, nearest
 from dslp.core.files import remove_path, written_together
 from dslp.core.settings import Project
 from dslp.core.text import error_line
 from dslp.data.dataset import DataAt, dataset_names, find_dataset
-from dslp.data.reading import ROWS, open_rows, reading_errors
-from dslp.experiments.model import field_columns
+from dslp.data.reading import ROWS, SUFFIXES, open_rows, partition_columns, reading_errors
+from dslp.experiments.model import Model, field_columns
 from dslp.models.api import Api, validation_message
-from dslp.models.outcomes import SUFFIXES, json_lines
 from dslp.models.persistence import load_model
+from numpy.typing import NDArray
 from pydantic import BaseModel, TypeAdapter, ValidationError
-
-if TYPE_CHECKING:
-    import numpy as np
-    import pandas as pd
-    import pyarrow as pa
-    from numpy.typing import NDArray
-
-    # Scores a source into an output and a place for rejected rows: rows, rejected rows, examples.
-    Write = Callable[["Scorer", str, Path, Path], tuple[int, int, list[str]]]
 
 AT_ONCE = 100_000  # rows in memory
 EXAMPLES = 3  # rejected rows that an error shows
@@ -57,24 +55,20 @@ def check_paths(project: Project, source: str, output: Path, rejects: Path | Non
         raise DslpError(f"{source} {problem}{nearest(source, names)}")
     paths = [path.resolve() for path in (output, rejects) if path]
     inputs = [file.resolve(), *(find_dataset(project, name).processed for name in names)]
-    for path in paths:
-        if any(path in (each, each.with_suffix(".csv")) for each in inputs):
-            raise DslpError(f"{path} is an input, or the data of a dataset; give another path")
     if rejects and (paths[0].is_relative_to(paths[1]) or paths[1].is_relative_to(paths[0])):
         raise DslpError(f"--output and --rejects are both {rejects}; give two paths")
     for path in paths:
-        if not os.access(path.parent, os.W_OK):
-            problem = (
-                "nothing can be written into" if path.parent.is_dir() else "there is no folder"
-            )
-            raise DslpError(f"{problem} {path.parent}")
+        if any(path in (each, each.with_suffix(".csv")) for each in inputs):
+            raise DslpError(f"{path} is an input, or the data of a dataset; give another path")
+        if not path.parent.is_dir():
+            raise DslpError(f"there is no folder {path.parent}")
         files = [each.name for each in path.iterdir()] if path.is_dir() else []
         if other := [name for name in files if not name.startswith(OF_SPARK)]:
             raise DslpError(f"{path} is a folder with {other[0]} in it; give another path")
 
 
 def score_rows(
-    scorer: "Scorer", source: str, output: Path, rejects: Path | None, write: "Write"
+    scorer: "Scorer", source: str, output: Path, rejects: Path | None, spark: bool = False
 ) -> tuple[int, int]:
     """Score all rows of a dataset or file into a Parquet file, or a folder of parts on Spark.
 
@@ -83,7 +77,7 @@ def score_rows(
         source: name of a dataset of the project, or a file.
         output: the file for the rows and their predictions.
         rejects: the file for the rows that `Request` does not allow, or the model cannot answer.
-        write: `score_with_duckdb`, in this process, or `score_with_spark`.
+        spark: whether each executor of Spark scores its part, in place of this process.
 
     Returns:
         How many rows were scored, and how many were rejected.
@@ -98,6 +92,7 @@ def score_rows(
         wrong = others[0] if others else Path(f"{scored}.rejects")
         if not others:
             stack.callback(remove_path, wrong)
+        write = score_with_spark if spark else score_with_duckdb
         rows, rejected, examples = write(scorer, source, scored, wrong)
         if rejected and rejects is None:
             share = f"{rejected:,} of {rows + rejected:,} rows"
@@ -120,14 +115,12 @@ class Scorer:
         self.answered = False  # whether a row of the input was predicted
         self.estimator = load_model(folder)
 
-    def schema(self, source: "pa.Schema") -> "pa.Schema":
+    def schema(self, source: pa.Schema) -> pa.Schema:
         """The columns of the output: those of the input, the predictions, and the version.
 
         Raises:
             DslpError: the input lacks a column, or has one of the output's.
         """
-        import pyarrow as pa
-
         missing = [name for name in self.api.model.inputs if name not in source.names]
         if missing:
             raise DslpError(f"the input has no column {', '.join(missing)}, which Request has")
@@ -141,16 +134,12 @@ class Scorer:
             raise DslpError(f"the input already has a column {', '.join(twice)}; rename it")
         return pa.schema(fields)
 
-    def score(self, rows: "pa.Table") -> "tuple[pa.Table, pa.Table]":
+    def score(self, rows: pa.Table) -> tuple[pa.Table, pa.Table]:
         """The rows with predictions and the version, and the others with the reason.
 
         Raises:
             DslpError: none of many rows can be predicted.
         """
-        import numpy as np
-        import pandas as pd
-        import pyarrow as pa
-
         schema = self.schema(rows.schema)
         frame, problems = fitting_rows(self.api.request, self.api, rows)
         allowed = np.setdiff1d(np.arange(len(rows)), list(problems))
@@ -174,7 +163,7 @@ class Scorer:
         )
 
     def predictions(
-        self, frame: "pd.DataFrame"
+        self, frame: pd.DataFrame
     ) -> "Iterator[tuple[pd.DataFrame, dict[int, str], int]]":
         """Predictions of parts of the rows, in order; where one raises, its halves are tried.
 
@@ -184,8 +173,6 @@ class Scorer:
         Raises:
             DslpError: many rows fail, and none was predicted before.
         """
-        import pyarrow as pa
-
         parts, failed = [(0, len(frame))], 0
         while parts:
             start, end = parts.pop()
@@ -212,8 +199,8 @@ class Scorer:
 
 
 def fitting_rows(
-    kind: type[BaseModel], api: Api, rows: "pa.Table"
-) -> "tuple[pd.DataFrame, dict[int, str]]":
+    kind: type[BaseModel], api: Api, rows: pa.Table
+) -> tuple[pd.DataFrame, dict[int, str]]:
     """The rows that a schema allows as a data frame of its columns, and the problems of the others.
 
     Args:
@@ -221,8 +208,6 @@ def fitting_rows(
         api: of the model.
         rows: a table with at least the schema's columns.
     """
-    import numpy as np
-
     fields = field_columns(kind)
     table = rows.select(list(fields))
     frame = table.to_pandas()
@@ -259,8 +244,6 @@ def _check_column(
 
     Whole columns are checked many times faster than rows. What is not certain, pydantic decides.
     """
-    import numpy as np
-
     kind, values, dtype = field.annotation, column.to_numpy(), column.dtype.kind
     unsure = np.zeros(len(column), dtype=bool)
     if str(column.dtype) in ("str", "string") and not field.metadata:
@@ -284,9 +267,6 @@ def score_with_duckdb(
     scorer: Scorer, source: str, output: Path, rejects: Path
 ) -> tuple[int, int, list[str]]:
     """Write rows with predictions, and rejected ones; how many of each, and some reasons."""
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
     rows, rejected = 0, 0
     examples: list[str] = []
     with _reader(scorer.api, source) as reader:
@@ -307,14 +287,12 @@ def score_with_duckdb(
 
 
 @contextmanager
-def _reader(api: Api, source: str) -> "Iterator[pa.RecordBatchReader]":
+def _reader(api: Api, source: str) -> Iterator[pa.RecordBatchReader]:
     """The rows of a dataset or a file, `AT_ONCE` at a time.
 
     Raises:
         DslpError: they cannot be read.
     """
-    import duckdb
-
     project, own, path = api.model.project, api.model.params.dataset.name, Path(source).absolute()
     types: dict[str, str] | None = None
     if source in dataset_names(project):
@@ -325,8 +303,69 @@ def _reader(api: Api, source: str) -> "Iterator[pa.RecordBatchReader]":
         types = {name: ARROW.get(kind, "timestamp[us]") for name, kind in fields.items()}
         types |= {n: k for n, k in dataset.types.items() if fields.get(n) not in ARROW}
     todo = "correct it: UTF-8, one delimiter, and the types of Request and schema.yml"
-    lines = path.suffix == ".jsonl"
-    opened = duckdb.connect() if lines else open_rows(dataset, types)
-    with opened as connection, reading_errors(dataset, types=types, todo=todo):
-        table = json_lines(connection, path) if lines else ROWS
-        yield connection.sql(f"FROM {table}").to_arrow_reader(AT_ONCE)
+    errors = reading_errors(dataset, types=types, todo=todo)
+    with open_rows(dataset, types) as connection, errors:
+        yield connection.sql(f"FROM {ROWS}").to_arrow_reader(AT_ONCE)
+
+
+def score_with_spark(
+    scorer: Scorer, source: str, output: Path, rejects: Path
+) -> tuple[int, int, list[str]]:
+    """Score as the embedded engine does, but from Parquet only, and into folders of parts.
+
+    All is scored twice, for the rejected rows and for the others. Each worker must find the input
+    at the same path, and write the output there; code and model are sent to it.
+    """
+    from dslp.data.spark import spark_session
+    from pyspark.errors import PySparkException
+    from pyspark.sql.pandas.types import from_arrow_schema, to_arrow_schema
+    from pyspark.sql.types import StringType, StructField, StructType
+
+    model, spark = scorer.api.model, spark_session()
+    path, deep = Path(source).absolute(), True
+    if source in dataset_names(model.project):
+        dataset = find_dataset(model.project, source)
+        path, deep = dataset.built, not partition_columns(dataset)  # columns in names of folders
+    if path.suffix == ".csv" or not path.exists():
+        raise DslpError(f"{source} is no dataset and no Parquet file, which Spark needs")
+    try:
+        # Without the scheme it may be looked for in HDFS, and without the escapes as a pattern.
+        address = "file://" + re.sub(r"([\[\]{}*?\\])", r"\\\1", str(path))
+        rows = spark.read.option("recursiveFileLookup", str(deep).lower()).parquet(address)
+        schema = from_arrow_schema(scorer.schema(to_arrow_schema(rows.schema)))
+        with tempfile.TemporaryDirectory(prefix="dslp-") as folder:
+            temporary = Path(folder)
+            sent = shutil.copytree(scorer.folder, temporary / f"{temporary.name}-model")
+            spark.sparkContext.addFile(str(sent), recursive=True)
+            for package in (Path(dslp.__file__).parent, model.project.source):
+                code = str(temporary / f"{temporary.name}-{package.name}")
+                shutil.make_archive(code, "zip", package.parent, package.name)
+                spark.sparkContext.addPyFile(f"{code}.zip")
+            version = (model, sent.name, scorer.version)
+            wrong = StructType([*rows.schema, StructField(PROBLEM, StringType())])
+            rows.mapInArrow(_step(*version, 1), wrong).write.parquet(f"file://{rejects}")
+            rows.mapInArrow(_step(*version, 0), schema).write.parquet(f"file://{output}")
+            rejected = spark.read.parquet(f"file://{rejects}")
+            examples = [row[PROBLEM] for row in rejected.select(PROBLEM).take(EXAMPLES)]
+            return spark.read.parquet(f"file://{output}").count(), rejected.count(), examples
+    except PySparkException as error:
+        reason = error_line(error)
+        own = re.search(r"DslpError: (.{,300})", reason)
+        raise DslpError(f"{source} cannot be scored: {own[1] if own else reason[:200]}") from None
+
+
+def _step(
+    model: Model, folder: str, version: str, which: int
+) -> "Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]]":
+    """What an executor does with its batches: 0 gives rows with predictions, 1 rejected rows."""
+
+    def step(batches: "Iterator[pa.RecordBatch]") -> "Iterator[pa.RecordBatch]":
+        import pyarrow as pa
+        from pyspark import SparkFiles
+
+        scorer = Scorer(Api(model), Path(SparkFiles.get(folder)), version)
+        for batch in batches:
+            rows = pa.Table.from_batches([batch])
+            yield from scorer.score(rows)[which].to_batches()
+
+    return step

@@ -10,6 +10,7 @@ from dslp.core.console import say, step, table, try_each
 from dslp.core.errors import DslpError, Refused
 from dslp.core.semver import parse_version
 from dslp.core.settings import Project
+from dslp.experiments.commands import AsJson, Name
 
 if TYPE_CHECKING:
     from dslp.core.report import Report
@@ -26,13 +27,10 @@ def _check_version(version: str | None) -> str | None:
     return version
 
 
-ONE = "May be left out if there is only one."
 SUCH = "Such as 1.2.0, or MLflow's number."
-Name = Annotated[str | None, typer.Argument(metavar="MODEL", help=ONE)]
 Version = Annotated[str | None, typer.Option(callback=_check_version, help=SUCH)]
 Why = Annotated[str, typer.Option(help="The reason, kept in the audit trail.")]
 Issue = Annotated[int | None, typer.Option(help="Number of the issue that this is for.", min=1)]
-AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 
 
 @app.command()
@@ -47,21 +45,21 @@ def train(
     if candidate:
         model.check_candidate(candidate)
     from dslp.experiments.comparison import optimism
-    from dslp.experiments.recording import WITHOUT_ISSUE, branch_issue
+    from dslp.experiments.runs import WITHOUT_ISSUE
     from dslp.models.training import train as train_model
 
     with step(f"training {model.name}"):
         trained = train_model(model, candidate, issue)
-    rows = [[figure, f"{value:.4g}"] for figure, value in trained.metrics.items()]
+    rows = [[figure, f"{value:.4g}"] for figure, value in trained.result.metrics.items()]
     table([f"{model.name} ({trained.candidate})", "on the holdout"], rows)
     metric = model.params.metric
-    say(trained.comparison(metric.name))
+    say(str(trained.result))
     say(f"{metric.better} {metric.name} is better")
     if trained.trials:
         say(f"in the experiments it is {optimism(trained.trials)}")
     if trained.warning:
         say(trained.warning, style="red")
-    if not (issue or branch_issue(model)):
+    if not (issue or model.branch_issue):
         say(WITHOUT_ISSUE, style="yellow")
     if register:
         _register(model, issue=issue, run=trained.run)
@@ -204,8 +202,7 @@ def score(
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")
     from dslp.models.api import Api
     from dslp.models.batch import Scorer, check_paths, score_rows
-    from dslp.models.batch import score_with_duckdb as write
-    from dslp.models.model_files import fetch_model
+    from dslp.models.persistence import fetch_model
 
     model = _model(name)
     check_paths(model.project, source, output, rejects)
@@ -213,9 +210,7 @@ def score(
         _, release = _release(model, version)
         folder = fetch_model(model.project, release)
         scorer = Scorer(Api(model), folder, release.semantic or release.version)
-        if engine == "spark":
-            from dslp.models.batch_spark import score_with_spark as write
-        rows, rejected = score_rows(scorer, source, output, rejects, write)
+        rows, rejected = score_rows(scorer, source, output, rejects, spark=engine == "spark")
     say(f"{rows:,} rows scored by {model.name} {release.label}: {output}")
     if rejected:
         say(f"{rejected:,} rows cannot be scored: {rejects}", style="yellow")
@@ -227,8 +222,8 @@ def measure(name: Name = None, version: Version = None, as_json: AsJson = False)
 
     Without a version, the champion is measured, or else the challenger.
     """
-    from dslp.models.model_files import fetch_model
     from dslp.models.performance import FIGURES, measure, performance_tags
+    from dslp.models.persistence import fetch_model
 
     model = _model(name)
     with step(f"measuring {model.name}"):
@@ -302,7 +297,7 @@ def card(name: Name = None, version: Version = None) -> None:
 @app.command(hidden=True)
 def watch(folder: Annotated[Path, typer.Argument(help="Where reports go.")]) -> None:
     """Monitor every model that has a champion, as the monitor workflow does."""
-    from dslp.models.scheduled_monitoring import monitor_all
+    from dslp.models.monitoring_page import monitor_all
 
     if not monitor_all(Project.find(), folder):
         raise typer.Exit(2)
@@ -344,7 +339,7 @@ def deploy(
 @app.command(hidden=True)
 def current(name: str, roles: list[str]) -> None:
     """Print the versions in use as JSON, their files brought to this machine, or why not."""
-    from dslp.models.model_files import fetch_in_use
+    from dslp.models.persistence import fetch_in_use
 
     typer.echo(json.dumps(fetch_in_use(Project.find(), name, roles)))
 

@@ -10,14 +10,17 @@ permutation test (P. Good, Permutation, Parametric and Bootstrap Tests of Hypoth
 is right for few values too.
 
 Bins are the values of a column that has few, or the tenths of its range with a bin below it and one
-above it. A value that is not common, and a missing value, have a bin each. Of text without common
-values, the lengths are compared.
+above it. Missing values have a bin. Of text that has many values, the common ones have a bin each,
+the rarer ones share one, and so do values that training did not have; if less than half of it has a
+common value, its lengths are compared too.
 """
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any, TypedDict
+from zlib import crc32
 
 import numpy as np
 import pandas as pd
@@ -28,11 +31,12 @@ from scipy.special import rel_entr
 
 BINS = 10  # of a range, and values of a column of numbers that have a bin each
 FEW = 10  # rows that a value must have for a bin of its own
-VALUES = 30  # of a column of text that have a bin of their own; all others share one
+VALUES = 30  # of a column of text that have a bin of their own
+RARER = 1_000  # other values of text that are known to occur, by their hashes
 TIMES = ("datetime64", "datetime", "date")  # by what pandas infers, as are NUMBERS
 NUMBERS = ("integer", "floating", "decimal", "mixed-integer-float")
-LATER = 0.01  # share of new times after the last one in training, from which time has gone on
 CHANCE = "more than the limit, but chance alone may explain it"
+NOISE = "there are too few independent rows to tell a change as large as the limit from chance"
 ALARMS = 0.01  # the share of reports that may say "moved" where nothing has
 
 
@@ -41,14 +45,17 @@ class Bins(TypedDict):
 
     The kind is number, time (in seconds), text, or length (of text, in letters). With `edges`, the
     first bin is below the first of them, the others end at one each, and one more is above the
-    last. Without, each of `values` is a bin, and after them all others. The last bin is for missing
-    values.
+    last. Without, each of `values` is a bin, values whose hash is in `rarer` share one if there are
+    any, and all others share the next. The last bin is for missing values. `lengths` are the bins
+    of the lengths of text that has few common values.
     """
 
     kind: str
     edges: list[float]
     values: list[Any]
+    rarer: list[int]
     counts: list[int]
+    lengths: "Bins | None"
 
 
 @dataclass(frozen=True)
@@ -82,29 +89,50 @@ class Signal:
         return "not known" if self.moved is None else "moved" if self.moved else "holds"
 
 
-def reference_bins(column: "pd.Series[Any]", personal: bool = False) -> Bins:
-    """The bins of a reference column; of personal data, no end of a range is one person's value.
+def reference_bins(
+    column: "pd.Series[Any]", personal: bool = False, units: "pd.Series[Any] | None" = None
+) -> Bins:
+    """The bins of a reference column.
 
-    Common values are chosen on one half of the rows and counted on the other where not all are
-    common: values that are common by chance would else be rarer among all new rows.
+    The values of text that has many are chosen on one half of the units and counted on the other:
+    among all new rows, values that are common by chance would be rarer, and unseen ones occur.
+
+    Args:
+        column: the reference.
+        personal: whether no bin may end at, or be known by the hash of, the value of fewer than
+            ten rows.
+        units: the group or the moment of each row, which stays in one half.
     """
-    inferred, counted, values = infer_dtype(column, skipna=True), column, np.array([])
+    inferred = infer_dtype(column, skipna=True)
     kind = "time" if inferred in TIMES else "number" if inferred in NUMBERS else "text"
     distinct, counts = np.unique(plain_values(column, kind), return_counts=True)
-    most = {"text": VALUES, "number": BINS, "time": 0}[kind]
+    least, most = FEW if personal else 1, {"text": VALUES, "number": BINS, "time": 0}[kind]
     if len(distinct) <= most and counts.min(initial=FEW) >= FEW:
-        values = distinct
-    elif kind == "text":
-        half = np.random.default_rng(71_993).random(len(column)) < 0.5
-        distinct, counts = np.unique(plain_values(column[half], kind), return_counts=True)
-        common = np.argsort(-counts, kind="stable")[: np.sum(counts >= FEW / 2)][:VALUES]
-        if 2 * counts[common].sum() >= counts.sum():
-            counted, values = column[~half], distinct[common]
-        else:
-            kind = "length"
-    ends = [] if len(values) else _tenths(plain_values(column, kind), FEW if personal else 1)
-    bins: Bins = {"kind": kind, "edges": ends, "values": values.tolist(), "counts": []}
-    return {**bins, "counts": count_values(counted, bins).tolist()}
+        return _count_reference(kind, column, values=distinct.tolist())
+    if kind != "text":
+        return _count_reference(kind, column, edges=_tenths(plain_values(column, kind), least))
+    codes = np.arange(len(column)) if units is None else pd.factorize(units)[0]
+    half = np.random.default_rng(71_993).random(len(column) + 1)[codes] < 0.5
+    distinct, counts = np.unique(plain_values(column[half], kind), return_counts=True)
+    order = np.argsort(-counts, kind="stable")
+    common = order[: min(VALUES, np.sum(counts >= FEW))]
+    rarer = order[len(common) : min(len(common) + RARER, np.sum(counts >= least))]
+    hashes, lengths = sorted(set(_hashes(distinct[rarer]))), None
+    if 2 * counts[common].sum() < counts.sum() or not len(counts):
+        ends = _tenths(plain_values(column, "length"), least)
+        lengths = _count_reference("length", column, edges=ends)
+    values = distinct[common].tolist()
+    return _count_reference(kind, column[~half], values=values, rarer=hashes, lengths=lengths)
+
+
+def _count_reference(kind: str, column: "pd.Series[Any]", **parts: Any) -> Bins:
+    empty = Bins(kind=kind, edges=[], values=[], rarer=[], counts=[], lengths=None)
+    bins: Bins = {**empty, **parts}  # type: ignore[typeddict-item]
+    return {**bins, "counts": count_values(column, bins).tolist()}
+
+
+def _hashes(texts: NDArray[Any]) -> list[int]:
+    return [crc32(text.encode("utf-8", "surrogatepass")) for text in texts]
 
 
 def _tenths(values: NDArray[Any], outside: int) -> list[float]:
@@ -126,8 +154,12 @@ def compare(
     limits: tuple[float, float],
     comparisons: int,
     sizes: tuple[float, float] = (1, 1),
+    goes_on: bool = False,
 ) -> Iterator[Signal]:
     """Compare a column that is not empty with the reference.
+
+    Values that training did not have are compared with all others as well: many bins would hide
+    them. There are up to four tests of chance then, with those of lengths and of missing values.
 
     Args:
         source: of the column.
@@ -137,34 +169,51 @@ def compare(
         limits: of the index, and of the difference in the share of missing values.
         comparisons: how many columns are compared in the report.
         sizes: how many rows count as one, in the reference and in the column (`rows_per_unit`).
+        goes_on: whether new values are expected, as it is of time; they are not compared.
     """
     counts = np.array(bins["counts"]), count_values(column, bins)
-    before, after = (side / side.sum() for side in counts)
+    before, after = (side / max(side.sum(), 1) for side in counts)
+    # Rounded sums keep the number of units, which many rounded parts do not.
     expected, actual = (
-        np.rint(n / size).astype(int) for n, size in zip(counts, sizes, strict=True)
+        np.diff(np.rint(np.cumsum(n) / size).astype(int), prepend=0)
+        for n, size in zip(counts, sizes, strict=True)
     )
     gaps = [np.array([side[:-1].sum(), side[-1]]) for side in (expected, actual)]
     names, most = bin_names(bins), int(np.argmax(np.abs(after - before)))
-    note = f"{names[most]}: {before[most]:.1%} in training, {after[most]:.1%} now"
-    measure, unknown, moved = "drift", "", False
-    if bins["kind"] == "length":
-        measure, unknown = "drift of lengths", "no text is common, so only lengths are compared"
-    elif bins["kind"] == "time" and after[-2] > LATER:
-        measure, unknown = "drift to earlier", "time has gone on, which is not judged"
-        expected, actual = (np.array([n[0], n[1:-1].sum(), n[-1]]) for n in (expected, actual))
+    measure, unknown = "drift of lengths" if bins["kind"] == "length" else "drift", ""
+    if goes_on and after[-2]:
+        unknown = "time has gone on, which is not judged"
+        expected, actual = (np.delete(side, -2) for side in (expected, actual))
+    elif bins["lengths"] and before[-2] > 1 / 2:
+        unknown = "most of this text is new in each row, so its values are hardly comparable"
     elif len(names) == 2 and before[0]:
         unknown = "the training data has too few values to compare with"
-    if (index := excess_stability(expected, actual)) > limits[0]:
-        moved, unknown = (
-            is_beyond_chance(expected, actual, 2 * comparisons, bool(bins["edges"])),
-            CHANCE,
-        )
-    state, note = moved or (None if unknown else False), note if moved else f"{note}; {unknown}"
+    views = [(expected, actual)]
+    if not unknown:
+        novel = [np.array([n.sum() - n[-2], n[-2]]) for n in (expected, actual)]
+        views.append((novel[0], novel[1]))
+    fixed, indices = bool(bins["edges"]), [excess_stability(*view) for view in views]
+    moved = any(
+        index > limits[0] and is_beyond_chance(*view, 4 * comparisons, fixed)
+        for index, view in zip(indices, views, strict=True)
+    )
+    mean, deviation = chance_stability(expected, actual)
+    if max(indices) > limits[0]:
+        unknown = unknown or CHANCE
+    elif max(mean, 2 * deviation) > limits[0]:
+        unknown = unknown or NOISE
+    texts = f"{before[most]:.1%}", f"{after[most]:.1%}"
+    change = f"{names[most]}: {texts[0]} in training, {texts[1]} now"
+    notes = [change if texts[0] != texts[1] else "", "" if moved else unknown]
     shares = tuple(zip(names, before.tolist(), after.tolist(), strict=True))
-    figures = f"{index:.3f}", f"{limits[0]:g}"
-    yield Signal(source, subject, measure, *figures, state, note.removesuffix("; "), shares)
+    figures, note = (f"{max(indices):.3f}", f"{limits[0]:g}"), "; ".join(filter(None, notes))
+    state = moved or (None if unknown else False)
+    yield Signal(source, subject, measure, *figures, state, note, shares)
+    if bins["lengths"]:
+        lengths, limit = bins["lengths"], (limits[0], 1)
+        yield from compare(source, subject, lengths, column, limit, comparisons, sizes)
     if abs(after[-1] - before[-1]) > limits[1]:
-        moved = is_beyond_chance(gaps[0], gaps[1], 2 * comparisons)
+        moved = is_beyond_chance(gaps[0], gaps[1], 4 * comparisons)
         figures = f"{before[-1]:.1%}, now {after[-1]:.1%}", f"± {limits[1]:.1%}"
         yield Signal(source, subject, "missing", *figures, moved or None, "" if moved else CHANCE)
 
@@ -196,8 +245,10 @@ def count_values(column: "pd.Series[Any]", bins: Bins) -> NDArray[np.int64]:
         places = np.maximum(np.searchsorted(ends, values, side="left"), values >= ends[0])
     else:
         places = pd.Index(bins["values"]).get_indexer(pd.Index(values))
-        places = np.where(places < 0, len(bins["values"]), places)
-    size = len(bins["edges"] or bins["values"]) + 1
+        other = places < 0
+        unseen = ~np.isin(_hashes(values[other]), bins["rarer"]) if bins["rarer"] else 0
+        places[other] = len(bins["values"]) + unseen
+    size = len(bins["edges"] or bins["values"]) + bool(bins["rarer"]) + 1
     return np.append(np.bincount(places, minlength=size), len(column) - len(values))
 
 
@@ -208,15 +259,23 @@ def stability(expected: NDArray[Any], actual: NDArray[Any]) -> NDArray[np.float6
     """
     used = (expected + actual) > 0
     before, after = (np.where(used, counts + 0.5, 0) for counts in (expected, actual))
-    before, after = (side / side.sum(axis=-1, keepdims=True) for side in (before, after))
+    before, after = (
+        side / np.maximum(side.sum(axis=-1, keepdims=True), 0.5) for side in (before, after)
+    )
     index: NDArray[np.float64] = (rel_entr(after, before) + rel_entr(before, after)).sum(axis=-1)
     return index
 
 
+def chance_stability(expected: NDArray[Any], actual: NDArray[Any]) -> tuple[float, float]:
+    """The mean of the index where nothing has changed, and its standard deviation."""
+    degrees = max(1, int(((expected + actual) > 0).sum()) - 1)
+    scale = 1 / max(expected.sum(), 1) + 1 / max(actual.sum(), 1)
+    return degrees * scale, math.sqrt(2 * degrees) * scale
+
+
 def excess_stability(expected: NDArray[Any], actual: NDArray[Any]) -> float:
     """The index less its mean where nothing has changed; 0 where it is less than that."""
-    degrees = ((expected + actual) > 0).sum() - 1
-    mean = degrees * (1 / max(expected.sum(), 1) + 1 / max(actual.sum(), 1))
+    mean, _ = chance_stability(expected, actual)
     return max(0.0, float(stability(expected, actual) - mean))
 
 
@@ -243,27 +302,32 @@ def is_beyond_chance(
             after = random.multivariate_hypergeometric(total, actual.sum(), size)
             before = total - after
         reached += int(np.sum(stability(before, after) >= stability(expected, actual)))
-    return (1 + reached) / (1 + draws) < ALARMS / comparisons
+        if reached > 1:  # of these draws, at most one may
+            return False
+    return True
 
 
 def rows_per_unit(rows: pd.DataFrame, split: Split, default: float = 1) -> float:
-    """How many rows count as one where the rows of a group may all be alike.
+    """How many rows count as one where the rows of a group, or of a moment, may all be alike.
 
     This is the largest design effect that groups of these sizes can have (L. Kish, Survey Sampling,
-    1965). `default` is taken where the column of the group is missing.
+    1965). Of moments, blocks that follow one another count as one. `default` is taken where the
+    column of the split is missing.
     """
-    if split.policy != "group":
+    if split.by is None:
         return 1
     if split.by not in rows:
         return default
     sizes = rows[split.by].value_counts(dropna=False)
-    return float((sizes**2).sum() / max(len(rows), 1))
+    block = math.ceil(len(sizes) ** (1 / 3)) if split.policy == "time" else 1
+    return float(block * (sizes**2).sum() / max(len(rows), 1))
 
 
 def bin_names(bins: Bins) -> list[str]:
     """The bins in words."""
     if not bins["edges"]:
-        return [*map(str, bins["values"]), "other", "missing"]
+        rest = ["rarer values", "new values"] if bins["rarer"] else ["other"]
+        return [*map(str, bins["values"]), *rest, "missing"]
     formats = [f".{digits}g" for digits in range(4, 18)]
     ends: list[Any] = list(bins["edges"])
     if bins["kind"] == "time":

@@ -9,13 +9,14 @@ from dataclasses import dataclass
 from functools import cached_property, partial
 from operator import ne
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+import numpy as np
+import pandas as pd
 from dslp.core.errors import DslpError, Refused, nearest
 from dslp.core.text import error_line
 from dslp.data.verdict import check_suite
 from dslp.experiments.model import Model, as_requested
-from dslp.experiments.model_data import ModelData, read_model_data
 from dslp.experiments.params import (
     Direction,
     Measure,
@@ -24,9 +25,9 @@ from dslp.experiments.params import (
     read_checked,
     share_problem,
 )
-from dslp.experiments.recording import recorded_parameters
+from dslp.experiments.runs import recorded_parameters
+from dslp.experiments.splitting import ModelData, read_model_data
 from dslp.experiments.uncertainty import (
-    UNKNOWN,
     Gain,
     Measured,
     Samples,
@@ -34,17 +35,13 @@ from dslp.experiments.uncertainty import (
     format_interval,
     measure_all,
 )
-from dslp.models.api import RECORDS, Api
+from dslp.models.api import KINDS, RECORDS, Api
 from dslp.models.gates import Champion, GateResult, Gates, Latency, Subgroups
 from dslp.models.performance import measure_latency, model_size
-from dslp.models.signature import KINDS
-from dslp.models.trained_model import TrainedModel, training_split
+from dslp.models.training import TrainedModel, training_split
 from dslp.models.versioning import part_tags
-
-if TYPE_CHECKING:
-    import numpy as np
-    import pandas as pd
-    from numpy.typing import NDArray
+from numpy.typing import NDArray
+from pandas.api.types import is_bool_dtype, is_numeric_dtype
 
 FEW = 10  # different numbers that are groups by themselves; more are divided into four
 OUTCOMES = "passed|failed|errors?|skipped|deselected|xfailed|xpassed"  # of tests, in pytest's words
@@ -80,7 +77,7 @@ def dataset_gate(model: Model, subject: TrainedModel) -> GateResult:
     name, problem = model.dataset.name, ""
     if not check_suite(model.dataset, fresh=True).ok:
         problem = f"{name} does not pass its own suite; see: uv run dslp data validate {name}"
-    elif not subject.suite_held:
+    elif subject.run.data.tags.get("dslp.suite") == "does not hold":
         todo = f"train it again: uv run dslp model train {model.name}"
         problem = f"{name} did not pass its own suite when the model was trained; {todo}"
     figure, allowed = "does not hold" if problem else "holds", isinstance(reason, str)
@@ -119,7 +116,7 @@ class _Checks:
             yield self._behaviour()
 
     @cached_property
-    def predicted(self) -> "pd.DataFrame":
+    def predicted(self) -> pd.DataFrame:
         """The predictions of the holdout."""
         return self.model.predict(self.subject.estimator, self.data.holdout)
 
@@ -138,7 +135,7 @@ class _Checks:
         """On the holdout."""
         return self.measure(self.predicted)
 
-    def measure(self, predicted: "pd.DataFrame") -> dict[str, Measured]:
+    def measure(self, predicted: pd.DataFrame) -> dict[str, Measured]:
         """The metrics of predictions of the holdout, on the same samples for each."""
         return measure_all(self.model, self.target, predicted, self.samples)
 
@@ -169,13 +166,11 @@ class _Checks:
         note: str = "",
     ) -> GateResult:
         """The result of a gate about a metric; `allows` says which figures pass the limit."""
-        passes, holds = allows(gain.estimate), allows(gain.low) and allows(gain.high)
-        passed = passes and (holds or self.gates.must_pass == "estimate")
+        passes, doubt = allows(gain.estimate), gain.doubt(allows)
+        passed = passes and (not doubt or self.gates.must_pass == "estimate")
         interval = format_interval(gain.low, gain.high, write)
-        if passes and not holds:
-            first = "passed" if passed else "the estimate passes"
-            doubt = "the interval crosses the limit"
-            doubt = "its interval is not known" if interval == UNKNOWN else doubt
+        if doubt:
+            first = "passed" if passed else "the estimate passes" if passes else "failed"
             note = "; ".join(filter(None, (f"{first}, but {doubt}", note)))
         return GateResult(gate, write(gain.estimate), limit, passed, note, interval)
 
@@ -183,7 +178,7 @@ class _Checks:
         write = partial(format_metric, by=gain.by)
         return self._result(gate, gain, write(least), lambda value: value >= least, write, note)
 
-    def _against(self, gate: str, other: "pd.DataFrame", least: float, by: Measure) -> GateResult:
+    def _against(self, gate: str, other: pd.DataFrame, least: float, by: Measure) -> GateResult:
         """The gain over other predictions of the same rows, sample by sample."""
         metric = self.model.params.metric
         own, reference = self.metrics[metric.name], self.measure(other)[metric.name]
@@ -218,13 +213,12 @@ class _Checks:
             return GateResult(name, "unknown", format_metric(least, by), False, note)
         return self._against(name, predicted, least, by)
 
-    def _champion_predictions(self, champion: TrainedModel) -> "pd.DataFrame":
+    def _champion_predictions(self, champion: TrainedModel) -> pd.DataFrame:
         """The champion's predictions of the same holdout, from the inputs that it was made for.
 
         Raises:
             DslpError: it cannot have them, or cannot be loaded.
         """
-        import pandas as pd
         from mlflow.models import Model as Saved
 
         rows, (split, target) = self.data.holdout, self.subject.split
@@ -248,24 +242,18 @@ class _Checks:
 
     def _subgroups(self, gate: Subgroups) -> GateResult:
         """The gain of the worst part over the whole: a part that is worse has a negative one."""
-        import numpy as np
-
         name = gate.metric or self.model.params.metric.name
         better = self._direction(name, "subgroups.metric")
         by: Measure = "difference" if better == "zero" else "share"
         metric = Metric(name=name, better="lower" if better == "zero" else better)
-        whole, by_column, gains = self.metrics[name], self.model.params.split.by, dict[str, Gain]()
+        whole, gains = self.metrics[name], dict[str, Gain]()
         unmeasured = dict.fromkeys(gate.by)
         for column, part, mask in self._groups(gate):
             unmeasured.pop(column, None)
-            rows = self.data.holdout[mask]
-            units = rows[by_column].nunique() if by_column else len(rows)
-            places = np.cumsum(mask) - 1  # of a row among those of the part
-            positions = [places[drawn[mask[drawn]]] for drawn in self.samples.positions]
-            samples = Samples(positions, min(units, self.samples.units))
+            samples = self.samples.part(mask)
             own = measure_all(self.model, self.target[mask], self.predicted[mask], samples)[name]
             sides = [abs(own), abs(whole)] if better == "zero" else [own, whole]
-            gains[f"{part} ({len(rows):,} rows)"] = sides[0].gain(sides[1], metric, by)
+            gains[f"{part} ({mask.sum():,} rows)"] = sides[0].gain(sides[1], metric, by)
         if unmeasured:
             limit = format_metric(-gate.gap, by)
             note = f"no subgroup by {', '.join(unmeasured)} has {gate.minimum_rows:,} rows or more"
@@ -277,9 +265,6 @@ class _Checks:
 
     def _groups(self, gate: Subgroups) -> "Iterator[tuple[str, str, NDArray[np.bool_]]]":
         """Parts of the holdout that are large enough: the column, the name, and which rows."""
-        import pandas as pd
-        from pandas.api.types import is_bool_dtype, is_numeric_dtype
-
         rows = self.data.holdout
         for column in gate.by:
             if column not in rows:
@@ -306,7 +291,7 @@ class _Checks:
     def _determinism(self) -> GateResult:
         """Trained twice, predicting twice, and answering requests, it predicts the same."""
         model, own, rows = self.model, self.subject.estimator, self.data.holdout
-        name, first_rows = self.subject.candidate, rows.head(RECORDS)
+        name, first_rows = self.subject.run.data.tags["dslp.candidate"], rows.head(RECORDS)
         if name not in model.params.candidates:
             note = f"params.yml has no candidate {name} by now"
             return GateResult("determinism", "unknown", "0 rows", False, note)

@@ -96,12 +96,9 @@ class GateResult:
 
 def gates_tag(results: list[GateResult]) -> dict[str, str]:
     """The results as a tag of the version that passed."""
-    for most in (NOTE, 0):
-        content = [asdict(replace(result, note=result.note[:most])) for result in results]
-        text = json.dumps(content, ensure_ascii=False)
-        if len(text) <= LONGEST:
-            return {TAG: text}
-    return {}
+    content = [asdict(replace(result, note=result.note[:NOTE])) for result in results]
+    text = json.dumps(content, ensure_ascii=False)
+    return {TAG: text} if len(text) <= LONGEST else {}
 
 
 def override_tag(results: list[GateResult]) -> dict[str, str]:

@@ -2,7 +2,7 @@
 
 `monitor.yml` has the thresholds. The reference was recorded when the champion was trained, so the
 training data is not needed. A signal moved if its figure is beyond the threshold and chance does
-not explain that; if chance may, the answer is "not known".
+not explain that, and holds if chance could not hide such a change; else the answer is "not known".
 """
 
 import math
@@ -131,26 +131,26 @@ class _Monitor:
         if recent.checks and not recent.findings:
             yield Signal(source, "table", "suite and schema", f"{recent.checks} hold", "all", False)
         own, size = recent.versions == self.champion.version, record["rows_per_unit"]
-        sizes = size, drift.rows_per_unit(recent.rows, self.model.params.split, size)
-        features = {n: bins for n, bins in record["features"].items() if n in recent.rows}
-        predictions = {
-            name: bins
-            for name, bins in record["predictions"].items()
-            if name in recent.predicted and own.any()
-        }
-        comparisons = sources * (len(features) + len(predictions))
-        for name, bins in features.items():
-            limits, column = (settings.features, settings.missing), recent.rows[name]
-            yield from drift.compare(source, name, bins, column, limits, comparisons, sizes)
-        for name, bins in predictions.items():
-            limits, column = (settings.prediction, 1), recent.predicted[name][own]
-            subject = f"predicted {name}"
-            yield from drift.compare(source, subject, bins, column, limits, comparisons, sizes)
+        split = self.model.params.split
+        sizes = size, drift.rows_per_unit(recent.rows, split, size)
+        sides = (
+            ("", recent.rows, "features", (settings.features, settings.missing)),
+            ("predicted ", recent.predicted[own], "predictions", (settings.prediction, 1)),
+        )
+        columns = [
+            (prefix + name, bins, rows[name], limits)
+            for prefix, rows, part, limits in sides
+            for name, bins in record[part].items()
+            if name in rows and len(rows)
+        ]
+        for subject, bins, column, limits in columns:
+            count, goes_on = sources * len(columns), split.policy == "time" and subject == split.by
+            yield from drift.compare(source, subject, bins, column, limits, count, sizes, goes_on)
         if recent.truth is not None:
             yield self.quality(recent)
 
     def quality(self, recent: RecentData) -> Signal:
-        """The Ask's metric against the holdout's; it moved if its whole interval is beyond."""
+        """The Ask's metric against the holdout's; its whole interval is beyond the limit or not."""
         metric, by = self.model.params.metric, self.model.params.criterion.by
         (observed, now), subject = self.measure(recent, self.champion), (recent.source, metric.name)
         if now is None:
@@ -165,8 +165,10 @@ class _Monitor:
         if by == "share" and np.nanmin(before.draws) <= 0 <= np.nanmax(before.draws):
             note += "; a metric around 0 has no shares: write `by: difference` in params.yml"
             return Signal(*subject, "quality", f"{now.value:.4g}", threshold, None, note)
-        moved = gain.high < limit or (False if gain.estimate >= limit else None)
-        note += f"; {drift.CHANCE}" if moved is None else ""
+        moved = gain.high < limit or (False if gain.low >= limit else None)
+        note += (
+            "; more outcomes are needed: the interval reaches the limit" if moved is None else ""
+        )
         return Signal(*subject, "quality", f"{gain} ({gain.interval})", threshold, moved, note)
 
     def _units(self, recent: RecentData) -> str:
@@ -190,7 +192,7 @@ class _Monitor:
         if len(rows) < self.settings.minimum_rows:
             return len(rows), None
         target, predicted = recent.truth.iloc[rows], recent.predicted.iloc[rows]
-        measured = measure(self.model, recent.rows.iloc[rows], target, predicted)
+        (measured,) = measure(self.model, recent.rows.iloc[rows], target, predicted)
         by = self.model.params.split.by
         if by and by not in recent.rows:
             effect = self.record["quality"]["design_effect"]

@@ -1,11 +1,16 @@
-"""Data since a model was trained: predictions, new rows, observed outcomes."""
+"""Data since a model was trained: predictions, new rows, and observed outcomes joined to them."""
 
+import glob
 import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import duckdb
+import fsspec
 import pandas as pd
 import pyarrow as pa
 from dslp.core.errors import DslpError, nearest
@@ -14,22 +19,27 @@ from dslp.core.text import error_line, redact
 from dslp.data.dataset import DataAt, Dataset, dataset_names, find_dataset
 from dslp.data.fingerprint import digest
 from dslp.data.loading import load
-from dslp.data.reading import quote_identifier, quote_literal, read_frame, to_frame
+from dslp.data.reading import (
+    SUFFIXES,
+    quote_identifier,
+    quote_literal,
+    read_frame,
+    read_raw,
+    to_frame,
+)
 from dslp.data.schema import key_columns
 from dslp.data.suite import validate
 from dslp.data.verdict import check_suite
 from dslp.experiments.model import Model
 from dslp.models.api import Api
-from dslp.models.model_files import fetch_model
-from dslp.models.outcomes import fetch_logs, join_outcomes
-from dslp.models.persistence import load_model
+from dslp.models.persistence import fetch_model, load_model
 
 if TYPE_CHECKING:
     from dslp.tracking.registry import Release
 
-VERSION, DIGEST = "dslp.dataset_version", "dslp.dataset_digest"  # tags of a version
+
 MOST = 1_000_000  # logged predictions that are read; of more, a sample that is always the same
-TYPES = {"double": "DOUBLE", "long": "BIGINT", "boolean": "BOOLEAN"}  # of SQL, of predictions
+
 SERVED = "served"  # the source that is a log
 
 
@@ -116,7 +126,7 @@ def _served_rows(model: Model, address: str, days: int, truth: str | None) -> Re
     where, form = redact(address), Api(model).form
     kinds = dict.fromkeys(("request_id", "time", "version"), "VARCHAR") | {"row": "BIGINT"}
     kinds["inputs"] = _struct({field["name"]: "VARCHAR" for field in form["inputs"]})
-    outputs = {field["name"]: TYPES.get(field["type"], "VARCHAR") for field in form["outputs"]}
+    outputs = {field["name"]: field["type"] for field in form["outputs"]}  # DuckDB has these too
     kinds["prediction"] = _struct(outputs)
     columns = ", ".join(f"'{name}': {quote_literal(kind)}" for name, kind in kinds.items())
     with fetch_logs(address, "*.jsonl") as files:
@@ -179,9 +189,9 @@ def _rows_since(rows: pd.DataFrame, dataset: Dataset, champion: "Release") -> pd
         TooFew: the content is that of the old version.
         Unknown: the old version cannot be fetched, or the rows have no key.
     """
-    if digest(dataset) == champion.tags.get(DIGEST):
+    if digest(dataset) == champion.tags.get("dslp.dataset_digest"):
         raise TooFew(f"nothing is new in {dataset.name} since {champion.label} was trained")
-    version, keys = champion.tags.get(VERSION, "none"), key_columns(dataset)
+    version, keys = champion.tags.get("dslp.dataset_version", "none"), key_columns(dataset)
     unknown = f"the new rows of {dataset.name} are not known without"
     if not keys or not set(keys) <= set(rows):
         raise Unknown(f"{unknown} a key in schema.yml; or say --data FILE")
@@ -194,7 +204,7 @@ def _rows_since(rows: pd.DataFrame, dataset: Dataset, champion: "Release") -> pd
 
 
 def _is_table(path: str) -> bool:
-    return Path(path).suffix in (".parquet", ".csv")
+    return Path(path).suffix in SUFFIXES
 
 
 def _is_about(finding: Finding, column: str) -> bool:
@@ -206,3 +216,66 @@ def _struct(kinds: dict[str, str]) -> str:
     """The type of an object of JSON, for SQL."""
     fields = ", ".join(f"{quote_identifier(name)} {kind}" for name, kind in kinds.items())
     return f"STRUCT({fields})"
+
+
+def join_outcomes(model: Model, truth: str | None, rows: pd.DataFrame) -> "pd.Series[Any] | None":
+    """The observed outcome of each row, by request (and its row), else by the dataset's key.
+
+    Raises:
+        DslpError: the file cannot be read, or a named file has none of the rows.
+    """
+    target = model.params.target
+    dataset = find_dataset(model.project, model.params.dataset.name)
+    folder = os.environ.get("DSLP_TRUTH") or str(model.project.data / "interim" / "truth")
+    pattern = f"{model.name}.*"
+    if truth:
+        folder, name = os.path.split(truth.rstrip("/"))
+        pattern = glob.escape(name)
+    address = redact(truth or f"{folder}/{pattern}")
+    with fetch_logs(folder, pattern) as files:
+        if not files and not truth:
+            return None
+        if len(files) != 1 or files[0].suffix not in SUFFIXES:
+            raise DslpError(f"{address} is not one file of the kind {', '.join(SUFFIXES)}")
+        types = {"request_id": "string", "row": "int64"}  # a name may look like a number
+        observed = read_raw(dataset, files[0], types, "correct the file")
+    by = [name for name in ("request_id", "row") if name in observed and name in rows]
+    by = by if "request_id" in by else [name for name in key_columns(dataset) if name in observed]
+    if target not in observed or not by or not set(by) <= set(rows):
+        keys = f"request_id (and row) of the log or the key of {dataset.name}"
+        raise DslpError(f"{address} must have {target}, and {keys}, whichever the rows have")
+    if by == ["request_id"]:  # of a request with several rows, it can be about the first only
+        observed, by = observed.assign(row=0), ["request_id", "row"]
+    try:
+        observed = observed.astype(rows[by].dtypes.to_dict())
+    except (TypeError, ValueError) as error:
+        problem = f"{', '.join(by)} is not as in the rows: {error_line(error)}"
+        raise DslpError(f"{address}: {problem}") from None
+    outcomes = observed.drop_duplicates(by, keep="last").set_index(by)[target]
+    joined: pd.Series[Any] = rows[by].join(outcomes, on=by)[target]
+    if truth and not joined.notna().any():
+        raise DslpError(f"{address} has no row with the {', '.join(by)} of a recent row")
+    return joined
+
+
+@contextmanager
+def fetch_logs(folder: str, pattern: str) -> Iterator[list[Path]]:
+    """The files of a folder, or of an address for fsspec, from which they are copied.
+
+    Raises:
+        DslpError: they cannot be fetched.
+    """
+    if "://" not in folder:
+        yield sorted(Path(folder).glob(pattern))
+        return
+    files = []
+    with tempfile.TemporaryDirectory() as temporary:
+        try:
+            store, root = fsspec.url_to_fs(folder)
+            for number, name in enumerate(sorted(store.glob(f"{root}/{pattern}"))):
+                files.append(Path(temporary) / f"{number}-{Path(name).name}")
+                store.get_file(name, str(files[-1]))
+        except Exception as error:  # drivers pass on whatever their transport raises
+            reason = f"{type(error).__name__}: {error_line(error)}"
+            raise DslpError(f"{pattern} at {redact(folder)}: {reason}") from error
+        yield files

@@ -12,11 +12,9 @@ from dslp.models.api import Api
 from dslp.models.gate_checks import check_gates, dataset_gate
 from dslp.models.gates import GateResult, failed_gates, gates_tag, override_tag
 from dslp.models.persistence import FILES, files_digest
-from dslp.models.trained_model import TrainedModel
-from dslp.models.training import ARTIFACT, training_run
+from dslp.models.training import ARTIFACT, TrainedModel, training_run
 from dslp.models.versioning import Proposal, choose_version, propose_version
 from dslp.tracking.connection import PROCESS, Tracking, mlflow_errors
-from dslp.tracking.provenance import describe_origin
 from dslp.tracking.registry import SEMANTIC, WAITING, Registry, Release
 
 if TYPE_CHECKING:
@@ -110,8 +108,7 @@ def _create_version(
     change = registry.new_change("register", "", "challenger", why, issue)
     tags |= dict([(SEMANTIC, semantic), (FILES, files_digest(subject.folder)), change.tag()])
     tags |= override_tag([gate])
-    ask = model.params.ask
-    text = describe_origin(project, ask.question, ask=ask.issue, issue=issue)
+    text = recorded["mlflow.note.content"]
     address = f"{trained.info.artifact_uri}/{ARTIFACT}"
     try:
         with suppress(MlflowException):  # there is one, or the next request raises it too

@@ -19,14 +19,13 @@ from dslp.core.settings import Project
 from dslp.core.text import error_line
 from dslp.data.build import ensure_data
 from dslp.experiments.model import Model, find_model, model_names
-from dslp.experiments.model_data import read_model_data
 from dslp.experiments.runs import Experiment
+from dslp.experiments.splitting import read_model_data
 from dslp.models.gates import failed_gates
-from dslp.models.model_files import fetch_model
 from dslp.models.performance import FIGURES, measure, performance_tags
+from dslp.models.persistence import fetch_model
 from dslp.models.release import GatesFailed, promote, register, run_gates
-from dslp.models.trained_model import TrainedModel
-from dslp.models.training import best_candidate, train
+from dslp.models.training import TrainedModel, best_candidate, train
 from dslp.tracking.connection import Tracking, unshared_reason
 from dslp.tracking.registry import Registry
 
@@ -111,8 +110,6 @@ def release_model(model: Model, folder: Path, issue: int | None = None) -> str:
         registry.set_tags(registered.version, performance_tags(costs))
         summary = f"{model.name} {registered.label} is registered, as the challenger"
     facts = {"results": results, "trained": trained, "costs": costs}
-    metric = model.params.metric.name
-    facts["gain"] = f"{metric}: {trained.comparison(metric)}"
     _write_comment(folder, "merged", model.name, summary, **facts)
     if failed:
         raise Refused(summary)

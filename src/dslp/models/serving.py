@@ -23,9 +23,8 @@ import uvicorn
 from dslp.core.console import say
 from dslp.core.errors import DslpError
 from dslp.models.api import Api
-from dslp.models.live_model import LiveModel
+from dslp.models.live_model import LiveModel, Predictor
 from dslp.models.prediction_log import Log
-from dslp.models.predictor import Predictor
 from dslp.models.web_api import BYTES, declare
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
@@ -118,7 +117,9 @@ def application(api: Api, live: LiveModel, log: Log, poll: float) -> FastAPI:
 
     async def health(_: Request) -> Response:  # it does not answer before a model is loaded
         facts = {"status": "ready", "model": api.model.name, "share": live.share}
-        return JSONResponse(facts | {role: one.facts for role, one in live.loaded.items()})
+        for role, one in live.loaded.items():
+            facts[role] = {"version": one.version, "semantic": one.semantic, "run": one.run}
+        return JSONResponse(facts)
 
     async def metrics(_: Request) -> Response:
         return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)

@@ -1,53 +1,53 @@
-"""Training a model: fitted on the development rows, evaluated on the holdout, and recorded."""
+"""Training a model: fitted, evaluated on the holdout, recorded, and loaded again for tests (M7)."""
 
+import json
 import tempfile
+from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dslp.core.errors import DslpError
+from dslp.core.settings import Project
+from dslp.core.text import error_line
 from dslp.experiments.comparison import best_of_trials
 from dslp.experiments.model import Model
-from dslp.experiments.model_data import read_model_data
-from dslp.experiments.recording import record_run, recorded_parameters
-from dslp.experiments.runs import score_on_holdout
-from dslp.experiments.uncertainty import Gain
-from dslp.models.api import API, Api
-from dslp.models.persistence import save_model
-from dslp.models.signature import SIDES, check_fit, field_types, model_signature
+from dslp.experiments.runs import (
+    HoldoutResult,
+    finished_runs,
+    record_run,
+    recorded_parameters,
+    score_on_holdout,
+)
+from dslp.experiments.splitting import read_model_data
+from dslp.models.api import API, SIDES, Api, check_fit, field_types, model_signature
+from dslp.models.persistence import fetch_model, load_model, save_model
 from dslp.models.training_record import FILE, describe_training
-from dslp.models.versioning import part_tags
+from dslp.models.versioning import TAG, part_tags
 from dslp.tracking.connection import Tracking, artifact_errors, mlflow_errors
 
 if TYPE_CHECKING:
+    from dslp.tracking.registry import Release
     from mlflow.entities import Run
+
 
 ARTIFACT = "model"  # folder of the model among a run's artifacts
 
 
 @dataclass(frozen=True)
 class Trained:
-    """A trained model's run, and its figures on the holdout.
+    """A trained model's run, and what it does on the holdout.
 
-    `baseline` is the Ask's metric of the baseline there, and `gain` the gain over it; `trials` says
-    of how many trials of a sweep the candidate is the best, 0 if of none; `warning` says that the
-    dataset does not pass its own suite, if it does not.
+    `trials` says of how many trials of a sweep the candidate is the best, 0 if of none; `warning`
+    says that the dataset does not pass its own suite, if it does not.
     """
 
     run: str
     candidate: str
-    metrics: dict[str, float]
-    baseline: float
-    gain: Gain
+    result: HoldoutResult
     trials: int
     warning: str
-
-    def comparison(self, metric: str) -> str:
-        """The comparison with the baseline in the Ask's metric, in words."""
-        return (
-            f"{self.gain} against the baseline (95 % interval {self.gain.interval}): "
-            f"{self.baseline:.4g} → {self.metrics[metric]:.4g}"
-        )
 
 
 @mlflow_errors()
@@ -76,17 +76,13 @@ def train(model: Model, candidate: str | None = None, issue: int | None = None) 
                 options["input_example"] = api.frame([api.example])
             path = Path(folder) / ARTIFACT
             save_model(result.estimator, path, signature, model.project, **options)
+            description = describe_training(model, data, result)
             with artifact_errors(record.run_id):
                 tracking.client.log_artifacts(record.run_id, folder)
-        description = describe_training(model, data, result)
-        with artifact_errors(record.run_id):
-            tracking.client.log_dict(record.run_id, description, FILE)
-    prefix, figures = "holdout_", result.figures
-    metrics = {n.removeprefix(prefix): v for n, v in figures.items() if n.startswith(prefix)}
-    baseline = figures[f"baseline_{prefix}{model.params.metric.name}"]
+                tracking.client.log_dict(record.run_id, description, FILE)
     parameters = frozenset(recorded_parameters(model, candidate).items())
     trials = best_of_trials(model, tracking).get(parameters, 0)
-    return Trained(record.run_id, candidate, metrics, baseline, result.gain, trials, data.warning)
+    return Trained(record.run_id, candidate, result, trials, data.warning)
 
 
 def best_candidate(model: Model, tracking: Tracking, digest: str) -> str:
@@ -100,7 +96,7 @@ def best_candidate(model: Model, tracking: Tracking, digest: str) -> str:
     """
     name, metric, figures = model.name, model.params.metric, dict[str, float]()
     current = {"dataset_digest": digest, "code": model.code_digest}
-    for run in _finished_runs(model, tracking, 1_000, kind="experiment", **current):
+    for run in finished_runs(tracking, model, 1_000, kind="experiment", **current):
         candidate, metrics = run.data.tags["dslp.candidate"], run.data.metrics
         existing = candidate in model.params.candidates and metric.name in metrics
         if existing and run.data.params == recorded_parameters(model, candidate):
@@ -120,18 +116,74 @@ def training_run(model: Model, tracking: Tracking, run: str | None = None) -> "R
     """
     if run:
         return tracking.client.get_run(run)
-    runs = _finished_runs(model, tracking, 1, kind="training")
+    runs = finished_runs(tracking, model, 1, kind="training")
     if not runs:
         raise DslpError(f"nothing was trained; first: uv run dslp model train {model.name}")
     return runs[0]
 
 
-def _finished_runs(model: Model, tracking: Tracking, most: int, **tags: str) -> "list[Run]":
-    """The newest runs of the model that have these tags of the library."""
-    parts = [f"tags.`dslp.{name}` = '{value}'" for name, value in tags.items()]
-    where, order = " and ".join(parts), ["attributes.start_time DESC"]
-    folder, where = (
-        tracking.experiment_id(model.name),
-        f"{where} and attributes.status = 'FINISHED'",
-    )
-    return list(tracking.client.search_runs([folder], where, 1, most, order))
+@dataclass(frozen=True)
+class TrainedModel:
+    """A trained model that is tested.
+
+    Attributes:
+        project: of the model.
+        run_id: of the run that it was trained in.
+        release: its version, if it is registered.
+    """
+
+    project: Project
+    run_id: str
+    release: "Release | None" = None
+
+    @cached_property
+    def run(self) -> "Run":
+        """The run.
+
+        Raises:
+            DslpError: it was deleted.
+        """
+        with mlflow_errors():
+            return Tracking.open(self.project).client.get_run(self.run_id)
+
+    @property
+    def label(self) -> str:
+        """Its name in messages."""
+        return self.release.label if self.release else f"run {self.run_id[:8]}"
+
+    @property
+    def split(self) -> tuple[dict[str, str], str]:
+        """What decides which rows it was not trained on, and its target (`training_split`)."""
+        return training_split(self.run.data.params, self.run.data.tags)
+
+    @cached_property
+    def folder(self) -> Path:
+        """Its files, on this machine.
+
+        Raises:
+            DslpError: they are missing, or are not those that were registered.
+        """
+        if self.release:
+            return fetch_model(self.project, self.release)
+        import mlflow
+
+        try:
+            download = mlflow.artifacts.download_artifacts
+            return Path(download(run_id=self.run_id, artifact_path=ARTIFACT))
+        except Exception as error:  # whatever the storage raises
+            raise DslpError(f"{self.label} cannot be loaded: {error_line(error)}") from error
+
+    @cached_property
+    def estimator(self) -> Any:
+        """The model, loaded."""
+        return load_model(self.folder)
+
+
+def training_split(
+    params: Mapping[str, str], tags: Mapping[str, str]
+) -> tuple[dict[str, str], str]:
+    """Of a run: the split with the name and the key of the dataset; and the target."""
+    split = {name: value for name, value in params.items() if name.startswith("split.")}
+    population = json.loads(tags.get(f"{TAG}population", "{}"))
+    dataset = {name: str(population.get(name, "")) for name in ("dataset", "key")}
+    return split | dataset, tags.get(f"{TAG}target", "")

@@ -12,8 +12,8 @@ from dslp.core.errors import DslpError
 from dslp.core.text import error_line
 from dslp.experiments.evaluation import evaluate_pairs, truth_pairs
 from dslp.experiments.model import Model
-from dslp.experiments.model_data import ModelData
 from dslp.experiments.runs import HoldoutResult
+from dslp.experiments.splitting import ModelData
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -24,6 +24,7 @@ FILE = "record.json"
 
 def describe_training(model: Model, data: ModelData, result: HoldoutResult) -> dict[str, Any]:
     """The record of a model that was just trained."""
+    import pandas as pd
     from dslp.models import drift
     from dslp.models.api import Api
     from dslp.models.persistence import model_requirements
@@ -31,14 +32,16 @@ def describe_training(model: Model, data: ModelData, result: HoldoutResult) -> d
 
     params, sheet = model.params, model.dataset.sheet
     rows, holdout = data.development, data.holdout
-    predicted, api = result.predicted, Api(model)
+    predicted, api, personal = result.predicted, Api(model), sheet.personal_data
+    units = rows[params.split.by] if params.split.by else None
+    observed = pd.concat([rows, holdout])[params.target]
     return {
         "question": params.ask.question,
         "metric": params.metric.model_dump(),
         "criterion": params.criterion.model_dump(),
         "target": params.target,
         "population": model.dataset.yaml("schema.yml").get("population") or "",
-        "personal_data": sheet.personal_data,
+        "personal_data": personal,
         "known_issues": sheet.known_issues,
         "assumptions": _assumptions(model),
         "rows": len(rows),
@@ -46,11 +49,11 @@ def describe_training(model: Model, data: ModelData, result: HoldoutResult) -> d
         "example": api.example and api.example.model_dump(mode="json", by_alias=True),
         "openapi": openapi_document(api),
         "packages": model_requirements(model.project, ()),
-        "features": {n: drift.reference_bins(rows[n], sheet.personal_data) for n in model.inputs},
-        "predictions": {name: drift.reference_bins(predicted[name]) for name in predicted},
+        "features": {n: drift.reference_bins(rows[n], personal, units) for n in model.inputs},
+        "predictions": {n: drift.reference_bins(predicted[n], personal) for n in predicted},
         "rows_per_unit": drift.rows_per_unit(rows, params.split),
         "quality": _quality(model, holdout, result),
-        "evaluation": evaluate_pairs(model, truth_pairs(model, rows, holdout, predicted)),
+        "evaluation": evaluate_pairs(model, truth_pairs(model, rows, holdout, predicted), observed),
     }
 
 
@@ -74,9 +77,9 @@ def read_record(registry: "Registry", release: "Release") -> dict[str, Any]:
 
 def _assumptions(model: Model) -> list[str]:
     from dslp.core.files import read_yaml
-    from dslp.experiments.assumptions import FILE
+    from dslp.experiments.runs import ASSUMPTIONS
 
-    path = model.folder / FILE
+    path = model.folder / ASSUMPTIONS
     content: Any = read_yaml(path) if path.is_file() else {}
     return [one["description"] for one in content.get("expectations") or () if "description" in one]
 
@@ -93,7 +96,7 @@ def _quality(model: Model, holdout: "pd.DataFrame", result: HoldoutResult) -> di
     by, measured, effect = model.params.split.by, result.measured, 1.0
     if by:
         rows, target = holdout.drop(columns=by), holdout[model.params.target]
-        single = measure(model, rows, target, result.predicted)
+        (single,) = measure(model, rows, target, result.predicted)
         effect = float(np.nanvar(measured.draws) / (np.nanvar(single.draws) or np.inf))
     figures = {"value": measured.value, "draws": measured.draws.tolist(), "units": measured.units}
     return {**figures, "design_effect": max(1.0, effect)}

@@ -47,7 +47,7 @@ class Proposal:
 
 def part_tags(model: "Model", candidate: str) -> dict[str, str]:
     """The parts of a candidate as tags of its run and its version."""
-    from dslp.models.signature import field_types
+    from dslp.models.api import field_types
 
     params = model.params
     settings = flatten(params.candidates[candidate])

@@ -11,8 +11,8 @@ from dslp.data.schema import Column, type_family
 if TYPE_CHECKING:
     import pandas as pd
 
-FEW = 10  # different whole numbers; more are no classes, unless somebody says so
-COMMON = 0.02  # the least share of rows of each class, where more than two numbers are classes
+FEW = 11  # different whole numbers, as of grades 0 to 10; more are no classes by default
+COMMON = 0.02  # the least share of the highest value, where more than two numbers are classes
 
 
 def read_target(dataset: Dataset, target: str) -> "pd.Series[Any] | None":
@@ -33,8 +33,8 @@ def propose_kind(target: str, column: Column, values: "pd.Series[Any] | None") -
     """What the target is, and a sentence with the reason.
 
     Text and truth values are classes. So are whole numbers if there are two different ones, or up
-    to 10 and each is in 2 % of the rows: of a count, the high values are rare. Other whole numbers
-    are counts if 0 is the least of them.
+    to 11 and the highest is in 2 % of the rows: of a count, the high values are rare. Other whole
+    numbers are counts if 0 is the least of them.
     """
     if type_family(column.type) in ("string", "bool"):
         return "classification", f"target {target} is {column.type}: classification"
@@ -45,13 +45,18 @@ def propose_kind(target: str, column: Column, values: "pd.Series[Any] | None") -
     shares = values.value_counts(normalize=True)
     number, whole = len(shares), bool((values % 1 == 0).all())
     text = f"target {target} has {number:,} different {'whole ' if whole else ''}values"
-    if whole and (number == 2 or (number <= FEW and shares.min() >= COMMON)):
-        often = ", none of them rare" if number > 2 else ""
+    if whole and (number == 2 or (number <= FEW and shares[values.max()] >= COMMON)):
+        often = ", and the highest is not rare" if number > 2 else ""
         other = "--kind regression, for counts --kind counts"
         return "classification", f"{text}{often}: classification; for a regression say {other}"
-    if whole and values.min() == 0:
-        return "counts", f"{text}, 0 is the least: counts; for a regression say --kind regression"
-    hint = "; for counts say --kind counts" if whole and values.min() > 0 else ""
+    least, most, hint = values.min(), values.max(), ""
+    if whole and number <= FEW and number == most - least + 1:
+        text += f" without gaps, {least:.0f} to {most:.0f}"
+        hint = "; for grades or codes say --kind classification"
+    if whole and least == 0:
+        other = f"for a regression say --kind regression{hint}"
+        return "counts", f"{text}, 0 is the least: counts; {other}"
+    hint += "; for counts say --kind counts" if whole and least > 0 else ""
     return "regression", f"{text}: regression{hint}"
 
 

@@ -8,6 +8,7 @@ from dslp.core.errors import DslpError, nearest
 from dslp.core.settings import Project
 from dslp.data.dataset import find_datasets
 from dslp.data.schema import Column, Schema, read_schema, type_family
+from dslp.experiments.leaks import is_identifier
 from dslp.scaffold.dataset import column_name
 from dslp.scaffold.kinds import (
     check_kind,
@@ -82,7 +83,9 @@ def new_model(
     else:
         kind, reason = (what[0], "") if what else propose_kind(target, column, values)
     check_kind(kind, target, column, values)
-    inputs, series = [c for c in types if c not in (target, *schema.key)], list[str]()
+    named = [c for c, field in types.items() if field[:3] in ("int", "str") and is_identifier(c)]
+    inputs = [c for c in types if c not in (target, *schema.key, *named)]
+    series = list[str]()
     if time is not None:
         if time in schema.key:
             series = [c for c in schema.key if c in types and c != time]
@@ -118,7 +121,8 @@ def new_model(
         answer=types[target] if classes else "float",
         fields=_field_names([*inputs, target]),
     )
-    left_out = [c for c in schema.columns if c not in (*inputs, *schema.key, target)]
+    unused = [c for c in schema.columns if c not in (*inputs, *schema.key, target)]
+    left_out = [f"{c} (by its name an identifier)" if c in named else c for c in unused]
     notes = [
         reason,
         group and f"several rows have one {group}: the split keeps them together (group)",

@@ -52,14 +52,8 @@ def truncated() -> Action:
 def html() -> Action:
     """A page for people with status 200, such as a proxy's."""
 
-    return content("<!DOCTYPE html><html><body><h1>Please sign in</h1></body></html>", "text/html")
-
-
-def content(body: str, kind: str = "application/json") -> Action:
-    """This answer with status 200, whatever was requested."""
-
     def answer() -> None:
-        raise Page(body.encode(), kind)
+        raise Page(b"<!DOCTYPE html><html><body><h1>Sign in</h1></body></html>", "text/html")
 
     return answer
 
@@ -80,4 +74,4 @@ def primary_limit(seconds: float) -> Action:
 
 def secondary_limit(retry_after: int) -> Action:
     words = "You have exceeded a secondary rate limit. Please wait a few minutes."
-    return status(403, words, **{"retry-after": str(retry_after)})
+    return status(429, words, **{"retry-after": str(retry_after)})

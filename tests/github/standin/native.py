@@ -50,13 +50,6 @@ def add_blocker(call: Call) -> Answer:
     return 201, views.issue(call.repository, issue)
 
 
-@route("GET", "/issue-types")
-def list_types(call: Call) -> Answer:
-    if call.repository.types is None:
-        raise Refused(404, NOT_FOUND)
-    return [{"id": 1, "node_id": "IT_1", "name": name} for name in call.repository.types]
-
-
 @route("GET", f"{ISSUE}/events", "issues")
 def list_events(call: Call) -> Answer:
     events = call.page(call.issue().events)

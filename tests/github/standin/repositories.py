@@ -173,19 +173,6 @@ def update_ruleset(call: Call) -> Answer:
     return view(call.repository, ruleset)
 
 
-@route("GET", "/rules/branches/{branch}")
-def list_rules(call: Call) -> Answer:
-    check_plan(call)
-    source = {"ruleset_source_type": "Repository", "ruleset_source": call.repository.full_name}
-    return [
-        {**rule, **source, "ruleset_id": ruleset["id"]}
-        for ruleset in call.repository.rulesets
-        if ruleset["enforcement"] == "active"
-        and applies(call.repository, ruleset, call.names["branch"])
-        for rule in ruleset.get("rules", [])
-    ]
-
-
 def mergeable(repository: Repository, issue: Issue) -> bool:
     """Whether GitHub lets a pull request be merged: what the rulesets require has succeeded.
 

@@ -2,7 +2,7 @@
 
 import pytest
 from dslp.core.errors import DslpError
-from dslp.experiments.assumptions import check_assumptions
+from dslp.experiments.runs import check_assumptions
 
 from tests.library.experiments.conftest import runs
 from tests.library.toy import Toy

@@ -29,7 +29,6 @@ REFUSED = {
     "experiment compare frequency": "first: uv run dslp experiment run frequency",
     "experiment compare frequency --issue 9": "first: uv run dslp experiment run frequency",
     "experiment sweep frequency": "has no sweep; write, for example, sweep: {candidate: linear",
-    "experiment reproduce nosuch": "'nosuch' is no identifier of a run",
     "experiment reproduce ffffffff": "no run is recorded",
     "experiment run severity": "severity/params.yml: dataset.name: ",
 }

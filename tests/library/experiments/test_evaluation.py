@@ -3,6 +3,7 @@
 import json
 import xml.etree.ElementTree as ET
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,8 @@ import statsmodels.api as sm
 from dslp.experiments import evaluation
 from dslp.experiments.evaluation import draw_views, evaluate_pairs, mean_interval, truth_pairs
 from dslp.experiments.model import Model
-from dslp.experiments.params import Split
+from dslp.experiments.params import Metric, Split
+from dslp.experiments.uncertainty import Measured, draw_samples
 from scipy.stats import norm, poisson, t
 from sklearn.calibration import calibration_curve
 from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
@@ -55,7 +57,11 @@ def test_an_interval_is_that_of_clustered_rows_and_covers_the_truth() -> None:
         rows = pd.DataFrame({"unit": range(200), "hit": np.arange(200) < hits})
         wilson = proportion_confint(hits, 200, 2 * norm.sf(t.ppf(0.975, 199)), "wilson")
         expected = [hits / 2, *(100 * end for end in wilson), 200]
-        assert mean_interval(rows, "hit") == pytest.approx(expected, abs=1e-9)
+        assert mean_interval(rows, "hit") == pytest.approx(expected, abs=1e-8)
+        assert (mean_interval(rows, "hit")[1] == 0, mean_interval(rows, "hit")[2] == 100) == (
+            hits == 0,
+            hits == 200,
+        )
     covered = 0
     for _ in range(300):  # 30 units of 10 rows, each with a share of its own; 0.2 on average
         share = np.repeat(draw.beta(2, 8, 30), 10)
@@ -68,12 +74,41 @@ def test_an_interval_is_that_of_clustered_rows_and_covers_the_truth() -> None:
 
 
 @pytest.mark.parametrize(
+    ("policy", "moments", "rows", "dependence", "least"),
+    [
+        ("group", 3, 20, 0.0, 0.93),  # groups are independent, the rows of one nearly equal
+        ("group", 5, 20, 0.0, 0.93),
+        ("time", 24, 1, 0.5, 0.9),  # the correlation of a moment with the next one
+        ("time", 100, 1, 0.5, 0.92),
+        ("time", 100, 1, 0.8, 0.9),
+    ],
+)
+def test_samples_of_units_tell_how_sure_a_mean_is(
+    policy: Any, moments: int, rows: int, dependence: float, least: float
+) -> None:
+    draw, covered, exact = np.random.default_rng(3), 0, Metric(name="m", better="higher")
+    frame = pd.DataFrame({"by": np.arange(moments).repeat(rows)})
+    for seed in range(200):
+        noise = draw.normal(size=moments + 50)
+        for place in range(1, len(noise)):
+            noise[place] += dependence * noise[place - 1]
+        values = noise[50:].repeat(rows) + draw.normal(0, 0.1, len(frame))
+        split = Split(policy=policy, by="by", holdout=0.2, folds=2, seed=seed)
+        samples = draw_samples(frame, split)
+        means = np.array([values[positions].mean() for positions in samples])
+        mean = Measured(values.mean(), means, samples.units)
+        gain = mean.gain(Measured(0.0, 0 * means, samples.units), exact, "difference")
+        covered += gain.low <= 0 <= gain.high
+    assert least <= covered / 200 <= 0.985
+
+
+@pytest.mark.parametrize(
     "classes", [[False, True], [0, 1], ["no", "yes"], [*range(14)], [HOSTILE, *"abcdefghijkl"]]
 )
 def test_classes_are_counted_as_scikit_learn_counts_them(toy: Toy, classes: list[Any]) -> None:
     pairs, two = labelled(classes), len(classes) == 2
     truth, predicted = pairs["truth"], pairs["predicted"]
-    result = evaluate_pairs(of_kind(toy, "classification"), pairs)
+    result = evaluate_pairs(of_kind(toy, "classification"), pairs, truth)
     precision, recall, *_ = precision_recall_fscore_support(truth, predicted)
     assert result["right"][0] == pytest.approx(100 * (truth == predicted).mean(), rel=1e-4)
     for name, *figures in result["classes"]:
@@ -100,11 +135,52 @@ def test_classes_are_counted_as_scikit_learn_counts_them(toy: Toy, classes: list
     assert result["gains"][2][:2] == pytest.approx([20, share_of_best], rel=1e-4)
 
 
+@pytest.mark.parametrize(
+    ("classes", "personal", "positive", "views", "named"),
+    [
+        (["a", "b", "c"], False, None, {"reliability"}, ["a", "b"]),  # the sample has no c
+        (["no", "yes"], False, "yes", {"reliability", "gains"}, ["no", "yes"]),
+        ([0, 1], False, "1", {"reliability"}, ["0", "1"]),  # the sample has no 1
+        (["no", "rare"], False, "rare", {"reliability", "gains"}, ["no", "rare"]),  # one row
+        (["no", "rare"], True, None, set(), ["no"]),
+    ],
+)
+def test_the_classes_are_those_of_all_rows(
+    toy: Toy, classes: list[Any], personal: bool, positive: Any, views: set[str], named: list[str]
+) -> None:
+    if personal:
+        toy.edit(toy.dataset / "datasheet.md", "personal_data: no", "personal_data: yes")
+    model, draw = of_kind(toy, "classification"), np.random.default_rng(5)
+    size = 1 if "rare" in classes else 0 if 1 in classes else 300
+    truth = pd.Series([*classes[:1] * 700, *classes[1:2] * size])
+    event = truth == classes[-1] if len(classes) == 2 else draw.random(1000) < 0.8
+    probability = np.clip(np.where(event, 0.8, 0.1) + draw.normal(0, 0.02, len(truth)), 0, 1)
+    if len(classes) == 3:  # the prediction is right where the event is; its probability is 0.8
+        other = truth.map({"a": "b", "b": "a"})
+        probability = np.full(1000, 0.8)
+        pairs = pd.DataFrame({"truth": truth, "predicted": truth.where(event, other)})
+        pairs["probability"] = probability
+    else:  # with a probability only, the prediction follows from it
+        past, rows = (pd.DataFrame({"visits": side}) for side in (classes, truth))
+        pairs = truth_pairs(model, past, rows, pd.DataFrame({"probability": probability}))
+        assert (pairs["predicted"] == truth).all()
+    result = evaluate_pairs(model, pairs, pd.concat([truth, pd.Series(classes)]))
+    assert (result.get("positive"), {"reliability", "gains"} & set(result)) == (positive, views)
+    assert [name for name, *_ in result["classes"]] == named
+    if views:  # 0.8 and 0.1 are off by 0.2 and 0.1, 0.8 of about 80 % right by little
+        off = (
+            100 * abs(probability - event).mean()
+            if len(classes) == 2
+            else 100 * abs(0.8 - event.mean())
+        )
+        assert result["calibration_error"] == pytest.approx(off, rel=0.05, abs=0.2)
+
+
 def test_numbers_are_calibrated_by_tenths_of_the_prediction(toy: Toy) -> None:
     draw = np.random.default_rng(2)
     predicted = draw.gamma(2, 1, 1000)
     pairs = pd.DataFrame({"truth": draw.poisson(predicted), "predicted": predicted})
-    result = evaluate_pairs(of_kind(toy, "counts"), pairs)
+    result = evaluate_pairs(of_kind(toy, "counts"), pairs, pairs["truth"])
     parts = np.array_split(np.argsort(predicted), 10)
     truth = pairs["truth"].to_numpy()
     residual = truth - predicted
@@ -113,15 +189,15 @@ def test_numbers_are_calibrated_by_tenths_of_the_prediction(toy: Toy) -> None:
         ends = np.quantile(residual[part], [0.1, 0.9])
         assert spread[1:4] == pytest.approx([residual[part].mean(), *ends], rel=1e-3, abs=1e-4)
     assert result["off"] == pytest.approx(np.quantile(abs(residual), [0.5, 0.9]), rel=1e-4)
-    assert sum(row[1] for row in result["errors"]) == pytest.approx(100, rel=1e-3)
     none = result["frequencies"][0]
     expected = [100 * (truth == 0).mean(), 100 * poisson(predicted).pmf(0).mean()]
     assert [none[1], none[5]] == pytest.approx(expected, rel=1e-4)
-    constant = evaluate_pairs(of_kind(toy, "regression"), pairs.assign(predicted=2.0))
+    evaluate = partial(evaluate_pairs, of_kind(toy, "regression"), observed=pairs["truth"])
+    constant = evaluate(pairs.assign(predicted=2.0))
     assert [row[4] for row in constant["calibration"]] == [1000]
-    assert len(json.dumps(evaluate_pairs(of_kind(toy, "regression"), pairs[:9]))) < 100
+    assert len(json.dumps(evaluate(pairs[:9]))) < 100
     broken = pairs.assign(predicted=pairs["predicted"].where(pairs.index > 4, np.inf))
-    assert evaluate_pairs(of_kind(toy, "regression"), broken)["rows"] == 995
+    assert evaluate(broken)["rows"] == 995
 
 
 def test_a_forecast_is_seen_over_its_horizon_beside_the_last_value(toy: Toy) -> None:
@@ -135,15 +211,17 @@ def test_a_forecast_is_seen_over_its_horizon_beside_the_last_value(toy: Toy) -> 
     predicted = pd.DataFrame({"visits": future["visits"] - 2}, index=future.index)
     pairs = truth_pairs(model, past, future, predicted)
     assert pairs["naive"].unique().tolist() == [119, 157]
-    result = evaluate_pairs(model, pairs)
-    assert result["units"] == 10  # 40 weeks in blocks of 4
+    result = evaluate_pairs(model, pairs, rows["visits"])
+    assert result["units"] == 5  # 40 ** 0.4 = 4.4
     for row in result["horizon"]:  # a step is worth 1 in the north, and 3 in the other shop
         assert (row[1], row[5]) == pytest.approx((2, 2 * row[0]))
     assert [row[0] for row in result["horizon"]] == [2.5 + 4 * n for n in range(10)]
     assert result["time"][0][:2] == ["2024-05-26", 2]
     assert [(row[0], row[5]) for row in result["series"]] == [(HOSTILE, 61.5), ("north", 20.5)]
     toy.edit(toy.dataset / "datasheet.md", "personal_data: no", "personal_data: yes")
-    assert "series" not in evaluate_pairs(of_kind(toy, "forecast", "time", "week"), pairs)
+    assert "series" not in evaluate_pairs(
+        of_kind(toy, "forecast", "time", "week"), pairs, rows["visits"]
+    )
 
 
 @pytest.mark.slow
@@ -163,7 +241,7 @@ def test_the_page_of_a_comparison_shows_what_fits_the_kind(experimented: Toy) ->
     experimented.done("experiment", "compare")  # corrects the addresses of a copy's artifacts
     for kind, pairs, words in cases:
         by = ("time", "week") if kind == "forecast" else ("random", None)
-        result = evaluate_pairs(of_kind(experimented, kind, *by), pairs)
+        result = evaluate_pairs(of_kind(experimented, kind, *by), pairs, pairs["truth"])
         for run in runs(experimented):
             artifacts = Path(run.info.artifact_uri.removeprefix("file://"))
             (artifacts / evaluation.FILE).write_text(json.dumps(result))

@@ -7,9 +7,9 @@ import pandas as pd
 import pytest
 import yaml
 from dslp.core.errors import DslpError
-from dslp.experiments.model_data import read_model_data
 from dslp.experiments.params import Metric, Params, format_metric, share_problem
 from dslp.experiments.runs import cross_validate
+from dslp.experiments.splitting import read_model_data
 
 from tests.library.toy import Toy
 
@@ -20,7 +20,7 @@ pytestmark = pytest.mark.rule("M1")
     ("old", "new", "place", "problem"),
     [
         ("issue: 7", "issue: 0", "ask.issue", "greater than or equal to 1"),
-        ("name: absolute_error", "name: error%", "metric.name", "MLflow keeps no metric 'error%'"),
+        ("name: absolute_error", "name: error%", "metric.name", "MLflow keeps no name 'error%'"),
         ("target: visits", "taget: visits", "taget", "Extra inputs are not permitted"),
         ("by: person, ", "", "split", "policy group needs the column to split by"),
         ("{regressor: mean}", "", "candidates.baseline", "valid dictionary"),
@@ -69,7 +69,12 @@ RETURN = "    return Pipeline"
         ("params.yml", "target: visits", "target: money", "has no column money"),
         ("params.yml", "by: person", "by: household", "goes by household"),
         ("schema.py", "    kind:", "    colour:", "has no column colour"),
-        ("schema.py", "class Request(BaseModel)", "class Request", "no pydantic model Request"),
+        (
+            "schema.py",
+            "class Request(BaseModel)",
+            "class Request",
+            "Request is not a pydantic model",
+        ),
         ("train.py", "def train(", "def trian(", "train.py has no function train"),
         ("train.py", "    regressors =", "    1 / 0\n    regressors =", "baseline: ZeroDivision"),
         ("train.py", "from .features", "from .future", "No module named"),

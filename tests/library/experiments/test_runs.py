@@ -8,7 +8,7 @@ import platform
 import pytest
 from dslp.data.dataset import Dataset
 from dslp.data.fingerprint import digest
-from dslp.experiments.model_data import read_model_data
+from dslp.experiments.splitting import read_model_data
 
 from tests.library.experiments.conftest import runs
 from tests.library.toy import Toy

@@ -67,7 +67,7 @@ def test_the_card_is_made_from_the_record_alone(trained: Toy) -> None:
     OpenAPI.from_dict(json.loads((folder / "frequency-openapi.json").read_text()))
     pictures = folder / "frequency"
     names = sorted(file.stem for file in pictures.iterdir())
-    assert names == ["calibration", "errors", "history", "residuals"]
+    assert names == ["calibration", "history", "residuals"]
     shown = Markdown().convert(page)
     assert "<script" not in shown
     assert re.findall(r'<a href="([^"]+)', shown) == ["frequency-openapi.json"]

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from dslp.experiments.model_data import read_model_data
+from dslp.experiments.splitting import read_model_data
 from dslp.models.performance import WAITS, measure_latency
 from scipy.stats import t
 
@@ -145,6 +145,10 @@ def test_the_interval_is_that_of_groups_and_may_have_to_pass(tracked: Toy) -> No
     assert (gate["passed"], "passed, but the interval crosses the limit" in gate["note"]) == (1, 1)
     gate = figures(tracked, "criterion: true", "must_pass: interval")["success criterion"]
     assert (gate["passed"], gate["note"].startswith("the estimate passes, but")) == (False, True)
+    above = f"criterion: {{improvement: {(high + estimate) / 2}}}"
+    tracked.edit(tracked.model_folder / "params.yml", between, above)
+    gate = figures(tracked, "criterion: true")["success criterion"]
+    assert (gate["passed"], gate["note"].startswith("failed, but the interval")) == (False, True)
 
 
 @pytest.mark.rule("M4")

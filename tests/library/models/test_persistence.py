@@ -13,10 +13,9 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 from dslp.core.errors import DslpError
-from dslp.models.api import API, Api
+from dslp.models.api import API, SIDES, Api, field_types, model_signature
 from dslp.models.batch import Scorer
 from dslp.models.persistence import load_model, save_model
-from dslp.models.signature import SIDES, field_types, model_signature
 
 from tests.library.toy import Toy
 
@@ -109,7 +108,6 @@ def test_whatever_predicts_is_kept_and_loaded_without_the_project(
 
 def test_what_cannot_be_kept_is_refused_in_one_line(tracked: Toy) -> None:
     for returned, reason in (
-        ("3", "train returned int; a model has a method predict(frame), or is a function"),
         ("lambda X: LOCK", "which cannot be saved: cannot pickle '_thread.lock' object"),
         ("cached", "train returned _lru_cache_wrapper, which cannot be saved: it needs toy_"),
     ):

@@ -37,7 +37,6 @@ def test_each_row_is_kept_in_order_with_prediction_and_version(
     rows.to_parquet(tmp_path / "parts" / "part-0.parquet", index=False)
     rows.to_parquet(tmp_path / "rows.parquet", index=False)
     rows.to_csv(tmp_path / "rows.csv", index=False)
-    rows.to_json(tmp_path / "rows.jsonl", orient="records", lines=True, date_format="iso")
     for source in ("visits", *sorted(path for path in tmp_path.iterdir())):
         output = scored(champion, source, tmp_path / "out.parquet")
         assert list(output)[-2:] == ["predicted_visits", "model_version"]
@@ -184,16 +183,10 @@ def test_input_that_cannot_be_scored_is_refused(champion: Toy, tmp_path: Path) -
 
 
 def test_other_columns_are_kept_as_they_are_written(champion: Toy, tmp_path: Path) -> None:
-    """In CSV and in JSON, whose texts may look like numbers and dates."""
+    """In CSV, whose texts may look like numbers and dates."""
     (tmp_path / "rows.csv").write_text("zip,day,amount,kind\n01234,2024-01-01 12:00,1,home\n")
-    json = '{"zip": "01234", "day": "2024-01-01", "amount": 1, "kind": "home"}'
-    (tmp_path / "rows.jsonl").write_text(json)
-    for source, day in (
-        ("rows.csv", pd.Timestamp("2024-01-01 12:00")),
-        ("rows.jsonl", "2024-01-01"),
-    ):
-        output = scored(champion, tmp_path / source, tmp_path / "out.parquet")
-        assert output.iloc[0, :2].tolist() == ["01234", day]
+    output = scored(champion, tmp_path / "rows.csv", tmp_path / "out.parquet")
+    assert output.iloc[0, :2].tolist() == ["01234", pd.Timestamp("2024-01-01 12:00")]
 
 
 @pytest.mark.slow

@@ -6,7 +6,7 @@ import mlflow
 import pandas as pd
 import pytest
 from dslp.core.errors import DslpError
-from dslp.models.signature import check_fit, model_signature
+from dslp.models.api import check_fit, model_signature
 
 from tests.library.experiments.conftest import runs
 from tests.library.models.conftest import refused

@@ -8,14 +8,14 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from dslp.models.live_model import Predictor
 from dslp.models.prediction_log import LOST, Log
-from dslp.models.predictor import Predictor
 
 
 def test_a_log_writes_whole_lines_whatever_the_disk_does(tmp_path: Path) -> None:
     log, ended, folder = Log(tmp_path / "log"), asyncio.Event(), tmp_path / "log"
     record, (least, most) = (
-        SimpleNamespace(model_dump_json=lambda: "1" * 99),
+        SimpleNamespace(model_dump_json=lambda **_: "1" * 99),
         getrlimit(RLIMIT_FSIZE),
     )
     ended.set()

@@ -88,7 +88,7 @@ def whole_life(toy: Toy, library: tuple[str, str, str, str] | None = None) -> pd
         pytest.param("flag", ["function"], "flag is bool: classification", None, marks=LONG),
         pytest.param("answer", [], "answer is string: classification", LIGHTGBM, marks=LONG),
         pytest.param("answer", ["text"], "inputs: words;", None),
-        pytest.param("level", [], "none of them rare: classification", None, marks=LONG),
+        pytest.param("level", [], "the highest is not rare: classification", None, marks=LONG),
         pytest.param("level", [], "for counts --kind counts", LIGHTGBM, marks=LONG),
         pytest.param("level", ["function"], "", None),
     ],
@@ -154,7 +154,12 @@ def test_the_kind_is_proposed_from_the_values_and_what_does_not_fit_is_refused(t
         "rare": (number % 100 == 0, "rare is bool: classification"),
         "fraud": ((number % 100 == 0) * 1.0, "2 different whole values: classification"),
         "rating": (draw.choice(5, ROWS, p=[0.05, 0.05, 0.2, 0.4, 0.3]) + 1, ": classification"),
-        "events": (draw.poisson(0.5, ROWS), "0 is the least: counts"),
+        "grade": (draw.binomial(10, 0.8, ROWS), "the highest is not rare: classification"),
+        "code": (
+            np.append(number[1:] % 4, 4),
+            "0 to 4, 0 is the least: counts; for a regression say --kind regression; for grades",
+        ),
+        "events": (draw.poisson(0.5, ROWS), "0 is the least: counts; for a regression say"),
         "age": (18 + number % 60, ": regression; for counts say --kind counts"),
         "change": (number % 50 - 25, "50 different whole values: regression"),
         "town": ([f"town {n}" for n in number % 40], "town is string: classification"),
@@ -164,7 +169,8 @@ def test_the_kind_is_proposed_from_the_values_and_what_does_not_fit_is_refused(t
         write_dataset(toy, rows.assign(**{target: values}), ["id"])
         outcome = toy.run("new", "model", f"m_{target}", "--target", target)
         assert words in outcome.out + outcome.err, outcome
-    write_dataset(toy, rows.assign(change=number % 50 - 25), ["person", "id"], nullable="x")
+    rows = rows.assign(change=number % 50 - 25, customer="c", has_email=True)
+    write_dataset(toy, rows, ["person", "id"], nullable="x")
     for words, *options in (
         ("counts are whole numbers from 0", "change", "--kind", "counts"),
         (
@@ -184,6 +190,8 @@ def test_the_kind_is_proposed_from_the_values_and_what_does_not_fit_is_refused(t
         assert words in error
     printed = toy.done("new", "model", "m_group", "--target", "change").out
     assert "several rows have one person: the split keeps them together (group)" in printed
+    assert "inputs: x, has_email;" in printed
+    assert "left out: customer (by its name an identifier)" in printed
     params = toy.model_folder.with_name("m_group") / "params.yml"
     assert "policy: group # several rows" in params.read_text()
     toy.processed.unlink()

@@ -1,5 +1,6 @@
 """An experiment with an outcome goes on to its model, or ends: by label, command and `start`."""
 
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -103,6 +104,24 @@ def test_a_step_that_fails_is_said_and_can_be_repeated(scene: Scene, fault: str,
     assert (len(models), comment.count("- [ ]")) == (1, 0)
 
 
+def test_an_open_model_issue_counts_first_and_what_others_did_is_left(scene: Scene) -> None:
+    """The oldest of two open ones; a fork of a stranger's, a plain branch, one that is taken."""
+    long = "@\n" * 10_000
+    scene.repository.issues[2].body = f"{DONE}\n### Goal\n\n{long}\n### Runs\n\n{long}"
+    (first,), _ = label(scene)
+    for state in ("open", "closed"):
+        scene.issue("Model", "### Ask\n\n#1\n\n### Experiment\n\n#2", state=state)
+    fork = scene.repository.fork("eve")
+    others = [scene.pull("experiment/2-x", fork=fork), scene.pull("2-docs")]
+    scene.repository.issues[2].comments.clear()
+    assert f"#{first.number} is open" in label(scene)[1]
+    assert [one.pull.base for one in others if one.pull] == ["main"] * 2
+    begin(scene)
+    sha = scene.repository.commit("model/4-a-experiment", {}).sha
+    assert "- [ ] the branch `model/4-a-experiment` begins at `main`: it exists" in label(scene)[1]
+    assert scene.repository.branches["model/4-a-experiment"] == sha
+
+
 def test_what_is_missing_or_closed_is_left_to_people(scene: Scene) -> None:
     """No form, no pull request, a closed Ask, a stranger's Model issue; then ours is closed."""
     (scene.folder / ".github").unlink()
@@ -133,9 +152,18 @@ def test_a_failed_experiment_ends_once_it_has_a_summary(scene: Scene) -> None:
 
 @pytest.mark.campaign
 def test_killed_after_any_change_the_next_delivery_goes_on(scene: Scene) -> None:
-    stops = 0
+    stops, failed = 0, partial(begin, scene, "failed")
+    for stops, _ in enumerate(scene.stop_anywhere(failed, "handover", "2"), 1):
+        label(scene)
+        states = [scene.repository.issues[number].state for number in (2, 3)]
+        assert (states, [*scene.repository.tags]) == (
+            ["closed"] * 2,
+            ["archive/experiment/2-lines"],
+        )
+        assert any("unmerged at" in one.body for one in scene.repository.issues[2].comments), stops
+    assert stops == 5  # the tag, its comment, the pull request, the issue, the comment
     for stops, _ in enumerate(scene.stop_anywhere(lambda: begin(scene), "handover", "2"), 1):
         models, comment = label(scene)
         assert (len(models), comment.count("- [x]")) == (1, 5), stops
         assert scene.repository.dispatches, stops
-    assert stops == 5  # the issue, its branch, the pull request, its tests, the comment
+    assert stops == 4  # the issue, its branch, the pull request, the comment

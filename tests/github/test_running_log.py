@@ -8,9 +8,11 @@ from pathlib import Path
 import pytest
 from dslp.core.settings import Project
 from dslp.github.client import Repository, connect
-from dslp.github.running_log import END, HEAD, update_log
+from dslp.github.entities import END
+from dslp.github.running_log import HEAD, update_log
 
 from tests.github.scene import ISSUES_RIGHTS, Scene, make
+from tests.github.standin.faults import Action, content
 from tests.github.standin.model import Issue
 from tests.github.standin.server import Standin
 
@@ -80,7 +82,9 @@ def test_an_ask_lists_what_serves_it_successful_experiments_first(scene: Scene) 
         (f"a\r\n{LOG}  \r\n\r\nb ", "a\r\n", "  \r\n\r\nb "),
         (f"{LOG}\n{LOG}\n", f"{LOG}\n", "\n"),  # twice
         (f"a\n{START}\n{LOG}\n{END}\nb", f"a\n{START}\n", f"\n{END}\nb"),
-        (f"a\n{START}\nb", f"a\n{START}\nb\n\n", ""),  # one marker is gone
+        (f"a\n{START}\nb", "a\n", "\nb"),  # one marker is gone
+        (f"a{LOG.removesuffix(END)}b", "a", "\nb"),
+        (f"a{LOG.removesuffix(END)}b\n\nc\n{END}", "a", "\n\nb\n\nc"),  # written into the log
         (f"a\n{END}", f"a\n{END}\n\n", ""),
         (f"```\n{LOG}", "```\n", ""),  # a fence that is not closed hides the markers
         ("<!-- a", "<!-- a\n\n", ""),
@@ -123,14 +127,21 @@ def test_two_people_and_the_machine_edit_one_ask_at_once_and_nothing_is_lost(
 ) -> None:
     """People save between what two runs of the machine read and what they write."""
     ask, child = scene.issue("Ask", "first\nlast"), scene.issue("Data", "### Ask\n\n#1")
-    repositories, chance, expected = [client(scene), client(scene)], random.Random(15), {"first"}
+    repositories, chance = [client(scene), client(scene)], random.Random(15)
+    expected, gone, length = {"first"}, {"no"}, 1
 
     def save() -> None:
         for person in chance.choice(["", "", "", "a", "b", "ab"]):
-            lines, text = (ask.body or "").split("\n"), f"{person}{len(ask.versions)}"
-            lines.insert(chance.randint(1, lines.index("last")), text)
-            ask.body = "\n".join(lines)
-            expected.add(text)
+            lines, text = (ask.body or "").splitlines(), f"{person}{len(ask.versions)}" * length
+            place = chance.randint(1, lines.index("last"))
+            if chance.random() < 0.3 and lines[place] in expected:  # deletes or changes a line
+                gone.add(lines[place])
+                expected.discard(lines.pop(place))
+                text *= chance.randint(0, 1)
+            if text:
+                lines.insert(place, text)
+                expected.add(text)
+            ask.body = chance.choice(["\n", "\r\n"]).join(lines)
 
     scene.github.on("PATCH */issues/1", save)
     for number in range(rounds):
@@ -138,10 +149,14 @@ def test_two_people_and_the_machine_edit_one_ask_at_once_and_nothing_is_lost(
         child.labels = scene.repository.labelled(["Data", "failed"][: 1 + number % 2])
         with ThreadPoolExecutor() as runs:
             list(runs.map(update_log, repositories[: 1 + (number % 5 == 0)], [1, 1]))
+    length = 5_000  # which leaves little room for the log
+    update_log(repositories[0], 1)
+    save()
     scene.github.faults.clear()
     update_log(repositories[0], 1)
-    lines = [set(text.split("\n")) for text in ask.versions]
-    assert expected - lines[-1] == set()
+    lines = [set(text.splitlines()) for text in ask.versions]
+    assert (expected - lines[-1], gone & lines[-1]) == (set(), set())
+    assert [ask.versions[-1].count(marker) for marker in (HEAD, END)] == [1, 1]
     assert sum(bool(old - new & expected) for old, new in pairwise(lines)) > rounds / 3
 
 
@@ -169,3 +184,34 @@ def test_what_was_overwritten_comes_back_when_the_machine_ends_or_the_history_is
     change(scene, ask)
     assert (ask.body or "").startswith("one, edited since\r\n\r\ntwo and more\r\n")
     assert "failed, open" in log(ask)
+
+
+@pytest.mark.rule("I12")
+@pytest.mark.parametrize("case", ["crowd", "part", "requests"])
+def test_what_is_in_a_log_stays_there(scene: Scene, case: str) -> None:
+    """Though many mention the Ask, GitHub leaves a part out, or an event has no requests left."""
+    ask, child = scene.issue("Ask", "text"), scene.issue("Data", "### Ask\n\n1")
+    change(scene, child)
+    before = log(ask)
+    if case == "crowd":
+        for number in range(500):
+            scene.issue("Task", "see #1" if number < 90 else f"see #{3 + number % 90}")
+        change(scene, ask)
+        assert log(ask) == before
+    elif case == "part":
+        part = '{"data": {"repository": {"_2": null}}, "errors": [{"message": "Timeout"}]}'
+        answers: list[Action] = [int, content(part)]
+        scene.github.on("POST /graphql", lambda: answers.pop(0)())
+        event = {"action": "edited", "issue": {"number": 1}}
+        assert "Timeout" in scene.run("issue-check", event=event).err
+        assert log(ask) == before
+    else:
+        for _ in range(7):
+            scene.issue("Ask", "text")
+        explore = scene.issue("Explore", "### Belongs to\n\n#1 #3 #4 #5 #6 #7 #8 #9")
+        scene.github.forget()
+        event = {"action": "edited", "issue": {"number": explore.number}}
+        ended = scene.run("issue-check", event=event)
+        assert "requests are left for its log; run dslp issue-check 10" in ended.out
+        methods = [one.method for one in scene.github.requests]
+        assert methods[::-1].index("PATCH") >= 2

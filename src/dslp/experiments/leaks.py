@@ -1,8 +1,8 @@
 """Leaks: an input that gives the answer away, and rows that both parts of a division share.
 
 What is certain is refused, what is likely is a warning. An input that is measured too late without
-following the target, such as a mean over a window that reaches into the future, cannot be seen in
-the data: only people know when a value is known.
+following the target, such as a mean over a window that reaches into the future, is not seen in the
+data: only people know when a value is known.
 """
 
 import math
@@ -180,7 +180,8 @@ class LeakCheck:
         if np.array_equal(x, y):
             return "follows"
         if in_time:
-            ordered = rows["x"].loc[self._sample[by].loc[rows.index].sort_values().index]
+            times = self._sample[by].loc[rows.index].sort_values(kind="stable")
+            ordered = rows["x"].loc[times.index]
             if ordered.is_monotonic_increasing or ordered.is_monotonic_decreasing:
                 return self._relation_in_time(rows)
         is_function = _count_pairs(own, targets) == values
@@ -195,7 +196,7 @@ class LeakCheck:
             return "tells"
         if kinds <= FEW:
             past = _recall(np.roll(targets, 1), targets) if in_time else 0
-            found = _recall(own if np.isnan(x).any() else x, targets)
+            found = _recall(own, targets)
             if found > PURE and 1 - found < (1 - past) / 4:
                 return "tells"
         if in_time:
@@ -244,7 +245,7 @@ class LeakCheck:
 
     def _shared_rows(self) -> Iterator[str]:
         """Rows, or the rows of one person, that are in both parts."""
-        columns = self.rows[[*{*self.inputs, self.target}]]
+        columns = self.rows[[*dict.fromkeys((*self.inputs, self.target))]]
 
         def count_twins(rows: pd.DataFrame) -> int:
             hashed = pd.util.hash_pandas_object(rows, index=False).to_numpy()
@@ -345,7 +346,7 @@ def _concordance(x: NDArray[np.float64], y: NDArray[np.float64]) -> float:
     return abs(float(kendalltau(x, y).statistic)) * math.sqrt(untied[0] / (untied[1] or math.nan))
 
 
-def _recall(x: NDArray[Any], targets: NDArray[np.int64]) -> float:
+def _recall(own: NDArray[np.int64], targets: NDArray[np.int64]) -> float:
     """The share of each class that a tree of one input finds in other rows; the classes' mean."""
     from sklearn.metrics import balanced_accuracy_score
     from sklearn.model_selection import cross_val_predict
@@ -355,5 +356,5 @@ def _recall(x: NDArray[Any], targets: NDArray[np.int64]) -> float:
     if len(np.unique(targets[common])) < 2:
         return 0
     tree = DecisionTreeClassifier(class_weight="balanced", min_samples_leaf=RARE // 2)
-    x, targets = x[common].reshape(-1, 1), targets[common]
-    return float(balanced_accuracy_score(targets, cross_val_predict(tree, x, targets, cv=3)))
+    x, y = own[common].reshape(-1, 1), targets[common]
+    return float(balanced_accuracy_score(y, cross_val_predict(tree, x, y, cv=3)))

@@ -97,8 +97,9 @@ class Repository:
         variables = {"owner": owner, "name": name, **variables}
         answer = self.ask("POST", "/graphql", {"query": query, "variables": variables})
         content = (answer.get("data") or {}).get("repository")
-        if content is None:
-            raise Unavailable(f"GitHub answers: {error_line(answer.get('errors'))}")
+        errors = [one for one in answer.get("errors") or () if one.get("type") != "NOT_FOUND"]
+        if content is None or errors:
+            raise Unavailable(f"GitHub answers: {error_line(errors or answer.get('errors'))}")
         return dict(content)
 
     def pages(self, path: str, most: int = 1_000, **query: str | None) -> Iterator[Any]:

@@ -80,8 +80,6 @@ def check(
             line += f"\n    why: dslp rules {finding.rule}"
             say(line)
         say(f"{verdict.state}: {verdict.why}")
-        if publish:
-            say(f"published as {pull_request.CONTEXT}")
     raise typer.Exit(0 if publish or verdict.report.ok else 1)
 
 

@@ -8,10 +8,13 @@ from typing import Any
 TEAM = ("OWNER", "MEMBER", "COLLABORATOR")  # to GitHub, of who writes
 TYPES = ("Ask", "Data", "Explore", "Experiment", "Model", "Communicate")
 OUTCOMES = ("succeeded", "failed", "on hold", "blocked - need access")  # labels
-# The running log in an Ask's text; its marker holds a digest.
-LOG = re.compile(
-    r"<!-- dslp: log \w* -->(?:(?!<!-- dslp: log ).)*?<!-- dslp: end of log -->", re.DOTALL
-)
+# The running log in an Ask's text: from its marker, with digests, to the other one. Where that is
+# missing, the log ends with the last line that a machine has written.
+LINES = rf"### Running log|A machine writes [^\n]*|\*\*(?:{'|'.join(TYPES)})\*\*"
+LINES = rf"^(?:{LINES}|- #\d+: (?:[a-z -]+, )*(?:open|closed|not planned)\b[^\n]*)(?=\r?$)"
+START, END = r"<!-- dslp: log (\w*) -->", "<!-- dslp: end of log -->"
+LOG = re.compile(rf"{START}(?:(?:(?!{START}).)*?{END}|(?:\s*{LINES})*)", re.DOTALL | re.MULTILINE)
+OWN = re.compile(rf"{START}|{END}|{LINES}", re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -84,11 +87,27 @@ class PullRequest:
     merged: bool = False
 
 
+def split_log(text: str) -> tuple[str, str, str]:
+    """A text before its log, the log, and the text after it; of several logs, the last counts.
+
+    Where there is no log, it is empty, and all of the text is before it. What people wrote into the
+    log comes after it.
+    """
+    logs = list(LOG.finditer(text))
+    if not logs:
+        return f"{text}\n\n" if text else "", "", ""
+    inside = re.sub(r"(?:\r?\n){3,}", "\n\n", OWN.sub("", logs[-1][0])).strip("\r\n")
+    after = f"\n\n{inside}" * bool(inside.strip()) + text[logs[-1].end() :]
+    return text[: logs[-1].start()], logs[-1][0], after
+
+
 def read_issue(answer: Mapping[str, Any]) -> Issue:
     """An issue from GitHub's answer."""
     plain = {name: answer[name] for name in ("number", "title", "state")}
     labels = tuple(label["name"] for label in answer["labels"])
-    is_pull, body = "pull_request" in answer, LOG.sub("", answer.get("body") or "")
+    is_pull, body = "pull_request" in answer, answer.get("body") or ""
+    before, log, after = split_log(body)
+    body = before + after if log else body
     own = {"id": answer["id"], "native": answer}
     url = answer["html_url"]
     return Issue(**plain, body=body, labels=labels, url=url, is_pull_request=is_pull, **own)

@@ -6,28 +6,28 @@ machine had read. So the history shows which edits the machine overwrote, and th
 """
 
 import re
-import subprocess
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from difflib import SequenceMatcher
 from functools import lru_cache
 from hashlib import sha256
 from pathlib import Path
-from tempfile import TemporaryDirectory
+from secrets import token_hex
 from typing import Any
 
 from dslp.core.console import say
 from dslp.core.files import read_text
-from dslp.github.client import Repository
-from dslp.github.entities import LOG, OUTCOMES, TYPES, read_issue
+from dslp.github.client import Repository, UsedUp
+from dslp.github.entities import END, OUTCOMES, START, TYPES, read_issue, split_log
 from dslp.github.forms import LINKS, MOST, form_links, linked_numbers
 
-START = re.compile(r"<!-- dslp: log (\w*) -->")
-END = "<!-- dslp: end of log -->"
 HEAD = "### Running log\n\nA machine writes what is between the two markers of this section."
 ISSUES = "query ($owner: String!, $name: String!) { repository(owner: $owner, name: $name) { %s } }"
 FIELDS = "id: databaseId number title body html_url: url created: createdAt closed: closedAt"
 FIELDS += " state stateReason labels(first: 30) { nodes { name } }"
 TRIES = 5
+LONGEST = 65_536  # characters of a text that GitHub takes
 ENTRIES = 200  # issues that a log may have, the newest
+CANDIDATES = 400  # issues that are read for it
 
 
 def update_logs(repository: Repository, number: int, texts: Iterable[str] = ()) -> None:
@@ -67,75 +67,94 @@ def update_log(repository: Repository, number: int, candidates: Iterable[int] = 
             return
         log = split_log(ask["body"])[1]
         listed = map(int, re.findall(r"^- #(\d+)", log, re.MULTILINE))
-        lines = _entries(repository, number, {*candidates, *listed, *_mentioning(ask)})
+        lines = _entries(repository, number, [*candidates, *listed, *_mentioning(ask)])
         if not lines and not log:
             return
-        edits = [one["diff"] for one in ask["userContentEdits"]["nodes"] if one["diff"] is not None]
+        edits = [one["diff"] for one in _nodes(ask["userContentEdits"]) if one["diff"] is not None]
         text = merge_versions([*reversed(edits), ask["body"]])
-        new = put_log(text, lines, _digest(ask["body"]) + _digest(put_log(text, lines)))
+        digests = _digest(ask["body"]) + _digest(put_log(text, lines))
+        new = put_log(text, lines, digests + token_hex(6))
         if _plain(new) == _plain(ask["body"]):
             return
+        if repository.allowance - repository.sent < 3:  # for this, and to read it back
+            raise UsedUp(f"#{number}: no requests are left for its log")
         if not repository.ask("PATCH", f"/issues/{number}", {"body": new}, unless=(422,)):
-            break  # it is too long
+            break  # without a log too, it is too long
     say(f"#{number}: its log is old, since its text is too long or is edited all the time")
 
 
 def put_log(text: str, lines: Sequence[str], stamp: str = "") -> str:
-    """A text with these lines as its log, at the end if it had none; all else is unchanged."""
-    before, _, after = split_log(text)
-    log = "\n".join([f"<!-- dslp: log {stamp} -->", HEAD, *lines, END])
-    return before + log + after
+    """A text with these lines as its log, at the end if it had none; all else is unchanged.
 
-
-def split_log(text: str) -> tuple[str, str, str]:
-    """A text before its log, the log, and the text after it; of several logs, the last counts.
-
-    Where there is no log, it is empty, and all of the text is before it.
+    Where GitHub does not take as long a text, the last lines are left out, then all but the marker.
     """
-    logs = list(LOG.finditer(text))
-    if not logs:
-        return f"{text}\n\n" if text else "", "", ""
-    return text[: logs[-1].start()], logs[-1][0], text[logs[-1].end() :]
+    before, _, after = split_log(text)
+    marker, rest = f"<!-- dslp: log {stamp:0<36} -->", [HEAD, *lines, END]
+    room = LONGEST - len(before + marker + after)
+    while rest and sum(len(line) + 1 for line in rest) > room:
+        rest = [*rest[:-2], END] if rest[2:] else []
+    return before + "\n".join([marker, *rest]) * (room >= 0) + after
 
 
 def merge_versions(versions: Sequence[str]) -> str:
     """The newest version of a text, with the edits of people that the machine overwrote.
 
     Each version changes the one before it, but one of the machine changes the one that it had read:
-    what came between is kept.
+    what came between is kept. It restores edits, and makes none of its own.
 
     Args:
         versions: of the text, the oldest first.
     """
-    text = versions[0]
+    texts, digests = [versions[0]], list(map(_digest, versions))
+    stamps = ["".join(re.findall(START, split_log(one)[1])[:1]) for one in versions]
     for count, version in enumerate(versions[1:], 1):
-        stamps, before = START.findall(version), versions[count - 1 :: -1]
-        bases = (one for one in before if stamps and _digest(one) + _digest(version) in stamps)
-        base = next(bases, before[0])
-        text = version if text == base else _merge(base, text, version)
-    return text
+        is_new = stamps[count] not in stamps[:count]  # or a person went back to what was there
+        marks = (digests[n] + digests[count] for n in range(count))
+        bases = [n for n, mark in enumerate(marks) if is_new and stamps[count].startswith(mark)]
+        base = bases[-1] if bases else count - 1
+        is_restored = split_log(texts[base])[::2] == split_log(version)[::2]
+        texts.append(texts[-1] if is_restored else _merge(versions[base], texts[-1], version))
+    return texts[-1]
 
 
 @lru_cache(maxsize=500)
 def _merge(base: str, text: str, other: str) -> str:
     """A text with the changes from a base to another text; of lines that both change, both stay."""
-    texts = [put_log(one, ()).replace("\r\n", "\n") for one in (text, base, other)]
-    if texts[0] in texts[1:]:
-        return other
-    if texts[1] == texts[2]:
-        return text
-    with TemporaryDirectory() as folder:
-        files = [Path(folder, str(number)) for number in range(3)]
-        for file, content in zip(files, texts, strict=True):
-            file.write_bytes(content.encode())
-        command = ["git", "merge-file", "-p", "--union", *map(str, files)]
-        merged = subprocess.run(command, capture_output=True, check=True).stdout.decode()
-    return merged.replace("\n", "\r\n") if "\r\n" in text + other else merged
+    if base in (text, other):
+        return other if base == text else text
+    old, *sides = map(_lines, (base, text, other))
+    inserted: list[dict[int, list[Any]]] = [{}, {}]
+    kept = set(range(len(old)))
+    for side, added in zip(sides, inserted, strict=True):
+        for tag, start, end, first, last in SequenceMatcher(None, old, side, False).get_opcodes():
+            if tag != "equal":
+                added[start] = side[first:last]
+                kept -= {*range(start, end)}
+    merged: list[Any] = []
+    for number in range(len(old) + 1):
+        one, two = (added.get(number, []) for added in inserted)
+        # Empty lines and fences alone are not the same text.
+        matcher = SequenceMatcher(lambda line: not re.search(r"\w", line or "log"), one, two, False)
+        for tag, start, end, first, last in matcher.get_opcodes():
+            merged += one[start:end] + two[first:last] * (tag != "equal")
+        merged += old[number : number + 1] * (number in kept)
+    place = len(merged) - 1 - merged[::-1].index(None)
+    parts = [
+        [line for line in part if line is not None] for part in (merged[:place], merged[place:])
+    ]
+    new = f"<!-- dslp: log  -->\n{END}".join("\n".join(part) for part in parts)
+    return new.replace("\n", "\r\n") if "\r\n" in text + other else new
+
+
+def _lines(text: str) -> list[str | None]:
+    """The lines of a text, with None for the log."""
+    before, _, after = split_log(text.replace("\r\n", "\n"))
+    return [*before.split("\n"), None, *after.split("\n")]
 
 
 def _plain(text: str) -> str:
     """A text without what differs in the same text: the stamp, and how lines end."""
-    return START.sub("", text).replace("\r\n", "\n").strip()
+    return re.sub(START, "", text).replace("\r\n", "\n").strip()
 
 
 @lru_cache(maxsize=500)
@@ -143,12 +162,20 @@ def _digest(text: str) -> str:
     return sha256(_plain(text).encode()).hexdigest()[:12]
 
 
-def _mentioning(issue: Mapping[str, Any]) -> Iterator[int]:
-    """The issues of this repository that mention an issue, and those that mention these."""
-    for event in issue.get("timelineItems", {}).get("nodes", ()):
-        if event and event["source"] and not event["isCrossRepository"]:
-            yield event["source"]["number"]
-            yield from _mentioning(event["source"])
+def _mentioning(*issues: Mapping[str, Any]) -> list[int]:
+    """The issues of this repository that mention one of the issues, then those that mention these.
+
+    Of each, the newest are first.
+    """
+    events = [event for one in issues for event in _nodes(one.get("timelineItems"))[::-1]]
+    sources = [one["source"] for one in events if one["source"] and not one["isCrossRepository"]]
+    further = _mentioning(*sources) if sources else []
+    return [*(one["number"] for one in sources), *further]
+
+
+def _nodes(connection: Mapping[str, Any] | None) -> list[Any]:
+    """The nodes of a GraphQL connection, each of which GitHub may leave out."""
+    return [node for node in (connection or {}).get("nodes") or () if node]
 
 
 def _entries(repository: Repository, ask: int, candidates: Iterable[int]) -> list[str]:
@@ -156,14 +183,14 @@ def _entries(repository: Repository, ask: int, candidates: Iterable[int]) -> lis
 
     GitHub shows an issue's title and state for its number in a list, so no title is copied.
     """
-    numbers = sorted({*candidates} - {ask})[-ENTRIES:]
+    numbers = [number for number in dict.fromkeys(candidates) if number != ask][:CANDIDATES]
     parts = [f"_{number}: issue(number: {number}) {{ {FIELDS} }}" for number in numbers]
     answer = repository.query(ISSUES % " ".join(parts)) if parts else {}
     rows = []
     for name, one in answer.items():
         if one is None or name != f"_{one['number']}":  # deleted, or transferred
             continue
-        issue = read_issue({**one, "labels": one["labels"]["nodes"]})
+        issue = read_issue({**one, "labels": _nodes(one["labels"])})
         state = "not planned" if one["stateReason"] == "NOT_PLANNED" else issue.state.lower()
         dates = " to ".join(one[name][:10] for name in ("created", "closed") if one[name])
         line = f"- #{issue.number}: {', '.join([*filter(issue.labelled, OUTCOMES), state, dates])}"
@@ -171,9 +198,11 @@ def _entries(repository: Repository, ask: int, candidates: Iterable[int]) -> lis
         named = set(linked_numbers(issue, repository.name))
         rows.append((key, issue, named, line))
     between = {issue.number for _, issue, named, _ in rows if issue.kind != "Ask" and ask in named}
+    near = {"Ask": {ask}}
+    serving = [row for row in rows if row[2] & near.get(row[1].kind, {ask, *between})]
+    newest = sorted(serving, key=lambda row: row[1].number)[-ENTRIES:]
     lines = []
     for kind in TYPES:
-        near = {ask} if kind == "Ask" else {ask, *between}
-        items = [row[3] for row in sorted(rows) if row[1].kind == kind and row[2] & near]
+        items = [row[3] for row in sorted(newest) if row[1].kind == kind]
         lines += [f"\n**{kind}**\n", *items] if items else []
     return lines

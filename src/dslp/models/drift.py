@@ -178,30 +178,26 @@ def compare(
         np.diff(np.rint(np.cumsum(n) / size).astype(int), prepend=0)
         for n, size in zip(counts, sizes, strict=True)
     )
-    gaps = [np.array([side[:-1].sum(), side[-1]]) for side in (expected, actual)]
     names, most = bin_names(bins), int(np.argmax(np.abs(after - before)))
     measure, unknown = "drift of lengths" if bins["kind"] == "length" else "drift", ""
     if goes_on and after[-2]:
         unknown = "time has gone on, which is not judged"
-        expected, actual = (np.delete(side, -2) for side in (expected, actual))
+        expected[-2] = actual[-2] = 0
     elif bins["lengths"] and before[-2] > 1 / 2:
         unknown = "most of this text is new in each row, so its values are hardly comparable"
     elif len(names) == 2 and before[0]:
         unknown = "the training data has too few values to compare with"
-    views = [(expected, actual)]
-    if not unknown:
-        novel = [np.array([n.sum() - n[-2], n[-2]]) for n in (expected, actual)]
-        views.append((novel[0], novel[1]))
-    fixed, indices = bool(bins["edges"]), [excess_stability(*view) for view in views]
-    moved = any(
-        index > limits[0] and is_beyond_chance(*view, 4 * comparisons, fixed)
-        for index, view in zip(indices, views, strict=True)
+    unseen, missing = (
+        [np.array([n.sum() - n[place], n[place]]) for n in (expected, actual)] for place in (-2, -1)
     )
-    mean, deviation = chance_stability(expected, actual)
-    if max(indices) > limits[0]:
-        unknown = unknown or CHANCE
-    elif max(mean, 2 * deviation) > limits[0]:
-        unknown = unknown or NOISE
+    views = [[expected, actual], unseen]
+    fixed, indices = bool(bins["edges"]), [excess_stability(one, two) for one, two in views]
+    moved = any(
+        index > limits[0] and is_beyond_chance(one, two, 4 * comparisons, fixed)
+        for index, (one, two) in zip(indices, views, strict=True)
+    )
+    noise = NOISE if max(chance_stability(expected, actual)) > limits[0] else ""
+    unknown = unknown or (CHANCE if max(indices) > limits[0] else noise)
     texts = f"{before[most]:.1%}", f"{after[most]:.1%}"
     change = f"{names[most]}: {texts[0]} in training, {texts[1]} now"
     notes = [change if texts[0] != texts[1] else "", "" if moved else unknown]
@@ -213,7 +209,7 @@ def compare(
         lengths, limit = bins["lengths"], (limits[0], 1)
         yield from compare(source, subject, lengths, column, limit, comparisons, sizes)
     if abs(after[-1] - before[-1]) > limits[1]:
-        moved = is_beyond_chance(gaps[0], gaps[1], 4 * comparisons)
+        moved = is_beyond_chance(missing[0], missing[1], 4 * comparisons)
         figures = f"{before[-1]:.1%}, now {after[-1]:.1%}", f"± {limits[1]:.1%}"
         yield Signal(source, subject, "missing", *figures, moved or None, "" if moved else CHANCE)
 
@@ -267,10 +263,10 @@ def stability(expected: NDArray[Any], actual: NDArray[Any]) -> NDArray[np.float6
 
 
 def chance_stability(expected: NDArray[Any], actual: NDArray[Any]) -> tuple[float, float]:
-    """The mean of the index where nothing has changed, and its standard deviation."""
+    """The mean of the index where nothing has changed, and two of its standard deviations."""
     degrees = max(1, int(((expected + actual) > 0).sum()) - 1)
     scale = 1 / max(expected.sum(), 1) + 1 / max(actual.sum(), 1)
-    return degrees * scale, math.sqrt(2 * degrees) * scale
+    return degrees * scale, math.sqrt(8 * degrees) * scale
 
 
 def excess_stability(expected: NDArray[Any], actual: NDArray[Any]) -> float:

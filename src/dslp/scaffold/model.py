@@ -113,7 +113,7 @@ def new_model(
         how=how,
         numbers=not classes,
         classes=classes,
-        positive=classes and (classes[classes.index(1)] if 1 in classes else classes[-1]),
+        positive=classes and classes[-1],
         time=time,
         series=series,
         group=group,

@@ -88,7 +88,7 @@ def answer(
             "closedAt": one.closed if closed else None,
             "stateReason": lambda _, **__: one.reason if closed else None,
             "labels": lambda _, **most: page([vars(each) for each in one.labels], **most),
-            "userContentEdits": lambda _, **most: page(edits if edits[1:] else [], **most),
+            "userContentEdits": lambda _, **most: page(edits, **most) if edits[1:] else None,
             "timelineItems": lambda _, **most: page(mentions(one, owner), **most),
         }
 
@@ -108,7 +108,12 @@ def answer(
 
     root = {"repository": repository}
     result = graphql.graphql_sync(schema(), body["query"], root, variable_values=body["variables"])
-    return {**result.formatted, "data": result.data}
+    kind = {"type": "NOT_FOUND"}
+    errors = [
+        one.formatted | (kind if one.message.startswith("Could not") else {})
+        for one in result.errors or ()
+    ]
+    return {"data": result.data, **({"errors": errors} if errors else {})}
 
 
 def page(

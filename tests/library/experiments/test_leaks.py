@@ -144,6 +144,8 @@ SALES["last"] = SALES.groupby("shop")["y"].shift()
 SALES["typical"] = 10 ** (SALES["shop"] / 5)
 TREND = pd.DataFrame({"week": WEEK, "year": WEEK.year, "y": np.cumsum(np.exp(X))})
 TREND["last"] = TREND["y"].shift()
+STATE = pd.DataFrame({"week": WEEK, "y": np.cumsum(NOISE) > 0})
+STATE["last"] = STATE["y"].shift(fill_value=False)
 
 
 @pytest.mark.parametrize(
@@ -153,6 +155,7 @@ TREND["last"] = TREND["y"].shift()
         (SALES.assign(week=SALES["week"].dt.date), "shop week", ["shop", "week", "last"]),
         (SALES.assign(week=SALES["week"].dt.day_of_year), "shop week", ["shop", "week", "last"]),
         (TREND, "week", ["week", "year", "last"]),
+        (STATE, "week", ["week", "last"]),
     ],
 )
 def test_the_time_may_be_key_and_input_where_the_split_is_by_time(
@@ -164,6 +167,14 @@ def test_the_time_may_be_key_and_input_where_the_split_is_by_time(
         checked = check(rows.assign(person=PERSON), key.split(), policy, key)
         unique = [name for name in key.split() if rows[name].is_unique]
         assert checked.leaks == [f"input {n} tells which record or group it is" for n in unique]
+
+
+def test_a_leak_is_detected_in_series_that_are_not_the_first() -> None:
+    rows = pd.MultiIndex.from_product([range(200), WEEK[:60]], names=["shop", "week"])
+    frame = rows.to_frame(index=False)
+    frame["y"] = np.resize(NOISE, len(frame)) * (frame["shop"] >= 100)
+    (message,) = check(frame.assign(twice=2 * frame["y"]), ["twice"], "time", "shop week").leaks
+    assert message.startswith("input twice follows the target exactly; if it is known before")
 
 
 def test_an_identifier_and_a_record_on_both_sides_are_leaks() -> None:

@@ -205,7 +205,7 @@ def test_the_kind_is_proposed_from_the_values_and_what_does_not_fit_is_refused(t
     ("target", "expected"),
     [
         ([False, False, False, True], 0.25),
-        ([1, 2, 2, 2], 0.25),
+        ([1, 2, 2, 2], 0.75),
         (["yes", "no", "no", "no"], 0.25),
         (["a", "b", "b", "c"], 0.5),  # of the predicted class, b
     ],

@@ -114,7 +114,8 @@ def test_an_open_model_issue_counts_first_and_what_others_did_is_left(scene: Sce
     fork = scene.repository.fork("eve")
     others = [scene.pull("experiment/2-x", fork=fork), scene.pull("2-docs")]
     scene.repository.issues[2].comments.clear()
-    assert f"#{first.number} is open" in label(scene)[1]
+    scene.run("handover", "2", GITHUB_ACTIONS="true")
+    assert f"#{first.number} is open" in result(scene)[1]
     assert [one.pull.base for one in others if one.pull] == ["main"] * 2
     begin(scene)
     sha = scene.repository.commit("model/4-a-experiment", {}).sha
@@ -161,6 +162,7 @@ def test_killed_after_any_change_the_next_delivery_goes_on(scene: Scene) -> None
             ["archive/experiment/2-lines"],
         )
         assert any("unmerged at" in one.body for one in scene.repository.issues[2].comments), stops
+    scene.github.forget()
     assert stops == 5  # the tag, its comment, the pull request, the issue, the comment
     for stops, _ in enumerate(scene.stop_anywhere(lambda: begin(scene), "handover", "2"), 1):
         models, comment = label(scene)

@@ -1,5 +1,6 @@
 """An experiment with an outcome goes on to its model, or ends: by label, command and `start`."""
 
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -30,15 +31,20 @@ def begin(scene: Scene, outcome: str = "succeeded", body: str = BODY) -> None:
     scene.repository = make(scene.folder, scene.github).repository
     scene.token = scene.github.add_workflow_token(scene.repository, RIGHTS)
     scene.repository.commit("main", TESTS)
-    ask = scene.issue("Ask", "### Solution architecture\n\nA nightly table.")
-    scene.issue("Experiment", body, outcome).parent = ask
+    scene.issue("Ask", "### Solution architecture\n\nA nightly table.")
+    scene.issue("Experiment", body, outcome)
     scene.pull("experiment/2-lines")
 
 
 def label(scene: Scene) -> tuple[list[Issue], str]:
     """What the workflow does once the label is set: the Model issues, and the one comment."""
     scene.github.forget()
-    assert scene.run("handover", "2", GITHUB_ACTIONS="true").code == 0
+    ended = scene.run("handover", "2", GITHUB_ACTIONS="true")
+    assert (ended.code, "not checked" in ended.out, len(scene.github.requests) <= 20) == (
+        0,
+        False,
+        True,
+    )
     return result(scene)
 
 
@@ -73,7 +79,7 @@ def test_the_label_opens_the_model_makes_its_branch_and_retargets_once(scene: Sc
     assert verdict.state == "success"
     assert [one["ref"] for one in scene.repository.dispatches] == ["experiment/2-lines"]
     assert f"- #{model.number}: open" in (ask.body or "")
-    assert (comment.count("- [x]"), comment.count("- [ ]")) == (4, 0)
+    assert (comment.count("- [x]"), comment.count("- [ ]")) == (5, 0)
     assert label(scene) == ([model], comment)
     assert len(scene.repository.dispatches) == 1
 
@@ -84,7 +90,7 @@ def test_the_label_opens_the_model_makes_its_branch_and_retargets_once(scene: Sc
         ("POST */issues", "a Model issue names this one: the token has no right"),
         ("POST */git/refs", "the branch `model/4-a-experiment` begins at `main`"),
         ("PATCH */pulls/*", "#3 goes to `model/4-a-experiment`: GitHub answers 422: No: taken"),
-        ("POST */dispatches", ""),
+        ("POST */dispatches", "the tests of #3 are started: the token has no right"),
     ],
 )
 def test_a_step_that_fails_is_said_and_can_be_repeated(scene: Scene, fault: str, todo: str) -> None:
@@ -93,9 +99,28 @@ def test_a_step_that_fails_is_said_and_can_be_repeated(scene: Scene, fault: str,
     assert scene.run("handover", "2", GITHUB_ACTIONS="true").code == 0
     comment = result(scene)[1]
     tasks = [line for line in comment.splitlines() if line.startswith("- [ ]")]
-    assert ([todo in line for line in tasks][:1], "@eve" in comment) == ([True] * bool(todo), False)
+    assert ([todo in line for line in tasks][:1], "@eve" in comment) == ([True], False)
     models, comment = label(scene)
     assert (len(models), comment.count("- [ ]")) == (1, 0)
+
+
+def test_an_open_model_issue_counts_first_and_what_others_did_is_left(scene: Scene) -> None:
+    """The oldest of two open ones; a fork of a stranger's, a plain branch, one that is taken."""
+    long = "@\n" * 10_000
+    scene.repository.issues[2].body = f"{DONE}\n### Goal\n\n{long}\n### Runs\n\n{long}"
+    (first,), _ = label(scene)
+    for state in ("open", "closed"):
+        scene.issue("Model", "### Ask\n\n#1\n\n### Experiment\n\n#2", state=state)
+    fork = scene.repository.fork("eve")
+    others = [scene.pull("experiment/2-x", fork=fork), scene.pull("2-docs")]
+    scene.repository.issues[2].comments.clear()
+    scene.run("handover", "2", GITHUB_ACTIONS="true")
+    assert f"#{first.number} is open" in result(scene)[1]
+    assert [one.pull.base for one in others if one.pull] == ["main"] * 2
+    begin(scene)
+    sha = scene.repository.commit("model/4-a-experiment", {}).sha
+    assert "- [ ] the branch `model/4-a-experiment` begins at `main`: it exists" in label(scene)[1]
+    assert scene.repository.branches["model/4-a-experiment"] == sha
 
 
 def test_what_is_missing_or_closed_is_left_to_people(scene: Scene) -> None:
@@ -128,8 +153,19 @@ def test_a_failed_experiment_ends_once_it_has_a_summary(scene: Scene) -> None:
 
 @pytest.mark.campaign
 def test_killed_after_any_change_the_next_delivery_goes_on(scene: Scene) -> None:
-    stops = 0
+    stops, failed = 0, partial(begin, scene, "failed")
+    for stops, _ in enumerate(scene.stop_anywhere(failed, "handover", "2"), 1):
+        label(scene)
+        states = [scene.repository.issues[number].state for number in (2, 3)]
+        assert (states, [*scene.repository.tags]) == (
+            ["closed"] * 2,
+            ["archive/experiment/2-lines"],
+        )
+        assert any("unmerged at" in one.body for one in scene.repository.issues[2].comments), stops
+    scene.github.forget()
+    assert stops == 5  # the tag, its comment, the pull request, the issue, the comment
     for stops, _ in enumerate(scene.stop_anywhere(lambda: begin(scene), "handover", "2"), 1):
         models, comment = label(scene)
-        assert (len(models), comment.count("- [x]")) == (1, 4), stops
+        assert (len(models), comment.count("- [x]")) == (1, 5), stops
+        assert scene.repository.dispatches, stops
     assert stops == 4  # the issue, its branch, the pull request, the comment

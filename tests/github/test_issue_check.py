@@ -153,19 +153,23 @@ def test_what_an_unmerged_branch_held_stays_findable(scene: Scene, kind: str) ->
         f"{kind.lower()}/1-claims",
     )
     pulls = [scene.pull(branch), scene.pull(branch.replace("1-c", "1-other-c"))]
-    pulls.append(scene.pull(branch, fork=repository.fork("eve"), user="eve"))
+    fork = repository.fork("eve")
+    pulls += [scene.pull(branch, fork=fork, user=user) for user in ("ada", "eve")]
+    other = {"Explore": "Experiment", "Experiment": "Explore"}[kind]
+    pulls.append(scene.pull(f"{other.lower()}/1-x"))  # a name that is not the issue's
     event = [{"pull_request": {"number": pull.number}} for pull in pulls]
     assert scene.run("issue-check", event=event[0]).code == 0
     assert comments(issue) == []  # it is open
     for pull in pulls:
         pull.state = "closed"
     assert scene.run("issue-check", event=event[1]).code == 0  # its token may not make a tag
-    for number in (0, 2, 0):
+    for number in (0, 2, 3, 4, 0):
         scene.run("issue-check", event=event[number], GITHUB_TOKEN=may_tag)
     assert repository.tags == {f"archive/{branch}": repository.head_sha(pulls[0])}
     (note,) = comments(issue)
+    assert note.count("unmerged at") == 3
     for pull, ref in zip(
-        pulls, (f"refs/tags/archive/{branch}", "refs/pull/3/head", "refs/pull/4/head"), strict=True
+        pulls, (f"refs/tags/archive/{branch}", "refs/pull/3/head", "refs/pull/4/head"), strict=False
     ):
         ended = f"- #{pull.number}, unmerged at {repository.head_sha(pull)}: "
         assert any(

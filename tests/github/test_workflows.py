@@ -97,6 +97,12 @@ def test_what_follows_from_a_change_of_an_issue(workspace: Runner, claims: Repos
     assert outcome.jobs["handover"].conclusion == "success", outcome
     assert [status.state for status in claims.statuses[claims.head_sha(pull)]] == ["success"]
     assert any("names no Ask" in one.body for one in experiment.comments)
+    experiment.labels += claims.labelled(["failed"])
+    for state, job in (("open", "handover"), ("closed", "links")):
+        experiment.state = state
+        payload = payloads.issues(claims, experiment, "edited")
+        conclusions = workspace.run("issues.yml", "issues", payload).conclusions
+        assert [name for name, how in conclusions.items() if how == "success"] == [job]
 
 
 @pytest.mark.rule("B4", "X4")

@@ -52,6 +52,7 @@ class Repository:
         session: sends the requests, with the token.
         is_server: whether it is on a GitHub Enterprise Server.
         default_branch: GitHub's default branch.
+        is_private: whether only its team may open issues.
         allowance: number of requests that may be sent for one event.
         sent: number of requests so far.
         issues_read: the issues that were read already; None where there is none.
@@ -64,6 +65,7 @@ class Repository:
     session: "Session"
     is_server: bool = False
     default_branch: str = "main"
+    is_private: bool = False
     allowance: float = inf
     sent: int = 0
     issues_read: dict[int, Issue | None] = field(default_factory=dict)
@@ -177,7 +179,8 @@ class Repository:
             return pull
         answer = self.ask("PATCH", f"/pulls/{pull.number}", values)
         changed, pulls = read_pull_request(answer), self.open_pull_requests
-        pulls[pulls.index(pull)] = changed
+        place = pulls.index(pull)
+        pulls[place : place + 1] = [changed] * (changed.state == "open")
         return changed
 
     def open_issue(
@@ -189,11 +192,17 @@ class Repository:
         self.issues_read[issue.number], self.comments_read[issue.number] = issue, []
         return issue
 
-    def make_branch(self, branch: str, base: str) -> None:
-        """Make a branch at the head of `base`, unless it exists."""
+    def make_branch(self, branch: str, base: str, is_new: bool = True) -> None:
+        """Make a branch at the head of `base`, unless a pull request goes to it already.
+
+        Raises:
+            DslpError: it is to be new, and is at another commit.
+        """
         if not any(pull.base == branch for pull in self.open_pull_requests):
-            head = self.ask("GET", f"/git/ref/heads/{quote(base)}")
-            self.make_ref(f"heads/{branch}", head["object"]["sha"])
+            head = self.ask("GET", f"/git/ref/heads/{quote(base)}")["object"]["sha"]
+            sha = self.make_ref(f"heads/{branch}", head)
+            if is_new and sha != head:
+                raise DslpError(f"it exists already, at {sha}: is that the model's work?")
 
     def make_ref(self, ref: str, sha: str) -> str:
         """Make a branch or a tag at a commit, unless it exists, and return its commit."""
@@ -298,6 +307,7 @@ def connect(
         fork = "where it is a fork, set GITHUB_REPOSITORY to what it was made from"
         raise DslpError(f"{name} has no issues: switch them on in its settings; {fork}")
     repository.name, repository.default_branch = name, answer["default_branch"]
+    repository.is_private = bool(answer.get("private"))
     return repository
 
 

@@ -1,6 +1,7 @@
 """What work leaves when it ends: a tag, and one comment that asks for what was learnt (B4, B5)."""
 
 import re
+from collections.abc import Sequence
 
 from dslp.core.console import say
 from dslp.core.settings import Project
@@ -27,32 +28,34 @@ RUNS = "Its runs: the field “Runs” above, or `uv run dslp experiment compare
 def check_closed(project: Project, repository: Repository, number: int) -> None:
     """Note how a closed pull request ended, and check the open ones that share its commit."""
     pull = repository.pull_request(number)
-    note_end(project, repository, pull)
     for other in repository.open_pull_requests_at(pull)[:1]:  # one status for all of them
         publish_check(project, repository, other.number)
+    if pull.state != "open":  # it may be open again
+        note_end(project, repository, [pull])
 
 
-def note_end(project: Project, repository: Repository, pull: PullRequest) -> None:
-    """Note on its issue how a closed pull request ended.
+def note_end(project: Project, repository: Repository, pulls: Sequence[PullRequest]) -> None:
+    """Note on their issue how pull requests of one branch's issue ended, or are about to.
 
     What an unmerged exploration or experiment held is kept as a tag, and the issue says how to get
     it back (B4). An experiment that was merged into a model's branch is closed (B6), which GitHub
-    does for the default branch only.
+    does for the default branch only. A stranger's fork is left out, and a branch whose name is not
+    that of its issue: anybody can choose it.
     """
-    number = issue_of(pull, repository.name)
+    pull, number = pulls[0], issue_of(pulls[0], repository.name)
     issues = repository.find_issues([number] if number else ())
     branch = Facts(pull, project, repository.name, issues=issues).branch
     issue = issues[branch.issue] if branch else None
-    if pull.state == "open" or branch is None or issue is None:
+    if branch is None or issue is None or issue.is_pull_request or branch.kind != issue.kind:
         return
     if pull.merged and branch.kind == "Experiment" and pull.base.startswith("model/"):
         repository.ask("PATCH", f"/issues/{issue.number}", {"state": "closed"})
         say(f"#{issue.number} is closed: {pull.head} was merged into {pull.base}")
         update_logs(repository, issue.number)
-    elif not pull.merged and branch.kind in ("Explore", "Experiment"):
-        item = ENDED.format(pull, keep_commit(repository, pull))
-        _keep_note(repository, issue, item)
-        say(f"#{issue.number}: {pull.head} ended at {pull.sha}")
+    elif not (pull.merged or pull.is_stranger) and branch.kind in ("Explore", "Experiment"):
+        _keep_note(repository, issue, [ENDED.format(p, keep_commit(repository, p)) for p in pulls])
+        for one in pulls:
+            say(f"#{issue.number}: {one.head} ended at {one.sha}")
 
 
 def keep_commit(repository: Repository, pull: PullRequest) -> str:
@@ -81,23 +84,25 @@ def ask_for_lessons(repository: Repository, number: int) -> None:
         _keep_note(repository, issue)
 
 
-def _keep_note(repository: Repository, issue: Issue, item: str = "") -> None:
+def _keep_note(repository: Repository, issue: Issue, ends: Sequence[str] = ()) -> None:
     """Keep one comment on how an issue ended: what it lacks, and what was kept of its branches.
 
     Args:
         repository: on GitHub.
-        issue: it is asked for what it lacks once it is closed, or was asked or has an item before.
-        item: a line on a pull request; it replaces another line on the same one.
+        issue: it is asked for what it lacks once it is closed, or was asked or has a line before.
+        ends: a line on each pull request that ended; it replaces another line on the same one.
     """
     comments = repository.comments(issue.number)
     old = next((one["body"] for one in comments if is_from_team(one, MARK)), "")
-    items = re.findall(r"^- #\d+, unmerged at .*", old, re.MULTILINE)
-    items = [one.strip() for one in items if one.split(",")[0] != item.split(",")[0]]
-    items += [item] if item else []
+    items, pulls = (
+        re.findall(r"^- #\d+, unmerged at .*", old, re.M),
+        [e.split(",")[0] for e in ends],
+    )
+    items = [*(one.strip() for one in items if one.split(",")[0] not in pulls), *ends]
     field, words = LESSONS.get(issue.kind, ("", ""))
     reason = issue.native.get("state_reason")
     is_void = reason == "duplicate" or (reason, issue.kind) == ("not_planned", "Ask")
-    is_due = field and not is_void and (item or old or issue.state == "closed")
+    is_due = field and not is_void and (ends or old or issue.state == "closed")
     is_empty = not form_fields(issue.body).get(field)
     parts = [QUESTION.format(field, words)] if is_due and is_empty else []
     if parts and not old:

@@ -15,7 +15,6 @@ from dslp.core.settings import Project
 from dslp.github import closing, flow, issue, pull_request, rulesets
 from dslp.github import rules as texts
 from dslp.github.client import MOST, Repository, find_repository
-from dslp.github.entities import TYPES
 from dslp.github.handover import hand_over
 from dslp.github.labels import DEFAULTS, FILE, read_labels, register_labels
 from dslp.github.start import start
@@ -101,13 +100,10 @@ def issue_check(
     project, repository = find_repository()
     repository.allowance = inf if number else MOST
     if changed:
-        is_moved = event.get("action") in ("deleted", "transferred")
-        is_type = (event.get("label") or {}).get("name") in TYPES
-        closing.ask_for_lessons(repository, changed)
-        before = (event.get("changes") or {}).get("body") or {}
-        texts = [(event.get("issue") or {}).get("body") or "", before.get("from") or ""]
-        is_type = bool(number) or is_moved or is_type
-        issue.check_event(project, repository, changed, is_type, texts)
+        try:
+            issue.check_event(project, repository, changed, {} if number else event)
+        finally:
+            closing.ask_for_lessons(repository, changed)
     else:
         closing.check_closed(project, repository, closed)
 
@@ -118,7 +114,10 @@ def handover(
     """Hand a successful experiment over to its model, or close a failed one, and say the steps."""
     project, repository = find_repository()
     repository.allowance = MOST if os.environ.get("GITHUB_ACTIONS") else inf
-    hand_over(project, repository, repository.issue(number))
+    also = hand_over(project, repository, repository.issue(number))
+    if os.environ.get("GITHUB_ACTIONS"):  # as what it opened and changed starts no workflow
+        event = _event() or {"action": "labeled"}
+        issue.check_event(project, repository, number, event, also)
 
 
 def protect(

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+TEAM = ("OWNER", "MEMBER", "COLLABORATOR")  # to GitHub, of who writes
 TYPES = ("Ask", "Data", "Explore", "Experiment", "Model", "Communicate")
 OUTCOMES = ("succeeded", "failed", "on hold", "blocked - need access")  # labels
 # The running log in an Ask's text: from its marker, with digests, to the other one. Where that is
@@ -69,6 +70,7 @@ class PullRequest:
         body: its text.
         draft: whether it is a draft, which GitHub does not merge.
         fork: whether its branch is in another repository.
+        is_stranger: whether that is of somebody who is not of the team.
         state: `open` or `closed`.
         merged: whether it was merged.
     """
@@ -80,6 +82,7 @@ class PullRequest:
     body: str = ""
     draft: bool = False
     fork: bool = False
+    is_stranger: bool = False
     state: str = "open"
     merged: bool = False
 
@@ -116,5 +119,6 @@ def read_pull_request(answer: Mapping[str, Any]) -> PullRequest:
     names = {"head": head["ref"], "base": base["ref"], "sha": head["sha"]}
     plain = {name: answer[name] for name in ("number", "state")}
     fork = (head["repo"] or {}).get("id") != base["repo"]["id"]
-    body, draft = answer.get("body") or "", bool(answer.get("draft"))
-    return PullRequest(**plain, **names, body=body, draft=draft, fork=fork, merged=merged)
+    plain |= {"body": answer.get("body") or "", "draft": bool(answer.get("draft"))}
+    is_stranger = fork and answer.get("author_association") not in TEAM
+    return PullRequest(**plain, **names, fork=fork, is_stranger=is_stranger, merged=merged)

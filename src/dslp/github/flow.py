@@ -25,6 +25,7 @@ from dslp.github.client import Repository, Unavailable, find_repository
 from dslp.github.entities import read_pull_request
 from dslp.github.forms import NO_RESPONSE, linked_numbers
 from dslp.github.issue import check_issue, is_from_team, update_comment
+from dslp.github.native import mirror_links
 from dslp.github.policy import issue_of
 from dslp.github.pull_request import publish_check
 
@@ -93,13 +94,14 @@ def propose_retraining(project: Project, repository: Repository, file: Path) -> 
     if number is None:
         number = _open_issue(repository, mark, facts, CHANGES[is_newer])
         check_issue(project, repository, number)
+        mirror_links(repository, number, {"action": "opened"})
     say(f"{name}: issue #{number} asks for a retraining")
     proposals = [one for one in repository.open_pull_requests if not one.fork]
     if any(is_match(pull.head, [f"model/*{ending}"]) for pull in proposals):
         say(f"{name}: a pull request for it is open already")
     elif is_newer:
         branch = f"model/{number}{ending}"
-        repository.make_branch(branch, project.branch)
+        repository.make_branch(branch, project.branch, is_new=False)
         _commit_version(repository, branch, facts)
         _open_pull_request(project, repository, branch, number, facts)
     else:

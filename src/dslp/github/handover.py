@@ -8,22 +8,24 @@ import os
 from collections.abc import Callable
 from typing import Any
 
-from dslp.core.branch_names import branch_name
+from dslp.core.branch_names import Branch, branch_name
 from dslp.core.console import say
 from dslp.core.errors import DslpError
 from dslp.core.settings import Project
 from dslp.core.text import SENTENCE, escape_markdown, visible
 from dslp.github.client import Repository
-from dslp.github.closing import check_closed
+from dslp.github.closing import note_end
 from dslp.github.entities import TYPES, Issue, PullRequest
 from dslp.github.forms import RESULTS, form_fields, form_files, linked_numbers, read_form
-from dslp.github.issue import check_event, is_from_team, update_comment
+from dslp.github.issue import is_from_team, update_comment
 from dslp.github.new_issue import make_body
-from dslp.github.policy import issue_of
+from dslp.github.policy import Facts
+from dslp.github.pull_request import publish_check
 
 MARK = "<!-- dslp: handover -->"
-LONGEST = 10_000  # characters of a field that is taken over
+LONGEST = 10_000  # characters of a field that is taken over; a body has 65,536
 TITLE = 200
+CALL = "@\u200b"  # which calls nobody
 
 
 def hand_over(
@@ -32,12 +34,12 @@ def hand_over(
     experiment: Issue,
     model: Issue | None = None,
     branch: str = "",
-) -> None:
+) -> list[int]:
     """Do what follows from an experiment's outcome, and keep one comment on it that says it.
 
     One that succeeded gets a Model issue and a branch for it, to which its pull requests go. One
-    that failed is closed with its pull requests, once it has a summary. What GITHUB_TOKEN does
-    starts no workflow: so in GitHub Actions, what their workflows do is done here.
+    that failed is closed with its pull requests, once it has a summary, and last of all. In GitHub
+    Actions the tests are started, once: what GITHUB_TOKEN does starts no workflow.
 
     Args:
         project: names the collaboration branch, where the model's branch begins.
@@ -45,11 +47,25 @@ def hand_over(
         experiment: its issue.
         model: its Model issue; by default the one that names it, or else a new one.
         branch: the model's; by default as the Model issue is called.
+
+    Returns:
+        The number of the Model issue, if any, which is to be checked too.
     """
     number, outcomes = experiment.number, [one for one in RESULTS if experiment.labelled(one)]
-    pulls = [p for p in repository.open_pull_requests if issue_of(p, repository.name) == number]
+    if (experiment.kind, experiment.state, len(outcomes)) != ("Experiment", "open", 1):
+        say(f"#{number} is no open experiment that is labelled as succeeded or as failed")
+        return []
+    name, issues = repository.name, {number: experiment}
+    pulls = [
+        pull
+        for pull in repository.open_pull_requests
+        if Facts(pull, project, name, issues=issues).branch == Branch("Experiment", number)
+        and not pull.is_stranger
+    ]
+    before = [one["body"] for one in repository.comments(number) if is_from_team(one, MARK)]
+    done = "\n".join(before[:1]).splitlines()
     lines: list[str] = []
-    changed: list[PullRequest | None] = []
+    repository.allowance -= 1  # of which one is for the comment
 
     def attempt(words: str, action: Callable[..., Any], *values: object) -> Any:
         try:
@@ -61,10 +77,8 @@ def hand_over(
         lines.append(f"- [x] {words}")
         return result
 
-    if (experiment.kind, experiment.state, len(outcomes)) != ("Experiment", "open", 1):
-        say(f"#{number} is no open experiment that is labelled as succeeded or as failed")
-    elif outcomes == ["succeeded"]:
-        asks = linked_numbers(experiment, repository.name, "Ask")[:1]
+    if outcomes == ["succeeded"]:
+        asks = linked_numbers(experiment, name, "Ask")[:1]
         ask = repository.find_issue(asks[0]) if asks else None
         values = (project, repository, experiment, ask)
         model = model or attempt("a Model issue names this one", find_model, *values)
@@ -79,47 +93,69 @@ def hand_over(
         for pull in pulls if model else ():
             if pull.base == branch or not pull.base.startswith("model/"):
                 words, base = f"#{pull.number} goes to `{branch}`", {"base": branch}
-                changed.append(attempt(words, repository.update_pull_request, pull, base))
+                changed = attempt(words, repository.update_pull_request, pull, base)
+                words = f"the tests of #{pull.number} are started"
+                if f"- [x] {words}" in done:
+                    lines.append(f"- [x] {words}")
+                elif changed and os.environ.get("GITHUB_ACTIONS"):
+                    attempt(words, repository.start_tests, pull.head)
         if model and not pulls:
             lines.append(f"- [ ] open a pull request from the experiment's branch to `{branch}`")
     elif form_fields(experiment.body).get("Summary"):
-        closed = {"state": "closed"}
+        if pulls:
+            attempt("their commits are kept", note_end, project, repository, pulls)
         for pull in pulls:
-            words = f"close #{pull.number}"
-            changed.append(attempt(words, repository.update_pull_request, pull, closed))
-        attempt("close this issue", repository.ask, "PATCH", f"/issues/{number}", closed)
+            if "- [ ]" not in "\n".join(lines):  # first what is kept, then the ends, this one last
+                attempt(f"close #{pull.number}", _close, project, repository, pull)
+        if "- [ ]" not in "\n".join(lines):
+            attempt(
+                "close this issue",
+                repository.ask,
+                "PATCH",
+                f"/issues/{number}",
+                {"state": "closed"},
+            )
         del repository.issues_read[number]
     else:
-        lines.append("- [ ] write the Summary, then add the label again")
-    if lines:
-        heading = f"This experiment is labelled {outcomes[0]}. What follows from that:"
-        update_comment(repository, number, MARK, "\n".join([MARK, heading, "", *lines]))
-        say("\n".join(lines))
+        lines.append("- [ ] write the Summary")
+    repository.allowance += 1
+    heading = f"This experiment is labelled {outcomes[0]}. What follows from that:"
+    update_comment(repository, number, MARK, "\n".join([MARK, heading, "", *lines]))
+    say("\n".join(lines))
+    return [model.number] if model else []
+
+
+def _close(project: Project, repository: Repository, pull: PullRequest) -> None:
+    """Close a pull request; the verdict of another one for its commit counts then."""
+    repository.update_pull_request(pull, {"state": "closed"})
     if os.environ.get("GITHUB_ACTIONS"):
-        others = [one for one in changed if one and one not in pulls]
-        for pull in others if model is None else ():
-            check_closed(project, repository, pull.number)
-        also = [model.number] if model else []
-        check_event(project, repository, number, is_type=False, also=also)
-        for pull in others if model else ():
-            attempt("the tests are started", repository.start_tests, pull.head)
+        for other in repository.open_pull_requests_at(pull)[:1]:
+            publish_check(project, repository, other.number)
 
 
 def find_model(
     project: Project, repository: Repository, experiment: Issue, ask: Issue | None
 ) -> Issue:
-    """The newest Model issue of the team's or a machine's that names the experiment, or a new one.
+    """The Model issue of the team's or a machine's that names the experiment, or a new one.
+
+    Of several, an open one counts first, and of these the oldest.
 
     The new one has the fields of its form, as far as they are known. What people wrote is quoted,
     so that it adds no field and calls nobody.
     """
-    for other in repository.issues(["Model"], most=2):
-        numbers = linked_numbers(other, repository.name, "Experiment")
-        if experiment.number in numbers and is_from_team(other.native, ""):
-            return other
+    others = [
+        other
+        for other in repository.issues(["Model"], most=2)
+        if experiment.number in linked_numbers(other, repository.name, "Experiment")
+        and (repository.is_private or is_from_team(other.native, ""))
+    ]
+    if others:
+        return min(others, key=lambda one: (one.state != "open", one.number))
     fields = {**form_fields(ask.body if ask else ""), **form_fields(experiment.body)}
     quotes = [
-        "\n".join(f"> {line}" for line in fields.get(name, "")[:LONGEST].splitlines())
+        "\n".join(f"> {line}" for line in fields.get(name, "").replace("@", CALL).splitlines())[
+            :LONGEST
+        ]
         for name in ("Goal", "Summary", "Runs", "Solution architecture")
     ]
     answers = {
@@ -131,7 +167,6 @@ def find_model(
     file = form_files(project.github).get("model")
     blank = {name: {"type": "input", "value": ""} for name in answers}
     body = make_body({**blank, **(read_form(file).fields if file else {})}, answers)
-    body = body.replace("@", "@\u200b")  # which calls nobody
     has_types = (experiment.native.get("type") or {}).get("name") in TYPES
     repository.refused |= set() if has_types else {"type"}
     return repository.open_issue(visible(experiment.title, TITLE), body, ["Model"])

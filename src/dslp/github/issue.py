@@ -1,15 +1,15 @@
 """What follows from a change of an issue: its links, the Ask's log, its pull requests' verdicts."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from itertools import chain, repeat
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import islice
 from typing import Any
 
 from dslp.core.branch_names import AGENTS, is_match
 from dslp.core.console import say
 from dslp.core.report import Finding
 from dslp.core.settings import Project
-from dslp.github.client import Repository, UsedUp
-from dslp.github.entities import Issue, PullRequest
+from dslp.github.client import Repository, Unavailable, UsedUp
+from dslp.github.entities import TEAM, TYPES, Issue, PullRequest
 from dslp.github.forms import form_fields, linked_numbers, read_forms
 from dslp.github.native import mirror_links
 from dslp.github.policy import check_fields, check_links, issue_of
@@ -18,47 +18,73 @@ from dslp.github.rules import broken
 from dslp.github.running_log import update_logs
 
 MARK = "<!-- dslp: links -->"
+FIRST = 3  # verdicts that come before the log
 MODELS = ("model/*", *AGENTS)  # branches that may hold a model
-TEAM = ("OWNER", "MEMBER", "COLLABORATOR")
 
 
 def check_event(
     project: Project,
     repository: Repository,
     number: int,
-    is_type: bool,
-    texts: Iterable[str] = (),
+    event: Mapping[str, Any],
     also: Sequence[int] = (),
 ) -> None:
     """Check an issue that changed, and what depends on it, within the requests of an event.
+
+    What fails keeps nothing else back. What people wait for comes first: the comment on the issue,
+    the verdicts of its pull requests, the log. GitHub's own links come last.
 
     Args:
         project: whose settings and forms hold.
         repository: on GitHub.
         number: of the issue.
-        is_type: whether its type may have changed, on which the issues that name it depend.
-        texts: of the issue before the change, which may have named another Ask.
+        event: of GitHub Actions; without one, everything that depends on the issue is checked.
         also: issues that were opened for it, and are checked too.
+
+    Raises:
+        Unavailable: GitHub refused a step, the first of these.
     """
-    others = list(repository.issues(state="open", most=10)) if is_type else []
+    label, action = (event.get("label") or {}).get("name", ""), event.get("action")
+    is_type = not event or label in TYPES or action in ("deleted", "transferred")
+    old = ((event.get("changes") or {}).get("body") or {}).get("from")
+    texts = [(event.get("issue") or {}).get("body") or "", old or ""]
+    texts += [f"### Ask\n\n#{one}" for one in also]
+    others = list(repository.issues(state="open", most=10)) if is_type and not also else []
     naming = [one.number for one in others if number in linked_numbers(one, repository.name)]
     naming += also
-    texts = [*texts, *(f"### Ask\n\n#{one}" for one in also)]
-    if not is_type and not also:
-        repository.refused.add("type")  # which is as it was
-    pulls = (pull.number for pull in _depending(repository, number, naming))
-    checks = chain(zip(pulls, repeat(publish_check)), zip(naming, repeat(check_issue)))
-    other = number
-    try:
-        check_issue(project, repository, number)
+    pulls, other = _depending(repository, number, naming), number
+    failures: list[Unavailable] = []
+
+    def attempt(one: int, action: Callable[..., object], *values: object) -> None:
+        nonlocal other
+        other = one
         try:
-            update_logs(repository, number, texts)
-        finally:  # a log that fails keeps no verdict back
-            for other, check in checks:
-                check(project, repository, other)
+            action(*values)
+        except UsedUp:
+            raise
+        except Unavailable as error:
+            say(f"#{one}: {error}")
+            failures.append(error)
+
+    def check_pulls(most: int | None = None) -> None:
+        for pull in islice(pulls, most):
+            attempt(pull.number, publish_check, project, repository, pull.number)
+
+    try:
+        attempt(number, check_issue, project, repository, number)
+        attempt(number, check_pulls, FIRST)
+        attempt(number, update_logs, repository, number, texts)
+        attempt(number, check_pulls)
+        for one in naming:
+            attempt(one, check_issue, project, repository, one)
+        for one in also:
+            attempt(one, mirror_links, repository, one, {"action": "opened"})
+        attempt(number, mirror_links, repository, number, event)
     except UsedUp as error:
         rest = f"#{other} and what else depends on #{number} is not checked"
         say(f"{rest}: {error}; run dslp issue-check {number}")
+    if failures:
+        raise failures[0]
 
 
 def check_issue(project: Project, repository: Repository, number: int) -> None:
@@ -75,7 +101,6 @@ def check_issue(project: Project, repository: Repository, number: int) -> None:
     fields = check_fields(issue, read_forms(project.github))
     findings = [*links, *fields, *_check_version(repository, issue)]
     update_comment(repository, number, MARK, _comment(findings) if findings else "")
-    mirror_links(repository, issue)
     for finding in findings:
         say(f"{finding.rule}: {finding.problem}")
 
@@ -94,9 +119,9 @@ def update_comment(repository: Repository, issue: int, mark: str, text: str) -> 
     for comment in comments[1:] if text else comments:
         repository.ask("DELETE", f"/issues/comments/{comment['id']}", unless=(404,))
         existing.remove(comment)
-    if text and not comments:
+    if text and not comments and text not in [comment["body"] for comment in existing]:
         existing.append(repository.ask("POST", f"/issues/{issue}/comments", {"body": text}))
-    elif text and comments[0]["body"].replace("\r\n", "\n").strip() != text.strip():
+    elif text and comments and comments[0]["body"].replace("\r\n", "\n").strip() != text.strip():
         path = f"/issues/comments/{comments[0]['id']}"
         comments[0].update(repository.ask("PATCH", path, {"body": text}))
 

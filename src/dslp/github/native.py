@@ -4,52 +4,64 @@ Labels and links are the base. Where a server, a plan or a token has none of thi
 """
 
 import re
+from collections.abc import Mapping
 from typing import Any
 
 from dslp.github.client import Repository
-from dslp.github.entities import TYPES, Issue
-from dslp.github.forms import form_links, named_issues
+from dslp.github.entities import TYPES
+from dslp.github.forms import UNREAD, form_links, named_issues
 
 REFUSALS = (403, 404, 410, 422)
 BLOCKED = "blocked - need access"
-BLOCKER = re.compile(r"\bblocked by:?\s+([^\n,;]{1,200})", re.IGNORECASE)
+BLOCKER = re.compile(
+    r"(?<!not )(?<!no longer )\bblocked by:?((?:(?:\s|,|&|and\b)+[\w./:-]*(?:#|GH-|/issues/)\d+)+)",
+    re.IGNORECASE,
+)
 MOST = 3  # issues that may block one
 
 
-def mirror_links(repository: Repository, issue: Issue) -> None:
+def mirror_links(repository: Repository, number: int, event: Mapping[str, Any]) -> None:
     """Give an issue the type of its label, the parent that its first link names, and its blockers.
 
-    A type or a parent that a person chose otherwise stays. An issue with the label BLOCKED depends
-    on the issues that its text says it is blocked by; people take that back.
+    Each is done once, when the event brings the label or the link, so what a person then does by
+    hand stays. An issue with the label BLOCKED depends on the issues that its text says it is
+    blocked by; people take that back.
     """
-    own = issue.native
-    if "type" in own and (own["type"] or {}).get("name") in {None, *TYPES} - {issue.kind}:
-        path = f"/issues/{issue.number}"
+    issue, name = repository.find_issue(number), repository.name
+    if issue is None or issue.is_pull_request or issue.state != "open":
+        return
+    own, path = issue.native, f"/issues/{number}"
+    label = (event.get("label") or {}).get("name")
+    changed = (event.get("changes") or {}).get("body")
+    is_new = event.get("action") == "opened" or label in TYPES
+    before = "" if is_new else changed["from"] or "" if changed else issue.body
+    is_ours = "type" in own and (own["type"] or {}).get("name") in {None, *TYPES} - {issue.kind}
+    if is_new and is_ours:
         _try(repository, "type", "PATCH", path, {"type": issue.kind})
-    links = form_links(issue.kind, issue.body, repository.name)[: "sub_issues_summary" in own]
-    for number in [number for link in links for number in link.numbers[:1]]:
-        parent = repository.find_issue(number)
-        is_right = parent and parent != issue and parent.kind in links[0].allowed
-        if is_right and _may_move(repository, issue, number):
-            path = f"/issues/{number}/sub_issues"
-            body = {"sub_issue_id": issue.id, "replace_parent": bool(own.get("parent_issue_url"))}
-            _try(repository, path, "POST", path, body)
-    texts = BLOCKER.findall(issue.body)[:MOST] if issue.labelled(BLOCKED) else []
-    numbers = [number for text in texts for number in named_issues(text, repository.name)[:1]]
-    if len(numbers) > own.get("issue_dependencies_summary", {}).get("total_blocked_by", MOST):
+    texts = (issue.body, before) if "sub_issues_summary" in own else ()
+    links = [form_links(issue.kind, text, name)[:1] for text in texts]
+    new, old = ([n for link in ones for n in link.numbers[:1]] for ones in links or ([], []))
+    place, _, current = (own.get("parent_issue_url") or "").rpartition("/issues/")
+    is_here = place.lower().endswith(f"/{name}".lower())
+    if new != old == [int(current) if is_here else 0] * bool(place):
+        for parent in filter(None, map(repository.find_issues(new).get, new)):
+            if parent != issue and parent.kind in links[0][0].allowed:
+                body = {"sub_issue_id": issue.id, "replace_parent": bool(place)}
+                place = f"/issues/{parent.number}/sub_issues"
+                _try(repository, place, "POST", place, body)
+    if issue.labelled(BLOCKED) and "issue_dependencies_summary" in own:
+        old = _blockers("" if label == BLOCKED else before, name)
+        numbers = [one for one in _blockers(issue.body, name) if one not in old]
         for blocker in filter(None, map(repository.find_issues(numbers).get, numbers)):
-            path = f"/issues/{issue.number}/dependencies/blocked_by"
-            _try(repository, path, "POST", path, {"issue_id": blocker.id})
+            place = f"{path}/dependencies/blocked_by"
+            key = f"{number} by {blocker.number}"
+            _try(repository, key, "POST", place, {"issue_id": blocker.id})
 
 
-def _may_move(repository: Repository, issue: Issue, parent: int) -> bool:
-    """Whether the issue has no parent, or another one, and not by a person's hand."""
-    current = (issue.native.get("parent_issue_url") or "").lower()
-    if not current or current.endswith(f"/{repository.name}/issues/{parent}".lower()):
-        return not current
-    events = repository.pages(f"/issues/{issue.number}/events", most=MOST)
-    makers = [one["actor"] for one in events if one["event"] == "parent_issue_added"]
-    return bool(makers) and (makers[-1] or {}).get("type") == "Bot"
+def _blockers(text: str, repository: str) -> list[int]:
+    """The issues that a text, without comments and code, says it is blocked by."""
+    texts = BLOCKER.findall(UNREAD.sub(" ", text))
+    return named_issues(" ".join(texts), repository)[:MOST]
 
 
 def _try(repository: Repository, key: str, verb: str, path: str, body: Any) -> None:

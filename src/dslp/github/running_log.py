@@ -61,13 +61,16 @@ def update_log(repository: Repository, number: int, candidates: Iterable[int] = 
             mention it. Each is read, and left out where it does not serve the Ask.
     """
     query = read_text(Path(__file__).with_suffix(".graphql"))
+    lines: list[str] = []
+    written = None  # by this run: what it read for it still holds
     for _ in range(TRIES):
         ask = repository.query(query, number=number)["issue"]
         if ask is None:
             return
         log = split_log(ask["body"])[1]
         listed = map(int, re.findall(r"^- #(\d+)", log, re.MULTILINE))
-        lines = _entries(repository, number, [*candidates, *listed, *_mentioning(ask)])
+        if _plain(ask["body"]) != written:
+            lines = _entries(repository, number, [*candidates, *listed, *_mentioning(ask)])
         if not lines and not log:
             return
         edits = [one["diff"] for one in _nodes(ask["userContentEdits"]) if one["diff"] is not None]
@@ -80,6 +83,7 @@ def update_log(repository: Repository, number: int, candidates: Iterable[int] = 
             raise UsedUp(f"#{number}: no requests are left for its log")
         if not repository.ask("PATCH", f"/issues/{number}", {"body": new}, unless=(422,)):
             break  # without a log too, it is too long
+        written = _plain(new)
     say(f"#{number}: its log is old, since its text is too long or is edited all the time")
 
 

@@ -68,7 +68,7 @@ def begin(project: Project, repository: Repository, issue: Issue) -> None:
         numbers = linked_numbers(issue, repository.name, "Experiment")
         experiments = [repository.find_issues(numbers)[number] for number in numbers]
         for one in experiments:
-            if one and one.state == "open":
+            if one and one.state == "open" and one.labelled("succeeded"):
                 hand_over(project, repository, one, issue, branch)
         _fetch(project, remote if experiments else "")
     if remote:

@@ -58,6 +58,15 @@ def html() -> Action:
     return answer
 
 
+def content(body: str, kind: str = "application/json") -> Action:
+    """This answer with status 200, whatever was requested."""
+
+    def answer() -> None:
+        raise Page(body.encode(), kind)
+
+    return answer
+
+
 def status(code: int, message: str, **headers: str) -> Action:
     """A plain answer of GitHub's in place of the right one: 403, 404, 422, 500, 502…"""
 

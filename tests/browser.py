@@ -86,23 +86,23 @@ def browser(folder: Path) -> Iterator[Browser]:
         *("--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1", f"--user-data-dir={folder}"),
     ]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
-        assert process.stderr is not None
-        address = next(
-            re.findall(r"ws://\S+", line)[0] for line in process.stderr if "ws://" in line
-        )
-        with connect(address, max_size=None) as socket:
-            tab = Browser(socket)
-            target = tab.ask("Target.createTarget", url="about:blank")["targetId"]
-            session = tab.ask("Target.attachToTarget", targetId=target, flatten=True)
-            tab.session = session["sessionId"]
-            for domain in ("Page", "Network", "Runtime", "Log"):
-                tab.ask(f"{domain}.enable")
-            forget = "localStorage.clear()"  # a page keeps the scheme that it was seen in first
-            tab.ask("Page.addScriptToEvaluateOnNewDocument", source=forget)
-            try:
+        try:
+            assert process.stderr is not None
+            address = next(
+                re.findall(r"ws://\S+", line)[0] for line in process.stderr if "ws://" in line
+            )
+            with connect(address, max_size=None) as socket:
+                tab = Browser(socket)
+                target = tab.ask("Target.createTarget", url="about:blank")["targetId"]
+                session = tab.ask("Target.attachToTarget", targetId=target, flatten=True)
+                tab.session = session["sessionId"]
+                for domain in ("Page", "Network", "Runtime", "Log"):
+                    tab.ask(f"{domain}.enable")
+                forget = "localStorage.clear()"  # a page keeps the scheme that it was seen in first
+                tab.ask("Page.addScriptToEvaluateOnNewDocument", source=forget)
                 yield tab
-            finally:
-                process.terminate()
+        finally:
+            process.terminate()
 
 
 @contextmanager

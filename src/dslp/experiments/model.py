@@ -280,6 +280,10 @@ class Model:
             raise DslpError(f"{where} {problem}; Response in schema.py has {', '.join(fields)}")
         return frame.set_axis(fields, axis=1).set_axis(rows.index, axis=0)
 
+    def score(self, estimator: Any, rows: "pd.DataFrame") -> dict[str, float]:
+        """The metrics of its predictions on `rows`."""
+        return self.evaluate(rows[self.params.target], self.predict(estimator, rows))
+
     def evaluate(self, target: "pd.Series[Any]", predicted: "pd.DataFrame") -> dict[str, float]:
         """The metrics that `evaluate` returns for predictions, as `predict` gives them.
 

@@ -143,7 +143,7 @@ def test_when_the_stricter_of_two_on_a_commit_is_closed_the_other_is_judged_anew
     assert state(scene, plain) == "success"
 
 
-@pytest.mark.rule("B4", "B5", "E2", "X3", "X4")
+@pytest.mark.rule("B4", "B5", "E2", "X4")
 @pytest.mark.parametrize("kind", ["Explore", "Experiment"])
 def test_what_an_unmerged_branch_held_stays_findable(scene: Scene, kind: str) -> None:
     issue, repository = scene.issue(kind), scene.repository
@@ -188,7 +188,7 @@ def test_what_an_unmerged_branch_held_stays_findable(scene: Scene, kind: str) ->
     assert ("is empty" in note, f"archive/{branch}-2 " in note) == (False, True)
 
 
-@pytest.mark.rule("B5", "X3", "X4")
+@pytest.mark.rule("B5", "X4")
 @pytest.mark.parametrize(
     ("kind", "field"), [("Ask", "Value"), ("Explore", "Insights"), ("Experiment", "Summary")]
 )

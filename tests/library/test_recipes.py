@@ -42,4 +42,4 @@ def test_a_prompt_is_a_model_and_its_answers_are_reviewed(toy: Toy, empty_store:
     assert "is the champion" in toy.done("model", "promote").out
     command, env = [sys.executable, "review_prompts.py"], {**os.environ, "PYTHONPATH": "src"}
     done = subprocess.run(command, cwd=toy.root, env=env, capture_output=True, text=True)
-    assert done.stdout.splitlines()[-1] == "plain 1.0", done.stderr
+    assert done.stdout.splitlines()[-1:] == ["plain 1.0"], done.stderr

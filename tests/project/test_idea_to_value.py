@@ -34,7 +34,7 @@ for line in sys.argv[1:]:
         if end.code:
             raise
 """
-PLACEHOLDER = re.compile(r"\b(NAME|COLUMN|NUMBER|PACKAGE)\b")
+PLACEHOLDER = re.compile(r"\b(NAME|COLUMN|NUMBER|PACKAGE|TITLE|TEXT)\b")
 
 
 def write_rides(file: Path) -> None:
@@ -135,6 +135,7 @@ def test_agents_md_names_no_command_that_was_not_run(hour: Project) -> None:
     hour.succeed("git remote add origin https://github.com/ada/claims.git")
     reached = {"GITHUB_API_URL": standin.url, "GH_TOKEN": standin.add_token()}
     hour.succeed("uv run dslp --help")
+    hour.succeed("uv run dslp new issue task --title Tidy --set what=Columns", **reached)
     hour.succeed("uv run dslp start 1", **reached)
     hour.run("uv run dslp check", **reached)
     hour.succeed("uv run dslp data version rides --write")

@@ -225,7 +225,7 @@ def test_a_forecast_is_seen_over_its_horizon_beside_the_last_value(toy: Toy) -> 
 
 
 @pytest.mark.slow
-@pytest.mark.rule("E3", "C4")
+@pytest.mark.rule("E3")
 def test_the_page_of_a_comparison_shows_what_fits_the_kind(experimented: Toy) -> None:
     numbers = {"truth": [1.0, 2, 5] * 9, "predicted": [1.5] * 27}
     past = {"by": [*range(27)], "step": [*range(27)], "naive": [2.0] * 27, "series": HOSTILE}

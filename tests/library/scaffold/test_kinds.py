@@ -90,7 +90,7 @@ def whole_life(toy: Toy, library: tuple[str, str, str, str] | None = None) -> pd
         pytest.param("answer", ["text"], "inputs: words;", None),
         pytest.param("level", [], "the highest is not rare: classification", None, marks=LONG),
         pytest.param("level", [], "for counts --kind counts", LIGHTGBM, marks=LONG),
-        pytest.param("level", ["function"], "", None),
+        pytest.param("level", ["function"], "", None, marks=LONG),
     ],
 )
 def test_a_model_of_each_kind_is_tried_promoted_and_predicts_what_is_true(

@@ -124,9 +124,12 @@ def unwritten_findings(files: Iterable[Path]) -> list[Finding]:
     return findings
 
 
-def render_page(template: str, **context: Any) -> str:
-    """The text of a page; a name that the template uses and `context` lacks is an error."""
-    text = _templates().get_template(template).render(context)
+def render_page(template: str, package: str = "dslp.core", **context: Any) -> str:
+    """The text of a page, whose template is in the folder `templates` of a package.
+
+    A name that the template uses and `context` lacks is an error.
+    """
+    text = _templates(package).get_template(template).render(context)
     return re.sub(r"\n{3,}", "\n\n", text.strip()) + "\n"
 
 
@@ -161,7 +164,7 @@ def _scaffold() -> re.Pattern[str]:
 
 
 @cache
-def _templates() -> "Environment":
+def _templates(package: str) -> "Environment":
     from jinja2 import Environment, PackageLoader, StrictUndefined
     from markupsafe import Markup
 
@@ -173,7 +176,7 @@ def _templates() -> "Environment":
 
     lines: Any = {"trim_blocks": True, "lstrip_blocks": True, "undefined": StrictUndefined}
     templates = Environment(
-        loader=PackageLoader("dslp.core"), autoescape=True, finalize=safe, **lines
+        loader=PackageLoader(package), autoescape=True, finalize=safe, **lines
     )
     sentence, percent = partial(safe, most=SENTENCE), partial(format_share, total=1)
     templates.filters.update(

@@ -175,9 +175,7 @@ def _templates(package: str) -> "Environment":
         return safe(value, SENTENCE) if is_written(value) else Markup("<em>not written yet</em>")
 
     lines: Any = {"trim_blocks": True, "lstrip_blocks": True, "undefined": StrictUndefined}
-    templates = Environment(
-        loader=PackageLoader(package), autoescape=True, finalize=safe, **lines
-    )
+    templates = Environment(loader=PackageLoader(package), autoescape=True, finalize=safe, **lines)
     sentence, percent = partial(safe, most=SENTENCE), partial(format_share, total=1)
     templates.filters.update(
         number=format_number, percent=percent, sentence=sentence, written=written

@@ -67,7 +67,12 @@ def profile_page(dataset: Dataset, profile: Profile) -> tuple[str, dict[str, str
 
 def datasheet_block(dataset: Dataset, profile: Profile) -> str:
     """The table of the columns for the datasheet, in Markdown."""
-    context = {"profile": profile, "missing": missing, "span": span, "unknown": UNKNOWN}
+    context: dict[str, Any] = {
+        "profile": profile,
+        "missing": missing,
+        "span": span,
+        "unknown": UNKNOWN,
+    }
     return render_page("columns.md.jinja", described=schema.read_schema(dataset).columns, **context)
 
 

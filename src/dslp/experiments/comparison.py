@@ -161,7 +161,12 @@ def comparison_page(comparison: Comparison, folder: str) -> tuple[str, dict[str,
     for number, (name, evaluation) in enumerate(sides.items(), start=1):
         views = draw_views(evaluation).items() if evaluation else ()
         pictures |= {f"{view}-{number}": beside(picture, name) for view, picture in views}
-    context = {"comparison": comparison, "sides": sides, "pictures": pictures, "folder": folder}
+    context: dict[str, Any] = {
+        "comparison": comparison,
+        "sides": sides,
+        "pictures": pictures,
+        "folder": folder,
+    }
     return render_page("comparison.md.jinja", **context), pictures
 
 

@@ -65,7 +65,7 @@ def monitoring_page(result: MonitoringResult, name: str) -> tuple[str, dict[str,
     for number, (signal, caption) in enumerate(zip(moved, captions, strict=True), start=1):
         shares = {bin: pair for bin, *pair in signal.shares}
         pictures[f"drift-{number}"] = draw_shares(caption, shares, ("in training", "now"))
-    context = {"result": result, "name": name, "moved": moved, "captions": captions}
+    context: dict[str, Any] = {"result": result, "name": name, "moved": moved, "captions": captions}
     return render_page("monitoring.md.jinja", **context, summary=summary_sentence), pictures
 
 

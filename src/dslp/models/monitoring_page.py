@@ -3,6 +3,7 @@
 import json
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 from dslp.core.actions import add_summary_line
 from dslp.core.console import say

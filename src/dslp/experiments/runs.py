@@ -11,9 +11,10 @@ import pandas as pd
 from dslp.data.schema import key_columns
 from dslp.experiments import splitting
 from dslp.experiments.evaluation import FILE, evaluate_pairs, truth_pairs
+from dslp.experiments.gains import Gain
 from dslp.experiments.model import Model
 from dslp.experiments.splitting import ModelData, read_model_data
-from dslp.experiments.uncertainty import Gain, Measured, measure
+from dslp.experiments.uncertainty import Measured, measure
 from dslp.tracking.connection import (
     ActiveRun,
     Tracking,

@@ -9,6 +9,9 @@ from dslp.github.entities import Issue, PullRequest
 from dslp.logbook.events import Event, Logbook, ModelChange, ModelVersion, Pull, Run, Work
 
 REPOSITORY = "https://github.com/ada/claims"
+CRITERION = {"metric": "deviance", "better": "lower", "improvement": 0.05, "by": "share"}
+CRITERION |= {"baseline": "mean"}
+MODEL = "claim_frequency"
 DIGESTS = {"1.0.0": "aa11", "1.1.0": "bb22"}
 HOSTILE = "</script><script>alert(1)</script> | `x` {{ 1 }} #3\r\n\u202egnol\u202c 🦊 " + "x" * 300
 
@@ -94,6 +97,11 @@ class Scene:
         name = (f"{number:032x}", title, kind, status)
         self.runs.append(Run(*name, day(start), end, metrics or {}, params, tag))
 
+    def dataset(self, number: int, version: str, start: float, issue: int | None = None) -> None:
+        """A version of the dataset `claims`, registered after its merge."""
+        facts = {"rows": "20190", "suite": "holds: 27 checks"}
+        self.run(number, "dataset", start, issue=issue, ask=None, version=version, **facts)
+
     def candidate(
         self,
         number: int,
@@ -101,30 +109,25 @@ class Scene:
         folds: Sequence[float],
         start: float,
         *,
-        is_baseline: bool = False,
+        kind: str = "experiment",
         **values: Any,
     ) -> None:
         """A run of an experiment: the metric of each fold, as `dslp.folds` has it."""
         content = {
-            "metric": {"name": "deviance", "better": "lower"},
-            "criterion": {"improvement": 0.05, "by": "share"},
-            "baseline": is_baseline,
+            **CRITERION,
+            "is_baseline": name == CRITERION["baseline"],
             "folds": list(folds),
             "ratio": 0.25,
         }
-        tags = {"candidate": name, "folds": json.dumps(content), "kind": "experiment", **values}
-        kind = tags.pop("kind")
+        tags = {"candidate": name, "model": MODEL, "folds": json.dumps(content), **values}
         self.run(number, kind, start, metrics={"deviance": sum(folds) / len(folds)}, **tags)
 
     def training(self, number: int, start: float, gain: Sequence[float], **values: Any) -> None:
         """A run of a final training; the gain is the estimate and the ends of its interval."""
-        content = {
-            "metric": {"name": "deviance", "better": "lower"},
-            "criterion": {"improvement": 0.05, "by": "share"},
-        }
+        content = {**CRITERION, "is_baseline": False}
         names = ("improvement", "improvement_low", "improvement_high")
         metrics = {"holdout_deviance": 2.0, **dict(zip(names, gain, strict=False))}
-        tags = {"candidate": "boosted", "folds": json.dumps(content), **values}
+        tags = {"candidate": "boosted", "model": MODEL, "folds": json.dumps(content), **values}
         self.run(number, "training", start, metrics=metrics, **tags)
 
     def version(
@@ -132,7 +135,7 @@ class Scene:
     ) -> None:
         """A version of the model `claim_frequency`, registered from a training."""
         tags = {"dslp.issue": str(issue)} if issue else {}
-        facts = ("claim_frequency", str(number), semantic, role, f"{run:032x}", day(start))
+        facts = (MODEL, str(number), semantic, role, f"{run:032x}", day(start))
         self.versions.append(ModelVersion(*facts, tags))
         self.change("register", number, None, start)
 
@@ -146,7 +149,7 @@ class Scene:
     ) -> None:
         """A change of the model `claim_frequency`."""
         former = str(replaced) if replaced else ""
-        change = ModelChange("claim_frequency", day(at), action, str(version), former, why)
+        change = ModelChange(MODEL, day(at), action, str(version), former, why)
         self.changes.append(change)
 
 
@@ -157,14 +160,14 @@ def claims() -> Scene:
     scene.issue(11, "Ask", "Predict the visits of a year", {"Problem": "Clinics learn late."})
     data = {**ask, "Dataset": "claims", "Sources": "The RAND study", "Version": "1.0.0"}
     scene.issue(12, "Data", "Claims of the insured", data, 1, 8)
-    scene.run(1, "dataset", 8, ask=None)
+    scene.dataset(1, "1.0.0", 8)
     insights = "One in three never visits.\n\nhttps://example.org/plot"
     explored = {"Belongs to": "#12", "Insights": insights, "Next steps": "Try counts."}
     scene.issue(14, "Explore", "Who makes many visits?", explored, 8, 11)
     scene.pull(15, "explore/14-who-makes-many-visits", 9, 11)
     summary = {**ask, "Summary": "Boosted trees beat the mean of the plan."}
     scene.issue(16, "Experiment, succeeded", "Boosted trees", summary, 12, 30)
-    scene.candidate(2, "mean", fit, 13, issue=16, is_baseline=True)
+    scene.candidate(2, "mean", fit, 13, issue=16)
     scene.candidate(3, "boosted", [0.90 * x for x in fit[:2]] + [2.0, 2.4, 2.2], 14, issue=16)
     scene.candidate(4, "boosted", [0.92 * x for x in fit[:2]] + [2.1, 2.4, 2.2], 20, issue=16)
     scene.candidate(5, "linear", [2.4, 2.4, 2.4, 2.7, 2.4], 15, issue=16)
@@ -172,7 +175,7 @@ def claims() -> Scene:
     scene.pull(20, "experiment/16-boosted-trees", 13, 30, merged=True)
     failed = {**ask, "Summary": "A neural network needs more rows than there are."}
     scene.issue(17, "Experiment, failed", "Neural network on diagnoses", failed, 14, 25)
-    scene.candidate(7, "mean", fit, 15, issue=17, is_baseline=True)
+    scene.candidate(7, "mean", fit, 15, issue=17)
     scene.candidate(8, "network", [2.9, 3.0, 2.8, 3.2, 2.9], 16, issue=17)
     scene.pull(21, "experiment/17-neural-network", 15, 25)
     model = {**ask, "Experiment": "#16", "What it does": "Says the visits expected next year."}
@@ -182,7 +185,7 @@ def claims() -> Scene:
     scene.version(1, "1.0.0", "champion", 39, 9, 18)
     scene.change("promote", 1, None, 40, "first release")
     scene.training(10, 80, (0.095, 0.041, 0.149), issue=18, version="1.1.0")
-    scene.run(11, "dataset", 78, ask=None, version="1.1.0")
+    scene.dataset(11, "1.1.0", 78)
     scene.version(2, "1.0.1", "taken back", 81, 10, 18)
     scene.change("promote", 2, 1, 82, "retrained")
     scene.change("rollback", 1, 2, 90, "visits of children were too high")

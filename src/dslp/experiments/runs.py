@@ -13,10 +13,11 @@ import pandas as pd
 from dslp.data.schema import key_columns
 from dslp.experiments import splitting
 from dslp.experiments.evaluation import FILE, evaluate_pairs, truth_pairs
+from dslp.experiments.gains import Gain
 from dslp.experiments.model import Model
 from dslp.experiments.params import Params
 from dslp.experiments.splitting import ModelData, fold_ratio, read_model_data
-from dslp.experiments.uncertainty import Gain, Measured, measure
+from dslp.experiments.uncertainty import Measured, measure
 from dslp.tracking.connection import (
     ActiveRun,
     Tracking,

@@ -1,7 +1,6 @@
 """Candidates of an issue compared with the baseline, on the Ask's metric and criterion (E2, E3)."""
 
 import math
-import statistics
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -10,14 +9,12 @@ from typing import TYPE_CHECKING, Any
 from dslp.core.errors import DslpError
 from dslp.core.pictures import beside, draw_intervals
 from dslp.core.report import Report, render_page
-from dslp.data.schema import key_columns
-from dslp.experiments import splitting
 from dslp.experiments.evaluation import draw_views, read_evaluation
 from dslp.experiments.gains import Gain, format_metric, gain, optimism
 from dslp.experiments.model import Model
 from dslp.experiments.params import Metric, share_problem
 from dslp.experiments.runs import CandidateRun, Experiment, finished_runs
-from dslp.experiments.splitting import ModelData, read_model_data
+from dslp.experiments.splitting import ModelData, fold_ratio, read_model_data
 from dslp.tracking.connection import Tracking, mlflow_errors
 
 if TYPE_CHECKING:
@@ -141,7 +138,7 @@ def compare_candidates(model: Model, issue: int | None = None) -> Comparison:
 def compare_runs(experiment: Experiment, runs: Sequence[CandidateRun]) -> Comparison:
     """Compare the runs of an experiment with the first of them, the baseline's."""
     model, tracking, (baseline, *rest) = experiment.model, experiment.tracking, runs
-    ratio, trials = fold_ratio(model, experiment.data), best_of_trials(model, tracking)
+    ratio, trials = experiment.fold_ratio, best_of_trials(model, tracking)
     metric, by, compared = model.params.metric, model.params.criterion.by, [baseline]
     for run in rest:
         parameters = frozenset(tracking.client.get_run(run.run_id).data.params.items())
@@ -186,12 +183,6 @@ def draw_comparison(comparison: Comparison) -> str:
     marks = {"baseline": 0.0, f"criterion {format_metric(enough, params.criterion.by)}": enough}
     footnote = f"Mean over {params.split.folds} folds, 95 % confidence interval; right is better"
     return draw_intervals(words, title, rows, marks, footnote)
-
-
-def fold_ratio(model: Model, data: ModelData) -> float:
-    """How many rows a fold validates on for each row that it trains on, on average."""
-    parts = splitting.folds(data.development, model.params.split, key_columns(model.dataset))
-    return statistics.fmean(len(validate) / len(train) for train, validate in parts)
 
 
 def best_of_trials(model: Model, tracking: Tracking) -> dict[frozenset[tuple[str, str]], int]:

@@ -68,8 +68,9 @@ class Result:
         text = f"{write(abs(gain.estimate), sign='')} {word} than the baseline{unit}"
         text += f" (95 % sure: {gain.interval})"
         if enough := self.criterion:
-            doubt = ", but not for sure" if gain.doubt(lambda value: value >= enough) else ""
-            text += f"; the goal of {write(enough, sign='')} is {'' if self.is_met else 'not '}reached{doubt}"
+            reached = "reached" if self.is_met else "not reached"
+            reached += ", but not for sure" * bool(gain.doubt(lambda value: value >= enough))
+            text += f"; the goal of {write(enough, sign='')} is {reached}"
         return f"{text}; {optimism(self.trials)}" if self.trials and not self.held_out else text
 
 

@@ -1,6 +1,6 @@
 """The one way to show findings: on the terminal, as JSON, and as pages.
 
-A page is Markdown for GitHub and for the project's site (MkDocs Material). It is a template of
+A page is Markdown for GitHub and for the project's site (Zensical). It is a template of
 Jinja2 that escapes every value: no character of a name or a value has a meaning in Markdown or
 HTML, and invisible characters are shown as codes.
 """

@@ -10,7 +10,7 @@ from collections import Counter, defaultdict
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import date, datetime
 from functools import partial
 from importlib.resources import files
 from pathlib import Path
@@ -283,7 +283,7 @@ def link(address: str) -> "Markup":
     return escape(address) if is_safe else Markup("")
 
 
-def day(time: datetime) -> str:
+def day(time: date) -> str:
     """A date for people, such as 3 March 2026."""
     return f"{time.day} {time:%B %Y}"
 

@@ -8,7 +8,7 @@ Blocks of code, code in a line and comments keep their directives.
 
 import math
 import re
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -25,6 +25,7 @@ from dslp.core.settings import Project
 from dslp.core.text import SENTENCE, UNWRITTEN, escape_markdown, format_number
 from dslp.logbook.events import Logbook, Run
 from dslp.logbook.pages import day, link, run_anchor, shown_runs, slug
+from dslp.logbook.results import Result, best_trials, read_results
 from dslp.logbook.story import Step, Story
 from markdown_it import MarkdownIt
 
@@ -54,84 +55,91 @@ class Record:
     place: str
     at: datetime
     item: Run | Step | Story
-
-    @property
-    def run(self) -> Run | None:
-        """The run that its figures come from; of a plot, the first one."""
-        item = self.item.results[0].run if isinstance(self.item, Step) else self.item
-        return item if isinstance(item, Run) else None
+    run: Run | None = None
 
 
 class Records:
     """The records, by kind and name, such as `dataset:claims@1.0.0`."""
 
     def __init__(self, logbook: Logbook, stories: Sequence[Story]) -> None:
-        steps = [step for story in stories for step in story.steps]
-        self.results = {one.run.id: one for step in steps for one in step.results}
+        self.logbook, self.by_name = logbook, dict[str, Record]()
         self.newest, self.in_use = dict[str, str](), dict[str, str]()
-        self.by_name = dict[str, Record]()
+        steps = [(step, story.ask.issue.number) for story in stories for step in story.steps]
+        self.trials, self.siblings = best_trials(logbook.runs), defaultdict[str, list[Run]](list)
         places = {run.id: str(link(run.url)) for run in logbook.runs}
         for story in stories:
-            name, page = f"#{story.ask.issue.number}", f"../asks/{story.ask.issue.number}.md"
-            self._add("ask", name[1:], f"Ask {name}", page, story.ask.created, story)
-            for step in story.steps:
-                places |= {run.id: f"{page}#{run_anchor(run)}" for run in shown_runs(step)}
-                if step.work and any(result.gain for result in step.results):
-                    name, place = str(step.work.issue.number), f"{page}#{step.key}"
-                    self._add("plot", name, step.title, place, step.start, step)
-        runs, short = {}, Counter(run.id[:8] for run in logbook.runs)
+            number = story.ask.issue.number
+            self._add("ask", str(number), f"../asks/{number}.md", story.ask.created, story)
+        for step, number in steps:
+            page = f"../asks/{number}.md"
+            places |= {run.id: f"{page}#{run_anchor(run)}" for run in shown_runs(step)}
+            if step.work and any(result.gain for result in step.results):
+                name, run = str(step.work.issue.number), step.results[0].run
+                self._add("plot", name, f"{page}#{step.key}", step.start, step, run)
+        runs, short = {run.id: run for run in logbook.runs}, Counter(r.id[:8] for r in logbook.runs)
         for run in logbook.runs:
-            runs[run.id], data, version = run, run.tag("dataset"), run.tag("dataset_version")
+            data, version = run.tag("dataset"), run.tag("dataset_version")
+            self.siblings[run.tag("issue")].append(run)
             name = run.id[:8] if short[run.id[:8]] == 1 else run.id
-            self._add("run", name, f"run {name}", places[run.id], run.start, run)
+            self._add("run", name, places[run.id], run.start, run, run)
             if (run.kind, run.status) == ("dataset", "FINISHED") and re.fullmatch(VERSION, version):
                 place = f"../datasets/{slug(data)}.md#version-{slug(version)}"
-                self._add(
-                    "dataset", f"{data}@{version}", f"{data} {version}", place, run.start, run
-                )
+                self._add("dataset", f"{data}@{version}", place, run.start, run, run)
                 self.newest[data] = max(self.newest.get(data, version), version, key=parse_version)
         champions = {one.model: one for one in logbook.versions if one.role == "champion"}
         for one in logbook.versions:
             version, champion = one.semantic or one.version, champions.get(one.model, one)
             place = f"../models/{slug(one.model)}.md#version-{slug(one.version)}"
             if training := runs.get(one.run):
-                name, label = f"{one.model}@{version}", f"{one.model} {version}"
-                self._add("model", name, label, place, one.created, training)
+                self._add("model", f"{one.model}@{version}", place, one.created, training, training)
             if champion.run != one.run:
                 self.in_use[one.run] = f"{one.model} {champion.semantic or champion.version}"
 
-    def _add(self, kind: str, name: str, *facts: Any) -> None:
-        self.by_name[f"{kind}:{name}"] = Record(*facts)
+    def _add(self, kind: str, name: str, place: str, *facts: Any) -> None:
+        if place:  # a run without an Ask has none
+            label = name.replace("@", " ") if "@" in name else f"{kind} {name}"
+            self.by_name[f"{kind}:{name}"] = Record(label, place, *facts)
 
-    def figures(self, record: Record) -> dict[str, str]:
+    def results(self, runs: Sequence[Run], on: date) -> tuple[Result, ...]:
+        """What the runs said on that day, also if they were repeated since."""
+        return read_results([run for run in runs if run.start.date() <= on], self.trials)
+
+    def figures(self, record: Record, on: date) -> dict[str, str]:
         """The figures of a record for people, by name; without a name, the record itself."""
         item = record.item
         if isinstance(item, Story):
             return {"": item.ask.issue.title, "state": item.state, "sentence": item.sentence}
         if isinstance(item, Step):
-            gains = [f"{one.candidate}: {one.sentence}" for one in item.results if one.gain]
-            return {"": "; ".join(gains)}
-        rows, result = item.tag("rows"), self.results.get(item.id)
+            gains = [one for one in self.results(item.runs, on) if one.gain]
+            return (
+                {"": "; ".join(f"{one.candidate}: {one.sentence}" for one in gains)}
+                if gains
+                else {}
+            )
+        rows, others = item.tag("rows"), self.siblings[item.tag("issue")]
         numbers: dict[str, float] = {"rows": int(rows)} if rows.isdecimal() else {}
         numbers |= {name: x for name, x in item.metrics.items() if math.isfinite(x)}
         figures = {name: format_number(x) for name, x in numbers.items()}
-        if result and result.gain:
-            figures |= {
-                "improvement": result.sentence.partition(";")[0],
-                "sentence": result.sentence,
-            }
+        compared = [run for run in others if run.id == item.id or run.name != item.name]
+        for result in self.results(compared, on):
+            if result.run.id == item.id and result.gain:
+                figures["improvement"] = result.sentence.partition(";")[0]
+                figures["sentence"] = result.sentence
         return {"": record.label, **item.params, **figures}
 
-    def newer(self, record: Record) -> str:
-        """What has taken the place of a record's data, or of its model, in words."""
-        if not (run := record.run):
-            return ""
-        data, version, words = run.tag("dataset"), run.tag("dataset_version"), list[str]()
-        newest = self.newest.get(data, version)
-        if re.fullmatch(VERSION, version) and parse_version(version) < parse_version(newest):
-            words.append(f"{data} {newest} is newer")
-        words += [f"{self.in_use[run.id]} is in use"] if run.id in self.in_use else []
-        return ", ".join(words)
+    def mark(self, record: Record, on: date) -> str:
+        """What has taken the place of a record's data or model, for a report of that day."""
+        words, run = list[str](), record.run
+        if isinstance(record.item, Story) and record.item.since.date() > on:
+            return f"since {day(record.item.since)}, after this report"
+        if run:
+            data, version = run.tag("dataset"), run.tag("dataset_version")
+            newest = self.newest.get(data, version)
+            if re.fullmatch(VERSION, version) and parse_version(version) < parse_version(newest):
+                words.append(f"{data} {newest} is newer")
+            if run.id in self.in_use:
+                words.append(f"{self.in_use[run.id]} is in use")
+        return ", ".join([f"as of {day(on)}; {words[0]}", *words[1:]]) if words else ""
 
 
 class Page:
@@ -160,7 +168,7 @@ class Page:
         # Indented text may be a note's: code is what stands between fences.
         tokens = MarkdownIt("commonmark").enable("table").disable("inline").parse(text)
         blocks = {(one.map[0], one.map[1]): one for one in tokens if one.map and one.content}
-        for (start, end), token in sorted(blocks.items(), key=lambda item: item[0]):
+        for (start, end), token in blocks.items():
             block = "\n".join(lines[start:end])
             if token.type != "fence":
                 block = PARTS.sub(partial(self._fill_in, start + 1, token.type), block)
@@ -178,12 +186,13 @@ class Page:
         """
         text = read_text(self.file).replace("\r\n", "\n")
         match = HEAD.match(text)
-        if not text.startswith("---") and not any(part["kind"] for part in PARTS.finditer(text)):
-            return ""
         head: Any = parse_yaml(match[1], "the head") if match else None
-        if not match or not isinstance(head, dict) or type(head.get("date")) is not date:
-            problem = "a report begins with a head between two ---"
-            raise DslpError(f"{problem}, with a date such as 2026-03-03")
+        has_head = match and isinstance(head, dict) and "decision" in head
+        if not has_head and not any(part["kind"] in KINDS for part in PARTS.finditer(text)):
+            return ""
+        if not match or not has_head or type(head.get("date")) is not date:
+            problem = "a report begins with a head between two ---: title, audience, decision"
+            raise DslpError(f"{problem}, and a date such as 2026-03-03")
         for name in ("title", "audience", "decision"):
             head[name] = " ".join(str(head.get(name) or UNWRITTEN).split())
         self.head = head
@@ -201,22 +210,24 @@ class Page:
             if block == "html_block" or not match["end"]:
                 raise DslpError("it must stand outside of HTML, and end with }")
             record = _pick(by_name, name)
-            text = _pick(self.records.figures(record), figure)
+            text = _pick(self.records.figures(record, self.head["date"]), figure)
             if record.at.date() > self.head["date"]:
                 raise DslpError(f"it is of {day(record.at)}, after the report's date")
         except DslpError as error:
-            self._find(f"{match[0]}: {error}", start + match.string.count("\n", 0, match.start()))
+            directive = " ".join(match[0].split())
+            self._find(f"{directive}: {error}", start + match.string.count("\n", 0, match.start()))
             return match[0]
         shown, place = escape_markdown(text, SENTENCE), f"]({record.place})</bdi>"
         if isinstance(record.item, Step):
             figure, picture = "plot", record.item.key
-            self.pictures[picture] = _draw(record.item)
+            results = self.records.results(record.item.runs, self.head["date"])
+            self.pictures[picture] = _draw(record.item.title, results)
             shown = f"![{shown}]({self.name}/{picture}.svg)"
-        newer = escape_markdown(self.records.newer(record) if figure else "", SENTENCE)
+        mark = ""
         if figure:
             self.figures[f"{name} {figure}"] = (text, record)
-        mark = f" <small>(as of {day(self.head['date'])}; {newer})</small>" if newer else ""
-        return f"<bdi>[{shown}{place}{mark}"
+            mark = escape_markdown(self.records.mark(record, self.head["date"]), SENTENCE)
+        return f"<bdi>[{shown}{place}" + (f" <small>({mark})</small>" if mark else "")
 
     def _find(self, problem: object, line: int) -> None:
         place = f"reports/{self.file.name}:{line}"
@@ -233,37 +244,32 @@ def render_reports(
     """
     files, folder = sorted((project.root / "reports").glob("*.md")), folder / "reports"
     remove_path(folder)
-    records = Records(logbook, stories if files else ())
-    every = [Page(file, records) for file in files]
-    pages = sorted((page for page in every if page.head), key=lambda one: one.head["date"])
-    issues = {work.issue.number: link(work.issue.url) for work in logbook.works}
-    context: dict[str, Any] = {
-        "logbook": logbook,
-        "records": records,
-        "issues": issues,
-        "day": day,
-        "link": link,
-    }
-    for page in pages:
-        text = render_page("report.md.jinja", "dslp.logbook", page=page, **context)
+    if not files:
+        return []
+    records = Records(logbook, stories)
+    pages = [Page(file, records) for file in files]
+    reports = [page for page in pages if page.head]
+    for page in reports:
+        text = render_page("report.md.jinja", "dslp.logbook", page=page, day=day, link=link)
         save_page(folder / f"{page.name}.md", text, page.pictures)
-    if pages:
-        index = render_page("reports.md.jinja", "dslp.logbook", pages=pages[::-1], day=day)
-        save_page(folder / "index.md", index)
-    unwritten = unwritten_findings(page.file for page in pages)
-    return [finding for page in every for finding in page.findings] + unwritten
+    save_page(
+        folder / "index.md",
+        render_page("reports.md.jinja", "dslp.logbook", reports=reports, day=day),
+    )
+    findings = [finding for page in pages for finding in page.findings]
+    return findings + unwritten_findings(page.file for page in reports)
 
 
-def _draw(step: Step) -> str:
+def _draw(words: str, results: Sequence[Result]) -> str:
     """The gains of an experiment's candidates with their intervals, as SVG."""
     rows = [
         (one.candidate, f"{gain} ({gain.interval})", gain.estimate, gain.low, gain.high)
-        for one in step.results
+        for one in results
         if (gain := one.gain) and math.isfinite(gain.low + gain.high)
     ]
-    marks = {"baseline": 0.0, "criterion": step.results[0].criterion or 0.0}
-    title = f"Gain in {step.results[0].metric}"
-    return draw_intervals(step.title, title, rows, marks, "95 % interval; right is better")
+    marks = {"baseline": 0.0, "goal": results[0].criterion or 0.0}
+    title = f"Gain in {results[0].metric}"
+    return draw_intervals(words, title, rows, marks, "95 % interval; right is better")
 
 
 def _pick(records: Mapping[str, T], name: str) -> T:

@@ -209,4 +209,4 @@ def last_time(times: Iterable[datetime | None]) -> datetime | None:
 
 
 def _number(text: str) -> int | None:
-    return int(text) if text.isdecimal() else None
+    return int(text) if text.isdecimal() and len(text) < 10 else None

@@ -336,4 +336,6 @@ def _documents(project: Project, name: str) -> tuple[Any, Any]:
 
 
 def _lines(text: str) -> str:
-    return "<br>".join(escape_markdown(line, LONGEST) for line in text.splitlines() or [""])
+    """Lines of a text, escaped, with the spaces at their ends."""
+    lines = re.split(r"\r?\n", text)
+    return "<br>".join(escape_markdown(line, LONGEST).replace("␣", " ") for line in lines)

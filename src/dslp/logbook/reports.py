@@ -195,7 +195,7 @@ class Page:
             raise DslpError(f"{problem}, and a date such as 2026-03-03")
         for name in ("title", "audience", "decision"):
             head[name] = " ".join(str(head.get(name) or UNWRITTEN).split())
-        self.head = head
+        self.head = {"issue": None, "ask": None, **head}
         return "\n" * match[0].count("\n") + text[match.end() :]
 
     def _fill_in(self, start: int, block: str, match: re.Match[str]) -> str:

@@ -30,7 +30,7 @@ def new_report(name: str, issue: int, ask: int | None) -> str:
     try:
         repository = find_repository()[1]
         origin = repository.issue(issue)
-        texts = {"Title": origin.title, **form_fields(origin.body)}
+        texts = {**form_fields(origin.body), "Title": origin.title}
         ask = ask or next(iter(linked_numbers(origin, repository.name, "Ask")), None)
     except DslpError as error:
         notice(f"{error}; so audience and decision are to be written")
@@ -41,7 +41,7 @@ def new_report(name: str, issue: int, ask: int | None) -> str:
     model = next(iter(versions), "model:NAME@1.0.0")
     line = f"{{{model}}} is {{{model} improvement}}."
     values: dict[str, object] = {"example": line if versions else f"`{line}`"}
-    values |= {"issue": issue, "ask": ask or "", "date": datetime.now(UTC).date()}
+    values |= {"issue": issue, "ask": ask or "null", "date": datetime.now(UTC).date()}
     for key in ("Title", "Audience", "Decision"):
         text = texts.get(key) or (UNWRITTEN if key != "Title" else " ".join(words).capitalize())
         values[key.lower()] = yaml_word(visible(" ".join(text.split()), SENTENCE))

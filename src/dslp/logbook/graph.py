@@ -7,7 +7,7 @@ import math
 import statistics
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from dslp.logbook.events import ModelChange
 from dslp.logbook.story import Result, Step, Story
@@ -63,20 +63,16 @@ def draw_graph(story: Story) -> Graph:
     return Graph(columns, places, lines, size, (WIDTH, height))
 
 
-def draw_timeline(
-    story: Story,
-) -> Iterator[tuple[datetime, Step | ModelChange, float, float]]:
+def draw_timeline(story: Story) -> Iterator[tuple[datetime, Step | ModelChange, float, float]]:
     """What happened, by date: when, what, and where its bar begins and ends (0 to 100)."""
-    releases = [change for change in story.changes if change.action != "register"]
+    items: list[tuple[datetime, datetime | None, Step | ModelChange]]
     items = [(step.start, step.end, step) for step in story.steps]
+    items += [(one.at, one.at, one) for one in story.changes if one.action != "register"]
     times = [time for start, end, _ in items for time in (start, end) if time]
-    times += [change.at for change in releases]
-    first, span = min(times), (max(times) - min(times)).total_seconds() or 1
-    for start, end, item in sorted(
-        [*items, *((change.at, change.at, change) for change in releases)], key=lambda one: one[0]
-    ):
-        left, right = ((time - first).total_seconds() for time in (start, end or max(times)))
-        yield start, item, 100 * left / span, 100 * right / span
+    first, last = min(times), max(times)
+    span = (last - first) / 100 or timedelta(1)
+    for start, end, item in sorted(items, key=lambda one: one[0]):
+        yield start, item, (start - first) / span, ((end or last) - first) / span
 
 
 def gain_scale(results: Sequence[Result]) -> Callable[[float], str]:

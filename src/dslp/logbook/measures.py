@@ -20,10 +20,12 @@ from dslp.github.entities import TYPES
 from dslp.github.forms import form_fields
 from dslp.logbook.events import Logbook, Work
 
+DAY = timedelta(days=1)
 UNKNOWN = (math.nan,) * 3  # days in each state, or a share with its interval
 FEWEST = 5  # durations that quartiles, and the median of a quarter, are made from
 QUARTERS = 12  # that a trend goes back
 HELD = ("on hold", "blocked - need access")
+LABELS = {"labeled": HELD, "unlabeled": HELD}  # that count; other events have none
 STEPS = {"closed": 1, "reopened": -1, "labeled": 1, "unlabeled": -1, "transferred": 0}
 DROPPED = ("not_planned", "duplicate")
 ASK_TO_VALUE = "Ask to value"
@@ -161,17 +163,15 @@ def time_spent(work: Work, read: datetime, until: datetime | None = None) -> Seq
     if not (work.created <= end and closed <= read and first[1]):
         return UNKNOWN
     changes = Counter[tuple[datetime, str]]()  # by label; closing and reopening have none
-    for event in (one for one in events if one.label.lower() in ("", *HELD)):
+    for event in (one for one in events if one.label.lower() in LABELS.get(one.what, ("",))):
         changes[event.at, event.label.lower()] += STEPS[event.what]
     state, days, before = dict.fromkeys(("", *HELD), 0), [0.0] * 3, work.created
     for (at, label), change in [*sorted(changes.items()), ((end, ""), 0)]:
         moment = min(max(at, before), end)
-        days[2 if state[""] > 0 else max(state.values()) > 0] += (moment - before) / timedelta(
-            days=1
-        )
+        days[2 if state[""] > 0 else max(state.values()) > 0] += (moment - before) / DAY
         before, state[label] = moment, min(1, state[label] + change)
-    present = {label: int(work.issue.labelled(label)) for label in HELD}
-    return days if state == {"": int(work.closed is not None), **present} or not events else UNKNOWN
+    present = {label: work.issue.labelled(label) for label in HELD} | {"": work.closed is not None}
+    return days if state == present or not events else UNKNOWN
 
 
 def median_with_open(done: Iterable[float], unfinished: Iterable[float]) -> float:

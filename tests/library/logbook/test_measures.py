@@ -21,7 +21,7 @@ CHANGES: dict[str, Any] = {
     **{"hold": ("labeled", "on hold"), "free": ("unlabeled", "On Hold")},
     **{"block": ("labeled", BLOCKED), "unblock": ("unlabeled", BLOCKED)},
     **{"close": ("closed",), "reopen": ("reopened",), "move": ("transferred",)},
-    **{"pause": ("labeled", "paused"), "data": ("labeled", "Data"), "other": ("unlabeled", "Data")},
+    **{"pause": ("labeled", "paused"), "lost": ("labeled", ""), "data": ("labeled", "Data")},
 }
 WAYS = {"on hold": ("free", "hold"), BLOCKED: ("unblock", "block"), "": ("reopen", "close")}
 # Of an issue: the days of its opening and closing, what happens on which day, and its labels in the
@@ -36,7 +36,7 @@ CASES: dict[str, Any] = {
     # On hold for 3 days and blocked for 3, but held for 5.
     "blocked too": (0, 10, "1 hold 3 block 4 free 6 unblock 10 close", "", (5, 5, 0)),
     "still on hold": (0, None, "15 hold", "ON HOLD", (15, 5, 0)),
-    "label removed after closing": (0, 5, "2 hold 5 close 7 free", "", (2, 3, 0)),
+    "label removed after closing": (0, 5, "1 lost 2 hold 5 close 7 free", "", (2, 3, 0)),
     # Active from 0 to 1 and from 6 to 7, on hold from 1 to 2 and from 5 to 6.
     "closed on hold": (0, 7, "1 hold 2 close 5 reopen 6 free 7 close", "", (2, 2, 3)),
     "label before the opening": (0, 4, "-1 hold 1 free 4 close", "", (3, 1, 0)),
@@ -134,7 +134,7 @@ def test_speed_by_type_with_its_trend_and_the_open_work() -> None:
         scene.issue(number, "explore", "", start=85, end=85 + days)
     for number, reason in enumerate(("not_planned", "duplicate"), start=8):
         scene.issue(number, "Explore", "", end=50, reason=reason)
-    held, was_data = (history(0, 0, text).events for text in ("91 hold 92 free", "0 data 1 other"))
+    held, was_data = (history(0, 0, text).events for text in ("91 hold 92 free", "0 data"))
     for number in range(10, 19):  # nine are open, for 10 days of which 1 is on hold
         scene.issue(number, "Explore", "", start=90, events=held)
     scene.issue(20, "Model", "", end=30, events=was_data)  # it counts as a Model, once

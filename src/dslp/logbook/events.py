@@ -84,7 +84,7 @@ class Run:
         status: FINISHED, FAILED, KILLED or RUNNING.
         start: when it was started.
         end: when it ended; None while it runs.
-        metrics: the last value of each metric.
+        metrics: the last value of each metric, where that is finite.
         params: its parameters.
         tags: its tags (E1).
         url: its page on a tracking server; empty for a local file.

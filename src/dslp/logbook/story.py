@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from dslp.experiments.uncertainty import Gain
+from dslp.experiments.gains import Gain
 from dslp.logbook.events import ModelChange, ModelVersion, Pull, Run, Work
 
 

@@ -358,7 +358,7 @@ def describe(own: Linked, steps: Sequence[Step], read: datetime) -> Ending:
     return "waiting", f"Waiting since {format_date(since)}: {'; '.join(names) or last}.", since, ""
 
 
-def format_date(time: datetime) -> str:
+def format_date(time: date) -> str:
     """A day for people, such as `3 March 2026`."""
     return f"{time.day} {time:%B %Y}"
 

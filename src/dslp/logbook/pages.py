@@ -19,7 +19,7 @@ from dslp.core.errors import DslpError
 from dslp.core.files import remove_path, write_text
 from dslp.core.report import render_page
 from dslp.core.settings import Project
-from dslp.core.text import SENTENCE, escape_markdown
+from dslp.core.text import SENTENCE, escape_markdown, visible
 from dslp.experiments.gains import format_metric
 from dslp.logbook.events import Logbook, ModelChange, ModelVersion, Run
 from dslp.logbook.graph import draw_graph, draw_timeline, gain_scale
@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 ROWS = 500  # on a page
 LONGEST = 4_000  # characters of a text that is shown
 TRIALS = 100  # runs of a step, without a result, that are shown
+TITLE = str.maketrans('<>&"\\', "‹›＆”＼")  # letters without a meaning in HTML and YAML
 OWN = ("index.md", "tried*.md", "other*.md", "asks/*.md", "datasets/*.md", "models/*.md")
 TOKEN = re.compile(r"(https?://[^\s<>\"'`]*[^\s<>\"'`.,;:!?)\]])|(?<![\w/&#])#([1-9]\d{0,8})\b")
 
@@ -119,7 +120,16 @@ class _Pages:
     def write(self, page: str, template: str, **context: Any) -> None:
         """Render a page; `up` leads from it to the logbook's folder."""
         up = "../" * page.count("/")
-        helpers = (duration, format_metric, gain_scale, link, run_anchor, shown_runs, slug)
+        helpers = (
+            duration,
+            format_metric,
+            gain_scale,
+            link,
+            plain_title,
+            run_anchor,
+            shown_runs,
+            slug,
+        )
         context |= {helper.__name__: helper for helper in helpers}
         context |= {"pages": self, "logbook": self.logbook, "page": page, "up": up}
         context |= {"to": partial(self.address, up), "prose": partial(self.prose, up)}
@@ -173,7 +183,7 @@ class _Pages:
         changes = defaultdict[str, list[ModelChange]](list)
         for change in reversed(self.logbook.changes):
             changes[change.model].append(change)
-        ways = {s.way_back.split()[-1]: s.way_back for s in self.stories if s.way_back}
+        ways = {s.way_back.split()[5]: s.way_back for s in self.stories if s.way_back}
         for name, versions in self.models.items():
             context = {"name": name, "versions": versions, "card": self.card("models", name)}
             more = {"changes": changes[name], "way_back": ways.get(name, "")}
@@ -232,6 +242,13 @@ def link(address: str) -> "Markup":
 
     is_safe = re.fullmatch(r"https?://\S+|[\w./#-]*", address)
     return escape(address) if is_safe else Markup()
+
+
+def plain_title(text: str) -> "Markup":
+    """A title for the front matter, which the site escapes in its search and nowhere else."""
+    from markupsafe import Markup
+
+    return Markup(visible(text, SENTENCE).translate(TITLE))
 
 
 def duration(start: datetime, end: datetime) -> str:

@@ -1,11 +1,15 @@
 """Pages as a browser shows them: Chromium, driven over its own protocol."""
 
+import base64
+import functools
 import itertools
 import json
+import os
 import re
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -55,7 +59,16 @@ class Browser:
         answer = self.ask(
             "Runtime.evaluate", expression=script, awaitPromise=True, returnByValue=True
         )
+        assert "exceptionDetails" not in answer, answer
         return answer["result"].get("value")
+
+    def wait_for(self, script: str) -> Any:
+        """The value of a script, once it is true; 10 seconds are enough for what a page does."""
+        deadline = time.monotonic() + 10
+        while not (value := self.run(script)):
+            assert time.monotonic() < deadline, f"never true: {script}"
+            time.sleep(0.05)
+        return value
 
     def _go(self, address: str) -> None:
         self.ask("Page.navigate", url=address)
@@ -73,6 +86,41 @@ class Browser:
         ):
             self.errors.append(json.dumps(params))
         return message
+
+
+def type_text(tab: Browser, text: str) -> None:
+    """Press the keys of a text, one after the other; line feed is Enter, and tab is Tab."""
+    for letter in text:
+        name, code = {"\n": ("Enter", 13), "\t": ("Tab", 9)}.get(letter, (letter, 0))
+        key = {"key": name, "windowsVirtualKeyCode": code}
+        shown = {"\n": {"text": "\r"}, "\t": {}}.get(letter, {"text": letter})
+        tab.ask("Input.dispatchKeyEvent", type="keyDown", **key, **shown)
+        tab.ask("Input.dispatchKeyEvent", type="keyUp", **key)
+
+
+def axe(tab: Browser) -> list[str]:
+    """What axe-core finds wrong with the page that is shown, one line each."""
+    tab.run(axe_source())
+    script = """axe.run({preload: false}).then(result => result.violations.map(one =>
+        `${one.id}: ${one.help}: ${one.nodes.slice(0, 5).map(node => node.html).join("  ")}`))"""
+    violations: list[str] = tab.run(script)
+    return violations
+
+
+@functools.cache
+def axe_source() -> str:
+    return (services.node_modules() / "axe-core" / "axe.min.js").read_text(encoding="utf-8")
+
+
+def screenshot(tab: Browser, name: str) -> None:
+    """Keep a picture of the whole page in the folder that SCREENSHOTS names, if it does."""
+    if folder := os.environ.get("SCREENSHOTS"):
+        size = tab.ask("Page.getLayoutMetrics")["cssContentSize"]
+        clip = size | {"height": min(size["height"], 4_000), "scale": 1}
+        answer = tab.ask("Page.captureScreenshot", captureBeyondViewport=True, clip=clip)
+        path = Path(folder, f"{name}.png")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(base64.b64decode(answer["data"]))
 
 
 @contextmanager

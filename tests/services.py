@@ -22,6 +22,7 @@ from typing import NoReturn
 
 import pytest
 
+ROOT = Path(__file__).resolve().parents[1]
 NOBODY = "nobody"  # PostgreSQL refuses to run as root
 WORKER = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")) % 12
 PORTS = itertools.cycle(range(20_000 + 1_000 * WORKER, 21_000 + 1_000 * WORKER))
@@ -102,8 +103,10 @@ def serving(server: HTTPServer, certificate: Path | None = None) -> Iterator[Non
         server.shutdown()
 
 
-def node_modules(package: Path, cache: Path) -> Path:
-    """The `node_modules` that a package's lock pins, installed into a folder of `cache` once."""
+def node_modules() -> Path:
+    """The `node_modules` that the lock in tests/github pins, installed into build/ once."""
+    package, cache = ROOT / "tests" / "github", ROOT / "build" / "node_modules"
+    cache.mkdir(parents=True, exist_ok=True)
     final = cache / hashlib.sha256((package / "package-lock.json").read_bytes()).hexdigest()[:12]
     if not final.exists():
         if not shutil.which("npm"):
@@ -114,7 +117,7 @@ def node_modules(package: Path, cache: Path) -> Path:
         command = ["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"]
         done = subprocess.run(command, cwd=fresh, capture_output=True, text=True, timeout=300)
         if done.returncode:
-            missing(f"npm could not install {package.name}: {done.stderr}")
+            missing(f"npm could not install what tests/github/package.json names: {done.stderr}")
         with suppress(OSError):  # another worker was faster
             fresh.rename(final)
     return final / "node_modules"

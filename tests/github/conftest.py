@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests import services
-from tests.github.evaluator import HERE, Evaluator
+from tests.github.evaluator import Evaluator
 from tests.github.standin.server import Standin
 from tests.github.standin.web import serve
 from tests.github.workflows import Runner
@@ -37,10 +37,9 @@ def github() -> Iterator[Standin]:
 
 
 @pytest.fixture(scope="session")
-def evaluator(request: pytest.FixtureRequest) -> Iterator[Evaluator]:
+def evaluator() -> Iterator[Evaluator]:
     """GitHub's own workflow parser and expression evaluator; skips where npm cannot have it."""
-    cache: Path = request.config.cache.mkdir("node")
-    evaluator = Evaluator(services.node_modules(HERE, cache))
+    evaluator = Evaluator(services.node_modules())
     with evaluator.process:
         yield evaluator
 

@@ -1,7 +1,6 @@
 """Candidates of an issue compared with the baseline, on the Ask's metric and criterion (E2, E3)."""
 
 import math
-import statistics
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -10,14 +9,12 @@ from typing import TYPE_CHECKING, Any
 from dslp.core.errors import DslpError
 from dslp.core.pictures import beside, draw_intervals
 from dslp.core.report import Report, render_page
-from dslp.data.schema import key_columns
-from dslp.experiments import splitting
 from dslp.experiments.evaluation import draw_views, read_evaluation
+from dslp.experiments.gains import Gain, format_metric, gain, optimism
 from dslp.experiments.model import Model
-from dslp.experiments.params import Measure, Metric, format_metric, share_problem
+from dslp.experiments.params import Metric, share_problem
 from dslp.experiments.runs import CandidateRun, Experiment, finished_runs
-from dslp.experiments.splitting import ModelData, read_model_data
-from dslp.experiments.uncertainty import Gain
+from dslp.experiments.splitting import ModelData, fold_ratio, read_model_data
 from dslp.tracking.connection import Tracking, mlflow_errors
 
 if TYPE_CHECKING:
@@ -127,7 +124,7 @@ def compare_candidates(model: Model, issue: int | None = None) -> Comparison:
     for run in newest.values():
         if run not in baselines:
             folds = _fold_values(tracking, run, params.metric)
-            better = gain(reference, folds, params.metric, ratio, by)
+            better = gain(reference, folds, params.metric.better, ratio, by)
             number = trials.get(frozenset(run.data.params.items()), 0)
             compared.append(
                 CandidateRun(_label(model, run), run.info.run_id, folds, better, number)
@@ -141,11 +138,11 @@ def compare_candidates(model: Model, issue: int | None = None) -> Comparison:
 def compare_runs(experiment: Experiment, runs: Sequence[CandidateRun]) -> Comparison:
     """Compare the runs of an experiment with the first of them, the baseline's."""
     model, tracking, (baseline, *rest) = experiment.model, experiment.tracking, runs
-    ratio, trials = fold_ratio(model, experiment.data), best_of_trials(model, tracking)
+    ratio, trials = experiment.fold_ratio, best_of_trials(model, tracking)
     metric, by, compared = model.params.metric, model.params.criterion.by, [baseline]
     for run in rest:
         parameters = frozenset(tracking.client.get_run(run.run_id).data.params.items())
-        better = gain(baseline.folds, run.folds, metric, ratio, by)
+        better = gain(baseline.folds, run.folds, metric.better, ratio, by)
         compared.append(replace(run, gain=better, trials=trials.get(parameters, 0)))
     return Comparison(model, experiment.issue, compared, [])
 
@@ -188,12 +185,6 @@ def draw_comparison(comparison: Comparison) -> str:
     return draw_intervals(words, title, rows, marks, footnote)
 
 
-def fold_ratio(model: Model, data: ModelData) -> float:
-    """How many rows a fold validates on for each row that it trains on, on average."""
-    parts = splitting.folds(data.development, model.params.split, key_columns(model.dataset))
-    return statistics.fmean(len(validate) / len(train) for train, validate in parts)
-
-
 def best_of_trials(model: Model, tracking: Tracking) -> dict[frozenset[tuple[str, str]], int]:
     """How many trials of a sweep ended, by the parameters of the run that was the best of them."""
     numbers = dict[str, int]()
@@ -203,52 +194,6 @@ def best_of_trials(model: Model, tracking: Tracking) -> dict[frozenset[tuple[str
     several = {run: number for run, number in numbers.items() if number > 1}
     client = tracking.client
     return {frozenset(client.get_run(run).data.params.items()): n for run, n in several.items()}
-
-
-def optimism(trials: int) -> str:
-    """What to know of the gain of settings that are the best of many trials on the same folds."""
-    return f"the best of {trials} trials, so its gain is optimistic; the holdout decides"
-
-
-def gain(
-    baseline: Sequence[float],
-    candidate: Sequence[float],
-    metric: Metric,
-    ratio: float,
-    by: Measure = "share",
-) -> Gain:
-    """The gain in the mean over the folds, and its 95 % interval, by the corrected t-test.
-
-    The folds are paired: both were fitted and evaluated on the same rows. Folds share training
-    rows, so their differences are not independent, and the variance of a mean over k of them is
-    taken to be s² (1/k + `ratio`), as Nadeau and Bengio (2003) propose: Inference for the
-    Generalization Error, Machine Learning 52, 239-281. The gain is a share of the baseline's
-    metric, which varies with the fold too; s² is that of the ratio, linearised (Cochran, 1977,
-    Sampling Techniques, chapter 6).
-
-    Args:
-        baseline: the metric of each fold.
-        candidate: the metric of the same folds.
-        metric: says which way is better.
-        ratio: number of validation rows for each training row of a fold.
-        by: whether the gain is a share, or the difference itself.
-    """
-    from scipy.stats import t
-
-    sign = 1 if metric.better == "higher" else -1
-    gains = [sign * (mine - its) for mine, its in zip(candidate, baseline, strict=True)]
-    if by == "difference":  # a share of 1
-        baseline = [1.0] * len(gains)
-    scale = statistics.fmean(baseline)
-    if not scale:
-        return Gain(metric.improvement(statistics.fmean(candidate), 0.0), -math.inf, math.inf)
-    share = statistics.fmean(gains) / scale
-    residuals = [gain - share * its for gain, its in zip(gains, baseline, strict=True)]
-    count = len(residuals)
-    error = math.sqrt(statistics.variance(residuals) * (1 / count + ratio)) / abs(scale)
-    half = float(t.ppf(0.975, count - 1)) * error
-    share *= math.copysign(1, scale)  # of a negative baseline, a share of its distance from 0
-    return Gain(share, share - half, share + half, by)
 
 
 def verdict(name: str, gain: Gain, enough: float, trials: int = 0) -> str:

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal, TypeVar
 
 from dslp.core.errors import DslpError
 from dslp.core.files import read_yaml
+from dslp.experiments.gains import Better, Measure, improvement
 from pydantic import (
     AfterValidator,
     BaseModel,
@@ -23,9 +24,7 @@ from pydantic import (
 
 Content = TypeVar("Content", bound=BaseModel)
 Direction = Literal["lower", "higher", "zero"]
-LARGEST = 10  # share that is printed as a number
 NAME = r"[/\w.\- :]{1,240}"  # of a parameter or a metric, as MLflow allows it
-Measure = Literal["share", "difference"]
 Kind = Literal["regression", "classification", "counts", "forecast"]  # of what is predicted
 
 
@@ -56,7 +55,7 @@ class Metric(Strict):
     """What the Ask measures success by; `evaluate` returns it among others."""
 
     name: Name
-    better: Literal["lower", "higher"]
+    better: Better
 
     @property
     def measure(self) -> Measure:
@@ -73,10 +72,7 @@ class Metric(Strict):
         With a reference of 0, the share is infinite. By `difference`, the gain is in the metric's
         own unit.
         """
-        gain = value - reference if self.better == "higher" else reference - value
-        if by == "difference" or not gain:
-            return gain
-        return gain / abs(reference) if reference else math.copysign(math.inf, gain)
+        return improvement(value, reference, self.better, by)
 
 
 class Criterion(Strict):
@@ -216,13 +212,6 @@ class Params(Strict):
     def baseline(self) -> str:
         """Name of the candidate that the others are compared with."""
         return next(iter(self.candidates))
-
-
-def format_metric(gain: float, by: Measure, sign: str = "+") -> str:
-    """A gain for people: `+5.0%`, or a difference such as `+0.02`."""
-    if by == "share" and abs(gain) > LARGEST:
-        return f"above {sign}{LARGEST:.0%}" if gain > 0 else f"below {-LARGEST:.0%}"
-    return f"{gain:{sign}.1%}" if by == "share" else f"{gain:{sign}.3g}"
 
 
 def share_problem(metric: Metric, references: Iterable[float], by: Measure) -> str:

@@ -1,19 +1,23 @@
 """Candidates on the same folds, each in a run that says what it is made from (E1, B10)."""
 
+import json
 import math
 import statistics
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 from dslp.data.schema import key_columns
 from dslp.experiments import splitting
 from dslp.experiments.evaluation import FILE, evaluate_pairs, truth_pairs
+from dslp.experiments.gains import Gain
 from dslp.experiments.model import Model
-from dslp.experiments.splitting import ModelData, read_model_data
-from dslp.experiments.uncertainty import Gain, Measured, measure
+from dslp.experiments.params import Params
+from dslp.experiments.splitting import ModelData, fold_ratio, read_model_data
+from dslp.experiments.uncertainty import Measured, measure
 from dslp.tracking.connection import (
     ActiveRun,
     Tracking,
@@ -24,6 +28,7 @@ from dslp.tracking.connection import (
 )
 from dslp.tracking.environment import environment_version
 from dslp.tracking.provenance import (
+    MOST,
     code_tags,
     describe_origin,
     flatten,
@@ -105,6 +110,18 @@ def finished_runs(
     return list(tracking.client.search_runs(folders, where, 1, most, order))
 
 
+def criterion_tag(params: Params, **facts: object) -> dict[str, str]:
+    """A tag in JSON by which a run is judged from its record alone, without data (E3).
+
+    It has the Ask's metric, the criterion, the name of the baseline, and `facts` of the run.
+    No tag where it is too long, which takes some 150 folds.
+    """
+    metric = {"metric": params.metric.name, "better": params.metric.better}
+    criterion = {**metric, **params.criterion.model_dump()}
+    text = json.dumps({**criterion, "baseline": params.baseline, **facts})
+    return {"dslp.folds": text} if len(text) <= MOST else {}
+
+
 @contextmanager
 def record_run(
     tracking: Tracking,
@@ -137,6 +154,7 @@ def record_run(
             "dslp.model": model.name,
             "dslp.candidate": candidate,
             "dslp.ask": str(params.ask.issue),
+            "dslp.question": params.ask.question[:MOST],
             "dslp.dataset": params.dataset.name,
             "dslp.dataset_version": data.dataset.version,
             "dslp.dataset_digest": data.digest,
@@ -149,6 +167,7 @@ def record_run(
             **settings_tag(params.candidates[candidate] if settings is None else settings),
             **source_tags(model.project, model.folder),
             **process_tag(),
+            **criterion_tag(params, is_baseline=candidate == params.baseline),
             **tags,
         }
         issue, ask = issue or model.branch_issue, params.ask
@@ -251,7 +270,26 @@ class Experiment:
             evaluation = evaluate_pairs(self.model, pd.concat(pairs), observed)
             with artifact_errors(run.run_id):
                 self.tracking.client.log_dict(run.run_id, evaluation, FILE)
-            return log_scores(run, candidate, scores, self.model.params.metric.name)
+            is_baseline = candidate == self.model.params.baseline
+            return self.log_scores(run, candidate, scores, is_baseline=is_baseline)
+
+    def log_scores(
+        self, run: ActiveRun, candidate: str, scores: Scores, *, is_baseline: bool = False
+    ) -> CandidateRun:
+        """Record the metrics over the folds, and the Ask's metric of each fold."""
+        params, metric = self.model.params, self.model.params.metric.name
+        run.log_metrics(fold_metrics(scores, metric))
+        folds = [score[metric] for score in scores]
+        for fold, value in enumerate(folds):
+            run.log_metrics({f"fold_{metric}": value}, step=fold)
+        facts = {"is_baseline": is_baseline, "folds": folds, "ratio": self.fold_ratio}
+        run.set_tags(criterion_tag(params, **facts))
+        return CandidateRun(candidate, run.run_id, folds)
+
+    @cached_property
+    def fold_ratio(self) -> float:
+        """How many rows a fold validates on for each row that it trains on, on average."""
+        return fold_ratio(self.model, self.data)
 
     def tags(self, kind: str) -> dict[str, str]:
         """Tags of all runs of the experiment."""
@@ -286,15 +324,6 @@ def fold_metrics(scores: Scores, metric: str) -> dict[str, float]:
     """The mean of each metric over the folds, and the standard deviation of the Ask's metric."""
     means = {name: statistics.fmean(score[name] for score in scores) for name in scores[0]}
     return {**means, f"{metric}_deviation": statistics.stdev(score[metric] for score in scores)}
-
-
-def log_scores(run: ActiveRun, candidate: str, scores: Scores, metric: str) -> CandidateRun:
-    """Record the metrics over the folds, and the Ask's metric of each fold."""
-    run.log_metrics(fold_metrics(scores, metric))
-    folds = [score[metric] for score in scores]
-    for fold, value in enumerate(folds):
-        run.log_metrics({f"fold_{metric}": value}, step=fold)
-    return CandidateRun(candidate, run.run_id, folds)
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ A record's part follows from a hash of its key (or its group), so it stays the s
 are added or sorted.
 """
 
+import statistics
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -138,6 +139,12 @@ class ModelData:
     def holdout(self) -> pd.DataFrame:
         """The rows that only the evaluation of a trained model sees."""
         return self.rows[self.held]
+
+
+def fold_ratio(model: Model, data: ModelData) -> float:
+    """How many rows a fold validates on for each row that it trains on, on average."""
+    parts = folds(data.development, model.params.split, key_columns(model.dataset))
+    return statistics.fmean(len(validate) / len(train) for train, validate in parts)
 
 
 def read_model_data(model: Model) -> ModelData:

@@ -34,7 +34,6 @@ from dslp.experiments.runs import (
     Experiment,
     Scores,
     cross_validate,
-    log_scores,
     record_run,
 )
 
@@ -107,7 +106,7 @@ def sweep(
                     failed[number] = result.reason
                     run.set_tags({"dslp.reason": result.reason})
                     raise TrialFailed
-                finished[number] = log_scores(run, plan.candidate, result.scores, metric.name)
+                finished[number] = experiment.log_scores(run, plan.candidate, result.scores)
             report(f"{len(finished) + len(failed)} of {len(settings)}")
         parent.log_metrics({"trials": len(settings), "failed": len(failed)})
         if not finished:

@@ -7,15 +7,15 @@ Introduction to the Bootstrap, 1993, section 6.4).
 """
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from dslp.core.errors import DslpError
+from dslp.experiments.gains import Gain, Measure
 from dslp.experiments.model import Model
-from dslp.experiments.params import Measure, Metric, Split, format_metric
+from dslp.experiments.params import Metric, Split
 
 if TYPE_CHECKING:
     import numpy as np
@@ -24,47 +24,6 @@ if TYPE_CHECKING:
 
 DRAWS = (50, 200)  # samples, of many rows and of few
 ROWS = 20_000_000  # of all samples together, if there are more than the fewest
-UNKNOWN = "not known"  # an interval
-
-
-@dataclass(frozen=True)
-class Gain:
-    """How much better than the baseline: the estimate, and the ends of its 95 % interval.
-
-    By `share`, they are shares of the baseline's metric; by `difference`, in the metric's unit.
-    """
-
-    estimate: float
-    low: float
-    high: float
-    by: Measure = "share"
-
-    def __str__(self) -> str:
-        """The estimate for people, such as `+11.0%`."""
-        return format_metric(self.estimate, self.by)
-
-    @property
-    def interval(self) -> str:
-        """The interval for people, such as `+9.8% to +12.2%`."""
-        return format_interval(self.low, self.high, partial(format_metric, by=self.by))
-
-    def doubt(self, allows: Callable[[float], bool]) -> str:
-        """Why the estimate may be on the wrong side of a limit; `allows` says which figures pass.
-
-        Empty if the whole interval is on the same side as the estimate.
-        """
-        nearest = min(max(self.low, 0.0), self.high)  # to 0, which may be what is best
-        if len({allows(x) for x in (self.estimate, self.low, self.high, nearest)}) == 1:
-            return ""
-        known = self.interval != UNKNOWN
-        return "the interval crosses the limit" if known else "its interval is not known"
-
-
-def format_interval(low: float, high: float, write: Callable[[float], str]) -> str:
-    """An interval for people; one that is infinite is not known."""
-    if not (math.isfinite(low) and math.isfinite(high)):
-        return UNKNOWN
-    return f"{write(low)} to {write(high)}"
 
 
 @dataclass(frozen=True)

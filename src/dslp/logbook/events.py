@@ -73,33 +73,10 @@ class Pull:
     commit: str = ""
 
 
-@dataclass(frozen=True)
-class Run:
-    """A run in MLflow.
+class Tagged:
+    """A record in MLflow, whose tags say what it was made for."""
 
-    Attributes:
-        id: MLflow's identifier.
-        name: for people, such as the candidate.
-        kind: the tag `dslp.kind`: experiment, trial, sweep, training, reproduction and so on.
-        status: FINISHED, FAILED, KILLED or RUNNING.
-        start: when it was started.
-        end: when it ended; None while it runs.
-        metrics: the last value of each metric.
-        params: its parameters.
-        tags: its tags (E1).
-        url: its page on a tracking server; empty for a local file.
-    """
-
-    id: str
-    name: str
-    kind: str
-    status: str
-    start: datetime
-    end: datetime | None = None
-    metrics: Mapping[str, float] = field(default_factory=dict)
-    params: Mapping[str, str] = field(default_factory=dict)
-    tags: Mapping[str, str] = field(default_factory=dict)
-    url: str = ""
+    tags: Mapping[str, str]
 
     def tag(self, name: str) -> str:
         """A tag of the library without its prefix; empty where the run has none."""
@@ -117,7 +94,36 @@ class Run:
 
 
 @dataclass(frozen=True)
-class ModelVersion:
+class Run(Tagged):
+    """A run in MLflow.
+
+    Attributes:
+        id: MLflow's identifier.
+        name: for people, such as the candidate.
+        kind: the tag `dslp.kind`: experiment, trial, sweep, training, reproduction and so on.
+        status: FINISHED, FAILED, KILLED or RUNNING.
+        start: when it was started.
+        end: when it ended; None while it runs.
+        metrics: the last value of each metric, where that is finite.
+        params: its parameters.
+        tags: its tags (E1).
+        url: its page on a tracking server; empty for a local file.
+    """
+
+    id: str
+    name: str
+    kind: str
+    status: str
+    start: datetime
+    end: datetime | None = None
+    metrics: Mapping[str, float] = field(default_factory=dict)
+    params: Mapping[str, str] = field(default_factory=dict)
+    tags: Mapping[str, str] = field(default_factory=dict)
+    url: str = ""
+
+
+@dataclass(frozen=True)
+class ModelVersion(Tagged):
     """A registered version of a model.
 
     Attributes:
@@ -203,4 +209,4 @@ def last_time(times: Iterable[datetime | None]) -> datetime | None:
 
 
 def _number(text: str) -> int | None:
-    return int(text) if text.isdecimal() else None
+    return int(text) if text.isdecimal() and len(text) < 10 else None

@@ -44,7 +44,7 @@ def train(
     model = _model(name)
     if candidate:
         model.check_candidate(candidate)
-    from dslp.experiments.comparison import optimism
+    from dslp.experiments.gains import optimism
     from dslp.experiments.runs import WITHOUT_ISSUE
     from dslp.models.training import train as train_model
 

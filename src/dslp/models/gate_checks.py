@@ -16,25 +16,12 @@ import pandas as pd
 from dslp.core.errors import DslpError, Refused, nearest
 from dslp.core.text import error_line
 from dslp.data.verdict import check_suite
+from dslp.experiments.gains import Gain, Measure, format_interval, format_metric
 from dslp.experiments.model import Model, as_requested
-from dslp.experiments.params import (
-    Direction,
-    Measure,
-    Metric,
-    format_metric,
-    read_checked,
-    share_problem,
-)
+from dslp.experiments.params import Direction, Metric, read_checked, share_problem
 from dslp.experiments.runs import recorded_parameters
 from dslp.experiments.splitting import ModelData, read_model_data
-from dslp.experiments.uncertainty import (
-    Gain,
-    Measured,
-    Samples,
-    draw_samples,
-    format_interval,
-    measure_all,
-)
+from dslp.experiments.uncertainty import Measured, Samples, draw_samples, measure_all
 from dslp.models.api import KINDS, RECORDS, Api
 from dslp.models.gates import Champion, GateResult, Gates, Latency, Subgroups
 from dslp.models.performance import measure_latency, model_size

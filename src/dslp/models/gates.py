@@ -5,7 +5,8 @@ from dataclasses import asdict, dataclass, replace
 from typing import Annotated, Literal
 
 from dslp.core.report import Finding, Report
-from dslp.experiments.params import Measure, Strict
+from dslp.experiments.gains import Measure
+from dslp.experiments.params import Strict
 from pydantic import Field, StringConstraints
 
 TAG = "dslp.gates"  # of a version: the results of its gates when it became champion

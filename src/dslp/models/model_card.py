@@ -13,7 +13,7 @@ from dslp.core.pictures import draw_points
 from dslp.core.report import is_written, render_page, save_page
 from dslp.core.settings import Project
 from dslp.experiments.evaluation import draw_views
-from dslp.experiments.params import format_metric
+from dslp.experiments.gains import format_metric
 from dslp.models.gates import TAG as GATES
 from dslp.models.performance import FIGURES
 from dslp.models.training_record import read_record

@@ -12,9 +12,10 @@ from typing import Any
 
 import numpy as np
 from dslp.core.errors import DslpError
+from dslp.experiments.gains import Gain, format_metric
 from dslp.experiments.model import Model
-from dslp.experiments.params import Strict, format_metric, read_checked
-from dslp.experiments.uncertainty import Gain, Measured, measure
+from dslp.experiments.params import Strict, read_checked
+from dslp.experiments.uncertainty import Measured, measure
 from dslp.models import drift
 from dslp.models.drift import Signal
 from dslp.models.recent_data import RecentData, TooFew, Unknown, read_recent, source_name

@@ -6,15 +6,11 @@ import xml.etree.ElementTree as ET
 
 import numpy as np
 import pytest
-from dslp.experiments.comparison import gain, verdict
-from dslp.experiments.params import Metric
-from dslp.experiments.uncertainty import Gain
+from dslp.experiments.comparison import verdict
+from dslp.experiments.gains import Gain, gain
 
 from tests.library.experiments.conftest import runs
 from tests.library.toy import Toy
-
-LOWER = Metric(name="m", better="lower")
-HIGHER = Metric(name="m", better="higher")
 
 
 @pytest.mark.rule("E2", "E3")
@@ -68,16 +64,16 @@ def test_the_comparison_as_json_says_the_same(experimented: Toy) -> None:
 
 @pytest.mark.rule("E3")
 def test_the_gain_is_that_of_the_folds_and_its_interval_covers_the_truth() -> None:
-    better = gain([2.0, 4.0], [1.5, 2.5], LOWER, 1.0)
+    better = gain([2.0, 4.0], [1.5, 2.5], "lower", 1.0)
     assert better.estimate == pytest.approx(1 / 3)
     # 0.5 and 1.5 less a third of 2 and 4: -1/6, 1/6; s² = 1/18, times 1/2 + 1; t(0.975, 1) = 12.706
     assert better.high - better.estimate == pytest.approx(12.706 * np.sqrt(1.5 / 18) / 3, rel=1e-3)
     assert better.estimate - better.low == pytest.approx(better.high - better.estimate)
-    assert gain([2.0, 4.0], [1.5, 2.5], HIGHER, 1.0).estimate == pytest.approx(-1 / 3)
+    assert gain([2.0, 4.0], [1.5, 2.5], "higher", 1.0).estimate == pytest.approx(-1 / 3)
     draw, covered = np.random.default_rng(0), 0
     for _ in range(400):  # independent folds: the interval is then wider than it has to be
         baseline = draw.normal(10, 0.1, 5)
-        mine = gain(baseline.tolist(), (baseline - draw.normal(1, 0.5, 5)).tolist(), LOWER, 0.25)
+        mine = gain(baseline.tolist(), (baseline - draw.normal(1, 0.5, 5)).tolist(), "lower", 0.25)
         covered += mine.low <= 0.1 <= mine.high
     assert covered / 400 > 0.94
 
@@ -107,10 +103,10 @@ def test_the_sentence_says_how_sure_it_is(gain: Gain, limit: float, words: str) 
 
 
 def test_a_baseline_at_0_is_compared_by_difference() -> None:
-    infinite = gain([0.0, 0.0], [0.5, 0.6], HIGHER, 1.0)
+    infinite = gain([0.0, 0.0], [0.5, 0.6], "higher", 1.0)
     assert (infinite.estimate, infinite.interval) == (np.inf, "not known")
-    assert gain([0.0, 0.0], [-0.5, -0.6], HIGHER, 1.0).estimate == -np.inf
-    by_difference = gain([-0.1, 0.1, 0.0], [0.4, 0.6, 0.51], HIGHER, 0.5, "difference")
+    assert gain([0.0, 0.0], [-0.5, -0.6], "higher", 1.0).estimate == -np.inf
+    by_difference = gain([-0.1, 0.1, 0.0], [0.4, 0.6, 0.51], "higher", 0.5, "difference")
     assert by_difference.estimate == pytest.approx(0.50333, rel=1e-3)
     assert "baseline: +0.503 (95 % interval +0.4" in verdict("it", by_difference, 0.2)
 

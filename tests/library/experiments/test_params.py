@@ -7,7 +7,8 @@ import pandas as pd
 import pytest
 import yaml
 from dslp.core.errors import DslpError
-from dslp.experiments.params import Metric, Params, format_metric, share_problem
+from dslp.experiments.gains import format_metric
+from dslp.experiments.params import Metric, Params, share_problem
 from dslp.experiments.runs import cross_validate
 from dslp.experiments.splitting import read_model_data
 

@@ -22,11 +22,19 @@ def test_a_run_carries_what_it_takes_to_understand_it(experiment: tuple[Toy, str
     tags = {n.removeprefix("dslp."): v for n, v in linear.data.tags.items() if "dslp" in n}
     assert len(tags.pop("code")) == len(tags.pop("evaluate")) == 64
     assert tags.pop("process").endswith(f":{os.getpid()}")
+    history = toy.client.get_metric_history(linear.info.run_id, "fold_absolute_error")
+    ratio = pytest.approx(1 / 2, rel=0.05)
+    criterion = {"metric": "absolute_error", "better": "lower", "by": "share", "improvement": 0.1}
+    folds = [one.value for one in sorted(history, key=lambda one: one.step)]
+    candidate = {"baseline": "baseline", "is_baseline": False, "folds": folds, "ratio": ratio}
+    assert json.loads(tags.pop("folds")) == criterion | candidate
+    assert json.loads(baseline.data.tags["dslp.folds"])["is_baseline"]
     assert tags == {
         "kind": "experiment",
         "model": "frequency",
         "candidate": "linear",
         "ask": "7",
+        "question": "How many visits?",
         "issue": "14",
         "branch": "experiment/14-lines",
         "commit": toy.git("rev-parse", "HEAD"),

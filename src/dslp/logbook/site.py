@@ -1,0 +1,66 @@
+"""The site that the pages of the logbook are part of: the project's own, or one of its own."""
+
+import re
+import subprocess
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+
+from dslp.core.errors import DslpError
+from dslp.core.files import read_text, write_text
+from dslp.core.settings import Project
+from dslp.core.text import error_line
+
+CACHE = Path(".dslp", "logbook")  # what was read before; it may be deleted at any time
+# For a repository that has no site.
+CONFIG = """\
+site_name: {name}
+use_directory_urls: false
+theme: {{ name: material, font: false }}
+plugins: [search, offline]
+extra: {{ polyfills: [logbook/assets/iframe-worker.js] }}
+"""
+
+
+def find_site(project: Project) -> Path:
+    """The site's `mkdocs.yml`; where the project has none, one is written beside the cache."""
+    config = project.root / "mkdocs.yml"
+    if not config.is_file():
+        config = project.root / CACHE / "mkdocs.yml"
+        write_text(config, CONFIG.format(name=re.sub(r"[^\w.-]", "-", project.root.name)))
+    return config
+
+
+def pages_folder(config: Path) -> Path:
+    """Where the pages of the logbook are written."""
+    return config.parent / _read_setting(config, "docs_dir", "docs") / "logbook"
+
+
+def build_site(config: Path) -> Path:
+    """Build the site, and return the first page of the logbook.
+
+    Raises:
+        DslpError: Zensical is missing, or refuses.
+    """
+    command = _command("build", config)
+    done = subprocess.run(command, capture_output=True, encoding="utf-8", errors="replace")
+    if done.returncode:
+        raise DslpError(f"zensical: {error_line(done.stdout + done.stderr, 600)}")
+    return config.parent / _read_setting(config, "site_dir", "site") / "logbook" / "index.html"
+
+
+def serve_site(config: Path, port: int) -> None:
+    """Serve the site on this machine until it is interrupted."""
+    subprocess.run([*_command("serve", config), "--dev-addr", f"localhost:{port}"], check=False)
+
+
+def _command(name: str, config: Path) -> list[str]:
+    if not find_spec("zensical"):
+        raise DslpError("the site needs dslp[logbook]: uv add --dev 'dslp[logbook]'")
+    return [sys.executable, "-m", "zensical", name, "--config-file", str(config)]
+
+
+def _read_setting(config: Path, name: str, default: str) -> str:
+    """A setting of one line; the file may have tags that safe YAML does not know."""
+    match = re.search(rf"^{name}: *[\"']?([^\"'#\n]+)", read_text(config), re.MULTILINE)
+    return match[1].strip() if match else default

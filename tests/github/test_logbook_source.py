@@ -133,7 +133,6 @@ def test_changes_faults_and_ends_between_pages_lose_nothing(
 ) -> None:
     query = github_source.QUERY.replace("Int = 50", "Int = 3").replace("first: 100\n", "first: 5\n")
     monkeypatch.setattr(github_source, "QUERY", query)
-    monkeypatch.setattr(github_source, "SIZE", 3)
     chance, seconds, repository = random.Random(seed), 0, scene.repository
     other = scene.github.add_repository("ada/other", clock=repository.clock)
 

@@ -79,6 +79,7 @@ def _read(project: Project, cache: Path, environment: Mapping[str, str]) -> Read
     cache.parent.mkdir(parents=True, exist_ok=True)
     with closing(sqlite3.connect(cache)) as database:
         database.execute(f"CREATE TABLE IF NOT EXISTS {TABLE}")
+        database.execute("CREATE INDEX IF NOT EXISTS times ON items (kind, updated, number)")
         state = STATE | next(_contents(database, "state"), {})
         try:
             repository = connect(project, environment)

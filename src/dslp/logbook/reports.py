@@ -24,9 +24,9 @@ from dslp.core.semver import VERSION, parse_version
 from dslp.core.settings import Project
 from dslp.core.text import SENTENCE, UNWRITTEN, escape_markdown, format_number
 from dslp.logbook.events import Logbook, Run
-from dslp.logbook.pages import day, link, run_anchor, shown_runs, slug
+from dslp.logbook.pages import link, run_anchor, shown_runs, slug
 from dslp.logbook.results import Result, best_trials, read_results
-from dslp.logbook.story import Step, Story
+from dslp.logbook.story import Step, Story, format_date
 from markdown_it import MarkdownIt
 
 T = TypeVar("T")
@@ -131,7 +131,7 @@ class Records:
         """What has taken the place of a record's data or model, for a report of that day."""
         words, run = list[str](), record.run
         if isinstance(record.item, Story) and record.item.since.date() > on:
-            return f"since {day(record.item.since)}, after this report"
+            return f"since {format_date(record.item.since)}, after this report"
         if run:
             data, version = run.tag("dataset"), run.tag("dataset_version")
             newest = self.newest.get(data, version)
@@ -139,7 +139,7 @@ class Records:
                 words.append(f"{data} {newest} is newer")
             if run.id in self.in_use:
                 words.append(f"{self.in_use[run.id]} is in use")
-        return ", ".join([f"as of {day(on)}; {words[0]}", *words[1:]]) if words else ""
+        return ", ".join([f"as of {format_date(on)}; {words[0]}", *words[1:]]) if words else ""
 
 
 class Page:
@@ -212,7 +212,7 @@ class Page:
             record = _pick(by_name, name)
             text = _pick(self.records.figures(record, self.head["date"]), figure)
             if record.at.date() > self.head["date"]:
-                raise DslpError(f"it is of {day(record.at)}, after the report's date")
+                raise DslpError(f"it is of {format_date(record.at)}, after the report's date")
         except DslpError as error:
             directive = " ".join(match[0].split())
             self._find(f"{directive}: {error}", start + match.string.count("\n", 0, match.start()))
@@ -250,11 +250,11 @@ def render_reports(
     pages = [Page(file, records) for file in files]
     reports = [page for page in pages if page.head]
     for page in reports:
-        text = render_page("report.md.jinja", "dslp.logbook", page=page, day=day, link=link)
+        text = render_page("report.md.jinja", "dslp.logbook", page=page, day=format_date, link=link)
         save_page(folder / f"{page.name}.md", text, page.pictures)
     save_page(
         folder / "index.md",
-        render_page("reports.md.jinja", "dslp.logbook", reports=reports, day=day),
+        render_page("reports.md.jinja", "dslp.logbook", reports=reports, day=format_date),
     )
     findings = [finding for page in pages for finding in page.findings]
     return findings + unwritten_findings(page.file for page in reports)

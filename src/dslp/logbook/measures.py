@@ -215,7 +215,7 @@ def _issue_time(work: Work, read: datetime, end: datetime | None, is_done: bool)
 def _first_promotions(logbook: Logbook) -> dict[int | None, datetime]:
     """When the first model of each Ask was promoted, by the Ask's number."""
     runs = {run.id: run.ask for run in logbook.runs}
-    asks = {(one.model, one.version): runs.get(one.run) for one in logbook.versions}
+    asks = {(one.model, one.version): runs.get(one.run) or one.ask for one in logbook.versions}
     changes = [one for one in reversed(logbook.changes) if one.action == "promote"]
     return {asks.get((one.model, one.version)): one.at for one in changes}
 

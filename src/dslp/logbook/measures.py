@@ -119,7 +119,7 @@ class Measures:
 
 def measure(logbook: Logbook) -> Measures:
     """Measure the process of a project by its history, whatever the source of that is."""
-    counts, values = Counter[str](), Counter(promotion=0, closing=0, none=0)
+    counts, values = Counter(unknown=0, dropped=0, bare=0), Counter(promotion=0, closing=0, none=0)
     outcomes = Counter(succeeded=0, failed=0, closed=0, open=0)
     promotions, read = _first_promotions(logbook), logbook.read
     times: dict[str, list[IssueTime]] = {kind: [] for kind in (ASK_TO_VALUE, *TYPES, "Task")}

@@ -220,8 +220,8 @@ def run_anchor(run: Run) -> str:
 
 def slug(name: str) -> str:
     """A name for a file and an anchor; one with other letters than these gets a digest."""
-    if re.fullmatch(r"\w[\w.-]{0,99}", name, re.ASCII):
-        return name
+    if re.fullmatch(r"\w[\w-]{0,99}|\d+(\.\d+)*", name, re.ASCII):
+        return name.replace(".", "-")
     digest = hashlib.sha256(name.encode(errors="replace")).hexdigest()
     return f"{re.sub('[^a-z0-9]+', '-', name.lower())[:40].strip('-')}-{digest[:8]}"
 
@@ -238,7 +238,7 @@ def duration(start: datetime, end: datetime) -> str:
     """How long something took, in a unit that fits."""
     minutes = max(0.0, (end - start).total_seconds() / 60)
     for unit, size in (("months", 43_830), ("weeks", 10_080), ("days", 1_440), ("hours", 60)):
-        if minutes >= 3 * size:
+        if minutes >= 2 * size:
             return f"{minutes / size:.0f} {unit}"
     return f"{minutes:.0f} minutes"
 

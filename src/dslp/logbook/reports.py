@@ -24,9 +24,9 @@ from dslp.core.semver import VERSION, parse_version
 from dslp.core.settings import Project
 from dslp.core.text import SENTENCE, UNWRITTEN, escape_markdown, format_number
 from dslp.logbook.events import Logbook, Run
-from dslp.logbook.pages import day, link, run_anchor, shown_runs, slug
+from dslp.logbook.pages import link, run_anchor, shown_runs, slug
 from dslp.logbook.results import Result, best_trials, read_results
-from dslp.logbook.story import Step, Story
+from dslp.logbook.story import Step, Story, format_date
 from markdown_it import MarkdownIt
 
 T = TypeVar("T")
@@ -131,7 +131,7 @@ class Records:
         """What has taken the place of a record's data or model, for a report of that day."""
         words, run = list[str](), record.run
         if isinstance(record.item, Story) and record.item.since.date() > on:
-            return f"since {day(record.item.since)}, after this report"
+            return f"since {format_date(record.item.since)}, after this report"
         if run:
             data, version = run.tag("dataset"), run.tag("dataset_version")
             newest = self.newest.get(data, version)
@@ -139,7 +139,7 @@ class Records:
                 words.append(f"{data} {newest} is newer")
             if run.id in self.in_use:
                 words.append(f"{self.in_use[run.id]} is in use")
-        return ", ".join([f"as of {day(on)}; {words[0]}", *words[1:]]) if words else ""
+        return ", ".join([f"as of {format_date(on)}; {words[0]}", *words[1:]]) if words else ""
 
 
 class Page:
@@ -212,7 +212,7 @@ class Page:
             record = _pick(by_name, name)
             text = _pick(self.records.figures(record, self.head["date"]), figure)
             if record.at.date() > self.head["date"]:
-                raise DslpError(f"it is of {day(record.at)}, after the report's date")
+                raise DslpError(f"it is of {format_date(record.at)}, after the report's date")
         except DslpError as error:
             directive = " ".join(match[0].split())
             self._find(f"{directive}: {error}", start + match.string.count("\n", 0, match.start()))
@@ -237,25 +237,22 @@ class Page:
 def render_reports(
     project: Project, logbook: Logbook, stories: Sequence[Story], folder: Path
 ) -> list[Finding]:
-    """Write the page of each report into `folder/reports`, and their list, `index.md`.
+    """Write the page of each report into `folder/reports`, and their list, `folder/reports.md`.
 
     Returns:
         What is wrong with them, by file and line.
     """
     files, folder = sorted((project.root / "reports").glob("*.md")), folder / "reports"
     remove_path(folder)
-    if not files:
-        return []
-    records = Records(logbook, stories)
-    pages = [Page(file, records) for file in files]
+    remove_path(folder.with_suffix(".md"))
+    records = Records(logbook, stories) if files else None
+    pages = [Page(file, records) for file in files if records]
     reports = [page for page in pages if page.head]
+    render = partial(render_page, package="dslp.logbook", day=format_date, link=link)
     for page in reports:
-        text = render_page("report.md.jinja", "dslp.logbook", page=page, day=day, link=link)
-        save_page(folder / f"{page.name}.md", text, page.pictures)
-    save_page(
-        folder / "index.md",
-        render_page("reports.md.jinja", "dslp.logbook", reports=reports, day=day),
-    )
+        save_page(folder / f"{page.name}.md", render("report.md.jinja", page=page), page.pictures)
+    if reports:
+        save_page(folder.with_suffix(".md"), render("reports.md.jinja", reports=reports))
     findings = [finding for page in pages for finding in page.findings]
     return findings + unwritten_findings(page.file for page in reports)
 

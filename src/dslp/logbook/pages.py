@@ -236,7 +236,7 @@ def duration(start: datetime, end: datetime) -> str:
     """How long something took, in a unit that fits."""
     minutes = max(0.0, (end - start).total_seconds() / 60)
     for unit, size in (("months", 43_830), ("weeks", 10_080), ("days", 1_440), ("hours", 60)):
-        if minutes >= 3 * size:
+        if minutes >= 2 * size:
             return f"{minutes / size:.0f} {unit}"
     return f"{minutes:.0f} minutes"
 

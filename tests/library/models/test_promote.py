@@ -178,6 +178,7 @@ def test_a_rollback_that_is_run_again_goes_no_further_back(champion: Toy, writes
         assert champion.roles() == {"1": "former champion", "2": "champion", "3": "taken back"}
 
 
+@pytest.mark.campaign
 @pytest.mark.rule("M5")
 def test_a_training_that_is_registered_four_times_at_once_is_one_version(trained: Toy) -> None:
     with ThreadPoolExecutor(4) as pool:

@@ -189,7 +189,7 @@ def test_other_columns_are_kept_as_they_are_written(champion: Toy, tmp_path: Pat
     assert output.iloc[0, :2].tolist() == ["01234", pd.Timestamp("2024-01-01 12:00")]
 
 
-@pytest.mark.slow
+@pytest.mark.campaign
 @pytest.mark.rule("G3")
 def test_spark_scores_as_the_embedded_engine_does(
     champion: Toy, rows: pd.DataFrame, tmp_path: Path

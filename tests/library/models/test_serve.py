@@ -130,11 +130,14 @@ def test_a_request_that_does_not_arrive_or_is_too_large_is_closed(running: Serve
         start + b"Transfer-Encoding: chunked\r\n\r\n" + (b"8000" + b"\r\n" + b" " * 0x8000) * 99,
     ]
     with ExitStack() as stack:
+        connections = []
         for beginning in beginnings:
             opened = socket.create_connection(("127.0.0.1", running.port), timeout=30)
-            stack.enter_context(opened)
+            connections.append(stack.enter_context(opened))
             with suppress(OSError):  # it may be closed before all is sent
                 opened.sendall(beginning)
+        for beginning, opened in zip(beginnings, connections, strict=True):
+            with suppress(OSError):
                 while answer := opened.recv(1000):
                     assert answer.startswith(b"HTTP/1.1 4"), beginning[:60]
     assert running.ask("/predict", RECORD).status == 200

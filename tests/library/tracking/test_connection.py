@@ -80,7 +80,7 @@ def test_the_variable_wins_over_the_answer_and_the_runs_can_be_viewed(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("way", ["mv", "cp -r"])
+@pytest.mark.parametrize("way", ["mv", pytest.param("cp -r", marks=pytest.mark.campaign)])
 def test_a_project_that_was_moved_or_copied_works_where_it_is(champion: Toy, way: str) -> None:
     """Its records name the new folder, for MLflow's own client as well; the old one is let be."""
     place = champion.root.with_name("it's 100% new")

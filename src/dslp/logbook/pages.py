@@ -218,8 +218,8 @@ def run_anchor(run: Run) -> str:
 
 def slug(name: str) -> str:
     """A name for a file and an anchor; one with other letters than these gets a digest."""
-    if re.fullmatch(r"\w[\w.-]{0,99}", name, re.ASCII):
-        return name
+    if re.fullmatch(r"\w[\w-]{0,99}|\d+(\.\d+)*", name, re.ASCII):
+        return name.replace(".", "-")
     digest = hashlib.sha256(name.encode(errors="replace")).hexdigest()
     return f"{re.sub('[^a-z0-9]+', '-', name.lower())[:40].strip('-')}-{digest[:8]}"
 

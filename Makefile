@@ -35,7 +35,7 @@ demo: $(OWN_UV) ## Generate a project in build/demo and walk it from idea to val
 	@echo "  the Ask, its metric and criterion   src/demo/models/claim_frequency/params.yml"
 	@echo "  the dataset and what it promises    src/demo/datasets/claims/, data/processed/"
 	@echo "  the runs and the registry           uv run mlflow ui --backend-store-uri sqlite:///mlruns/mlflow.db"
-	@echo "  the project's site                  uv run mkdocs serve"
+	@echo "  the project's site                  uv run zensical serve"
 	@echo "  where to read on                    README.md"
 
 lint: $(OWN_UV) ## Formatting, lint and types of this repository

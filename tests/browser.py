@@ -101,8 +101,8 @@ def type_text(tab: Browser, text: str) -> None:
 def axe(tab: Browser) -> list[str]:
     """What axe-core finds wrong with the page that is shown, one line each."""
     tab.run(axe_source())
-    script = """axe.run().then(({violations}) => violations.map(({id, help, nodes}) =>
-        `${id}: ${help}: ${nodes.slice(0, 5).map(node => node.html).join("  ")}`))"""
+    script = """axe.run({preload: false}).then(result => result.violations.map(one =>
+        `${one.id}: ${one.help}: ${one.nodes.slice(0, 5).map(node => node.html).join("  ")}`))"""
     violations: list[str] = tab.run(script)
     return violations
 
@@ -113,8 +113,8 @@ def axe_source() -> str:
 
 
 def screenshot(tab: Browser, name: str) -> None:
-    """Keep a picture of the whole page in the folder that DSLP_SCREENSHOTS names, if it does."""
-    if folder := os.environ.get("DSLP_SCREENSHOTS"):
+    """Keep a picture of the whole page in the folder that SCREENSHOTS names, if it does."""
+    if folder := os.environ.get("SCREENSHOTS"):
         size = tab.ask("Page.getLayoutMetrics")["cssContentSize"]
         clip = size | {"height": min(size["height"], 4_000), "scale": 1}
         answer = tab.ask("Page.captureScreenshot", captureBeyondViewport=True, clip=clip)

@@ -1,13 +1,13 @@
 """What a generated project is before anybody touches it: clean. One function for each promise."""
 
 import functools
-import os
 import re
 import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path, PurePath
+from urllib.parse import unquote
 
 from tests import form_lint
 
@@ -117,15 +117,28 @@ def framework_imports(project: Path) -> Iterator[str]:
             yield f"{path.relative_to(project)}: {line.strip()}"
 
 
-def site_faults(project: Path, site: Path, page: str) -> list[str]:
-    """What mkdocs says of a site that is built into a folder, and what a page of it loads."""
-    command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--quiet", "-d", str(site)]
-    env = os.environ | {"NO_MKDOCS_2_WARNING": "1"}
-    built = subprocess.run(command, cwd=project, env=env, capture_output=True, text=True)
-    if built.returncode or built.stdout or built.stderr:
+def site_faults(project: Path) -> list[str]:
+    """What Zensical says of a site, and what a page asks of others or does not find."""
+    command = [sys.executable, "-m", "zensical", "build", "--strict", "--clean"]
+    built = subprocess.run(command, cwd=project, capture_output=True, text=True)
+    if built.returncode:
         return [built.stdout + built.stderr]
-    html = (site / page).read_text(encoding="utf-8")
-    return re.findall(r'(?:src|<link(?![^>]*rel="canonical")[^>]*href)="(?:https?:)?//', html)
+    return [
+        f"{page.name}: {fault}"
+        for page in (project / "site").rglob("*.html")
+        for fault in page_faults(page)
+    ]
+
+
+def page_faults(page: Path) -> Iterator[str]:
+    """Addresses in a page: of another host, or of a file that the site does not have."""
+    html = page.read_text(encoding="utf-8")
+    yield from re.findall(r'(?:src|<link(?![^>]*rel="canonical")[^>]*href)="(?:https?:)?//', html)
+    if page.name != "404.html":  # it is shown at any address
+        for address in re.findall(r'(?:src|href)="([^":#?]+)[#?"]', html):
+            target = page.parent / unquote(address)
+            if not (target / "index.html" if target.is_dir() else target).is_file():
+                yield address
 
 
 def run(command: list[str], folder: Path | str) -> list[str]:

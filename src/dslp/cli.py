@@ -16,10 +16,15 @@ import typer
 from dslp.core.errors import DslpError
 
 GROUPS = {"data": "data", "experiment": "experiments", "model": "models", "new": "scaffold"}
+GROUPS |= {"logbook": "logbook"}
 # The extra that a group or a command needs, and a module that only this extra brings.
-EXTRAS = {"data": "data", "experiment": "experiments", "model": "models"}
+EXTRAS = {"data": "data", "experiment": "experiments", "model": "models", "logbook": "logbook"}
 EXTRAS |= {"new dataset": "data", "new model": "experiments", "model serve": "serving"}
-MODULES = {"data": "duckdb", "serving": "prometheus_client"}  # the other extras bring MLflow
+MODULES = {
+    "data": "duckdb",
+    "logbook": "jinja2",
+    "serving": "prometheus_client",
+}  # the other extras bring MLflow
 
 app = typer.Typer(
     help="The Data Science Life Cycle Process of this repository.",
@@ -62,7 +67,7 @@ def _require_extra(context: typer.Context) -> None:
 for _name, _package in GROUPS.items():
     _group = import_module(f"dslp.{_package}.commands").app
     app.add_typer(_group, name=_name, callback=_require_extra)
-for _module in ("doctor", "github.commands", "setup"):
+for _module in ("doctor", "github.commands", "logbook.search", "setup"):
     import_module(f"dslp.{_module}").attach(app)
 
 

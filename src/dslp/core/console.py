@@ -52,11 +52,11 @@ def step(text: str) -> Iterator[Callable[[str], None]]:
     err.print(Text(f"{text}: done in {time.monotonic() - started:.1f} s"), style="dim")
 
 
-def table(headers: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """Print rows under headers; the first column is text, the others are figures."""
+def table(headers: Sequence[str], rows: Sequence[Sequence[str]], texts: int = 1) -> None:
+    """Print rows under headers; the first column, or so many, is text, the others are figures."""
     grid = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 3, 0, 0))
     for number, header in enumerate(headers):
-        grid.add_column(header, justify="left" if number == 0 else "right", overflow="fold")
+        grid.add_column(header, justify="left" if number < texts else "right", overflow="fold")
     for row in rows:
         grid.add_row(*(Text(cell) for cell in row))
     out.print(grid)

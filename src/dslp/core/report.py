@@ -1,6 +1,6 @@
 """The one way to show findings: on the terminal, as JSON, and as pages.
 
-A page is Markdown for GitHub and for the project's site (MkDocs Material). It is a template of
+A page is Markdown for GitHub and for the project's site (Zensical). It is a template of
 Jinja2 that escapes every value: no character of a name or a value has a meaning in Markdown or
 HTML, and invisible characters are shown as codes.
 """
@@ -154,7 +154,7 @@ def save_page(page: Path, text: str, pictures: Mapping[str, str] | None = None) 
 def _scaffold() -> re.Pattern[str]:
     """Matches any sentence of the files that `dslp new` writes, with any names filled in."""
     folder = files("dslp").joinpath("scaffold", "skeletons")
-    names = ("dataset/datasheet.md", "dataset/schema.yml", "model/params.yml")
+    names = ("dataset/datasheet.md", "dataset/schema.yml", "model/params.yml", "report.md")
     text = "\n".join(folder.joinpath(f"{name}.txt").read_text(encoding="utf-8") for name in names)
     lines = [SIGNS.sub("", line) for line in text.split("\n")]
     sentences = [re.escape(line) for line in lines if " " in line and line[0] not in "#{|["]

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 PAGE = 100
 VERSIONS = ("2026-03-10", "2022-11-28")  # of the API: GitHub's, and one that all servers have
 MOST = 20  # requests for one event: GitHub Actions has 1,000 an hour for all of a repository
+LIMIT = "GitHub's rate limit is used up; run this again later"
 GONE = (301, 404, 410)  # an issue that was transferred, is not visible, or was deleted
 
 
@@ -57,6 +58,7 @@ class Repository:
         sent: number of requests so far.
         issues_read: the issues that were read already; None where there is none.
         comments_read: the comments of the issues whose comments were read already.
+        id: GitHub's own number of it, which outlives a renaming.
         refused: what GitHub, a plan or the token does not have, and is not tried twice.
     """
 
@@ -70,6 +72,7 @@ class Repository:
     sent: int = 0
     issues_read: dict[int, Issue | None] = field(default_factory=dict)
     comments_read: dict[int, list[Any]] = field(default_factory=dict)
+    id: int = 0
     refused: set[str] = field(default_factory=set)
 
     def ask(self, verb: str, path: str, body: Any = None, unless: Sequence[int] = ()) -> Any:
@@ -98,6 +101,8 @@ class Repository:
         answer = self.ask("POST", "/graphql", {"query": query, "variables": variables})
         content = (answer.get("data") or {}).get("repository")
         errors = [one for one in answer.get("errors") or () if one.get("type") != "NOT_FOUND"]
+        if "rate limit" in str(errors).lower():  # with status 200
+            raise Unavailable(LIMIT, 429)
         if content is None or errors:
             raise Unavailable(f"GitHub answers: {error_line(errors or answer.get('errors'))}")
         return dict(content)
@@ -240,7 +245,7 @@ class Repository:
             text = f"{words} ({type(error).__name__}); run this again later"
             raise Unavailable(text) from None
         if status in (403, 429) and "rate limit" in _message(answer).lower():
-            raise Unavailable("GitHub's rate limit is used up; run this again later", 429)
+            raise Unavailable(LIMIT, 429)
         if status >= 300 and status not in unless:
             raise Unavailable(self._reason(answer), status)
         return content, answer
@@ -307,7 +312,7 @@ def connect(
         fork = "where it is a fork, set GITHUB_REPOSITORY to what it was made from"
         raise DslpError(f"{name} has no issues: switch them on in its settings; {fork}")
     repository.name, repository.default_branch = name, answer["default_branch"]
-    repository.is_private = bool(answer.get("private"))
+    repository.id, repository.is_private = answer.get("id", 0), bool(answer.get("private"))
     return repository
 
 

@@ -1,4 +1,4 @@
-"""`dslp start`, `check`, `labels`, `protect`, `rules` and `issue-check`: the process on GitHub."""
+"""`dslp check`, `labels`, `protect`, `rules` and `issue-check`: the process on GitHub."""
 
 import json
 import os
@@ -17,7 +17,6 @@ from dslp.github import rules as texts
 from dslp.github.client import MOST, Repository, find_repository
 from dslp.github.handover import hand_over
 from dslp.github.labels import DEFAULTS, FILE, read_labels, register_labels
-from dslp.github.start import start
 
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Show the changes only.")]
 
@@ -27,7 +26,7 @@ labels.callback()(lambda: None)  # it stays a group while it has one command
 
 def attach(app: typer.Typer) -> None:
     """Add the commands of this stage, of which only `labels` is a group."""
-    for command in (start, check, issue_check, handover, protect, rules):
+    for command in (check, issue_check, handover, protect, rules):
         app.command()(command)
     app.add_typer(labels, name="labels")
     for of_a_workflow in (flow.merged, flow.propose, flow.tell):

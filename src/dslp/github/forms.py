@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -88,7 +88,8 @@ LINKS = {
 RESULTS = {"succeeded": ("Runs", "Summary"), "failed": ("Summary",)}
 
 
-def form_fields(body: str) -> dict[str, str]:
+@lru_cache(maxsize=8)  # of one issue, several fields are read one after another
+def form_fields(body: str) -> Mapping[str, str]:
     """The sections of a body by their headings; an empty one is ''.
 
     Of two headings with one name, the first counts. The text before the first heading is ignored.

@@ -3,42 +3,51 @@
 import re
 import shlex
 import subprocess
+from collections.abc import Callable
 from importlib.util import find_spec
-from typing import Annotated
 
-import typer
 from dslp.core.branch_names import branch_name, issue_of_branch, parse_branch, slug
 from dslp.core.console import say, step
 from dslp.core.errors import DslpError, Refused
 from dslp.core.git import git_output
 from dslp.core.settings import Project
 from dslp.core.text import error_line, visible
-from dslp.github.client import Repository, connect
-from dslp.github.entities import OUTCOMES, Issue
+from dslp.github.client import Repository
+from dslp.github.entities import Issue
 from dslp.github.forms import form_fields, linked_numbers
 from dslp.github.handover import hand_over
 from dslp.github.remote import collaboration_ref, remote_name
-from dslp.github.similar import similar_issues
 
-COMPARED = ("Explore", "Experiment")  # types of issues that similar work is looked for in
 PATIENCE = 60  # seconds that git may take, a fetch too
 TITLE = 70  # characters of a title on the terminal
 
 
-def start(number: Annotated[int, typer.Argument(help="Number of the issue.", min=1)]) -> None:
-    """Switch to the branch of an issue and bring it up to date, or make it."""
-    project = Project.find(dotenv=False)
+def require_clean(project: Project) -> None:
+    """Check that a branch can be left.
+
+    Raises:
+        Refused: there are uncommitted changes.
+    """
     if _git(project, "status", "--porcelain"):
         raise Refused("there are uncommitted changes; commit them, or: git stash -u")
-    repository = connect(project)
-    begin(project, repository, repository.issue(number))
 
 
-def begin(project: Project, repository: Repository, issue: Issue) -> None:
+def begin(
+    project: Project,
+    repository: Repository,
+    issue: Issue,
+    show_similar: Callable[[Issue], None],
+) -> None:
     """Make the branch of an issue, or switch to it and bring it up to date.
 
     For a new branch, similar work is shown and a scaffold offered (E5). A model's branch takes
     over the pull requests of its experiments (B6).
+
+    Args:
+        project: whose branch it is.
+        repository: on GitHub.
+        issue: an open one.
+        show_similar: prints the earlier attempts that are similar to an issue.
 
     Raises:
         Refused: the issue is closed, or it is a pull request.
@@ -59,7 +68,7 @@ def begin(project: Project, repository: Repository, issue: Issue) -> None:
         _git(project, "switch", "--guess", branch)
         say(f"branch {branch} exists already: switched to it", style="green")
     else:
-        _show_similar(issue, repository)
+        show_similar(issue)
         base = collaboration_ref(project)
         _git(project, "switch", "--no-track", "--create", branch, base)
         origin = base.removeprefix("refs/").split("/", 1)[-1]
@@ -125,17 +134,6 @@ def _follow(project: Project, remote: str, branch: str) -> None:
         except DslpError as error:
             # A rebase would give new names to the commits that runs are recorded at.
             say(f"{error}: git pull --no-rebase, then git push", style="yellow")
-
-
-def _show_similar(issue: Issue, github: Repository) -> None:
-    similar = similar_issues(issue, (one for label in COMPARED for one in github.issues([label])))
-    if similar:
-        say("similar work; read how it ended before you begin:")
-    for share, other in similar:
-        outcome = next((label for label in OUTCOMES if other.labelled(label)), other.state)
-        title = visible(other.title, TITLE)
-        say(f"  #{other.number} {other.kind}, {outcome}, {share:.0%} similar: {title}")
-        say(f"    {visible(other.url, 200)}", style="dim")
 
 
 def _offer_scaffold(issue: Issue) -> None:

@@ -73,8 +73,28 @@ class Pull:
     commit: str = ""
 
 
+class Tagged:
+    """A record in MLflow, whose tags say what it was made for."""
+
+    tags: Mapping[str, str]
+
+    def tag(self, name: str) -> str:
+        """A tag of the library without its prefix; empty where the run has none."""
+        return self.tags.get(f"dslp.{name}", "")
+
+    @property
+    def issue(self) -> int | None:
+        """The number of the issue that it was made for."""
+        return _number(self.tag("issue"))
+
+    @property
+    def ask(self) -> int | None:
+        """The number of the Ask that it serves."""
+        return _number(self.tag("ask"))
+
+
 @dataclass(frozen=True)
-class Run:
+class Run(Tagged):
     """A run in MLflow.
 
     Attributes:
@@ -101,23 +121,9 @@ class Run:
     tags: Mapping[str, str] = field(default_factory=dict)
     url: str = ""
 
-    def tag(self, name: str) -> str:
-        """A tag of the library without its prefix; empty where the run has none."""
-        return self.tags.get(f"dslp.{name}", "")
-
-    @property
-    def issue(self) -> int | None:
-        """The number of the issue that it was made for."""
-        return _number(self.tag("issue"))
-
-    @property
-    def ask(self) -> int | None:
-        """The number of the Ask that it serves."""
-        return _number(self.tag("ask"))
-
 
 @dataclass(frozen=True)
-class ModelVersion:
+class ModelVersion(Tagged):
     """A registered version of a model.
 
     Attributes:
@@ -203,4 +209,4 @@ def last_time(times: Iterable[datetime | None]) -> datetime | None:
 
 
 def _number(text: str) -> int | None:
-    return int(text) if text.isdecimal() else None
+    return int(text) if text.isdecimal() and len(text) < 10 else None

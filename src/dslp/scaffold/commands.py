@@ -1,4 +1,4 @@
-"""`dslp new`: begin an issue, a dataset, a model or an exploration."""
+"""`dslp new`: begin an issue, a dataset, a model, an exploration or a report."""
 
 from enum import StrEnum
 from typing import Annotated
@@ -9,7 +9,7 @@ from dslp.core.settings import Project
 from dslp.github.new_issue import new_issue
 
 app = typer.Typer(
-    help="Begin an issue, or a dataset, model or exploration with files that work as they are.",
+    help="Begin an issue; or a dataset, model, exploration or report, which work as they are.",
     no_args_is_help=True,
 )
 
@@ -73,6 +73,19 @@ def exploration(
     from dslp.scaffold.exploration import new_exploration
 
     _say_each(WRITTEN, new_exploration(Project.find(), name, issue, title))
+
+
+@app.command()
+def report(
+    name: Annotated[str, typer.Argument(help="Name of the report, such as october-contracts.")],
+    issue: Annotated[int, typer.Option(help="Number of the Communicate issue.", min=1)],
+    ask: Annotated[int | None, typer.Option(help="By default the one of the issue.", min=1)] = None,
+) -> None:
+    """Write a report for the audience and the decision of its issue, with figures by reference."""
+    from dslp.scaffold.report import new_report
+
+    _say_each(WRITTEN, new_report(name, issue, ask))
+    _say_each(NEXT, "logbook build")
 
 
 def _say_each(words: str, *items: str) -> None:

@@ -1,15 +1,12 @@
 """A new exploration: a notebook with the issue, the questions and the insights (X1)."""
 
 import json
-import re
 from importlib.resources import files
 
 from dslp.core.errors import DslpError
 from dslp.core.settings import Project
 from dslp.core.text import error_line
-from dslp.scaffold.place import place_files
-
-NAME = re.compile(r"[A-Za-z0-9]+([-_][A-Za-z0-9]+)*")
+from dslp.scaffold.place import name_words, place_files
 
 
 def new_exploration(project: Project, name: str, issue: int | None, title: str) -> str:
@@ -25,10 +22,8 @@ def new_exploration(project: Project, name: str, issue: int | None, title: str) 
         Refused: the commit hook would refuse a notebook of that name.
         DslpError: the name cannot be used, or is in use; or the template is not a notebook.
     """
-    if not NAME.fullmatch(name) or len(name) > 100:
-        rule = "letters and digits, words joined by - or _, such as 14-visits-by-plan"
-        raise DslpError(f"{name!r:.60} cannot be a name: {rule}")
-    words = " ".join(title.split()) or " ".join(re.split("[-_]", name.lstrip("0123456789-_")))
+    words = " ".join(name_words(name))
+    words = " ".join(title.split()) or words.lstrip("0123456789 ")
     own = project.root / "notebooks" / "template.ipynb"
     template = own if own.is_file() else files("dslp.scaffold") / "skeletons" / "exploration.ipynb"
     try:

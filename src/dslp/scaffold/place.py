@@ -33,6 +33,18 @@ def check_name(name: str, project: Project) -> None:
         raise DslpError(f"{name!r:.60} cannot be a name: {rule}, such as visits_by_plan")
 
 
+def name_words(name: str) -> list[str]:
+    """The words in the name of a notebook or a report.
+
+    Raises:
+        DslpError: it has other characters than such a file's name may have.
+    """
+    if not re.fullmatch("[A-Za-z0-9]+([-_][A-Za-z0-9]+)*", name) or len(name) > 100:
+        rule = "letters and digits, words joined by - or _, such as 14-visits-by-plan"
+        raise DslpError(f"{name!r:.60} cannot be a name: {rule}")
+    return re.split("[-_]", name)
+
+
 def plain_word(word: str) -> bool:
     """Whether YAML reads the word as itself; it reads `on` as true."""
     return bool(yaml.safe_load(word) == word)

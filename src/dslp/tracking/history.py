@@ -43,9 +43,14 @@ class Change:
     issue: int | None = None
 
     @property
+    def moment(self) -> datetime:
+        """When, in UTC."""
+        return _parse_time(self.at).replace(tzinfo=UTC)
+
+    @property
     def time(self) -> str:
         """When, for people."""
-        return f"{_parse_time(self.at):%Y-%m-%d %H:%M} UTC"
+        return f"{self.moment:%Y-%m-%d %H:%M} UTC"
 
     def tag(self) -> tuple[str, str]:
         """Name and value of its tag."""

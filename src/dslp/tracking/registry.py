@@ -36,6 +36,7 @@ class Release:
         role: the present role.
         run: the run that it was trained in.
         tags: all tags of the version.
+        created: when it was registered, in milliseconds since 1970.
     """
 
     name: str
@@ -44,6 +45,7 @@ class Release:
     role: str
     run: str
     tags: dict[str, str]
+    created: int = 0
 
     @property
     def label(self) -> str:
@@ -103,7 +105,8 @@ class Registry:
             roles = [role for role in ROLES if in_use.get(role) == number]
             roles.append(history.role(number))
             semantic, run = tags[number].get(SEMANTIC, ""), version.run_id or ""
-            releases.append(Release(name, number, semantic, roles[0], run, tags[number]))
+            facts = (semantic, roles[0], run, tags[number], version.creation_timestamp)
+            releases.append(Release(name, number, *facts))
         return cls(tracking, name, in_use, history, releases)
 
     def reload(self) -> "Registry":

@@ -41,7 +41,7 @@ def profiled(toy: Toy, columns: dict[str, Any]) -> str:
 
 def section(text: str, column: str) -> dict[str, str]:
     """The figures that the page gives of a column."""
-    (part,) = re.findall(rf"^### <a [^>]*></a>{column}\n(.*?)(?=^##|\Z)", text, re.M | re.S)
+    (part,) = re.findall(rf"^### {column}\n(.*?)(?=^##|\Z)", text, re.M | re.S)
     return dict(re.findall(r"<span [^>]*>([^<]*) <b>([^<]*)</b></span>", part))
 
 

@@ -3,6 +3,7 @@
 import shlex
 import subprocess
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from dslp.core.errors import Refused
 from dslp.github import start
 from dslp.github.client import Repository
 from dslp.github.entities import Issue
-from dslp.github.similar import similar_issues
+from dslp.logbook import search
 
 from tests.library.toy import Toy
 
@@ -59,7 +60,8 @@ def begin(committed: Toy, capsys: pytest.CaptureFixture[str]) -> Begin:
 
     def run(*issues: Issue) -> str:
         capsys.readouterr()
-        start.begin(committed.project, GitHub(*issues), issues[0])
+        github = GitHub(*issues)
+        start.begin(committed.project, github, issues[0], partial(search.show_similar, github))
         return capsys.readouterr().out
 
     return run
@@ -158,7 +160,7 @@ def test_work_starts_from_an_open_issue_without_changes(begin: Begin, toy: Toy) 
             begin(refused)
     (toy.root / "new.py").touch()
     with pytest.raises(Refused, match="uncommitted changes"):
-        start.start(12)
+        search.start(12)
     assert toy.git("branch", "--list").split() == ["*", "main"]
 
 
@@ -168,23 +170,6 @@ Poisson deviance, mean over records, lower is better\n\n### Assumptions\n\n_No r
 
 def experiment(number: int, title: str, approach: str, *labels: str) -> Issue:
     return issue(number, title, *(labels or ("Experiment",)), body=FORM.format(approach))
-
-
-BOOSTING = "Gradient boosting with Poisson loss on claims, compared with the mean."
-EARLIER = [
-    experiment(1, "Boosted trees for visits", "Gradient boosting with Poisson loss.", "Experiment"),
-    experiment(5, "Optical recognition of invoices", "Tune a vision transformer on scans."),
-]
-
-
-def test_at_most_five_are_similar_and_a_shared_form_is_not() -> None:
-    new = experiment(20, "Sentiment of letters", "Classify complaints by their tone.")
-    assert similar_issues(new, EARLIER) == similar_issues(new, []) == []
-    many = [experiment(n, "Trees for visits", "word " * n + "boosting") for n in range(1, 10)]
-    many += [experiment(n, f"Other {n}", f"nothing{n} of the kind") for n in range(10, 40)]
-    shares = [share for share, _ in similar_issues(experiment(50, "Trees", "boosting"), many)]
-    assert (len(shares), shares) == (5, sorted(shares, reverse=True))
-    assert 0 < shares[-1] <= shares[0] <= 1.000001
 
 
 @pytest.mark.parametrize(

@@ -99,7 +99,7 @@ class Scene:
 
     def dataset(self, number: int, version: str, start: float, issue: int | None = None) -> None:
         """A version of the dataset `claims`, registered after its merge."""
-        facts = {"rows": "20190", "suite": "holds: 27 checks"}
+        facts: Any = {"rows": "20190", "suite": "holds: 27 checks"}
         self.run(number, "dataset", start, issue=issue, ask=None, version=version, **facts)
 
     def candidate(

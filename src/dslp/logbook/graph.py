@@ -1,0 +1,102 @@
+"""The way of an Ask as pictures: boxes with lines between them, bars in time, gains (C1, E3).
+
+All lengths of the graph are in em, so that it grows with the letters of a page.
+"""
+
+import math
+import statistics
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from dslp.logbook.events import ModelChange
+from dslp.logbook.story import Result, Step, Story
+
+COLUMNS = ("Ask", "Data", "Explore", "Experiment", "Model", "Value")
+WIDTH, GAP, HEAD = 12.7, 3.3, 2.4  # of a box, between two columns, and above the first box
+ROOMY, DENSE = (4.7, 1.0), (2.2, 0.5)  # the height of a box, and what is between two
+MANY = 8  # boxes in a column that are too many for roomy ones
+
+
+@dataclass(frozen=True)
+class Graph:
+    """Where each box stands, and the lines, as SVG's paths.
+
+    Attributes:
+        columns: for each stage, its steps from top to bottom.
+        places: the left and the upper end of each box, by its step's key.
+        lines: from what comes first to what follows from it.
+        size: width and height of the picture.
+        box: width and height of a box.
+    """
+
+    columns: Mapping[str, Sequence[Step]]
+    places: Mapping[str, tuple[float, float]]
+    lines: Sequence[str]
+    size: tuple[float, float]
+    box: tuple[float, float]
+
+
+def draw_graph(story: Story) -> Graph:
+    """Place the steps of an Ask, and its value; a step stands beside what it follows from."""
+    value = Step("value", "Value", "", story.state, story.since, after=_last_keys(story))
+    columns: dict[str, list[Step]] = {name: [] for name in COLUMNS}
+    for step in (*story.steps, value):
+        columns[step.stage if step.stage in COLUMNS else "Value"].append(step)
+    most = max(map(len, columns.values()))
+    height, space = DENSE if most >= MANY else ROOMY
+    rows: dict[str, float] = {}
+    for steps in columns.values():
+        first = 0 if most >= MANY else (most - len(steps)) / 2
+        befores = {one.key: [rows[key] for key in one.after if key in rows] for one in steps}
+        means = {key: statistics.mean(before or [0]) for key, before in befores.items()}
+        steps.sort(key=lambda step: (step.key == "value", means[step.key], step.start))
+        rows |= {step.key: first + number for number, step in enumerate(steps)}
+    places = {
+        step.key: (number * (WIDTH + GAP), HEAD + rows[step.key] * (height + space))
+        for number, steps in enumerate(columns.values())
+        for step in steps
+    }
+    ends = [(key, step.key) for steps in columns.values() for step in steps for key in step.after]
+    lines = [_line(places[one], places[two], height) for one, two in ends if one in places]
+    size = (len(COLUMNS) * (WIDTH + GAP) - GAP, HEAD + most * (height + space))
+    return Graph(columns, places, lines, size, (WIDTH, height))
+
+
+def draw_timeline(story: Story) -> Iterator[tuple[datetime, Step | ModelChange, float, float]]:
+    """What happened, by date: when, what, and where its bar begins and ends (0 to 100)."""
+    items: list[tuple[datetime, datetime | None, Step | ModelChange]]
+    items = [(step.start, step.end, step) for step in story.steps]
+    items += [(one.at, one.at, one) for one in story.changes if one.action != "register"]
+    times = [time for start, end, _ in items for time in (start, end) if time]
+    first, last = min(times), max(times)
+    span = (last - first) / 100 or timedelta(1)
+    for start, end, item in sorted(items, key=lambda one: one[0]):
+        yield start, item, (start - first) / span, ((end or last) - first) / span
+
+
+def gain_scale(results: Sequence[Result]) -> Callable[[float], str]:
+    """Where a gain stands between the left and the right end of a picture of all of them."""
+    gains = [one.gain for one in results if one.gain]
+    ends = [0.0, *(one.criterion for one in results if one.criterion is not None)]
+    ends += [end for one in gains for end in (one.estimate, one.low, one.high)]
+    ends = [end for end in ends if math.isfinite(end)]
+    span = max(ends) - min(ends) or 1
+    return lambda gain: f"{4 + 92 * (gain - min(ends)) / span:.1f}%"
+
+
+def _last_keys(story: Story) -> tuple[str, ...]:
+    """The keys of the steps that the value comes from: the model in use, else what came last."""
+    used = [step.key for step in story.steps if step.state == "champion"]
+    before = {key for step in story.steps for key in step.after}
+    last = [step.key for step in story.steps if step.key not in before and step.end]
+    return tuple(used or (last if story.state in ("answered", "closed") else ()))
+
+
+def _line(one: tuple[float, float], two: tuple[float, float], height: float) -> str:
+    """A curve to the left edge of a box; to one that stands no further right, from the left."""
+    (x, y), (end, low), bend = one, two, GAP * 0.7
+    start, bend = (x + WIDTH, bend) if x < end else (x, -bend)
+    y, low = y + height / 2, low + height / 2
+    first, last = start + bend, end - abs(bend)
+    return f"M{start:.1f} {y:.1f}C{first:.1f} {y:.1f} {last:.1f} {low:.1f} {end:.1f} {low:.1f}"

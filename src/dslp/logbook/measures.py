@@ -1,0 +1,253 @@
+"""How fast the process is and what it yields (C2): speed, success, time by type, open work.
+
+Durations are in days of 24 hours; NaN is not known. Open work is right-censored: the median of
+closed work alone looks fast where much is open, so the Kaplan-Meier median stands beside it (Kaplan
+and Meier, 1958, Journal of the American Statistical Association 53). No figure is about a person:
+nothing that a figure is made from names one.
+"""
+
+import json
+import math
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from statistics import NormalDist, median, quantiles
+
+from dslp.core.pictures import draw_points, draw_shares
+from dslp.core.report import render_page
+from dslp.github.entities import TYPES
+from dslp.github.forms import form_fields
+from dslp.logbook.events import Logbook, Work
+
+DAY = timedelta(days=1)
+UNKNOWN = (math.nan,) * 3  # days in each state, or a share with its interval
+FEWEST = 5  # durations that quartiles, and the median of a quarter, are made from
+QUARTERS = 12  # that a trend goes back
+HELD = ("on hold", "blocked - need access")
+LABELS = {"labeled": HELD, "unlabeled": HELD}  # that count; other events have none
+STEPS = {"closed": 1, "reopened": -1, "labeled": 1, "unlabeled": -1, "transferred": 0}
+DROPPED = ("not_planned", "duplicate")
+ASK_TO_VALUE = "Ask to value"
+
+
+@dataclass(frozen=True)
+class IssueTime:
+    """Where the time of an issue went.
+
+    Attributes:
+        number: its number.
+        url: its page; empty without GitHub.
+        kind: its type.
+        end: when it was closed last, or an Ask came to its value; None while it is open.
+        is_done: whether it ended as done.
+        is_held: whether it is on hold or blocked now.
+        active: days in which it was open, and neither on hold nor blocked.
+        held: days in which it was open, and on hold or blocked.
+    """
+
+    number: int
+    url: str
+    kind: str
+    end: datetime | None
+    is_done: bool
+    is_held: bool
+    active: float
+    held: float
+
+
+@dataclass(frozen=True)
+class Spread:
+    """Durations in days: number, sum, median and quartiles; NaN where they are too few."""
+
+    count: int
+    total: float
+    median: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
+class Durations:
+    """The durations of a type, from opening to closing, or from Ask to value.
+
+    Attributes:
+        subject: the type, or `Ask to value`.
+        done: the active days of the work that is done.
+        median_with_open: their Kaplan-Meier median; infinite where it is not reached.
+        trend: of the work that was done in each quarter, by its name, such as `2026 Q3`.
+        active: the active days of all work, done or not.
+        held: the days on hold or blocked of all work.
+        age: all days of the open work.
+    """
+
+    subject: str
+    done: Spread
+    median_with_open: float
+    trend: dict[str, Spread]
+    active: Spread
+    held: Spread
+    age: Spread
+
+
+@dataclass(frozen=True)
+class Measures:
+    """The measures of a project.
+
+    Attributes:
+        read: when its history was read.
+        counts: numbers of issues: `unknown`, whose past is not known, so that no duration
+            has them; `dropped`, closed as not planned or as a duplicate; `bare`, closed without
+            events, so that the time on hold is not known.
+        values: numbers of Asks that came to their value by `promotion` or `closing`, or that were
+            closed with `none`.
+        outcomes: numbers of experiments that `succeeded` or `failed`; with both, or none, they are
+            `closed` or `open`.
+        success: the share of experiments that succeeded, and the ends of its 95 % interval.
+        durations: from Ask to value, then by type.
+        open: the open issues, the oldest first.
+    """
+
+    read: datetime
+    counts: dict[str, int]
+    values: dict[str, int]
+    outcomes: dict[str, int]
+    success: Sequence[float]
+    durations: list[Durations]
+    open: list[IssueTime]
+
+
+def measure(logbook: Logbook) -> Measures:
+    """Measure the process of a project by its history, whatever the source of that is."""
+    counts, values = Counter[str](), Counter(promotion=0, closing=0, none=0)
+    outcomes = Counter(succeeded=0, failed=0, closed=0, open=0)
+    promotions, read = _first_promotions(logbook), logbook.read
+    times: dict[str, list[IssueTime]] = {kind: [] for kind in (ASK_TO_VALUE, *TYPES, "Task")}
+    for work in logbook.works:
+        one = _issue_time(work, read, work.closed, work.reason not in DROPPED)
+        times[one.kind].append(one)
+        counts.update(unknown=math.isnan(one.active), dropped=not one.is_done)
+        counts["bare"] += not work.events and one.end is not None
+        if one.kind == "Ask":
+            promotion = promotions.get(one.number)
+            is_answered = one.end and one.is_done and form_fields(work.issue.body).get("Value")
+            end, has_value = promotion or work.closed, bool(promotion or is_answered)
+            times[ASK_TO_VALUE].append(_issue_time(work, read, end, has_value))
+            values["promotion" if promotion else "closing" if has_value else "none"] += bool(end)
+        elif one.kind == "Experiment" and work.reason != "duplicate":
+            labels = [label for label in ("succeeded", "failed") if work.issue.labelled(label)]
+            outcomes[labels[0] if len(labels) == 1 else work.issue.state] += 1
+    unfinished = [one for kind in (*TYPES, "Task") for one in times[kind] if one.end is None]
+    unfinished.sort(key=lambda one: (math.isnan(one.active), -one.active - one.held, one.number))
+    success, durations = _success_rate(outcomes), [_durations(*one) for one in times.items()]
+    return Measures(read, counts, values, outcomes, success, durations, unfinished)
+
+
+def time_spent(work: Work, read: datetime, until: datetime | None = None) -> Sequence[float]:
+    """Where the time of an issue went from its opening to its last closing, by its events.
+
+    Args:
+        work: the issue; without events, it was active from its opening on.
+        read: when it was read.
+        until: the end, if that is before the closing.
+
+    Returns:
+        Days in which it was open and active, open and on hold or blocked, and closed. They are not
+        known where it was closed before it was opened, a date lies in the future, a transfer lost
+        the events before, or the events do not lead to how the issue is now, such as those of a
+        label that was renamed.
+    """
+    closed, events = work.closed or read, work.events
+    end = min(closed, until or read)
+    first = min(((one.at, one.what != "transferred") for one in events), default=(read, True))
+    if not (work.created <= end and closed <= read and first[1]):
+        return UNKNOWN
+    changes = Counter[tuple[datetime, str]]()  # by label; closing and reopening have none
+    for event in (one for one in events if one.label.lower() in LABELS.get(one.what, ("",))):
+        changes[event.at, event.label.lower()] += STEPS[event.what]
+    state, days, before = dict.fromkeys(("", *HELD), 0), [0.0] * 3, work.created
+    for (at, label), change in [*sorted(changes.items()), ((end, ""), 0)]:
+        moment = min(max(at, before), end)
+        days[2 if state[""] > 0 else max(state.values()) > 0] += (moment - before) / DAY
+        before, state[label] = moment, min(1, state[label] + change)
+    present = {label: work.issue.labelled(label) for label in HELD} | {"": work.closed is not None}
+    return days if state == present or not events else UNKNOWN
+
+
+def median_with_open(done: Iterable[float], unfinished: Iterable[float]) -> float:
+    """The Kaplan-Meier median: the duration after which half of all work is done.
+
+    What is still open takes longer than until now. It is infinite where it is not reached.
+    """
+    ages = sorted([*((days, False) for days in done), *((days, True) for days in unfinished)])
+    share = 1.0
+    for at_risk, (days, is_open) in zip(range(len(ages), 0, -1), ages, strict=True):
+        share *= 1 if is_open else 1 - 1 / at_risk
+        if share < 0.5 + 1e-9:
+            return days
+    return math.inf
+
+
+def measures_page(measures: Measures) -> tuple[str, dict[str, str]]:
+    """The page `measures.md` in Markdown, and its pictures, which will be in `measures/`."""
+    pictures = dict[str, str]()
+    for one in measures.durations:
+        rows = [(name, part.median, part.low, part.high) for name, part in one.trend.items()]
+        if sum(part.count >= FEWEST for part in one.trend.values()) > 1:
+            pictures[one.subject] = draw_points("quarter of its end", f"{one.subject}: days", rows)
+    if total := sum(one.active.total for one in measures.durations[1:]):
+        shares = {one.subject: [one.active.total / total] for one in measures.durations[1:]}
+        pictures["time"] = draw_shares("Share of the open time, by type of work", shares)
+    return render_page("measures.md.jinja", "dslp.logbook", m=measures, pictures=pictures), pictures
+
+
+def as_plain(measures: Measures) -> dict[str, object]:
+    """The measures for `--json`; durations are in days, and null is not known, or not reached."""
+    text = json.dumps(measures, default=lambda one: getattr(one, "__dict__", None) or str(one))
+    return dict(json.loads(text, parse_constant=lambda _: None))  # JSON has no NaN
+
+
+def _issue_time(work: Work, read: datetime, end: datetime | None, is_done: bool) -> IssueTime:
+    issue, (active, held, _) = work.issue, time_spent(work, read, end)
+    is_held, own = any(map(issue.labelled, HELD)), (issue.number, issue.url, issue.kind)
+    return IssueTime(*own, end, is_done, is_held, active, held)
+
+
+def _first_promotions(logbook: Logbook) -> dict[int | None, datetime]:
+    """When the first model of each Ask was promoted, by the Ask's number."""
+    runs = {run.id: run.ask for run in logbook.runs}
+    asks = {(one.model, one.version): runs.get(one.run) for one in logbook.versions}
+    changes = [one for one in reversed(logbook.changes) if one.action == "promote"]
+    return {asks.get((one.model, one.version)): one.at for one in changes}
+
+
+def _durations(subject: str, times: Iterable[IssueTime]) -> Durations:
+    times = [one for one in times if not math.isnan(one.active)]
+    quarters = defaultdict[int, list[float]](list)
+    for one in times:
+        if one.end and one.is_done:
+            quarters[4 * one.end.year + (one.end.month - 1) // 3].append(one.active)
+    last = max(quarters, default=-1) + 1
+    first = max(min(quarters, default=0), last - QUARTERS)
+    trend = {f"{q // 4} Q{q % 4 + 1}": _spread(quarters[q], FEWEST) for q in range(first, last)}
+    done = [days for part in quarters.values() for days in part]
+    with_open = median_with_open(done, [one.active for one in times if one.end is None])
+    active, held = _spread([one.active for one in times]), _spread([one.held for one in times])
+    ages = _spread([one.active + one.held for one in times if one.end is None])
+    return Durations(subject, _spread(done), with_open, trend, active, held, ages)
+
+
+def _spread(days: Sequence[float], fewest: int = 1) -> Spread:
+    """The spread of durations; of fewer than so many there is no median."""
+    middle = median(days) if len(days) >= fewest else math.nan
+    low, _, high = quantiles(days, n=4, method="inclusive") if len(days) >= FEWEST else UNKNOWN
+    return Spread(len(days), sum(days), middle, low, high)
+
+
+def _success_rate(outcomes: Mapping[str, int]) -> Sequence[float]:
+    """The share that succeeded, and the ends of its 95 % interval (Wilson, 1927, JASA 22)."""
+    if not (number := outcomes["succeeded"] + outcomes["failed"]):
+        return UNKNOWN
+    rate, square = outcomes["succeeded"] / number, NormalDist().inv_cdf(0.975) ** 2 / number
+    half = math.sqrt(square * (rate * (1 - rate) + square / 4))
+    return [rate, *((rate + square / 2 + side) / (1 + square) for side in (-half, half))]

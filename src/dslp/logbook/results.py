@@ -1,0 +1,157 @@
+"""What runs say of candidates, from their records alone: no data and no code is read (E3).
+
+The tag `dslp.folds` has the Ask's metric and criterion, and the metric of each fold.
+"""
+
+import json
+import math
+import statistics
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any, get_args
+
+from dslp.experiments.gains import Better, Gain, Measure, format_metric, gain, optimism
+from dslp.logbook.events import Run
+
+LARGEST = 1e100  # of a figure; what is larger cannot be computed with
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a run says of a candidate, on the Ask's metric (E3).
+
+    Attributes:
+        run: the run.
+        candidate: its name for people.
+        metric: the Ask's metric.
+        better: lower or higher.
+        value: of the metric.
+        gain: over the baseline, with its 95 % interval; None for the baseline itself, and where
+            no baseline was run on the same folds.
+        criterion: the gain that is enough; None where the run does not say it.
+        is_baseline: whether it is what the others are compared with.
+        held_out: whether it is of a final training, on rows that no candidate was chosen by.
+        trials: of how many trials of a sweep its settings are the best, so that a gain on the same
+            folds is optimistic; 0 if of none.
+    """
+
+    run: Run
+    candidate: str
+    metric: str
+    better: str
+    value: float
+    gain: Gain | None = None
+    criterion: float | None = None
+    is_baseline: bool = False
+    held_out: bool = False
+    trials: int = 0
+
+    @property
+    def is_met(self) -> bool | None:
+        """Whether the gain reaches the criterion; None where one of them is not known."""
+        if self.gain is None or self.criterion is None:
+            return None
+        return self.gain.estimate >= self.criterion
+
+    @property
+    def sentence(self) -> str:
+        """The gain for a business reader; empty where it is not known."""
+        gain = self.gain
+        if gain is None:
+            return ""
+
+        write = partial(format_metric, by=gain.by)
+        word = "worse" if gain.estimate < 0 else "better"
+        unit = f" in {self.metric}" if gain.by == "difference" else ""
+        text = f"{write(abs(gain.estimate), sign='')} {word} than the baseline{unit}"
+        text += f" (95 % sure: {gain.interval})"
+        if enough := self.criterion:
+            reached = "reached" if self.is_met else "not reached"
+            reached += ", but not for sure" * bool(gain.doubt(lambda value: value >= enough))
+            text += f"; the goal of {write(enough, sign='')} is {reached}"
+        return f"{text}; {optimism(self.trials)}" if self.trials and not self.held_out else text
+
+
+def best_trials(runs: Iterable[Run]) -> dict[object, int]:
+    """How many trials a sweep had, by the identifier of its best trial.
+
+    And by the settings of that trial, where there were several: a candidate of `params.yml` that
+    has them was chosen by its luck on the folds too.
+    """
+    runs = list(runs)
+    sizes = {
+        run.tag("best"): run.metrics.get("trials", 0) - run.metrics.get("failed", 0)
+        for run in runs
+        if run.kind == "sweep"
+    }
+    trials: dict[object, int] = {name: int(1 < n < math.inf and n) for name, n in sizes.items()}
+    return trials | {_settings(run): trials[run.id] for run in runs if trials.get(run.id)}
+
+
+def read_results(runs: Iterable[Run], trials: Mapping[object, int]) -> tuple[Result, ...]:
+    """The results of an issue, the baseline first, then the best first.
+
+    The newest run of each candidate counts; of a sweep, the best trial. It is compared with the
+    newest run of the baseline on the same folds of the same data, with the same `evaluate.py`.
+
+    Args:
+        runs: of the issue, the oldest first.
+        trials: as `best_trials` says.
+    """
+    newest, baselines = dict[object, tuple[Result, Any]](), dict[object, list[float]]()
+    for run in runs:
+        is_candidate = run.kind in ("experiment", "training") or run.id in trials
+        if is_candidate and run.status == "FINISHED" and (read := _read_record(run)):
+            result, record = read
+            newest[run.tag("model"), result.candidate, result.held_out] = read
+            if result.is_baseline and not result.held_out:
+                baselines[_comparable(run, record)] = record["folds"]
+    results = []
+    for result, record in newest.values():
+        run, better = result.run, result.gain
+        reference = baselines.get(_comparable(run, record), ())
+        if len(reference) > 1 and not result.is_baseline and not result.held_out:
+            with suppress(ModuleNotFoundError):  # scipy
+                measures = (record["better"], record["ratio"], record["by"])
+                better = gain(reference, record["folds"], *measures)
+        results.append(replace(result, gain=better, trials=trials.get(_settings(run), 0)))
+    best_first = [(-one.gain.estimate if one.gain else math.inf, one) for one in results]
+    best_first.sort(key=lambda pair: (not pair[1].is_baseline, pair[0]))
+    return tuple(result for _, result in best_first)
+
+
+def _read_record(run: Run) -> tuple[Result, Any] | None:
+    """A run's result, still without a gain over the folds, and its tag; None without a valid one.
+
+    Anybody can write a tag.
+    """
+    try:
+        record = json.loads(run.tag("folds"))
+        metric, held_out = str(record["metric"]), run.kind == "training"
+        folds = [run.metrics[f"holdout_{metric}"]] if held_out else record["folds"]
+        values = [*folds, record["improvement"], record.get("ratio", 0.0)]
+        known = record["better"] in get_args(Better) and record["by"] in get_args(Measure)
+        if not known or not folds or not all(abs(value) < LARGEST for value in values):
+            return None
+    except (AttributeError, KeyError, RecursionError, TypeError, ValueError):
+        return None
+    estimate = run.metrics.get("improvement", math.nan)
+    low, high = (run.metrics.get(f"improvement_{end}", math.nan) for end in ("low", "high"))
+    is_known = held_out and math.isfinite(estimate)
+    better = Gain(estimate, low, high, record["by"]) if is_known else None
+    name = run.name if run.kind == "trial" else run.tag("candidate")
+    facts = (better, record["improvement"], record.get("is_baseline") is True, held_out)
+    return Result(run, name, metric, record["better"], statistics.fmean(folds), *facts), record
+
+
+def _comparable(run: Run, record: Any) -> object:
+    """What two runs have in common that were fitted and evaluated on the same folds."""
+    split = sorted(pair for pair in run.params.items() if pair[0].startswith("split."))
+    tags = [run.tag(name) for name in ("model", "ask", "dataset_digest", "evaluate")]
+    return tuple(tags), tuple(split), len(record.get("folds", ()))
+
+
+def _settings(run: Run) -> object:
+    return run.tag("model"), frozenset(run.params.items())

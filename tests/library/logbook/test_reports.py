@@ -1,0 +1,251 @@
+"""Reports: figures by reference, as they were on a report's date, or a finding for each."""
+
+import re
+import shutil
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+import markdown
+import pytest
+from dslp.core.report import Finding
+from dslp.core.settings import Project
+from dslp.logbook.events import Logbook
+from dslp.logbook.pages import write_pages
+from dslp.logbook.reports import render_reports
+from dslp.logbook.story import build_stories
+from dslp.logbook.tracking_source import read_tracking
+
+from tests import clean
+from tests.library.logbook.scene import claims
+from tests.library.toy import Toy
+from tests.template_copy import ROOT
+
+HEAD = (
+    "---\ntitle: October contracts\naudience: Planners\ndecision: Which\ndate: {}\nask: 11\n---\n"
+)
+# The runs of the scene: 3 and 4 are of boosted trees, 5 is linear, 9 and 10 are trainings.
+RUN = {number: f"{number:032x}"[::-1] for number in range(20)}
+TAGS = {"h1", "h2", "ul", "li", "strong", "p", "bdi", "a", "em"}
+TAGS |= {"table", "thead", "tbody", "tr", "th", "td"}
+STALE = "<small>(as of 1 July 2026; {})</small>"
+
+
+@pytest.fixture(scope="module")
+def book() -> Logbook:
+    """The scene, where the first 8 letters of a run's id tell it apart."""
+    logbook = claims().logbook
+    runs = tuple(replace(run, id=run.id[::-1]) for run in logbook.runs)
+    versions = tuple(replace(one, run=one.run[::-1]) for one in logbook.versions)
+    return replace(logbook, runs=runs, versions=versions)
+
+
+def render(
+    book: Logbook, root: Path, text: str, on: str = "2026-07-01", name: str = "x.md"
+) -> tuple[str, list[Finding]]:
+    """The page of a report with this text, and what is wrong with it."""
+    file = root / "reports" / name
+    file.parent.mkdir(exist_ok=True)
+    file.write_text(HEAD.format(on) + text, encoding="utf-8", newline="")
+    pages = root / "docs" / "logbook"
+    project = Project(root, "claims", root / "data")
+    findings = render_reports(project, book, build_stories(book), pages)
+    page = pages / "reports" / name
+    return page.read_text(encoding="utf-8"), [one for one in findings if one.severe]
+
+
+def filled(book: Logbook, root: Path, directive: str, on: str = "2026-07-01") -> str:
+    """What takes the place of a directive."""
+    page, findings = render(book, root, f"so: {directive}\n", on)
+    assert findings == []
+    return page.split("\nso: ")[1].split("\n")[0]
+
+
+@pytest.mark.rule("C3")
+def test_a_figure_is_what_was_recorded_and_leads_to_its_record(
+    book: Logbook, tmp_path: Path
+) -> None:
+    def figure(directive: str) -> tuple[str, str]:
+        match = re.match(r"<bdi>\[(.*?)\]\(\.\./(\S+)\)</bdi>", filled(book, tmp_path, directive))
+        assert match, directive
+        return match[1], match[2]
+
+    run, model = f"run:{RUN[4][:8]}", "model:claim_frequency@1.0.0"
+    place = f"asks/11.md#run-{RUN[4][:8]}"
+    # (0.92 · 2.4 + 0.92 · 2.5 + 2.1 + 2.4 + 2.2) / 5 = 2.2416, and of the mean 12.2 / 5 = 2.44
+    assert figure(f"{{{run} deviance}}") == ("2.242", place)
+    text, where = figure(f"{{{run}\n  improvement}}")  # 1 - 2.2416 / 2.44 = 0.0813
+    assert (text[:35], where) == ("8.1% better than the baseline (95 %", place)
+    assert figure(f"{{{run} split.seed}}") == ("1", place)
+    text, where = figure(f"{{{model} improvement}}")
+    assert re.search(r"^8\.1% better .*3\.5%.*12\.7%\)$", text), "the interval that was recorded"
+    assert where == "models/claim_frequency.md#version-1"
+    assert figure(f"{{{model}}}") == ("claim_frequency 1.0.0", where)
+    assert figure("{dataset:claims@1.0.0 rows}") == ("20,190", "datasets/claims.md#version-1-0-0")
+    assert figure("{ask:#11 state}") == ("in use", "asks/11.md")
+    assert figure("{ask:11}")[0] == "Predict the visits of a year"
+    page, _ = render(book, tmp_path, f"{{{run} deviance}}")
+    row = f"| <bdi>2.242</bdi> | [<bdi>run {RUN[4][:8]}</bdi>](../{place}) | 25 January 2026"
+    assert f"{row} | claims 1.0.0 | [0000000]({book.repository}/commit/{2004:040x}) |" in page
+    assert "- **For:** <bdi>Planners</bdi>\n- **Decision:** <bdi>Which</bdi>\n" in page
+
+
+@pytest.mark.rule("C3")
+def test_a_figure_says_what_has_moved_on_and_stays_as_it_was_on_its_date(
+    book: Logbook, tmp_path: Path
+) -> None:
+    def mark(directive: str, on: str = "2026-07-01") -> str:
+        return filled(book, tmp_path, directive, on).partition("</bdi>")[2].strip()
+
+    newer, in_use = "claims 1.1.0 is newer", "claim_frequency 1.0.0 is in use"
+    assert mark("{dataset:claims@1.1.0 rows}") == mark("{dataset:claims@1.0.0}") == ""
+    assert mark("{dataset:claims@1.0.0 rows}") == STALE.format(newer)
+    assert mark("{model:claim_frequency@1.0.0 improvement}") == STALE.format(newer)
+    assert mark("{model:claim_frequency@1.0.1 improvement}") == STALE.format(in_use)
+    assert mark(f"{{run:{RUN[10][:8]} holdout_deviance}}") == STALE.format(in_use)
+    assert mark("{plot:16}") == STALE.format(newer)
+    assert mark("{ask:11 state}") == ""
+    since = "<small>(since 5 April 2026, after this report)</small>"
+    assert mark("{ask:11 state}", "2026-04-04") == since
+    # On 21 January, run 3 was the newest of its candidate; run 4 followed on 25 January.
+    for on in ("2026-01-21", "2026-07-01"):  # (0.9 · 4.9 + 6.6) / 5 = 2.202, 1 - 2.202 / 2.44
+        own = filled(book, tmp_path, f"{{run:{RUN[3][:8]} improvement}}", on)
+        assert own.startswith("<bdi>[9.8% better")
+    assert "![boosted: 9.8% better" in filled(book, tmp_path, "{plot:16}", "2026-01-21")
+    picture = tmp_path / "docs" / "logbook" / "reports" / "x" / "issue-16.svg"
+    before = picture.read_text(encoding="utf-8")
+    assert "![boosted: 8.1% better" in filled(book, tmp_path, "{plot:16}")
+    assert "+9.8%" in before
+    assert "+8.1%" in picture.read_text(encoding="utf-8")
+
+
+@pytest.mark.rule("C3")
+@pytest.mark.parametrize(
+    ("text", "line", "message"),
+    [
+        ("a\n\n{run:9000000 improvement}", 10, "'run:9000000' is not in the record; do you mean"),
+        ("{run:40000000 devianz}", 8, "'devianz' is not in the record; do you mean deviance? "),
+        ("{model:claim_frequency improvement}", 8, "do you mean model:claim_frequency@1.0.1? "),
+        ("{dataset:claim@1.0.0 rows}", 8, "do you mean dataset:claims@1.0.0? "),
+        ("| a |\n| - |\n| {ask:12} |", 10, "'ask:12' is not in the record; "),
+        ("{Model:x y}", 8, "it is of no kind; do you mean model? "),
+        ("> {modle:\n> x}", 8, "it is of no kind; do you mean model? "),
+        ("{ask:11 state\n\nb", 8, "end with }"),
+        ("<div>\n{ask:11}\n</div>", 9, "outside of HTML"),
+        ("- ` a\n- {ask:11 x} `", 9, "'x' is not in the record; "),
+        ("!!! note\n\n    b {plot:17 x}", 10, "'x' is not in the record"),
+        ("{plot:32}", 8, "'plot:32' is not in the record; do you mean plot:"),
+        ("{model:claim_frequency@1.0.1}", 8, "it is of 27 March 2026, after the report's date"),
+        ("```\n{ask:11}", 8, "this block of code has no end"),
+        ("\\\\{run:x}", 8, "'run:x' is not in the record"),
+    ],
+)
+def test_a_directive_without_a_record_is_a_finding_with_its_line(
+    book: Logbook, tmp_path: Path, text: str, line: int, message: str
+) -> None:
+    _, (finding,) = render(book, tmp_path, text, "2026-02-20")
+    assert finding.subject == f"reports/x.md:{line}"
+    assert message in finding.problem
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["{ask:11}\n", HEAD.format("March"), HEAD.format("2026-02-30"), "---\ndecision: [\n---\n"],
+)
+def test_a_report_without_a_head_or_a_date_is_named_and_other_pages_are_left_alone(
+    book: Logbook, tmp_path: Path, text: str
+) -> None:
+    reports, pages = tmp_path / "reports", tmp_path / "docs" / "logbook" / "reports"
+    reports.mkdir()
+    for name, other in (("a.md", "# {ours: too}\n"), ("b.md", "---\nlayout: post\n---\n")):
+        (reports / name).write_text(other)
+    render(book, tmp_path, "", name="gone.md")
+    (reports / "gone.md").write_text(text)
+    project = Project(tmp_path, "claims", tmp_path / "data")
+    (finding,) = render_reports(project, book, (), tmp_path / "docs" / "logbook")
+    assert finding.severe
+    assert finding.subject == "reports/gone.md:1"
+    assert [path.name for path in pages.iterdir()] == ["index.md"]
+
+
+def test_code_comments_and_all_that_is_no_directive_stay_as_they_are(
+    book: Logbook, tmp_path: Path
+) -> None:
+    kept = ["```\n{run:x}\n```", "~~~~ md\n{run:x}\n~~~\n\n~~~~", "`{run:x}`", "``a ` {run:x}``"]
+    kept += ["\\{run:x}", "<!-- {run:x} -->", "{: .wide }", "{{ a }} {% b %}", "$\\frac{run}{x}$"]
+    kept += ["שלום **לך**, {#b}", "- a\n\n    `b` <b>c</b>\n- d", "| a |\n| - |\n| `|` |"]
+    body = "\n\n".join(kept)
+    page, findings = render(book, tmp_path, body.replace("\n", "\r\n"))
+    assert findings == []
+    assert page.endswith(f"1 July 2026\n- **Question:** [Ask #11](../asks/11.md)\n\n{body}\n")
+
+
+@pytest.mark.rule("C4")
+def test_what_people_and_machines_wrote_is_shown_as_text(book: Logbook, tmp_path: Path) -> None:
+    run = book.runs[-1]
+    evil = {"javascript:alert(1)": "](javascript:alert(1)) <img src=x onerror=alert(1)>"}
+    runs = (replace(run, params=evil, tags={**run.tags, "dslp.commit": "]()<b>"}), *book.runs[:-1])
+    hostile = replace(book, runs=runs, repository="https://x.org/a) <b>")
+    name = f"run:{run.id[:8]}"
+    text = f"שלום {{ask:51}} לך, {{{name} javascript:alert(1)}} {{ask:51 sentence}}"
+    page, findings = render(hostile, tmp_path, text)
+    assert findings == []
+    html = markdown.markdown(page, extensions=["tables"])
+    tags = set(re.findall(r"<(\w+)", html))
+    assert tags <= TAGS, tags
+    places = re.findall(r'href="([^"]*)"', html)
+    assert all(place.startswith("../asks/") for place in places), places
+    assert page.count("<bdi>[") == 3, "a figure in another script than its line is set apart"
+    assert "\u202e" not in page
+    _, (finding,) = render(hostile, tmp_path, f"{{{name} <script>\u202e}}")
+    assert str(finding).count("\n") == 1
+    assert "\u202e" not in str(finding)
+
+
+@pytest.mark.slow
+@pytest.mark.rule("C3", "C4")
+def test_each_link_of_a_report_has_its_place_on_the_site(book: Logbook, tmp_path: Path) -> None:
+    text = f"{{run:{RUN[4][:8]} deviance}} {{model:claim_frequency@1.0.0}} {{ask:11 sentence}}\n\n"
+    text += "{plot:16}\n\n## {dataset:claims@1.0.0 rows} rows\n\n!!! note\n\n    {ask:34 state}"
+    assert render(book, tmp_path, text)[1] == []
+    project, docs = Project(tmp_path, "claims", tmp_path / "data"), tmp_path / "docs"
+    write_pages(project, book, build_stories(book), docs / "logbook")
+    shutil.copytree(ROOT / "template" / "docs" / "assets", docs / "assets")
+    settings = (ROOT / "template" / "mkdocs.yml.jinja").read_text(encoding="utf-8")
+    (tmp_path / "mkdocs.yml").write_text(f"site_name: x\ntheme:{settings.split('theme:')[1]}")
+    (docs / "index.md").write_text("# Start\n")
+    assert clean.site_faults(tmp_path) == []
+    page = (tmp_path / "site" / "logbook" / "reports" / "x.html").read_text(encoding="utf-8")
+    anchors = re.findall(r'href="\.\./([\w/]+\.html)#([\w-]+)"', page)
+    assert len(anchors) > 6
+    for target, anchor in anchors:
+        other = (tmp_path / "site" / "logbook" / target).read_text(encoding="utf-8")
+        assert f'id="{anchor}"' in other, anchor
+    assert "{" not in re.sub(r"<(script|style)\b.*?</\1>", "", page, flags=re.DOTALL)
+    assert 'href="reports/index.html"' in (tmp_path / "site/logbook/index.html").read_text()
+
+
+@pytest.mark.rule("I10", "C3")
+def test_a_new_report_begins_with_the_figure_of_the_champion(champion: Toy) -> None:
+    new = ("new", "report", "October-contracts", "--issue", "21")
+    outcome = champion.done(*new)
+    assert "written: reports/october_contracts.md" in outcome.out
+    assert "so audience and decision are to be written" in outcome.err
+    file = champion.root / "reports" / "october_contracts.md"
+    source = file.read_text(encoding="utf-8")
+    assert "title: October contracts\naudience: to be written\n" in source
+    assert "exists already; nothing was written" in champion.run(*new).error
+    assert "cannot be a name" in champion.run("new", "report", "../x", "--issue", "2").error
+    assert file.read_text(encoding="utf-8") == source
+    project = Project.find(champion.root)
+    tracked = read_tracking(project)
+    facts = (tracked.runs, tracked.versions, tracked.changes)
+    logbook = Logbook("toy", "", datetime.now(UTC), (), (), (), *facts)
+    (finding,) = render_reports(project, logbook, (), champion.root / "docs" / "logbook")
+    assert (finding.severe, finding.rule) == (False, "D9")
+    assert "to be written; to be written" in str(finding)
+    page = (champion.root / "docs/logbook/reports/october_contracts.md").read_text("utf-8")
+    (release,) = tracked.versions
+    better = 100 * next(r for r in tracked.runs if r.id == release.run).metrics["improvement"]
+    assert f"is <bdi>[{better:.1f}% better than the baseline (95 % sure: " in page
+    assert "- **For:** <bdi><em>not written yet</em></bdi>" in page

@@ -31,6 +31,8 @@ def visible(value: object, most: int = LONGEST) -> str:
     whole = str(value)
     cut = whole[:most] + "…" * (len(whole) > most)
     edges = re.sub(r"^ +| +$", lambda match: "␣" * len(match[0]), cut)
+    if edges.isprintable():  # most texts: faster
+        return edges
     return "".join(
         letter if letter.isprintable() or letter == "\u200d" else f"\\u{ord(letter):04x}"
         for letter in edges

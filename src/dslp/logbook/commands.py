@@ -141,8 +141,8 @@ def _write_pages(project: Project, config: Path, logbook: "Logbook") -> list[Fin
     with step("writing the pages"):
         stories = build_stories(logbook)
         findings = render_reports(project, logbook, stories, folder)
-        write_pages(project, logbook, stories, folder)
         save_page(folder / "measures.md", *measures_page(measure(logbook)))
+        write_pages(project, logbook, stories, folder)
     for finding in findings:
         say(str(finding), style="red" if finding.severe else "yellow")
     say(f"{len(stories)} Asks, {len(logbook.works)} issues, {len(logbook.runs)} runs: {folder}")

@@ -45,7 +45,7 @@ TOKEN = re.compile(r"(https?://[^\s<>\"'`]*[^\s<>\"'`.,;:!?)\]])|(?<![\w/&#])#([
 def write_pages(project: Project, logbook: Logbook, stories: Sequence[Story], folder: Path) -> None:
     """Write the pages into a folder, and remove those whose subject is gone.
 
-    The first page links to `measures.md` and `reports/index.md` if they are in the folder.
+    The first page links to `measures.md` and `reports.md` if they are in the folder.
 
     Raises:
         DslpError: a file cannot be written.
@@ -153,9 +153,7 @@ class _Pages:
             years[story.ask.created.year].append(story)
         for year, asks in years.items():
             self.write_list(f"asks/year-{year}", "asks", f"Questions of {year}", asks)
-        there = {
-            name: (self.folder / name).is_file() for name in ("measures.md", "reports/index.md")
-        }
+        there = {name: (self.folder / name).is_file() for name in ("measures.md", "reports.md")}
         lists = {"tried": tried, "others": others, "years": sorted(years, reverse=True)}
         self.write("index.md", "index", written=there, **lists)
 
@@ -220,8 +218,8 @@ def run_anchor(run: Run) -> str:
 
 def slug(name: str) -> str:
     """A name for a file and an anchor; one with other letters than these gets a digest."""
-    if re.fullmatch(r"\w[\w.-]{0,99}", name, re.ASCII):
-        return name
+    if re.fullmatch(r"\w[\w-]{0,99}|\d+(\.\d+)*", name, re.ASCII):
+        return name.replace(".", "-")
     digest = hashlib.sha256(name.encode(errors="replace")).hexdigest()
     return f"{re.sub('[^a-z0-9]+', '-', name.lower())[:40].strip('-')}-{digest[:8]}"
 
@@ -238,7 +236,7 @@ def duration(start: datetime, end: datetime) -> str:
     """How long something took, in a unit that fits."""
     minutes = max(0.0, (end - start).total_seconds() / 60)
     for unit, size in (("months", 43_830), ("weeks", 10_080), ("days", 1_440), ("hours", 60)):
-        if minutes >= 3 * size:
+        if minutes >= 2 * size:
             return f"{minutes / size:.0f} {unit}"
     return f"{minutes:.0f} minutes"
 

@@ -237,25 +237,22 @@ class Page:
 def render_reports(
     project: Project, logbook: Logbook, stories: Sequence[Story], folder: Path
 ) -> list[Finding]:
-    """Write the page of each report into `folder/reports`, and their list, `index.md`.
+    """Write the page of each report into `folder/reports`, and their list, `folder/reports.md`.
 
     Returns:
         What is wrong with them, by file and line.
     """
     files, folder = sorted((project.root / "reports").glob("*.md")), folder / "reports"
     remove_path(folder)
-    if not files:
-        return []
-    records = Records(logbook, stories)
-    pages = [Page(file, records) for file in files]
+    remove_path(folder.with_suffix(".md"))
+    records = Records(logbook, stories) if files else None
+    pages = [Page(file, records) for file in files if records]
     reports = [page for page in pages if page.head]
+    render = partial(render_page, package="dslp.logbook", day=format_date, link=link)
     for page in reports:
-        text = render_page("report.md.jinja", "dslp.logbook", page=page, day=format_date, link=link)
-        save_page(folder / f"{page.name}.md", text, page.pictures)
-    save_page(
-        folder / "index.md",
-        render_page("reports.md.jinja", "dslp.logbook", reports=reports, day=format_date),
-    )
+        save_page(folder / f"{page.name}.md", render("report.md.jinja", page=page), page.pictures)
+    if reports:
+        save_page(folder.with_suffix(".md"), render("reports.md.jinja", reports=reports))
     findings = [finding for page in pages for finding in page.findings]
     return findings + unwritten_findings(page.file for page in reports)
 

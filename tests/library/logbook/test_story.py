@@ -1,0 +1,274 @@
+"""Each Ask's way from question to value, from a logbook made by hand: who serves whom, and ends."""
+
+import json
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+from types import FrameType
+from typing import Any
+
+import pytest
+from dslp.logbook.events import Logbook
+from dslp.logbook.story import (
+    Step,
+    Story,
+    as_plain,
+    build_stories,
+    read_links,
+    stories_of,
+    work_without_ask,
+)
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.library.logbook.scene import HOSTILE, MODEL, Scene, claims, day
+
+FIT = (2.4, 2.5, 2.3, 2.6, 2.4)  # of the baseline, as in the scene
+
+
+@pytest.fixture(scope="module")
+def stories() -> dict[int, Story]:
+    return {story.ask.issue.number: story for story in build_stories(claims().logbook)}
+
+
+def steps(story: Story) -> dict[str, Step]:
+    return {step.key: step for step in story.steps}
+
+
+@pytest.mark.rule("C1")
+@pytest.mark.parametrize(
+    ("ask", "state", "since", "sentence"),
+    [
+        (31, "waiting", 60, "Waiting since 6 March 2026: Survival model (#32) is on hold."),
+        (33, "closed", 70, "Closed on 16 March 2026 without a value: not planned."),
+        (34, "answered", 80, "Answered on 26 March 2026: Contracts for plan B were ended: 40,000"),
+        (36, "in work", 110, "In work since 25 April 2026 (12 weeks): Outliers (#38)."),
+        (39, "waiting", 120, "Waiting since 5 May 2026: nothing has begun."),
+        (
+            51,
+            "in work",
+            131,
+            "In work since 16 May 2026 (9 weeks): The circle's other half (#52) an",
+        ),
+        (
+            *(11, "in use", 90),
+            "In use since 5 April 2026, when version 1.0.1 was taken back: 8.1% better than the "
+            "baseline (95 % sure: +3.5% to +12.7%); the goal of 5.0% is reached, but not for sure.",
+        ),
+    ],
+)
+def test_the_state_of_an_ask_is_one_sentence_for_a_business_reader(
+    stories: dict[int, Story], ask: int, state: str, since: float, sentence: str
+) -> None:
+    story = stories[ask]
+    assert (story.state, story.since) == (state, day(since))
+    assert story.sentence.startswith(sentence)
+    assert story.sentence.isprintable()
+
+
+def test_why_work_ended_or_waits_is_said() -> None:
+    scene = Scene(read=20)
+    scene.issue(1, "Ask", "A", None, 0, 9, "duplicate")
+    scene.issue(2, "Experiment, failed", "B", {"Ask": "#1"}, 1, 5)
+    scene.issue(3, "Ask", "C")
+    scene.issue(4, "Experiment, failed", "D", {"Ask": "3"}, 1, 5)
+    scene.issue(5, "Ask", "E", None, 2)
+    scene.issue(6, "Model", "F", {"Ask": "#5"}, 3)
+    sentences = [story.sentence for story in build_stories(scene.logbook)]
+    assert sentences == [
+        "In work since 8 January 2026 (2 weeks): F (#6).",
+        "Waiting since 10 January 2026: the last work was D (#4), failed.",
+        "Closed on 14 January 2026 without a value: a duplicate; experiments: 1 failed.",
+    ]
+
+
+@pytest.mark.rule("C1")
+def test_each_step_follows_from_what_it_was_made_of(stories: dict[int, Story]) -> None:
+    """No line is drawn where a longer way says the same."""
+    assert {key: step.after for key, step in steps(stories[11]).items()} == {
+        "issue-11": (),
+        "issue-12": ("issue-11",),
+        "data-claims-1-0-0": ("issue-12",),
+        "issue-14": ("issue-12",),
+        "issue-16": ("data-claims-1-0-0",),
+        "issue-17": ("data-claims-1-0-0",),
+        "issue-18": ("issue-16",),
+        "model-claim_frequency-1": ("issue-18",),
+        "issue-19": ("issue-11",),
+        "issue-31": ("issue-11",),
+        "data-claims-1-1-0": ("issue-11",),
+        "model-claim_frequency-2": ("data-claims-1-1-0", "issue-18"),
+    }
+    assert {key: step.after for key, step in steps(stories[36]).items()} == {
+        "issue-36": (),
+        "issue-37": ("issue-36",),
+        "data-claims-1-1-0": ("issue-36",),  # the other Ask's, which its runs used
+        "issue-38": ("data-claims-1-1-0",),
+    }
+    assert (stories[31].parents, "issue-32" in steps(stories[11])) == ((11,), False)
+    assert steps(stories[51])["issue-53"].after == ("issue-54",), "of the circle, one side"
+    without = [work.issue.number for work in work_without_ask(claims().logbook)]
+    assert without == [41, 40]
+
+
+def test_a_step_has_its_state_its_words_and_its_records(stories: dict[int, Story]) -> None:
+    parts = steps(stories[11])
+    states = {number: parts[f"issue-{number}"].state for number in (11, 12, 16, 17, 18)}
+    assert states == {11: "open", 12: "closed", 16: "succeeded", 17: "failed", 18: "closed"}
+    assert steps(stories[36])["issue-37"].state == "blocked - need access"
+    assert parts["issue-14"].text.endswith("\n\nhttps://example.org/plot\n\nTry counts.")
+    assert [pull.pull.number for pull in parts["issue-16"].pulls] == [20]
+    version = parts["model-claim_frequency-2"]
+    assert (version.state, version.end) == ("taken back", day(90))
+    why = "visits of children were too high"
+    assert version.text == f"Taken back on 5 April 2026, for version 1.0.0: {why}"
+    assert len(steps(stories[51])["issue-53"].text) <= 4_002
+    every = [run.id for step in parts.values() for run in step.runs]
+    assert len(set(every)) == len(every) == 11, "each run is in one step"
+
+
+@pytest.mark.rule("E2", "E3")
+def test_results_come_from_the_records_of_the_runs_alone(stories: dict[int, Story]) -> None:
+    baseline, boosted, linear = steps(stories[11])["issue-16"].results
+    assert (baseline.candidate, baseline.is_baseline, baseline.gain) == ("mean", True, None)
+    assert boosted.run.id.endswith("4"), "the newest run of a candidate counts"
+    assert boosted.gain
+    assert (str(boosted.gain), boosted.gain.interval) == ("+8.1%", "+7.4% to +8.8%")
+    assert (boosted.is_met, linear.is_met) == (True, False)
+    assert len(steps(stories[11])["issue-16"].runs) == 5, "the others are kept"
+    (trained,) = steps(stories[11])["model-claim_frequency-1"].results
+    assert (trained.held_out, trained.value, trained.criterion) == (True, 2.0, 0.05)
+
+
+def test_only_what_was_fitted_on_the_same_folds_is_compared() -> None:
+    scene = Scene()
+    scene.issue(1, "Ask", "A")
+    scene.issue(2, "Experiment", "B", {"Ask": "#1"})
+    scene.candidate(1, "mean", FIT, 1, issue=2)
+    others: list[dict[str, Any]] = [
+        {"version": "1.1.0"},
+        {"evaluate": "e2"},
+        {"params": {"split.seed": "2"}},
+        {"model": "other"},
+        {"ask": 3},
+    ]
+    for number, values in enumerate(others, start=2):
+        scene.candidate(number, f"n{number}", FIT, number, **{"issue": 2, **values})
+    scene.candidate(7, "short", FIT[:4], 7, issue=2)
+    for number, tag in enumerate(
+        ("", "[" * 3000, '{"metric": 1}', "7", '{"folds": NaN}'), start=10
+    ):
+        scene.run(number, "experiment", 10, issue=2, candidate="broken", folds=tag)
+    scene.candidate(20, "infinite", [float("nan")] * 5, 11, issue=2)
+    scene.candidate(21, "tree 3", [2.0, 2.1, 1.9, 2.2, 2.0], 12, issue=2, kind="trial")
+    scene.candidate(22, "tree 4", FIT, 12, issue=2, kind="trial")
+    sweep = {"trials": 8.0, "failed": 1.0}
+    scene.run(23, "sweep", 12, issue=2, metrics=sweep, best=f"{21:032x}", model=MODEL)
+    (story,) = build_stories(scene.logbook)
+    results = {one.candidate: one for one in steps(story)["issue-2"].results}
+    assert list(results)[:2] == ["mean", "tree 3"]
+    assert {name for name, one in results.items() if one.gain} == {"tree 3"}
+    assert len(results) == 8
+    assert results["tree 3"].sentence.endswith(
+        "the best of 7 trials, so its gain is optimistic; the holdout decides"
+    )
+
+
+def test_the_way_back_is_a_command_that_goes_back() -> None:
+    scene = Scene()
+    scene.issue(1, "Ask", "A")
+    for number, role in ((1, "former champion"), (2, "champion"), (3, "taken back")):
+        scene.training(number, number, (0.1,), ask=1)
+        scene.version(number, f"{number}.0.0", role, number + 0.1, number, 1)
+        scene.change("promote", number, number - 1 or None, number + 0.2)
+    (story,) = build_stories(replace(scene.logbook, changes=scene.logbook.changes[:4]))
+    assert story.way_back == f"uv run dslp model rollback {MODEL}"
+    assert "95 % sure: not known" in story.sentence
+    scene.change("rollback", 2, 3, 9)
+    (story,) = build_stories(scene.logbook)
+    assert story.way_back == f"uv run dslp model rollback {MODEL} --to 1.0.0"
+    assert [change.action for change in story.changes] == ["promote"] * 3 + ["rollback"]
+
+
+KINDS = ("Ask", "Data", "Explore", "Experiment", "Model", "Communicate", "Task")
+FIELDS = {"Ask": "Parent Ask", "Explore": "Belongs to", "Task": "Ask"}
+LINKED = st.lists(
+    st.tuples(st.sampled_from(KINDS), st.sets(st.integers(1, 9), max_size=3)), max_size=9
+)
+
+
+@pytest.mark.rule("C1")
+@settings(max_examples=150, deadline=None)
+@given(LINKED)
+def test_each_issue_is_in_the_stories_that_it_serves_and_no_other(
+    issues: list[tuple[str, set[int]]],
+) -> None:
+    scene, kinds, named = Scene(), dict[int, str](), dict[int, set[int]]()
+    for number, (kind, numbers) in enumerate(issues, start=1):
+        text = " ".join(f"#{one}" for one in numbers)
+        scene.issue(number, kind.replace("Task", ""), HOSTILE, {FIELDS.get(kind, "Ask"): text})
+        kinds[number], named[number] = kind, set() if kind == "Task" else numbers - {number}
+    for story in build_stories(scene.logbook):
+        ask, parts = story.ask.issue.number, steps(story)
+        near = {n for n in kinds if ask in named[n] and kinds[n] != "Ask"}
+        expected = {n for n in kinds if ask in named[n]}
+        expected |= {n for n in kinds if kinds[n] != "Ask" and named[n] & near}
+        assert parts.keys() == {f"issue-{n}" for n in expected | {ask}}
+        before = set[str]()
+        waiting = dict(parts)
+        while ready := [key for key, step in waiting.items() if before.issuperset(step.after)]:
+            before |= {*ready}
+            waiting = {key: step for key, step in waiting.items() if key not in before}
+        assert waiting == {}, "no circle"
+        assert [key for key, step in parts.items() if not step.after] == [f"issue-{ask}"]
+
+
+def calls(function: Callable[[Logbook], object], logbook: Logbook) -> int:
+    """How many functions of Python are called."""
+    count = 0
+
+    def see(frame: FrameType, event: str, argument: object) -> None:
+        nonlocal count
+        count += event == "call"
+
+    read_links.cache_clear()
+    sys.setprofile(see)
+    try:
+        function(logbook)
+    finally:
+        sys.setprofile(None)
+    return count
+
+
+@pytest.mark.parametrize("asks", [1, 0.1], ids=["one Ask", "one Ask of ten issues"])
+def test_ten_times_the_issues_are_ten_times_the_work(asks: float) -> None:
+    counts = []
+    for size in (60, 600):
+        scene, ask = Scene(), 1
+        for number in range(1, size + 1):
+            ask = ask if asks == 1 else (number - 1) // 10 * 10 + 1
+            kind = "Ask" if number == ask else "Experiment"
+            scene.issue(number, kind, "A", {"Ask": f"#{ask}"})
+            scene.candidate(number, "mean", FIT, number, issue=number, ask=ask)
+            scene.version(number, "1.0.0", "superseded", number, number, number)
+        counts.append(calls(build_stories, scene.logbook))
+    assert counts[1] < 11 * counts[0]
+
+
+@pytest.mark.rule("C1", "X3")
+def test_scripts_and_agents_read_what_was_tried(stories: dict[int, Story]) -> None:
+    """Documented names, open values, no NaN, no text of an issue, and nobody's name."""
+    plain = json.loads(json.dumps(as_plain(stories[11]), allow_nan=False))
+    parts = {step["key"]: step for step in plain["steps"]}
+    assert plain["ask"]["issue"]["number"] == 11
+    assert "body" not in plain["ask"]["issue"]
+    assert parts["issue-17"]["state"] == "failed"
+    (first, second) = parts["issue-17"]["results"]
+    assert (first["candidate"], second["candidate"], second["is_met"]) == ("mean", "network", False)
+    assert second["gain"]["estimate"] < -0.2
+    assert [run["id"] for run in parts["issue-17"]["runs"]] == [first["run"], second["run"]]
+    assert parts["issue-16"]["pulls"][0]["commit"] == f"{1020:040x}"
+    assert parts["model-claim_frequency-1"]["version"]["semantic"] == "1.0.0"
+    numbers = {n: [s.ask.issue.number for s in stories_of(stories.values(), n)] for n in (31, 14)}
+    assert numbers == {31: [31], 14: [11]}
+    assert stories_of(stories.values(), 40) == []

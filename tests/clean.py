@@ -25,12 +25,11 @@ BROUGHT_BY = {
         *(".github/workflows/labels.yml", ".github/workflows/policy.yml"),
     ],
     "data": [
-        *(".github/workflows/data.yml", ".github/workflows/run.yml"),
-        *("docs/data", "src/*/datasets", "tests/data"),
+        *(".github/workflows/data.yml", "docs/data", "src/*/datasets", "tests/data"),
     ],
     "experiments": ["src/*/models", "docs/models", "tests/model"],
     "models": [".github/workflows/monitor.yml", ".github/workflows/release.yml", "Dockerfile"],
-    "site": ["mkdocs.yml"],
+    "site": [".github/workflows/site.yml", "docs/assets", "mkdocs.yml"],
 }
 
 

@@ -27,7 +27,7 @@ def starts(repository: Repository, events: Payload, event: str, payload: Payload
     pull, branch = payload.get("pull_request", {}), ""
     if event == "pull_request" and not pull["mergeable"]:
         return False
-    filters = events[event] or {}
+    filters = {} if event == "schedule" else events[event] or {}
     types = filters.get("types") or (DEFAULT_TYPES if event in PULLS else [])
     if types and payload.get("action") not in types:
         return False

@@ -149,7 +149,7 @@ class Runner:
         self, template: dict[str, Any], source: dict[str, Any], start: Start, ended: dict[str, Job]
     ) -> Job:
         raw = source["jobs"][template["id"]]
-        wanted = raw.get("permissions", source["permissions"])
+        wanted = raw.get("permissions", source.get("permissions", start.most))
         job = Job(template["id"], granted(wanted, events.is_restricted(start.github), start.most))
         token = self.github.add_workflow_token(start.repository, job.rights)
         needs = {name: ended[name] for name in template.get("needs", [])}
@@ -166,8 +166,11 @@ class Runner:
         if not self.evaluator.is_true(template["if"], contexts, status):
             job.conclusion = "skipped"
             return job
-        environment = self.evaluator.resolve(template.get("environment"), contexts) or ""
-        job.environment = environment["name"] if isinstance(environment, dict) else environment
+        environment = template.get("environment") or ""  # its address is of what the steps did
+        name = (
+            environment.get("name", environment) if isinstance(environment, dict) else environment
+        )
+        job.environment = self.evaluator.resolve(name, contexts) or ""
         contexts["secrets"] = start.secrets
         if "uses" in raw:
             return self.call(job, raw, start, contexts)

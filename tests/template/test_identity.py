@@ -57,7 +57,7 @@ def endpoint() -> Iterator[str]:
 
 def show_identity(folder: Path, endpoint: str, token: str) -> int:
     """Run the step as GitHub does, for both clouds; it is stopped before it renews the files."""
-    _, step, _, _ = yaml.safe_load(RUN.read_text(encoding="utf-8"))["jobs"]["run"]["steps"]
+    _, _, step, _, _ = yaml.safe_load(RUN.read_text(encoding="utf-8"))["jobs"]["run"]["steps"]
     script = step["run"].replace("sleep 200", "sleep 1") + "\nkill $!\n"
     variables = {"RUNNER_TEMP": str(folder), "AZURE": "id", "AWS": ROLE, "PATH": "/usr/bin:/bin"}
     variables["ACTIONS_ID_TOKEN_REQUEST_URL"] = f"{endpoint}/token?api-version=2.0"

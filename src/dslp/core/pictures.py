@@ -102,7 +102,7 @@ def draw_points(
         axes.yaxis.set_major_formatter(_tick)
         if names:
             some = slice(None, None, -(-len(names) // 4))
-            axes.margins(x=0.13)
+            axes.set_xlim(-0.13 * len(names), 1.13 * len(names) - 1)  # also without their values
             axes.set_xticks(places[some], [visible(name, 12) for name in names[some]])
         else:
             axes.locator_params(axis="x", nbins=5)

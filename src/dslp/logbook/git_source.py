@@ -58,7 +58,7 @@ def _read_branches(project: Project) -> Iterator[Pull]:
 
     def walk(name: str, digest: str) -> bool:
         """Give a branch this commit and those before it, down to one that has a branch."""
-        first = heads.setdefault(name, digest) and ""
+        first, _ = "", heads.setdefault(name, digest)
         while digest in commits and digest not in owners:
             owners[digest], first = name, digest
             digest = commits[digest][0].partition(" ")[0]

@@ -96,9 +96,9 @@ class Measures:
 
     Attributes:
         read: when its history was read.
-        counts: numbers of issues: `unknown`, whose past is not known, so that no duration
-            has them; `dropped`, closed as not planned or as a duplicate; `bare`, closed without
-            events, so that the time on hold is not known.
+        counts: numbers of issues: `unknown`, whose past is not known, so that no duration has them;
+            `dropped`, closed as not planned or as a duplicate; `bare`, read from git alone: their
+            time on hold and outcomes are not known, and of Asks, the opening.
         values: numbers of Asks that came to their value by `promotion` or `closing`, or that were
             closed with `none`.
         outcomes: numbers of experiments that `succeeded` or `failed`; with both, or none, they are
@@ -119,16 +119,15 @@ class Measures:
 
 def measure(logbook: Logbook) -> Measures:
     """Measure the process of a project by its history, whatever the source of that is."""
-    counts, values = Counter[str](), Counter(promotion=0, closing=0, none=0)
+    counts, values = Counter(unknown=0, dropped=0, bare=0), Counter(promotion=0, closing=0, none=0)
     outcomes = Counter(succeeded=0, failed=0, closed=0, open=0)
     promotions, read = _first_promotions(logbook), logbook.read
     times: dict[str, list[IssueTime]] = {kind: [] for kind in (ASK_TO_VALUE, *TYPES, "Task")}
     for work in logbook.works:
         one = _issue_time(work, read, work.closed, work.reason not in DROPPED)
         times[one.kind].append(one)
-        counts.update(unknown=math.isnan(one.active), dropped=not one.is_done)
-        counts["bare"] += not work.events and one.end is not None
-        if one.kind == "Ask":
+        counts.update(unknown=math.isnan(one.active), dropped=not one.is_done, bare=not one.url)
+        if one.kind == "Ask" and one.url:
             promotion = promotions.get(one.number)
             is_answered = one.end and one.is_done and form_fields(work.issue.body).get("Value")
             end, has_value = promotion or work.closed, bool(promotion or is_answered)
@@ -136,7 +135,7 @@ def measure(logbook: Logbook) -> Measures:
             values["promotion" if promotion else "closing" if has_value else "none"] += bool(end)
         elif one.kind == "Experiment" and work.reason != "duplicate":
             labels = [label for label in ("succeeded", "failed") if work.issue.labelled(label)]
-            outcomes[labels[0] if len(labels) == 1 else work.issue.state] += 1
+            outcomes[labels[0] if one.url and len(labels) == 1 else work.issue.state] += 1
     unfinished = [one for kind in (*TYPES, "Task") for one in times[kind] if one.end is None]
     unfinished.sort(key=lambda one: (math.isnan(one.active), -one.active - one.held, one.number))
     success, durations = _success_rate(outcomes), [_durations(*one) for one in times.items()]
@@ -216,7 +215,7 @@ def _issue_time(work: Work, read: datetime, end: datetime | None, is_done: bool)
 def _first_promotions(logbook: Logbook) -> dict[int | None, datetime]:
     """When the first model of each Ask was promoted, by the Ask's number."""
     runs = {run.id: run.ask for run in logbook.runs}
-    asks = {(one.model, one.version): runs.get(one.run) for one in logbook.versions}
+    asks = {(one.model, one.version): runs.get(one.run) or one.ask for one in logbook.versions}
     changes = [one for one in reversed(logbook.changes) if one.action == "promote"]
     return {asks.get((one.model, one.version)): one.at for one in changes}
 

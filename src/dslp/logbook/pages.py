@@ -46,7 +46,7 @@ TOKEN = re.compile(r"(https?://[^\s<>\"'`]*[^\s<>\"'`.,;:!?)\]])|(?<![\w/&#])#([
 def write_pages(project: Project, logbook: Logbook, stories: Sequence[Story], folder: Path) -> None:
     """Write the pages into a folder, and remove those whose subject is gone.
 
-    The first page links to `measures.md` and `reports/index.md` if they are in the folder.
+    The first page links to `measures.md` and `reports.md` if they are in the folder.
 
     Raises:
         DslpError: a file cannot be written.
@@ -163,9 +163,7 @@ class _Pages:
             years[story.ask.created.year].append(story)
         for year, asks in years.items():
             self.write_list(f"asks/year-{year}", "asks", f"Questions of {year}", asks)
-        there = {
-            name: (self.folder / name).is_file() for name in ("measures.md", "reports/index.md")
-        }
+        there = {name: (self.folder / name).is_file() for name in ("measures.md", "reports.md")}
         lists = {"tried": tried, "others": others, "years": sorted(years, reverse=True)}
         self.write("index.md", "index", written=there, **lists)
 

@@ -10,6 +10,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from importlib.util import find_spec
 from typing import Annotated
 
 import typer
@@ -110,13 +111,22 @@ def start(number: Annotated[int, typer.Argument(help="Number of the issue.", min
     project = Project.find(dotenv=False)
     require_clean(project)
     repository = connect(project)
-    begin(project, repository, repository.issue(number), partial(show_similar, repository))
+    begin(project, repository, repository.issue(number), partial(show_similar, project, repository))
 
 
-def show_similar(repository: Repository, issue: Issue) -> None:
-    """Print the attempts that are similar to an issue, before it begins (E5)."""
+def show_similar(project: Project, repository: Repository, issue: Issue) -> None:
+    """Print the attempts that are similar to an issue, before it begins (E5).
+
+    The issues are GitHub's; the runs are those that the logbook has read before.
+    """
+    names = dict[int, str]()
+    if find_spec("pydantic"):
+        from dslp.logbook.tracking_source import read_stored
+
+        _, deleted, runs = read_stored(project)
+        names = names_by_issue(run for run in runs.values() if run.id not in deleted)
     issues = (one for label in ATTEMPTS for one in repository.issues([label]))
-    similar = find_attempts(issue, issues, {}, LEAST)[:MOST]
+    similar = find_attempts(issue, issues, names, LEAST)[:MOST]
     if similar:
         say("similar work; read how it ended before you begin:")
     for one in similar:
@@ -131,7 +141,7 @@ def attach(app: typer.Typer) -> None:
 
 
 def _vectors(issues: Sequence[Issue], names: Mapping[int, str]) -> list[dict[str, float]]:
-    """TF-IDF weights of the words of each issue; a word of the title counts three times."""
+    """TF-IDF weights of the words of each issue; a word of a title or a name counts three times."""
     counts = [Counter(_words(one, names.get(one.number, ""))) for one in issues]
     documents = Counter(word for count in counts for word in count)
     return [
@@ -146,7 +156,7 @@ def _vectors(issues: Sequence[Issue], names: Mapping[int, str]) -> list[dict[str
 def _words(issue: Issue, names: str) -> list[str]:
     """Words of three letters or more, cut so that predict, predicts and prediction are equal."""
     body, labels = NOISE.sub(" ", issue.body[:LONGEST]), filter(issue.labelled, OUTCOMES)
-    text = " ".join([issue.title] * 3 + [body, names, *labels])
+    text = " ".join([issue.title, names] * 3 + [body, *labels])
     return [word[:6] for word in re.findall(r"[^\W\d_]{3,}", text.casefold())]
 
 

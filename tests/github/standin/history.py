@@ -57,7 +57,7 @@ def merge(repository: Repository, issue: Issue, login: str) -> str:
     pull.base_sha = repository.branches[pull.base]
     files = {p: repository.commits[head].files.get(p) for p in changes(repository, issue)}
     pull.merge_commit_sha = repository.commit(pull.base, files, login, merge=head).sha
-    issue.state, pull.merged_at = "closed", "2026-01-05T10:00:00Z"
+    issue.state, pull.merged_at = "closed", issue.clock.now or "2026-01-05T10:00:00Z"
     return pull.merge_commit_sha
 
 

@@ -23,6 +23,13 @@ class Label:
 
 
 @dataclass
+class Clock:
+    """The time on GitHub, where a test says one."""
+
+    now: str = ""
+
+
+@dataclass
 class Comment:
     id: int
     body: str
@@ -50,14 +57,37 @@ class Issue:
     created: str = "2026-01-05T10:00:00Z"
     closed: str = "2026-01-19T10:00:00Z"  # if it is
     reason: str | None = None  # why it was closed, in GitHub's word for it
+    clock: Clock = field(default_factory=Clock)
+    updated: str = "2026-01-05T10:00:00Z"
+    timeline: list[dict[str, Any]] = field(default_factory=list)  # events as GraphQL has them
 
     def __setattr__(self, name: str, value: Any) -> None:
         """Keep each text of the body: GitHub has a history of edits, and the last write wins."""
+        if "timeline" in vars(self) and name in ("title", "body", "state", "labels"):
+            self.record(name, value)
         if name == "body":
             self.versions = [*getattr(self, "versions", []), value or ""]
             names = re.findall(r"(?<![\w/])([\w.-]+/[\w.-]+)?(?:#|\bGH-)(\d+)", value or "")
             self.mentions = {*names, *getattr(self, "mentions", ())}  # they stay, as events
         super().__setattr__(name, value)
+
+    def record(self, name: str, value: Any) -> None:
+        """Add what happens to the timeline, where a label keeps the name that it has by then."""
+        at = self.clock.now or (self.closed if value == "closed" else self.created)
+        self.updated, old = max(self.updated, at), getattr(self, "labels_before", [])
+        if name == "labels":
+            for kind, labels, others in (("Unl", old, value), ("L", value, old)):
+                for one in (each for each in labels if each not in others):
+                    entry = {"id": f"LA_{one.id}", "name": one.name}
+                    self.happen(f"{kind}abeledEvent", at, label=entry)
+            self.labels_before = list(value)  # a list may be changed in place
+        if name == "state" and value != self.state:
+            self.happen("ClosedEvent" if value == "closed" else "ReopenedEvent", at)
+            self.closed = at if value == "closed" else self.closed
+
+    def happen(self, kind: str, at: str, **values: Any) -> None:
+        reason = {"stateReason": lambda *_: (self.reason or "").upper() or None}
+        self.timeline.append({"__typename": kind, "createdAt": at, **reason, **values})
 
 
 @dataclass
@@ -123,6 +153,7 @@ class Repository:
     checks: dict[str, dict[str, str]] = field(default_factory=dict)  # by commit and job
     rulesets: list[dict[str, Any]] = field(default_factory=list)
     dispatches: list[dict[str, Any]] = field(default_factory=list)  # of workflows, as requested
+    clock: Clock = field(default_factory=Clock)
 
     def __post_init__(self) -> None:
         self.id = next(self.ids)
@@ -160,8 +191,9 @@ class Repository:
         state: str = "open",
     ) -> Issue:
         number = max([0, *self.issues, *self.gone]) + 1
-        issue = Issue(next(self.ids), number, title, body, user or self.owner, state)
-        issue.labels = self.labelled(labels)
+        issue = Issue(next(self.ids), number, title, body, user or self.owner, clock=self.clock)
+        issue.created = issue.updated = self.clock.now or issue.created
+        issue.labels, issue.state = self.labelled(labels), state
         self.issues[number] = issue
         return issue
 
@@ -169,6 +201,9 @@ class Repository:
         """Move an issue to another repository."""
         old = self.issues.pop(number)
         issue = to.add_issue(old.title, old.body, (one.name for one in old.labels), old.user)
+        issue.created, issue.reason, issue.state = old.created, old.reason, old.state
+        issue.closed, issue.timeline = old.closed, old.timeline
+        issue.happen("TransferredEvent", to.clock.now or old.updated)
         self.gone[number] = f"/repositories/{to.id}/issues/{issue.number}"
         return issue
 
@@ -178,7 +213,9 @@ class Repository:
 
     def add_comment(self, number: int, body: str, user: str) -> Comment:
         comment = Comment(next(self.ids), body, user)
-        self.issues[number].comments.append(comment)
+        issue = self.issues[number]
+        issue.comments.append(comment)
+        issue.updated = max(issue.updated, self.clock.now)
         return comment
 
     def commit(

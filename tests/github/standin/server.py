@@ -129,7 +129,7 @@ class Standin:
             self.requests.append(request)
             number, headers = len(self.requests), {"Content-Type": "application/json"}
             try:
-                headers |= self.count(self.tokens.get(request.token))
+                headers |= self.count(self.tokens.get(request.token), request.path)
                 effects = self.fail(number, request, after=False)
                 status, body, more = self.answer(request)
                 self.fail(number, request, after=True)
@@ -147,7 +147,7 @@ class Standin:
     def fail(self, number: int, request: Request, after: bool) -> list[object]:
         return [one.action() for one in self.faults if one.applies(number, request, after)]
 
-    def count(self, token: Token | None) -> dict[str, str]:
+    def count(self, token: Token | None, path: str) -> dict[str, str]:
         """Count a request, and say what is left; refuses it when nothing is."""
         if token is None:
             return {}
@@ -159,6 +159,9 @@ class Standin:
         headers = {f"x-ratelimit-{name}": str(value) for name, value in left.items()}
         if is_over:
             who = "installation" if token.repository else "user"
+            if path == "/graphql":
+                error = {"type": "RATE_LIMIT", "message": USED_UP.format(who)}
+                raise Page(json.dumps({"errors": [error]}).encode(), "application/json")
             raise Refused(403, USED_UP.format(who), **headers)
         return headers
 
@@ -168,7 +171,9 @@ class Standin:
             raise Refused(401, "Bad credentials")
         if (request.method, request.path) == ("POST", "/graphql"):
             places, body = list(self.repositories.values()), json.loads(request.raw)
-            return 200, graph.answer(places, token, body, self.late), {}
+            content, points = graph.answer(places, token, body, self.late)
+            self.used[token.repository, token.login] += points - 1
+            return 200, content, {}
         path = self.current_path(request, token)
         routes = ((one, one.match(request.method, path)) for one in ROUTES)
         route, quoted = next(((one, names) for one, names in routes if names), (None, None))

@@ -60,8 +60,9 @@ def begin(committed: Toy, capsys: pytest.CaptureFixture[str]) -> Begin:
 
     def run(*issues: Issue) -> str:
         capsys.readouterr()
-        github = GitHub(*issues)
-        start.begin(committed.project, github, issues[0], partial(search.show_similar, github))
+        project, github = committed.project, GitHub(*issues)
+        show_similar = partial(search.show_similar, project, github)
+        start.begin(project, github, issues[0], show_similar)
         return capsys.readouterr().out
 
     return run

@@ -219,12 +219,12 @@ def test_the_page_names_nobody_and_shows_the_figures_of_its_pictures() -> None:
 
 
 def test_a_project_without_github_or_without_work_says_what_is_not_known() -> None:
-    work = history(0, 10, "", "Experiment"), history(15, None, "", "Model")
-    page, _ = measures_page(measured(*work))
-    assert "Of 1 closed issues, nothing is recorded but when they began and ended" in page
-    assert "| 0 | 0 | not known | not known | 1 | 0 |" in page
+    ended = history(0, 10, "10 close", "Experiment, succeeded")
+    page, _ = measures_page(measured(ended, history(15, None, "", "Ask")))
+    assert "2 issues are known from branches and runs alone" in page
+    assert "| 0 | 0 | not known | not known | 1 | 0 |" in page  # git does not show what failed
     assert "| Experiment | 1 | 10 | 66.7 % | not known |" in page  # 10 of 10 + 5 days
-    assert "| 1 | Model | 5 | not known |" in page
+    assert ("| Ask to value |" in page, "| 1 | Ask | 5 | not known |" in page) == (False, True)
     page, pictures = measures_page(measured())
     assert (page.count("not known yet"), pictures) == (2, {})
     assert as_plain(measured())["success"] == [None, None, None]

@@ -50,7 +50,7 @@ def test_what_forms_share_is_not_similar_and_candidates_count() -> None:
     scene = Scene()
     scene.candidate(1, "tone_of_complaints", [1.0], 1, issue=5)
     names = names_by_issue(scene.logbook.runs)
-    assert find_attempts(new, earlier, names, LEAST)[0].issue.number == 5
+    assert find_attempts(new, earlier, names)[0].issue.number == 5
     many = [experiment(n, "Trees for visits", "word " * n + "boosting") for n in range(1, 10)]
     many += [experiment(n, f"Other {n}", f"nothing{n} of the kind") for n in range(10, 40)]
     similar = find_attempts(experiment(50, "Trees", "boosting"), many, {}, LEAST)

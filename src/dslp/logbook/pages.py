@@ -13,7 +13,7 @@ from datetime import datetime
 from functools import partial
 from importlib.resources import files
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from dslp.core.errors import DslpError
 from dslp.core.files import remove_path, write_text
@@ -23,17 +23,8 @@ from dslp.core.text import SENTENCE, escape_markdown, visible
 from dslp.experiments.gains import format_metric
 from dslp.logbook.events import Logbook, ModelChange, ModelVersion, Run
 from dslp.logbook.graph import draw_graph, draw_timeline, gain_scale
-from dslp.logbook.story import (
-    Step,
-    Story,
-    format_date,
-    read_links,
-    work_state,
-    work_without_ask,
-)
-
-if TYPE_CHECKING:
-    from markupsafe import Markup
+from dslp.logbook.story import Step, Story, format_date, read_links, work_state, work_without_ask
+from markupsafe import Markup, escape
 
 ROWS = 500  # on a page
 LONGEST = 4_000  # characters of a text that is shown
@@ -77,15 +68,12 @@ class _Pages:
 
     def __init__(self, logbook: Logbook, stories: Sequence[Story], folder: Path) -> None:
         self.logbook, self.stories, self.folder = logbook, stories, folder
-        self.ways = {
-            story.way_back.split()[5]: story.way_back for story in stories if story.way_back
-        }
+        ways = [story.way_back for story in stories if story.way_back]
+        self.ways = {way.split()[5]: way for way in ways}
         self.saved, self.places = set[Path](), dict[Any, str]()
         self.runs = {run.id: run for run in logbook.runs}
-        self.datasets, self.uses = (
-            defaultdict[str, list[Run]](list),
-            defaultdict[Any, list[Run]](list),
-        )
+        self.datasets = defaultdict[str, list[Run]](list)
+        self.uses = defaultdict[tuple[str, str], list[Run]](list)
         for run in reversed(logbook.runs):
             data = name, version = _data(run)
             if run.kind != "dataset":
@@ -124,23 +112,13 @@ class _Pages:
     def write(self, page: str, template: str, end: str = "", **context: Any) -> None:
         """Render a page; `up` leads from it to the logbook's folder."""
         up = "../" * page.count("/")
-        helpers = (
-            duration,
-            format_metric,
-            gain_scale,
-            link,
-            plain_title,
-            run_anchor,
-            shown_runs,
-            slug,
-        )
+        helpers = [duration, format_date, format_metric, gain_scale, link, plain_title]
+        helpers += [run_anchor, shown_runs, slug]
         context |= {helper.__name__: helper for helper in helpers}
         context |= {"pages": self, "logbook": self.logbook, "page": page, "up": up}
         context |= {"to": partial(self.address, up), "prose": partial(self.prose, up)}
-        context["day"] = format_date
-        self.save(
-            page, render_page(f"{template}.md.jinja", package="dslp.logbook", **context) + end
-        )
+        text = render_page(f"{template}.md.jinja", package="dslp.logbook", **context)
+        self.save(page, text + end)
 
     def write_list(self, name: str, template: str, title: str, rows: Sequence[Any]) -> None:
         """A list on as many pages as it needs."""
@@ -180,9 +158,9 @@ class _Pages:
             years[story.ask.created.year].append(story)
         for year, asks in years.items():
             self.write_list(f"asks/year-{year}", "asks", f"Questions of {year}", asks)
-        there = {name: (self.folder / name).is_file() for name in ("measures.md", "reports.md")}
+        written = {name for name in ("measures.md", "reports.md") if (self.folder / name).is_file()}
         lists: Any = {"tried": tried, "others": others, "years": sorted(years, reverse=True)}
-        self.write("index.md", "index", written=there, **lists)
+        self.write("index.md", "index", written=written, **lists)
 
     def write_records(self, documents: Mapping[str, Any]) -> None:
         """A page for each dataset and each model, and one that names them."""
@@ -198,23 +176,22 @@ class _Pages:
 
     def label(self, model: str, version: str) -> str:
         """The semantic version that a number in MLflow has, if it has one."""
-        return next((v.semantic for v in self.models[model] if v.version == version), "") or version
+        names = (one.semantic for one in self.models.get(model, ()) if one.version == version)
+        return next(names, "") or version
 
     def card(self, folder: str, name: str) -> str:
         """The page of a profile or a model card, from a page of the logbook, if there is one."""
         path = self.folder.parent / folder / f"{slug(name)}.md"
         return f"../../{folder}/{path.name}" if path.is_file() else ""
 
-    def address(self, up: str, key: Any) -> "Markup":
+    def address(self, up: str, key: Any) -> Markup:
         """The place of an issue, a run or a dataset version; of other issues, on GitHub."""
-        issue = isinstance(key, int) and self.logbook.repository
-        other = f"{issue}/issues/{key}" if issue else ""
+        is_issue = self.logbook.repository and isinstance(key, int)
+        other = f"{self.logbook.repository}/issues/{key}" if is_issue else ""
         return link(up + self.places[key] if key in self.places else other)
 
-    def prose(self, up: str, text: str, most: int = LONGEST) -> "Markup":
+    def prose(self, up: str, text: str, most: int = LONGEST) -> Markup:
         """A text of people with its line breaks; its addresses and issues (#12) are links."""
-        from markupsafe import Markup
-
         cut = text[:most] + "…" * (len(text) > most)
         parts = []
         for plain, url, number in zip(*[iter([*TOKEN.split(cut), "", ""])] * 3, strict=True):
@@ -241,23 +218,19 @@ def run_anchor(run: Run) -> str:
 def slug(name: str) -> str:
     """A name for a file and an anchor; one with other letters than these gets a digest."""
     if re.fullmatch(r"\w[\w-]{0,99}|\d+(\.\d+)*", name, re.ASCII):
-        return name.replace(".", "-")
+        return name
     digest = hashlib.sha256(name.encode(errors="replace")).hexdigest()
     return f"{re.sub('[^a-z0-9]+', '-', name.lower())[:40].strip('-')}-{digest[:8]}"
 
 
-def link(address: str) -> "Markup":
+def link(address: str) -> Markup:
     """An address for an attribute; empty if it is neither of the web nor within the logbook."""
-    from markupsafe import Markup, escape
-
     is_safe = re.fullmatch(r"https?://\S+|[\w./#-]*", address)
     return escape(address) if is_safe else Markup()
 
 
-def plain_title(text: str) -> "Markup":
+def plain_title(text: str) -> Markup:
     """A title for the front matter, which the site escapes in its search and nowhere else."""
-    from markupsafe import Markup
-
     return Markup(visible(text, SENTENCE).translate(TITLE))
 
 

@@ -43,8 +43,8 @@ Node = dict[str, Any]
 VERSION = 1  # of the file
 # What is kept beside the issues and pull requests: version, GitHub's number of the repository, its
 # API and its names; the names of the labels by id; the last change of the issues and of the pull
-# requests that were read without a gap; when all were; two counts that differ for good.
-STATE: Node = {"place": [], "labels": {}, "issues": START, "pulls": START, "read": "", "counts": []}
+# requests that were read without a gap; and when all were.
+STATE: Node = {"place": [], "labels": {}, "issues": START, "pulls": START, "read": ""}
 TABLE = "items (kind TEXT, number INTEGER, updated TEXT, content BLOB, PRIMARY KEY (kind, number))"
 STORE = "INSERT INTO items VALUES (?, ?, ?, ?) ON CONFLICT DO UPDATE SET updated = "
 STORE += "excluded.updated, content = excluded.content WHERE excluded.updated >= items.updated"
@@ -168,8 +168,7 @@ def _compare(repository: Repository, database: sqlite3.Connection, state: Node, 
         answer = repository.query(QUERY, issues=True, size=1, since=time)
         return bool(answer["issues"]["totalCount"] == len(_numbers(database, time)))
 
-    counts = [total, len(_numbers(database))]
-    while counts[0] != counts[1] and counts != state["counts"]:
+    while difference := total - len(_numbers(database)):
         rows = database.execute("SELECT DISTINCT updated FROM items WHERE kind = 'issues'")
         times = [START, *sorted(time for (time,) in rows)]
         start = end = times[bisect_left(times, True, 1, key=agrees) - 1]
@@ -183,8 +182,9 @@ def _compare(repository: Repository, database: sqlite3.Connection, state: Node, 
         where = f"kind = 'issues' AND number IN ({', '.join(map(str, gone))})"
         database.execute(f"DELETE FROM items WHERE {where}")
         _keep(database, state, "issues", issues)
-        before, counts = counts, [answer["all"]["totalCount"], len(_numbers(database))]
-        state["counts"] = counts if counts == before and not gone else []
+        total = answer["all"]["totalCount"]
+        if not gone and total - len(_numbers(database)) == difference:
+            break  # GitHub counts what it does not show
 
 
 def _numbers(database: sqlite3.Connection, start: str = START, end: str = END) -> set[int]:

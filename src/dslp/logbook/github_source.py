@@ -21,7 +21,7 @@ import json
 import os
 import sqlite3
 from bisect import bisect_left
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -88,7 +88,7 @@ def _read(project: Project, cache: Path, environment: Mapping[str, str]) -> Read
             repository = connect(project, environment)
             if state["place"][:2] != [VERSION, repository.id]:
                 database.execute("DELETE FROM items")
-                _keep(database, state := STATE.copy(), "", [])
+                _keep(database, state := STATE.copy())
             state["place"] = [VERSION, repository.id, address.api, address.name, repository.name]
             _update(repository, database, state)
         except DslpError as error:
@@ -106,7 +106,7 @@ def _contents(database: sqlite3.Connection, kind: str) -> Iterator[Node]:
     return (json.loads(content) for (content,) in rows)
 
 
-def _keep(database: sqlite3.Connection, state: Node, kind: str, items: Sequence[Node]) -> None:
+def _keep(database: sqlite3.Connection, state: Node, kind: str = "", items: Any = ()) -> None:
     """Keep what was read, what is gone, and how far that is; all or nothing."""
     rows = [("state", 0, "", state), *((kind, one["number"], one["updated"], one) for one in items)]
     with database:
@@ -141,7 +141,7 @@ def _update(repository: Repository, database: sqlite3.Connection, state: Node) -
                 state["pulls"] = newest
             _keep(database, state, "pulls", pulls)
     _compare(repository, database, state, total)
-    _keep(database, state | {"read": f"{datetime.now(UTC):%Y-%m-%d %H:%M} (UTC)"}, "", [])
+    _keep(database, state | {"read": f"{datetime.now(UTC):%Y-%m-%d %H:%M} (UTC)"})
 
 
 def _read_page(repository: Repository, connection: Node) -> tuple[list[Node], bool, str]:
@@ -213,11 +213,9 @@ def _work(one: Node, labels: Mapping[str, str]) -> Work:
 
 
 def _pull(one: Node) -> Pull:
+    one["state"] = "closed" if one["closed"] else "open"
     one["head"] = {"ref": one["head"], "sha": one["sha"], "repo": {"id": one["fork"]}}
-    one |= {
-        "state": "closed" if one["closed"] else "open",
-        "base": {"ref": one["base"], "repo": {"id": False}},
-    }
+    one["base"] = {"ref": one["base"], "repo": {"id": False}}
     commit = (one["merge"] or {}).get("oid", "")
     return Pull(read_pull_request(one), one["title"], one["url"], *_times(one), commit)
 

@@ -34,6 +34,7 @@ class Repository:
         self.project = Project(root, "claims", root / "data")
         root.mkdir()
         self.git("init", "--quiet", "--initial-branch", "main")
+        self.commit(0)
 
     def git(self, *arguments: str, on: int = 0) -> str:
         date = f"{day(on)}" if on < 10_000 else f"@{on} +0000"
@@ -66,16 +67,9 @@ def run(number: int, kind: str, on: int, **tags: str) -> Run:
     return Run(f"r{number}-{on}", "x", kind, "FINISHED", day(on), day(on), tags=own)
 
 
-@pytest.fixture
-def repository(tmp_path: Path) -> Repository:
-    repository = Repository(tmp_path / "claims")
-    repository.commit(0)
-    return repository
-
-
 @pytest.mark.rule("C1", "B4", "B6", "I11")
-def test_branches_and_runs_tell_what_was_done_without_github(repository: Repository) -> None:
-    one, same = repository, {"model": "frequency", "candidate": "boosted"}
+def test_branches_and_runs_tell_what_was_done_without_github(tmp_path: Path) -> None:
+    one, same = Repository(tmp_path / "x"), {"model": "frequency", "candidate": "boosted"}
     one.branch("explore/12-what-is-missing", 1, 2)
     one.git("tag", "archive/explore/12-what-is-missing")
     one.branch("experiment/15-linear", 3)
@@ -91,10 +85,7 @@ def test_branches_and_runs_tell_what_was_done_without_github(repository: Reposit
     one.git("update-ref", "refs/remotes/origin/21-docs/faq", "HEAD")
     runs = [run(16, "experiment", 5, **same), run(18, "training", 7, **same)]
     works, pulls = one.read(*runs, run(30, "experiment", 12), run(31, "training", 13))
-    facts = [
-        (number, one.issue.title, one.issue.labels, one.created, one.closed)
-        for number, one in works.items()
-    ]
+    facts = [(n, w.issue.title, w.issue.labels, w.created, w.closed) for n, w in works.items()]
     assert facts == [
         (11, "How many <visits>?", ("Ask",), day(4), None),
         (12, "What is missing", ("Explore",), day(1), day(2)),
@@ -113,8 +104,11 @@ def test_branches_and_runs_tell_what_was_done_without_github(repository: Reposit
     assert commits == expected | {"model/18-frequency": ("main", into_main)}
 
 
-def test_only_a_merge_into_main_or_a_model_ends_a_branch(repository: Repository) -> None:
-    one, pulled = repository, "Merge branch 'experiment/16-boosted' of https://example.org/x"
+def test_only_a_merge_into_main_or_a_model_ends_a_branch(tmp_path: Path) -> None:
+    one, pulled = (
+        Repository(tmp_path / "x"),
+        "Merge branch 'experiment/16-boosted' of https://example.org/x",
+    )
     one.branch("experiment/16-boosted", 1)
     one.branch("explore/12-visits", 2)
     one.merge(3, "experiment/16-boosted", "explore/12-visits")
@@ -134,8 +128,8 @@ def test_only_a_merge_into_main_or_a_model_ends_a_branch(repository: Repository)
     assert (works[13].issue.state, works[13].created, works[16].created) == ("open", day(8), day(1))
 
 
-def test_hostile_names_texts_and_times_are_plain_values(repository: Repository) -> None:
-    one = repository
+def test_hostile_names_texts_and_times_are_plain_values(tmp_path: Path) -> None:
+    one = Repository(tmp_path / "x")
     for name in ("experiment/19-<script>", "experiment/20-a/b", "-", "💥/21-x", "model/22-x\u202e"):
         one.git("update-ref", f"refs/heads/{name}", "HEAD")
         one.git("update-ref", f"refs/tags/archive/{name}", "HEAD")
@@ -150,17 +144,18 @@ def test_hostile_names_texts_and_times_are_plain_values(repository: Repository) 
     assert works[11].issue.title == "a\\u202eb\\u000a\\u000a# c"
 
 
-def test_shallow_clones_and_folders_without_a_commit_work(repository: Repository) -> None:
-    repository.branch("data/13-claims", 4, 5)
-    root = repository.project.root
-    shallow, empty = root.with_name("shallow"), Repository(root.with_name("empty"))
+def test_shallow_clones_and_folders_without_a_commit_work(tmp_path: Path) -> None:
+    one, shallow, empty = Repository(tmp_path / "x"), tmp_path / "shallow", tmp_path / "empty"
+    one.branch("data/13-claims", 4, 5)
     options = ("--quiet", "--depth=1", "--no-single-branch")
-    repository.git("clone", *options, root.as_uri(), str(shallow))
-    (work,), _ = read_git(replace(repository.project, root=shallow), ())
+    one.git("clone", *options, one.project.root.as_uri(), str(shallow))
+    (work,), _ = read_git(replace(one.project, root=shallow), ())
     assert (work.issue.number, work.created) == (13, day(5))
-    assert empty.read() == ({}, {})
-    shutil.rmtree(empty.project.root / ".git")
-    assert {*empty.read(run(16, "experiment", 1))[0]} == {11, 16}
+    one.git("init", "--quiet", str(empty))
+    assert read_git(replace(one.project, root=empty), ()) == ((), ())
+    shutil.rmtree(empty / ".git")
+    works, _ = read_git(replace(one.project, root=empty), [run(16, "experiment", 1)])
+    assert [work.issue.number for work in works] == [11, 16]
 
 
 @pytest.mark.rule("C1", "C2", "E3", "M7")

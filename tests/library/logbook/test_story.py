@@ -100,8 +100,7 @@ def test_each_step_follows_from_what_it_was_made_of(stories: dict[int, Story]) -
     }
     assert (stories[31].parents, "issue-32" in steps(stories[11])) == ((11,), False)
     assert steps(stories[51])["issue-53"].after == ("issue-54",), "of the circle, one side"
-    without = [work.issue.number for work in module.work_without_ask(claims().logbook)]
-    assert without == [41, 40]
+    assert [one.issue.number for one in module.work_without_ask(claims().logbook)] == [41, 40]
 
 
 def test_a_step_has_its_state_its_words_and_its_records(stories: dict[int, Story]) -> None:
@@ -113,8 +112,7 @@ def test_a_step_has_its_state_its_words_and_its_records(stories: dict[int, Story
     assert [pull.pull.number for pull in parts["issue-16"].pulls] == [20]
     version = parts["model-claim_frequency-2"]
     assert (version.state, version.end) == ("taken back", day(90))
-    why = "visits of children were too high"
-    assert version.text == f"Taken back on 5 April 2026 for version 1.0.0. {why}"
+    assert version.text.startswith("Taken back on 5 April 2026 for version 1.0.0. visits of chi")
     assert len(steps(stories[51])["issue-53"].text) <= 4_002
     every = [run.id for step in parts.values() for run in step.runs]
     assert len(set(every)) == len(every) == 11, "each run is in one step"
@@ -232,8 +230,8 @@ def test_scripts_and_agents_read_what_was_tried(stories: dict[int, Story]) -> No
     """Documented names, open values, no NaN, no text of an issue, and nobody's name."""
     plain = json.loads(json.dumps(as_plain(stories[11]), allow_nan=False))
     parts = {step["key"]: step for step in plain["steps"]}
-    assert plain["ask"]["issue"]["number"] == 11
-    assert "body" not in plain["ask"]["issue"]
+    ask = plain["ask"]["issue"]
+    assert (ask["number"], "body" in ask, "native" in ask) == (11, False, False)
     assert parts["issue-17"]["state"] == "failed"
     (first, second) = parts["issue-17"]["results"]
     assert (first["candidate"], second["candidate"], second["is_met"]) == ("mean", "network", False)
@@ -241,6 +239,5 @@ def test_scripts_and_agents_read_what_was_tried(stories: dict[int, Story]) -> No
     assert [run["id"] for run in parts["issue-17"]["runs"]] == [first["run"], second["run"]]
     assert parts["issue-16"]["pulls"][0]["commit"] == f"{1020:040x}"
     assert parts["model-claim_frequency-1"]["version"]["semantic"] == "1.0.0"
-    numbers = {n: [s.ask.issue.number for s in stories_of(stories.values(), n)] for n in (31, 14)}
-    assert numbers == {31: [31], 14: [11]}
-    assert stories_of(stories.values(), 40) == []
+    for number, asks in {31: [31], 14: [11], 40: []}.items():
+        assert [one.ask.issue.number for one in stories_of(stories.values(), number)] == asks

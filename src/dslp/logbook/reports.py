@@ -15,6 +15,7 @@ from datetime import date, datetime
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
+from urllib.parse import quote
 
 from dslp.core.errors import DslpError, nearest
 from dslp.core.files import parse_yaml, read_text, remove_path
@@ -66,7 +67,7 @@ class Records:
         self.newest, self.in_use = dict[str, str](), dict[str, str]()
         steps = [(step, story.ask.issue.number) for story in stories for step in story.steps]
         self.trials, self.siblings = best_trials(logbook.runs), defaultdict[str, list[Run]](list)
-        places = {run.id: str(link(run.url)) for run in logbook.runs}
+        places = {run.id: web_address(run.url) for run in logbook.runs}
         for story in stories:
             number = story.ask.issue.number
             self._add("ask", str(number), f"../asks/{number}.md", story.ask.created, story)
@@ -147,14 +148,14 @@ class Page:
             the file is a report.
         name: of its file in the folder of pages.
         text: its text, with a figure in place of each directive.
-        figures: each directive's figure and record.
+        sources: each record that is referred to, with the names of its figures.
         pictures: as SVG, by name.
         findings: the directives without a record, by file and line.
     """
 
     def __init__(self, file: Path, records: Records) -> None:
         self.file, self.records, self.name = file, records, slug(file.stem)
-        self.figures, self.pictures = dict[str, tuple[str, Record]](), dict[str, str]()
+        self.sources, self.pictures = dict[str, tuple[Record, list[str]]](), dict[str, str]()
         self.findings, self.head, self.text = list[Finding](), dict[str, Any](), ""
         try:
             text = self._read()
@@ -219,7 +220,7 @@ class Page:
             figure = "plot"
             shown = f"![{shown}]({self.name}/{self._draw(record.item)}.svg)"
         if figure:
-            self.figures[f"{name} {figure}"] = (text, record)
+            self.sources.setdefault(name, (record, []))[1].append(figure)
             mark = escape_markdown(self.records.mark(record, self.head["date"]), SENTENCE)
         return f"<bdi>[{shown}]({record.place})</bdi>" + f" <small>({mark})</small>" * bool(mark)
 
@@ -250,7 +251,7 @@ def render_reports(
     records = Records(logbook, stories) if files else None
     pages = [Page(file, records) for file in files if records]
     reports = [page for page in pages if page.head]
-    render = partial(render_page, package="dslp.logbook", day=format_date, link=link)
+    render = partial(render_page, package="dslp.logbook", day=format_date, link=web_address)
     for page in reports:
         save_page(folder / f"{page.name}.md", render("report.md.jinja", page=page), page.pictures)
     if reports:
@@ -271,3 +272,8 @@ def _pick(records: Mapping[str, T], name: str) -> T:
         hint = nearest(name, names) if names else ""
         raise DslpError(f"{name!r:.60} is not in the record{hint}")
     return records[name]
+
+
+def web_address(text: str) -> str:
+    """An address that ends no link in Markdown; empty if it is none of the web."""
+    return str(link(quote(text, "/:#?&=%")))

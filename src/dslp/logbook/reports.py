@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 from urllib.parse import quote
 
 from dslp.core.errors import DslpError, nearest
@@ -30,7 +30,6 @@ from dslp.logbook.results import Result, best_trials, read_results
 from dslp.logbook.story import Step, Story, format_date
 from markdown_it import MarkdownIt
 
-T = TypeVar("T")
 KINDS = ("ask", "dataset", "model", "plot", "run")
 HEAD = re.compile(r"---[ \t]*\n(.*?\n)---[ \t]*(?:\n|\Z)", re.DOTALL)
 # An escaped character, code in a line, a comment; or a directive, perhaps without its end.
@@ -50,6 +49,7 @@ class Record:
         place: where it stands in the logbook, from a report's page.
         at: when it was made, or began.
         item: what has its figures; of a plot, the step whose results are drawn.
+        run: the run that the figures come from; of a plot, the first one.
     """
 
     label: str
@@ -80,7 +80,7 @@ class Records:
         runs, short = {run.id: run for run in logbook.runs}, Counter(r.id[:8] for r in logbook.runs)
         for run in logbook.runs:
             data, version = run.tag("dataset"), run.tag("dataset_version")
-            self.siblings[run.tag("issue")].append(run)
+            self.siblings[run.tag("issue") or run.id].append(run)
             name = run.id[:8] if short[run.id[:8]] == 1 else run.id
             self._add("run", name, places[run.id], run.start, run, run)
             if (run.kind, run.status) == ("dataset", "FINISHED") and re.fullmatch(VERSION, version):
@@ -114,7 +114,7 @@ class Records:
             gains = [one for one in self.results(item.runs, on) if one.gain]
             words = "; ".join(f"{one.candidate}: {one.sentence}" for one in gains)
             return {"": words} if gains else {}
-        rows, others = item.tag("rows"), self.siblings[item.tag("issue")]
+        rows, others = item.tag("rows"), self.siblings[item.tag("issue") or item.id]
         numbers: dict[str, float] = {"rows": int(rows)} if rows.isdecimal() else {}
         numbers |= {name: x for name, x in item.metrics.items() if math.isfinite(x)}
         figures = {name: format_number(x) for name, x in numbers.items()}
@@ -201,13 +201,13 @@ class Page:
         if not match["kind"]:
             return match[0]
         name, _, figure = " ".join(match["words"].split()).partition(" ")
-        name, by_name = f"{match['kind']}:{name.removeprefix('#')}", self.records.by_name
+        name = f"{match['kind']}:{name.removeprefix('#')}"
         try:
             if match["kind"] not in KINDS:
                 raise DslpError(f"it is of no kind{nearest(match['kind'], KINDS)}")
             if block == "html_block" or not match["end"]:
                 raise DslpError("it must stand outside of HTML, and end with }")
-            record = _pick(by_name, name)
+            record: Record = _pick(self.records.by_name, name)
             text = _pick(self.records.figures(record, self.head["date"]), figure)
             if record.at.date() > self.head["date"]:
                 raise DslpError(f"it is of {format_date(record.at)}, after the report's date")
@@ -260,7 +260,7 @@ def render_reports(
     return findings + unwritten_findings(page.file for page in reports)
 
 
-def _pick(records: Mapping[str, T], name: str) -> T:
+def _pick(records: Mapping[str, Any], name: str) -> Any:
     """The record or the figure of that name.
 
     Raises:

@@ -28,12 +28,7 @@ demo: $(OWN_UV) ## Generate a project in build/demo and walk it from idea to val
 	rm -rf build/demo
 	$(RUN) copier copy --quiet --defaults --vcs-ref HEAD . build/demo
 	-cd build/demo && $(PYTHON) hooks/post_generate.py # goes on without a first commit where git knows nobody
-	cd build/demo && uv run dslp data build claims
-	cd build/demo && uv run dslp data validate claims
-	cd build/demo && uv run dslp experiment run claim_frequency
-	cd build/demo && uv run dslp model train claim_frequency
-	cd build/demo && uv run dslp model register claim_frequency
-	cd build/demo && uv run dslp model promote claim_frequency --why "the first one past its gates"
+	$(RUN) python -m tests.story build/demo
 	cd build/demo && uv run pytest --quiet
 	@echo
 	@echo "From idea to value, in build/demo:"

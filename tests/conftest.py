@@ -5,7 +5,7 @@ import shutil
 import signal
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from xdist.scheduler import LoadScopeScheduling
@@ -13,6 +13,9 @@ from xdist.scheduler import LoadScopeScheduling
 from tests import services
 from tests.project.whole import WHOLE
 from tests.template_copy import Template, publish
+
+if TYPE_CHECKING:
+    from tests.story.team import Team
 
 pytest_plugins = ["tests.ledger"]
 
@@ -63,6 +66,25 @@ def postgres() -> Iterator[str]:
         yield url
 
 
+@pytest.fixture(scope="session")
+def story(files: Template, tmp_path_factory: pytest.TempPathFactory) -> "Iterator[Team]":
+    """The example's story, played to its end; its GitHub still answers (`team.person.run`)."""
+    from tests.github.standin.server import Standin  # here, since few tests need pandas
+    from tests.github.standin.web import serve
+    from tests.story.team import play
+
+    project = files.copy(tmp_path_factory.mktemp("story") / "demo")
+    gates = project / "src" / "demo" / "models" / "claim_frequency" / "gates.yml"
+    few = gates.read_text(encoding="utf-8").partition("subgroups:")[0]  # the others take 30 s
+    gates.write_text(few, encoding="utf-8")
+    standin = Standin()
+    server = serve(standin)
+    yield play(project, standin)
+    server.shutdown()
+    server.server_close()
+    assert standin.violations == []
+
+
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Leave what is long to `make campaign`, which asks for it by its mark."""
     if "campaign" not in config.option.markexpr:
@@ -81,6 +103,7 @@ class OneWorkerForWhatIsShared(LoadScopeScheduling):  # type: ignore[misc]
     def _split_scope(self, nodeid: str) -> str:
         found = re.search(rf"/project/.*\[({'|'.join(WHOLE)})[-\]]", nodeid)
         found = found or re.search(rf"/library/\w+/test_({SHARING})\.py", nodeid)
+        found = found or re.search(r"/test_\w*(story)\w*\.py", nodeid)
         return found[1] if found else nodeid
 
 

@@ -27,6 +27,7 @@ from tests.github.standin.server import Standin
 NAME = "dslp/demo"
 RIGHTS = {**ISSUES_RIGHTS, "contents": "write", "pull_requests": "write", "actions": "write"}
 SETTINGS = {"user.name": "the team", "user.email": "team@example.org", "ssh.variant": "simple"}
+SETTINGS["core.hooksPath"] = os.devnull  # what is committed here was checked before
 LATER: tuple[str, ...] = (
     "src/demo/datasets",
     "src/demo/models",
@@ -133,9 +134,11 @@ class Team:
         for field, text in re.findall(r"^### (.+?)\n\n(.+?)(?=\n\n### |\n*\Z)", later, re.M | re.S):
             before, heading, after = body.partition(f"### {field}\n\n")
             ends = re.search(r"\n\n### |\n\n<!-- dslp|\Z", after)
-            assert ends, field
+            assert ends is not None
             body = f"{before}{heading}{text}{after[ends.start() :]}"
-        self.edit(self.facts[name], body=body.replace("- [ ] ", "- [x] "))
+        title = later.partition("\n")[0].removeprefix("# ")
+        changes = {"title": title} if later.startswith("# ") else {}
+        self.edit(self.facts[name], body=body.replace("- [ ] ", "- [x] "), **changes)
 
     def edit(self, number: int, **values: Any) -> None:
         self.ask("PATCH", f"/issues/{number}", **values)
@@ -192,8 +195,10 @@ class Team:
         """Make the branch of an issue, with files that the project does not have yet."""
         self.dslp("start", self.facts[name])
         for path in paths:
-            copy = shutil.copytree if (self.aside / path).is_dir() else shutil.copy2
-            copy(self.aside / path, self.folder / path)
+            if (self.aside / path).is_dir():  # bytecode of another branch may be left there
+                shutil.copytree(self.aside / path, self.folder / path, dirs_exist_ok=True)
+            else:
+                shutil.copy2(self.aside / path, self.folder / path)
         if patch := self.texts.get(f"{name} patch"):
             self.git("apply", "--unidiff-zero", text=patch)
 

@@ -1,15 +1,18 @@
 """The issues and pull requests of a repository on GitHub, in a file that is kept up to date.
 
-A request reads 50 issues with 100 events of each, 50 pull requests and 100 labels: 10,250 of the
+A request reads 50 issues with 100 events of each, 50 pull requests and 100 labels: 10,200 of the
 500,000 nodes that a query may ask for, and 1 point. So 10,000 issues with 10,000 pull requests take
 200 requests, and 200 of the 1,000 points that the workflows of a repository share in an hour; where
-nothing has changed, it is one request. 100 issues a request would cost as many points, and come
-nearer to the 10 seconds after which GitHub stops a query.
+nothing has changed, it is one request. 100 issues a request would cost as many points in all, and
+come nearer to the 10 seconds after which GitHub stops a query.
 
-Issues are read by their last change, the oldest first, from the newest one that was read before.
-Pull requests cannot be filtered by time: they are read the newest first, down to what is known.
+Issues are read by their last change, the oldest first, from the newest one that was read before, so
+a reading that was ended goes on there. Pull requests cannot be filtered by time: they are read the
+newest first, down to the newest one of the last whole reading.
+
 Some changes leave an issue's time as it is. Labels are kept by their ids, and shown by the names
-that these have now. That issues are gone is seen by how many GitHub has.
+that the first 100 labels of the repository have by now; one that is no longer among them is gone,
+unless there may be more than 100. That issues are gone is seen by how many GitHub has.
 
 No name of a person is read (C2).
 """
@@ -18,7 +21,7 @@ import json
 import os
 import sqlite3
 from bisect import bisect_left
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -35,7 +38,6 @@ from dslp.github.remote import find_address
 from dslp.logbook.events import Event, Pull, Work, parse_time
 
 QUERY = read_text(Path(__file__).with_suffix(".graphql"))
-SIZE = 50  # issues and pull requests of a request
 START, END = "1970-01-01T00:00:00Z", "9999"  # before and after all times
 Node = dict[str, Any]
 VERSION = 1  # of the file
@@ -80,11 +82,13 @@ def _read(project: Project, cache: Path, environment: Mapping[str, str]) -> Read
     cache.parent.mkdir(parents=True, exist_ok=True)
     with closing(sqlite3.connect(cache)) as database:
         database.execute(f"CREATE TABLE IF NOT EXISTS {TABLE}")
+        database.execute("CREATE INDEX IF NOT EXISTS times ON items (kind, updated, number)")
         state = STATE | next(_contents(database, "state"), {})
         try:
             repository = connect(project, environment)
             if state["place"][:2] != [VERSION, repository.id]:
-                _keep(database, state := STATE.copy(), "DELETE FROM items")
+                database.execute("DELETE FROM items")
+                _keep(database, state := STATE.copy(), "", [])
             state["place"] = [VERSION, repository.id, address.api, address.name, repository.name]
             _update(repository, database, state)
         except DslpError as error:
@@ -102,43 +106,55 @@ def _contents(database: sqlite3.Connection, kind: str) -> Iterator[Node]:
     return (json.loads(content) for (content,) in rows)
 
 
-def _keep(database: sqlite3.Connection, state: Node, change: str = "", **items: list[Node]) -> None:
-    """Keep what was read, and how far; all or nothing."""
-    rows = [("state", 0, "", state)]
-    rows += [(kind, one["number"], one["updated"], one) for kind in items for one in items[kind]]
+def _keep(database: sqlite3.Connection, state: Node, kind: str, items: Sequence[Node]) -> None:
+    """Keep what was read, what is gone, and how far that is; all or nothing."""
+    rows = [("state", 0, "", state), *((kind, one["number"], one["updated"], one) for one in items)]
     with database:
-        database.execute(change)
         database.executemany(STORE, [(*row, json.dumps(one).encode()) for *row, one in rows])
 
 
 def _update(repository: Repository, database: sqlite3.Connection, state: Node) -> None:
     """Read what has changed; a page is kept as soon as it was read."""
-    ask: Node = {"issues": True, "pulls": True, "since": state["issues"], "size": SIZE}
+    ask: Node = {"issues": True, "pulls": True, "since": state["issues"]}
     total, newest = 0, state["pulls"]
     while ask["issues"] or ask["pulls"]:
         try:
             answer = repository.query(QUERY, **ask)
-            issues, pulls = _issues(repository, answer), _nodes(answer, "pulls")
         except Unavailable as error:
-            if 0 < error.status < 500 or ask["size"] < 5:
+            if 0 < error.status < 500 or "size" in ask:
                 raise
-            ask["size"] //= 5  # it may have taken too long
+            ask["size"] = 10  # it may have taken too long
             continue
+        ask.pop("size", None)
         if ask["issues"]:
+            issues, ask["issues"], ask["issue"] = _read_page(repository, answer["issues"])
             total = answer["all"]["totalCount"]
-            state["labels"] = {one["id"]: one["name"] for one in _nodes(answer, "labels")}
-            ask["issues"], ask["issue"] = _next_page(answer["issues"])
+            state["labels"] = {one["id"]: one["name"] for one in answer["labels"]["nodes"]}
             state["issues"] = max([state["issues"], *(one["updated"] for one in issues)])
+            _keep(database, state, "issues", issues)
         if ask["pulls"]:
-            ask["pulls"], ask["pull"] = _next_page(answer["pulls"])
+            pulls, ask["pulls"], ask["pull"] = _read_page(repository, answer["pulls"])
             newest = max([newest, *(one["updated"] for one in pulls)])
             if not ask["pulls"] or pulls[-1]["updated"] < state["pulls"]:
                 # What changed while these were read is at the top by now: it is read once more.
                 ask["pulls"], ask["pull"] = newest > state["pulls"], None
                 state["pulls"] = newest
-        _keep(database, state, issues=issues, pulls=pulls)
+            _keep(database, state, "pulls", pulls)
     _compare(repository, database, state, total)
-    _keep(database, state | {"read": f"{datetime.now(UTC):%Y-%m-%d %H:%M} (UTC)"})
+    _keep(database, state | {"read": f"{datetime.now(UTC):%Y-%m-%d %H:%M} (UTC)"}, "", [])
+
+
+def _read_page(repository: Repository, connection: Node) -> tuple[list[Node], bool, str]:
+    """The nodes of a page with all of their events, whether there are more, and after what."""
+    for one in connection["nodes"]:
+        rest = one.get("events")
+        while rest and rest["pageInfo"]["hasNextPage"]:
+            place = {"number": one["number"], "event": rest["pageInfo"]["endCursor"]}
+            whole = repository.query(QUERY, one=True, **place)["issue"]
+            rest = whole and whole["events"]  # or it was deleted meanwhile
+            one["events"]["nodes"] += rest["nodes"] if rest else []
+    page = connection["pageInfo"]
+    return connection["nodes"], page["hasNextPage"], page["endCursor"]
 
 
 def _compare(repository: Repository, database: sqlite3.Connection, state: Node, total: int) -> None:
@@ -160,12 +176,13 @@ def _compare(repository: Repository, database: sqlite3.Connection, state: Node, 
         issues, ask = list[Node](), {"issues": True, "since": start}
         while end == start:  # many may have the same time
             answer = repository.query(QUERY, **ask)
-            issues += _issues(repository, answer)
-            has_more, ask["issue"] = _next_page(answer["issues"])
+            page, has_more, ask["issue"] = _read_page(repository, answer["issues"])
+            issues += page
             end = issues[-1]["updated"] if has_more else END
         gone = _numbers(database, start, end) - {one["number"] for one in issues}
         where = f"kind = 'issues' AND number IN ({', '.join(map(str, gone))})"
-        _keep(database, state, f"DELETE FROM items WHERE {where}", issues=issues)
+        database.execute(f"DELETE FROM items WHERE {where}")
+        _keep(database, state, "issues", issues)
         before, counts = counts, [answer["all"]["totalCount"], len(_numbers(database))]
         state["counts"] = counts if counts == before and not gone else []
 
@@ -176,44 +193,19 @@ def _numbers(database: sqlite3.Connection, start: str = START, end: str = END) -
     return {n for (n,) in database.execute(f"SELECT number FROM items WHERE {where}", [start, end])}
 
 
-def _issues(repository: Repository, answer: Node) -> list[Node]:
-    """The issues of a page, with all of their events."""
-    issues = _nodes(answer, "issues")
-    for one in issues:
-        events = rest = one["events"]
-        while rest["pageInfo"]["hasNextPage"]:
-            place = {"number": one["number"], "event": rest["pageInfo"]["endCursor"]}
-            whole = repository.query(QUERY, one=True, **place)["issue"]
-            if whole is None:  # it was deleted meanwhile
-                break
-            rest = whole["events"]
-            events["nodes"] += rest["nodes"]
-    return issues
-
-
-def _nodes(answer: Node, name: str) -> list[Node]:
-    """The nodes of a GraphQL connection, each of which GitHub may leave out."""
-    return [node for node in (answer.get(name) or {}).get("nodes") or () if node]
-
-
-def _next_page(connection: Node) -> tuple[bool, str]:
-    return connection["pageInfo"]["hasNextPage"], connection["pageInfo"]["endCursor"]
-
-
 def _work(one: Node, labels: Mapping[str, str]) -> Work:
     """An issue with its events; labels have the names that they have by now (L4)."""
 
     def name(label: Node) -> str:
         return labels.get(label["id"], label["name"])
 
-    present = [each for each in _nodes(one, "labels") if each["id"] in labels or len(labels) > 99]
-    one |= {"state": one["state"].lower(), "labels": [{"name": name(each)} for each in present]}
+    shown = [each for each in one["labels"]["nodes"] if each["id"] in labels or len(labels) > 99]
+    one |= {"state": one["state"].lower(), "labels": [{"name": name(each)} for each in shown]}
     events = []
-    for each in _nodes(one, "events"):
+    for each in one["events"]["nodes"]:
         what, label = each["what"].removesuffix("Event").lower(), each.get("label")
-        reason = (each.get("reason") or "").lower()
-        event = Event(parse_time(each["at"]), what, name(label) if label else "", reason)
-        events.append(event)
+        why = (each.get("reason") or "").lower()
+        events.append(Event(parse_time(each["at"]), what, name(label) if label else "", why))
     created, closed = _times(one)
     reason = (one["reason"] or "").lower() if closed else ""
     issue = replace(read_issue(one), id=int(one["id"] or 0), native={})

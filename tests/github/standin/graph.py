@@ -41,7 +41,7 @@ FIELDS: dict[str, str] = {
 OTHERS = "IssueTimelineItems ReferencedSubject IssueState IssueStateReason DateTime URI LabelOrder "
 OTHERS += "IssueTimelineItemsItemType LabelOrderField OrderDirection BigInt GitObjectID "
 OTHERS += "IssueFilters IssueOrder IssueOrderField PullRequestState CommentAuthorAssociation"
-NODES, TIMES = 500_000, {"CREATED_AT": "created", "UPDATED_AT": "updated"}
+TIMES = {"CREATED_AT": "created", "UPDATED_AT": "updated"}
 
 
 def trim(text: str) -> str:
@@ -113,7 +113,7 @@ def answer(
 
     def view(one: Issue, owner: Repository) -> dict[str, Any]:
         edits = [{"diff": text} for text in reversed(one.versions[: len(one.versions) - late])]
-        closed = one.state == "closed"
+        closed, kind = one.state == "closed", "pull" if one.pull else "issues"
 
         def timeline(_: Any, itemTypes: Sequence[str], **most: Any) -> dict[str, Any]:
             names = [name.title().replace("_", "") for name in itemTypes]
@@ -122,9 +122,10 @@ def answer(
 
         return {
             **{"__typename": "PullRequest" if one.pull else "Issue", "number": one.number},
-            **{"body": one.body or "", "state": one.state.upper(), "createdAt": one.created},
-            **{"databaseId": one.id, "title": one.title, "url": f"{SITE}/{one.number}"},
-            **{"fullDatabaseId": str(one.id), "updatedAt": one.updated},
+            **{"body": one.body or "", "createdAt": one.created, "updatedAt": one.updated},
+            **{"databaseId": one.id, "title": one.title, "state": one.state.upper()},
+            **{"fullDatabaseId": str(one.id)},
+            "url": f"{SITE}/{owner.full_name}/{kind}/{one.number}",
             "closedAt": one.closed if closed else None,
             "stateReason": lambda _, **__: (one.reason or "").upper() or None if closed else None,
             "labels": lambda _, **most: listed(list(map(label, one.labels)), **most),
@@ -159,45 +160,39 @@ def answer(
             if ("" if place is owner else owner.full_name, str(one.number)) in other.mentions
         ]
 
-    root, document = {"repository": repository}, graphql.parse(body["query"])
-    nodes, requests = cost(document, body["variables"])
-    if nodes > NODES:
+    nodes, requests = cost(graphql.parse(body["query"]), body["variables"])
+    if nodes > 500_000:
         return {"errors": [{"type": "MAX_NODE_LIMIT_EXCEEDED", "message": f"{nodes:,} nodes"}]}, 1
-    errors = graphql.validate(schema(), document)
-    result = graphql.ExecutionResult(None, errors)
-    if not errors:
-        result = graphql.execute_sync(schema(), document, root, variable_values=body["variables"])
+    root = {"repository": repository}
+    result = graphql.graphql_sync(schema(), body["query"], root, variable_values=body["variables"])
     kind = {"type": "NOT_FOUND"}
-    problems = [
+    errors = [
         one.formatted | (kind if one.message.startswith("Could not") else {})
         for one in result.errors or ()
     ]
-    points = max(1, round(requests / 100))
-    return {"data": result.data, **({"errors": problems} if problems else {})}, points
+    content = {"data": result.data, **({"errors": errors} if errors else {})}
+    return content, max(1, round(requests / 100))
 
 
 def cost(document: graphql.DocumentNode, variables: Mapping[str, Any]) -> tuple[int, int]:
     """The nodes that a query asks for at most, and the requests that GitHub counts for them."""
     parts: list[Any] = list(document.definitions)
     value = graphql.value_from_ast_untyped
-    values = {
-        each.variable.name.value: value(each.default_value)
-        for each in parts[0].variable_definitions
-        if each.default_value
-    } | dict(variables)
+    declared = (each for each in parts[0].variable_definitions if each.default_value)
+    values = {each.variable.name.value: value(each.default_value) for each in declared}
+    values |= variables
 
     def count(part: Any, times: int) -> tuple[int, int]:
         nodes = requests = 0
         for one in part.selection_set.selections if part.selection_set else ():
             if isinstance(one, graphql.FragmentSpreadNode):
                 one = next(each for each in parts[1:] if each.name.value == one.name.value)
-            arguments = {
-                each.name.value: value(each.value, values) for each in getattr(one, "arguments", ())
-            }
+            arguments = getattr(one, "arguments", ())
+            sizes = [each.value for each in arguments if each.name.value in ("first", "last")]
             if all(value(each.arguments[0].value, values) for each in one.directives):
-                size = arguments.get("first") or arguments.get("last")
+                size = value(sizes[0], values) if sizes else 0
                 below = count(one, times * (size or 1))
-                nodes += below[0] + times * (size or 0)
+                nodes += below[0] + times * size
                 requests += below[1] + times * bool(size)
         return nodes, requests
 
@@ -225,30 +220,24 @@ def page(
     **_: Any,
 ) -> dict[str, Any]:
     """What comes after a cursor in the order of the keys: as with GitHub, it holds such a key."""
+    size, place = first or last or 0, json.loads(base64.b64decode(after)) if after else None
 
     @cache
     def chosen() -> tuple[list[Any], bool]:
-        if not 0 < (first or last or 0) <= 100:
+        if not 0 < size <= 100:
             raise graphql.GraphQLError("You must provide a `first` or `last` value, at most 100.")
-        rest, place = sorted(items, key=key, reverse=descending), decode(after)
+        rest = sorted(items, key=key, reverse=descending)
         if place:
             rest = [one for one in rest if (key(one) < place if descending else key(one) > place)]
-        return (rest[:first] if first else rest[-(last or 0) :]), len(rest) > (first or last or 0)
+        return rest[:first] if first else rest[-size:], len(rest) > size
 
     def more(_: Any) -> dict[str, Any]:
         nodes, has_more = chosen()
         end = base64.b64encode(json.dumps(key(nodes[-1])).encode()).decode() if nodes else None
         return {"hasNextPage": has_more, "endCursor": end}
 
-    nodes = lambda _: list(map(show, chosen()[0]))  # noqa: E731
-    return {"totalCount": len(items), "pageInfo": more, "nodes": nodes}
-
-
-def decode(cursor: str | None) -> list[Any]:
-    try:
-        return list(json.loads(base64.b64decode(cursor))) if cursor else []
-    except ValueError:
-        raise graphql.GraphQLError(f"`{cursor}` does not appear to be a valid cursor.") from None
+    nodes = {"nodes": lambda _: list(map(show, chosen()[0]))}
+    return {"totalCount": len(items), "pageInfo": more, **nodes}
 
 
 if __name__ == "__main__":

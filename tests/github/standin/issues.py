@@ -113,6 +113,8 @@ def update_issue(call: Call) -> Answer:
     check_length("Issue", "body", call.body.get("body"), LONGEST)
     if "body" in call.body:
         issue.body = call.body["body"]
+    if "title" in call.body:
+        issue.title = call.body["title"]
     if "state" in call.body:
         issue.reason = (call.body.get("state_reason") or "completed").upper()
     issue.state, issue.type = call.body.get("state", issue.state), kind or issue.type

@@ -195,8 +195,10 @@ class Team:
         """Make the branch of an issue, with files that the project does not have yet."""
         self.dslp("start", self.facts[name])
         for path in paths:
-            copy = shutil.copytree if (self.aside / path).is_dir() else shutil.copy2
-            copy(self.aside / path, self.folder / path)
+            if (self.aside / path).is_dir():  # bytecode of another branch may be left there
+                shutil.copytree(self.aside / path, self.folder / path, dirs_exist_ok=True)
+            else:
+                shutil.copy2(self.aside / path, self.folder / path)
         if patch := self.texts.get(f"{name} patch"):
             self.git("apply", "--unidiff-zero", text=patch)
 

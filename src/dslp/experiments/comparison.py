@@ -1,16 +1,15 @@
 """Candidates of an issue compared with the baseline, on the Ask's metric and criterion (E2, E3)."""
 
-import math
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from dslp.core.errors import DslpError
-from dslp.core.pictures import beside, draw_intervals
+from dslp.core.pictures import beside
 from dslp.core.report import Report, render_page
 from dslp.experiments.evaluation import draw_views, read_evaluation
-from dslp.experiments.gains import Gain, format_metric, gain, optimism
+from dslp.experiments.gains import Gain, draw_gains, format_metric, gain, optimism
 from dslp.experiments.model import Model
 from dslp.experiments.params import Metric, share_problem
 from dslp.experiments.runs import CandidateRun, Experiment, finished_runs
@@ -170,19 +169,15 @@ def comparison_page(comparison: Comparison, folder: str) -> tuple[str, dict[str,
 def draw_comparison(comparison: Comparison) -> str:
     """The gains with their intervals, beside the baseline and the criterion, as SVG."""
     params, enough = comparison.model.params, comparison.model.params.criterion.improvement
-    rows = [
-        (
-            f"{run.name} (best of {run.trials})" if run.trials else run.name,
-            *(f"{gain} ({gain.interval})", gain.estimate, gain.low, gain.high),
-        )
+    gains = [
+        (f"{run.name} (best of {run.trials})" if run.trials else run.name, run.gain)
         for run in comparison.runs
-        if (gain := run.gain) and math.isfinite(gain.estimate)
+        if run.gain
     ]
     title = f"Gain in {params.metric.name} over {params.baseline}"
     words = ". ".join([f"{title}, {comparison.subject}", *comparison.verdicts])
-    marks = {"baseline": 0.0, f"criterion {format_metric(enough, params.criterion.by)}": enough}
     footnote = f"Mean over {params.split.folds} folds, 95 % confidence interval; right is better"
-    return draw_intervals(words, title, rows, marks, footnote)
+    return draw_gains(words, title, gains, enough, footnote)
 
 
 def best_of_trials(model: Model, tracking: Tracking) -> dict[frozenset[tuple[str, str]], int]:

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Literal
 
+from dslp.core.pictures import draw_intervals
+
 Better = Literal["lower", "higher"]
 Measure = Literal["share", "difference"]
 LARGEST = 10  # share that is printed as a number
@@ -112,3 +114,17 @@ def format_metric(gain: float, by: Measure, sign: str = "+") -> str:
     if by == "share" and abs(gain) > LARGEST:
         return f"above {sign}{LARGEST:.0%}" if gain > 0 else f"below {-LARGEST:.0%}"
     return f"{gain:{sign}.1%}" if by == "share" else f"{gain:{sign}.3g}"
+
+
+def draw_gains(
+    words: str, title: str, gains: Sequence[tuple[str, Gain]], enough: float, footnote: str
+) -> str:
+    """Gains, each with its name and interval, beside the baseline and the criterion, as SVG."""
+    rows = [
+        (name, f"{gain} ({gain.interval})", gain.estimate, gain.low, gain.high)
+        for name, gain in gains
+        if math.isfinite(gain.estimate)
+    ]
+    by: Measure = next((gain.by for _, gain in gains), "share")
+    marks = {"baseline": 0.0, f"criterion {format_metric(enough, by)}": enough}
+    return draw_intervals(words, title, rows, marks, footnote)

@@ -1,15 +1,18 @@
 """The issues and pull requests of a repository on GitHub, in a file that is kept up to date.
 
-A request reads 50 issues with 100 events of each, 50 pull requests and 100 labels: 10,250 of the
+A request reads 50 issues with 100 events of each, 50 pull requests and 100 labels: 10,200 of the
 500,000 nodes that a query may ask for, and 1 point. So 10,000 issues with 10,000 pull requests take
 200 requests, and 200 of the 1,000 points that the workflows of a repository share in an hour; where
-nothing has changed, it is one request. 100 issues a request would cost as many points, and come
-nearer to the 10 seconds after which GitHub stops a query.
+nothing has changed, it is one request. 100 issues a request would cost as many points in all, and
+come nearer to the 10 seconds after which GitHub stops a query.
 
-Issues are read by their last change, the oldest first, from the newest one that was read before.
-Pull requests cannot be filtered by time: they are read the newest first, down to what is known.
+Issues are read by their last change, the oldest first, from the newest one that was read before, so
+a reading that was ended goes on there. Pull requests cannot be filtered by time: they are read the
+newest first, down to the newest one of the last whole reading.
+
 Some changes leave an issue's time as it is. Labels are kept by their ids, and shown by the names
-that these have now. That issues are gone is seen by how many GitHub has.
+that the first 100 labels of the repository have by now; one that is no longer among them is gone,
+unless there may be more than 100. That issues are gone is seen by how many GitHub has.
 
 No name of a person is read (C2).
 """

@@ -18,11 +18,11 @@ from typing import Any, TypeVar
 
 from dslp.core.errors import DslpError, nearest
 from dslp.core.files import parse_yaml, read_text, remove_path
-from dslp.core.pictures import draw_intervals
 from dslp.core.report import Finding, render_page, save_page, unwritten_findings
 from dslp.core.semver import VERSION, parse_version
 from dslp.core.settings import Project
 from dslp.core.text import SENTENCE, UNWRITTEN, escape_markdown, format_number
+from dslp.experiments.gains import draw_gains
 from dslp.logbook.events import Logbook, Run
 from dslp.logbook.pages import link, run_anchor, shown_runs, slug
 from dslp.logbook.results import Result, best_trials, read_results
@@ -111,11 +111,8 @@ class Records:
             return {"": item.ask.issue.title, "state": item.state, "sentence": item.sentence}
         if isinstance(item, Step):
             gains = [one for one in self.results(item.runs, on) if one.gain]
-            return (
-                {"": "; ".join(f"{one.candidate}: {one.sentence}" for one in gains)}
-                if gains
-                else {}
-            )
+            words = "; ".join(f"{one.candidate}: {one.sentence}" for one in gains)
+            return {"": words} if gains else {}
         rows, others = item.tag("rows"), self.siblings[item.tag("issue")]
         numbers: dict[str, float] = {"rows": int(rows)} if rows.isdecimal() else {}
         numbers |= {name: x for name, x in item.metrics.items() if math.isfinite(x)}
@@ -129,17 +126,17 @@ class Records:
 
     def mark(self, record: Record, on: date) -> str:
         """What has taken the place of a record's data or model, for a report of that day."""
-        words, run = list[str](), record.run
-        if isinstance(record.item, Story) and record.item.since.date() > on:
-            return f"since {format_date(record.item.since)}, after this report"
-        if run:
+        if isinstance(record.item, Story):
+            since = record.item.since
+            return f"since {format_date(since)}, after this report" if since.date() > on else ""
+        words = list[str]()
+        if run := record.run:
             data, version = run.tag("dataset"), run.tag("dataset_version")
             newest = self.newest.get(data, version)
             if re.fullmatch(VERSION, version) and parse_version(version) < parse_version(newest):
                 words.append(f"{data} {newest} is newer")
-            if run.id in self.in_use:
-                words.append(f"{self.in_use[run.id]} is in use")
-        return ", ".join([f"as of {format_date(on)}; {words[0]}", *words[1:]]) if words else ""
+            words += [f"{self.in_use[run.id]} is in use"] if run.id in self.in_use else []
+        return f"as of {format_date(on)}; {', '.join(words)}" if words else ""
 
 
 class Page:
@@ -217,17 +214,22 @@ class Page:
             directive = " ".join(match[0].split())
             self._find(f"{directive}: {error}", start + match.string.count("\n", 0, match.start()))
             return match[0]
-        shown, place = escape_markdown(text, SENTENCE), f"]({record.place})</bdi>"
+        shown, mark = escape_markdown(text, SENTENCE), ""
         if isinstance(record.item, Step):
-            figure, picture = "plot", record.item.key
-            results = self.records.results(record.item.runs, self.head["date"])
-            self.pictures[picture] = _draw(record.item.title, results)
-            shown = f"![{shown}]({self.name}/{picture}.svg)"
-        mark = ""
+            figure = "plot"
+            shown = f"![{shown}]({self.name}/{self._draw(record.item)}.svg)"
         if figure:
             self.figures[f"{name} {figure}"] = (text, record)
             mark = escape_markdown(self.records.mark(record, self.head["date"]), SENTENCE)
-        return f"<bdi>[{shown}{place}" + (f" <small>({mark})</small>" if mark else "")
+        return f"<bdi>[{shown}]({record.place})</bdi>" + f" <small>({mark})</small>" * bool(mark)
+
+    def _draw(self, step: Step) -> str:
+        """Draw the gains of an experiment; returns the picture's name."""
+        results = self.records.results(step.runs, self.head["date"])
+        gains = [(one.candidate, one.gain) for one in results if one.gain]
+        facts = (gains, results[0].criterion or 0.0, "95 % interval; right is better")
+        self.pictures[step.key] = draw_gains(step.title, f"Gain in {results[0].metric}", *facts)
+        return step.key
 
     def _find(self, problem: object, line: int) -> None:
         place = f"reports/{self.file.name}:{line}"
@@ -255,18 +257,6 @@ def render_reports(
         save_page(folder.with_suffix(".md"), render("reports.md.jinja", reports=reports))
     findings = [finding for page in pages for finding in page.findings]
     return findings + unwritten_findings(page.file for page in reports)
-
-
-def _draw(words: str, results: Sequence[Result]) -> str:
-    """The gains of an experiment's candidates with their intervals, as SVG."""
-    rows = [
-        (one.candidate, f"{gain} ({gain.interval})", gain.estimate, gain.low, gain.high)
-        for one in results
-        if (gain := one.gain) and math.isfinite(gain.low + gain.high)
-    ]
-    marks = {"baseline": 0.0, "goal": results[0].criterion or 0.0}
-    title = f"Gain in {results[0].metric}"
-    return draw_intervals(words, title, rows, marks, "95 % interval; right is better")
 
 
 def _pick(records: Mapping[str, T], name: str) -> T:

@@ -40,9 +40,9 @@ def build_site(config: Path) -> Path:
     """Build the site, and return the first page of the logbook.
 
     Raises:
-        DslpError: Zensical is missing, or refuses.
+        DslpError: Zensical is missing, or refuses, as it does for a broken link between pages.
     """
-    command = _command("build", config)
+    command = [*_command("build", config), "--strict"]
     done = subprocess.run(command, capture_output=True, encoding="utf-8", errors="replace")
     if done.returncode:
         raise DslpError(f"zensical: {error_line(done.stdout + done.stderr, 600)}")

@@ -4,12 +4,12 @@ An issue serves an Ask that its form names, or that an issue which it names does
 and versions belong to the issue that they were made for. All texts are of people, and untrusted.
 """
 
-import math
+import json
 import re
 import shlex
 from collections import Counter, defaultdict
 from collections.abc import Hashable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, is_dataclass, replace
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 from functools import lru_cache
 from typing import Any, TypeVar
@@ -188,18 +188,14 @@ class _Builder:
         self.trials, self.by_id = best_trials(runs), {run.id: run for run in runs}
         registered = [run for run in runs if (run.kind, run.status) == ("dataset", "FINISHED")]
         self.data = {_dataset(run): run for run in registered}
-        places = [
-            (self._place(run.issue, run.ask, run.kind == "dataset" and self._data_issue(run)), run)
-            for run in runs
-        ]
+        places = [(self._place(one.issue, one.ask or self._data_issue(one)), one) for one in runs]
         self.runs = _grouped(((ask, n), run) for (n, asks), run in places for ask in asks)
-        self.moves = _grouped((one.model, one) for one in changes if one.action != "register")
-        self.began = {(one.model, one.version): one for one in changes if one.action != "register"}
+        moves = [one for one in changes if one.action != "register"]
+        self.moves = _grouped((one.model, one) for one in moves)
+        self.began = {(one.model, one.version): one for one in moves}
         self.ended = {(one.model, one.replaced): one for one in changes}
         self.names = {(v.model, v.version): v.semantic or v.version for v in logbook.versions}
-        self.former = {
-            (v.model, v.version) for v in logbook.versions if v.role == "former champion"
-        }
+        self.roles = {(v.model, v.version): v.role for v in logbook.versions}
         made = [(one, self.by_id.get(one.run, one)) for one in logbook.versions]
         releases = [(self._place(v.issue, run.issue, v.ask, run.ask), v) for v, run in made]
         self.versions = _grouped((ask, (n, v)) for (n, asks), v in releases for ask in asks)
@@ -255,7 +251,7 @@ class _Builder:
     def _data_row(self, run: Run) -> Row:
         title, follows = " ".join(_dataset(run)), {f"issue-{run.issue or self._data_issue(run)}"}
         facts = (title, "registered", run.start, run.end, run.tag("suite"))
-        return "dataset", follows, Step(_data_key(_dataset(run)), "Data", *facts, runs=(run,))
+        return "dataset", follows, Step(_data_key(run), "Data", *facts, runs=(run,))
 
     def _version_row(self, number: int, version: ModelVersion) -> Row:
         key, run = (version.model, version.version), self.by_id.get(version.run)
@@ -263,37 +259,33 @@ class _Builder:
         began, ended, end = self.began.get(key), self.ended.get(key), None
         text = began.why if began else ""
         if ended and version.role not in ("champion", "challenger"):
-            word = "Taken back" if ended.action == "rollback" else "Replaced"
+            verb = "Taken back" if ended.action == "rollback" else "Replaced"
             other, end = self.names.get((version.model, ended.version), ended.version), ended.at
-            text = f"{word} on {format_date(end)}, for version {other}: {ended.why or 'no reason'}"
+            text = f"{verb} on {format_date(end)} for version {other}. {ended.why}".strip()
         facts = (" ".join((version.model, self.names[key])), version.role, version.created, end)
         records = (read_results(runs, self.trials), runs, version)
-        step = Step(f"model-{'-'.join(key)}", "Model", *facts, text, (), None, (), *records)
+        step = Step(_key("model", *key), "Model", *facts, text, (), None, (), *records)
         return "model", follows | self._sources(runs), step
 
     def _sources(self, runs: Iterable[Run]) -> set[str]:
-        """The keys of the data that runs used: registered versions, or their Data issues."""
-        used = {_dataset(run): run for run in runs}.items()
-        return {
-            _data_key(key) if key in self.data else f"issue-{self._data_issue(run)}"
-            for key, run in used
-        }
+        """The keys of the data that runs used: versions, and their Data issues."""
+        data = ((_data_key(run), f"issue-{self._data_issue(run)}") for run in runs)
+        return {key for keys in data for key in keys}
 
     def _describe_champion(self, version: ModelVersion, step: Step) -> Ending:
         """What `describe` says, of an Ask with this champion, and the way back."""
         model, change = version.model, self.began.get((version.model, version.version))
         since, way_back = change.at if change else version.created, ""
         text = f"In use since {format_date(since)}"
-        former = [
-            move for move in self.moves.get(model, ()) if (model, move.version) in self.former
-        ]
+        champions = [move.version for move in self.moves.get(model, ())]
+        former = [one for one in champions if self.roles.get((model, one)) == "former champion"]
         if former:
             way_back = f"uv run dslp model rollback {shlex.quote(model)}"
         if change and change.action == "rollback":
             other = self.names.get((model, change.replaced), change.replaced)
             text += f", when version {other} was taken back"
             if former:  # a rollback that is run again goes no further back by itself
-                way_back += f" --to {self.names[model, former[-1].version]}"
+                way_back += f" --to {self.names[model, former[-1]]}"
         gains = [result.sentence for result in step.results if result.gain]
         text += f": {gains[0]}" if gains else "; how much better it is was not recorded"
         return "in use", f"{text}.", since, way_back
@@ -370,25 +362,22 @@ def stories_of(stories: Iterable[Story], number: int) -> list[Story]:
     return own or [story for story in stories if any(step.key == key for step in story.steps)]
 
 
-def as_plain(value: Any) -> Any:
+def as_plain(story: Story) -> Any:
     """A story for JSON: everything that was tried for an Ask, with outcomes, figures and links.
 
     The names are those of the attributes of `Story` and of what it holds. A result has the
     identifier of its run, and whether it meets the criterion (`is_met`). Times are in ISO 8601; a
     figure that is not finite is null.
     """
-    if isinstance(value, Result):
-        own = {**vars(value), "run": value.run.id, "is_met": value.is_met}
-        return as_plain(own)
-    if is_dataclass(value):
-        return as_plain({name: one for name, one in vars(value).items() if name not in HIDDEN})
-    if isinstance(value, Mapping):
-        return {name: as_plain(one) for name, one in value.items()}
-    if isinstance(value, list | tuple):
-        return [as_plain(one) for one in value]
+    return json.loads(json.dumps(story, default=_attributes), parse_constant=lambda _: None)
+
+
+def _attributes(value: Any) -> Any:
     if isinstance(value, datetime):
         return value.isoformat()
-    return None if isinstance(value, float) and not math.isfinite(value) else value
+    own = {name: one for name, one in vars(value).items() if name not in HIDDEN}
+    more = {"run": value.run.id, "is_met": value.is_met} if isinstance(value, Result) else {}
+    return own | more
 
 
 def _grouped(pairs: Iterable[tuple[K, V]]) -> dict[K, list[V]]:
@@ -412,5 +401,9 @@ def _dataset(run: Run) -> Version:
     return run.tag("dataset"), run.tag("dataset_version")
 
 
-def _data_key(dataset: Version) -> str:
-    return "data-" + re.sub(r"\W", "-", "-".join(dataset))
+def _data_key(run: Run) -> str:
+    return _key("data", *_dataset(run))
+
+
+def _key(*names: str) -> str:
+    return re.sub(r"\W", "-", "-".join(names))

@@ -113,7 +113,7 @@ def answer(
 
     def view(one: Issue, owner: Repository) -> dict[str, Any]:
         edits = [{"diff": text} for text in reversed(one.versions[: len(one.versions) - late])]
-        closed = one.state == "closed"
+        closed, kind = one.state == "closed", "pull" if one.pull else "issues"
 
         def timeline(_: Any, itemTypes: Sequence[str], **most: Any) -> dict[str, Any]:
             names = [name.title().replace("_", "") for name in itemTypes]
@@ -122,9 +122,10 @@ def answer(
 
         return {
             **{"__typename": "PullRequest" if one.pull else "Issue", "number": one.number},
-            **{"body": one.body or "", "state": one.state.upper(), "createdAt": one.created},
-            **{"databaseId": one.id, "title": one.title, "url": f"{SITE}/{one.number}"},
-            **{"fullDatabaseId": str(one.id), "updatedAt": one.updated},
+            **{"body": one.body or "", "createdAt": one.created, "updatedAt": one.updated},
+            **{"databaseId": one.id, "title": one.title, "state": one.state.upper()},
+            **{"fullDatabaseId": str(one.id)},
+            "url": f"{SITE}/{owner.full_name}/{kind}/{one.number}",
             "closedAt": one.closed if closed else None,
             "stateReason": lambda _, **__: (one.reason or "").upper() or None if closed else None,
             "labels": lambda _, **most: listed(list(map(label, one.labels)), **most),

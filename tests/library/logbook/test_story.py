@@ -121,7 +121,7 @@ def test_a_step_has_its_state_its_words_and_its_records(stories: dict[int, Story
     version = parts["model-claim_frequency-2"]
     assert (version.state, version.end) == ("taken back", day(90))
     why = "visits of children were too high"
-    assert version.text == f"Taken back on 5 April 2026, for version 1.0.0: {why}"
+    assert version.text == f"Taken back on 5 April 2026 for version 1.0.0. {why}"
     assert len(steps(stories[51])["issue-53"].text) <= 4_002
     every = [run.id for step in parts.values() for run in step.runs]
     assert len(set(every)) == len(every) == 11, "each run is in one step"

@@ -6,7 +6,7 @@ import shutil
 from html import unescape
 
 import pytest
-from markdown import Markdown  # type: ignore[import-untyped]
+from markdown import Markdown
 from openapi_core import OpenAPI
 
 from tests.library.models.conftest import refused

@@ -258,7 +258,7 @@ class _Builder:
         key, run = (version.model, version.version), self.by_id.get(version.run)
         runs, follows = (run,) if run else (), {f"issue-{number}", f"issue-{run and run.issue}"}
         began, ended, end = self.began.get(key), self.ended.get(key), None
-        text = began.why if began else ""
+        text = f"In use since {format_date(began.at)}. {began.why}".strip() if began else ""
         if ended and version.role not in ("champion", "challenger"):
             verb = "Taken back" if ended.action == "rollback" else "Replaced"
             other, end = self.names.get((version.model, ended.version), ended.version), ended.at

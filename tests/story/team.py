@@ -269,6 +269,14 @@ class Team:
         self.git("branch", "--quiet", "-D", pull.head_ref)
         self.git("fetch", "--quiet", "--prune", "--tags")
 
+    def note(self, name: str, *lines: str) -> None:
+        """Add a cell of code to the notebook of an exploration."""
+        file = self.folder / "notebooks" / f"{self.facts[name]}-{name}.ipynb"
+        notebook = json.loads(file.read_text(encoding="utf-8"))
+        cell = {"cell_type": "code", "id": name, "metadata": {}, "execution_count": None}
+        notebook["cells"].append(cell | {"outputs": [], "source": ["\n".join(lines)]})
+        file.write_text(json.dumps(notebook, indent=1) + "\n", encoding="utf-8")
+
     def run(self, name: str, *candidates: str) -> None:
         """Run the candidates, by default all, and keep their figures for the texts."""
         options = [option for one in candidates for option in ("--candidate", one)]

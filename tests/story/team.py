@@ -273,8 +273,8 @@ class Team:
         """Add a cell of code to the notebook of an exploration."""
         file = self.folder / "notebooks" / f"{self.facts[name]}-{name}.ipynb"
         notebook = json.loads(file.read_text(encoding="utf-8"))
-        cell = {"cell_type": "code", "id": name, "metadata": {}, "execution_count": None}
-        notebook["cells"].append(cell | {"outputs": [], "source": ["\n".join(lines)]})
+        cell = {"cell_type": "code", "id": name, "source": ["\n".join(lines)]}
+        notebook["cells"].append({**cell, "metadata": {}, "execution_count": None, "outputs": []})
         file.write_text(json.dumps(notebook, indent=1) + "\n", encoding="utf-8")
 
     def run(self, name: str, *candidates: str) -> None:

@@ -19,7 +19,7 @@ from dslp.core.errors import DslpError
 from dslp.core.files import remove_path, write_text
 from dslp.core.report import render_page
 from dslp.core.settings import Project
-from dslp.core.text import SENTENCE, escape_markdown
+from dslp.core.text import SENTENCE, escape_markdown, visible
 from dslp.experiments.gains import format_metric
 from dslp.logbook.events import Logbook, ModelChange, ModelVersion, Run
 from dslp.logbook.graph import draw_graph, draw_timeline, gain_scale
@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 ROWS = 500  # on a page
 LONGEST = 4_000  # characters of a text that is shown
 TRIALS = 100  # runs of a step, without a result, that are shown
+TITLE = str.maketrans('<>&"\\', "‹›＆”＼")  # letters without a meaning in HTML and YAML
 OWN = ("index.md", "tried*.md", "other*.md", "asks/*.md", "datasets/*.md", "models/*.md")
 TOKEN = re.compile(r"(https?://[^\s<>\"'`]*[^\s<>\"'`.,;:!?)\]])|(?<![\w/&#])#([1-9]\d{0,8})\b")
 
@@ -82,7 +83,7 @@ class _Pages:
             defaultdict[Any, list[Run]](list),
         )
         for run in reversed(logbook.runs):
-            data = name, version = run.tag("dataset"), run.tag("dataset_version")
+            data = name, version = _data(run)
             if run.kind != "dataset":
                 self.uses[data].append(run)
             elif run.status == "FINISHED":
@@ -116,15 +117,26 @@ class _Pages:
         if not path.is_file() or path.read_bytes() != text.encode():
             write_text(path, text)
 
-    def write(self, page: str, template: str, **context: Any) -> None:
+    def write(self, page: str, template: str, end: str = "", **context: Any) -> None:
         """Render a page; `up` leads from it to the logbook's folder."""
         up = "../" * page.count("/")
-        helpers = (duration, format_metric, gain_scale, link, run_anchor, shown_runs, slug)
+        helpers = (
+            duration,
+            format_metric,
+            gain_scale,
+            link,
+            plain_title,
+            run_anchor,
+            shown_runs,
+            slug,
+        )
         context |= {helper.__name__: helper for helper in helpers}
         context |= {"pages": self, "logbook": self.logbook, "page": page, "up": up}
         context |= {"to": partial(self.address, up), "prose": partial(self.prose, up)}
         context["day"] = format_date
-        self.save(page, render_page(f"{template}.md.jinja", package="dslp.logbook", **context))
+        self.save(
+            page, render_page(f"{template}.md.jinja", package="dslp.logbook", **context) + end
+        )
 
     def write_list(self, name: str, template: str, title: str, rows: Sequence[Any]) -> None:
         """A list on as many pages as it needs."""
@@ -135,12 +147,23 @@ class _Pages:
             self.write(page, template, title=title, rows=shown, turns=turns)
 
     def write_asks(self) -> None:
-        """A page for each Ask."""
+        """A page for each Ask; what is on it decides whether it is rendered anew."""
+        code = hashlib.sha256(self.logbook.repository.encode())
+        for template in sorted(files("dslp.logbook").joinpath("templates").iterdir(), key=str):
+            code.update(template.read_bytes())
         for story in self.stories:
+            page, text, digest = f"asks/{story.ask.issue.number}.md", repr(story), code.copy()
+            keys: list[Any] = [int(number) for number in re.findall(r"#(\d{1,9})\b", text)]
+            keys += [_data(run) for step in story.steps for run in step.runs]
+            text += str([self.places.get(key) for key in keys])
+            digest.update(text.encode(errors="replace"))
+            mark = f"<!-- {digest.hexdigest()} -->\n"
+            self.saved.add(path := self.folder / page)
+            if path.is_file() and path.read_bytes().endswith(mark.encode()):
+                continue
             pictures: Any = {"graph": draw_graph(story), "timeline": draw_timeline(story)}
             titles = {step.key: step.title for step in story.steps}
-            page = f"asks/{story.ask.issue.number}.md"
-            self.write(page, "ask", story=story, titles=titles, **pictures)
+            self.write(page, "ask", mark, story=story, titles=titles, **pictures)
 
     def write_lists(self) -> None:
         """The first page, the Asks of each year, all that was tried, and work without an Ask."""
@@ -154,28 +177,21 @@ class _Pages:
         for year, asks in years.items():
             self.write_list(f"asks/year-{year}", "asks", f"Questions of {year}", asks)
         there = {name: (self.folder / name).is_file() for name in ("measures.md", "reports.md")}
-        lists = {"tried": tried, "others": others, "years": sorted(years, reverse=True)}
+        lists: Any = {"tried": tried, "others": others, "years": sorted(years, reverse=True)}
         self.write("index.md", "index", written=there, **lists)
 
     def write_records(self, documents: Mapping[str, Any]) -> None:
         """A page for each dataset and each model, and one that names them."""
         for name in {**documents, **self.datasets}:
-            context = {
-                "name": name,
-                "versions": self.datasets[name],
-                "card": self.card("data", name),
-            }
-            self.write(
-                f"datasets/{slug(name)}.md", "dataset", documents=documents.get(name), **context
-            )
+            about: Any = documents.get(name)
+            self.write(f"datasets/{slug(name)}.md", "dataset", name=name, documents=about)
         changes = defaultdict[str, list[ModelChange]](list)
         for change in reversed(self.logbook.changes):
             changes[change.model].append(change)
-        ways = {s.way_back.split()[-1]: s.way_back for s in self.stories if s.way_back}
-        for name, versions in self.models.items():
-            context = {"name": name, "versions": versions, "card": self.card("models", name)}
-            more = {"changes": changes[name], "way_back": ways.get(name, "")}
-            self.write(f"models/{slug(name)}.md", "model", **context, **more)
+        ways = {s.way_back.split()[5]: s.way_back for s in self.stories if s.way_back}
+        for name in self.models:
+            about = {"changes": changes[name], "way_back": ways.get(name, "")}
+            self.write(f"models/{slug(name)}.md", "model", name=name, **about)
         self.write("records.md", "records")
 
     def card(self, folder: str, name: str) -> str:
@@ -232,6 +248,13 @@ def link(address: str) -> "Markup":
     return escape(address) if is_safe else Markup()
 
 
+def plain_title(text: str) -> "Markup":
+    """A title for the front matter, which the site escapes in its search and nowhere else."""
+    from markupsafe import Markup
+
+    return Markup(visible(text, SENTENCE).translate(TITLE))
+
+
 def duration(start: datetime, end: datetime) -> str:
     """How long something took, in a unit that fits."""
     minutes = max(0.0, (end - start).total_seconds() / 60)
@@ -239,6 +262,11 @@ def duration(start: datetime, end: datetime) -> str:
         if minutes >= 2 * size:
             return f"{minutes / size:.0f} {unit}"
     return f"{minutes:.0f} minutes"
+
+
+def _data(run: Run) -> tuple[str, str]:
+    """The dataset that a run used or registered, and its version."""
+    return run.tag("dataset"), run.tag("dataset_version")
 
 
 def _page(name: str, row: int) -> str:

@@ -345,8 +345,10 @@ def describe(own: Linked, steps: Sequence[Step], read: datetime) -> Ending:
     waits = {step.key: _waits_since(step) for step in (steps[0], *rest) if step.state in WAITS}
     since = max([work.created, *waits.values(), *(step.end for step in rest if step.end)])
     names = [f"{_name(step)} {WAITS[step.state]}" for step in steps if step.key in waits]
-    ended = max(rest, key=lambda step: step.end or step.start, default=None)
-    last = f"the last work was {_name(ended)}, {ended.state}" if ended else "nothing has begun"
+    last = "runs without an issue of their own" if steps[0].runs else "nothing has begun"
+    if rest:
+        ended = max(rest, key=lambda step: step.end or step.start)
+        last = f"the last work was {_name(ended)}, {ended.state}"
     return "waiting", f"Waiting since {format_date(since)}: {'; '.join(names) or last}.", since, ""
 
 

@@ -1,0 +1,270 @@
+"""The pages of the logbook as a reader sees them: on any screen, with any text."""
+
+import gzip
+import itertools
+import re
+import shutil
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from dslp.core.settings import Project
+from dslp.logbook.events import Logbook
+from dslp.logbook.graph import COLUMNS, draw_graph
+from dslp.logbook.pages import write_pages
+from dslp.logbook.story import Step, Story, build_stories
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests import clean
+from tests.browser import Browser, axe, browser, screenshot, served, type_text
+from tests.library.logbook.scene import DIGESTS, REPOSITORY, Scene, claims, day
+from tests.template_copy import ROOT
+
+CANARY = '</script><script>canary = 1</script><img src=x onerror="canary = 1"> | [a](javascript:b)'
+CANARY += " **b** `c` {{ d }} {% e %} ${f} &lt; --- \u202egnol\u202c 🦊 שלום\r\n\r\n# heading\r\n"
+PAGES = "index asks/11 asks/61 asks/year-2026 tried other records datasets/claims"
+PAGES += " models/claim_frequency"
+
+
+@pytest.fixture(scope="module")
+def book() -> Logbook:
+    """The scene, with hostile text wherever text can be, and ids that differ in 8 letters."""
+    scene = claims()
+    scene.issue(61, "Ask", CANARY, {"Value": CANARY}, 140)
+    fields = {"Ask": "#61", "Summary": CANARY + "x" * 1_000_000}
+    scene.issue(62, "Experiment, failed", CANARY, fields, 141, 143)
+    for number, name in ((50, "mean"), (51, CANARY)):
+        scene.candidate(number, name, (2.4, 2.5), 142, issue=62, ask=61, version=CANARY)
+    scene.run(52, "experiment", 143, issue=62, ask=61, params={CANARY: CANARY}, dataset=CANARY)
+    scene.run(53, "dataset", 143, issue=None, ask=None, version=CANARY, dataset="../" + CANARY)
+    scene.change("promote", 2, 1, 83, CANARY)
+    scene.version(3, "0.9.0", "former champion", 38, 9, 18)
+    scene.change("promote", 3, None, 38.5)
+    logbook = replace(scene.logbook, notes=(f"MLflow did not answer: {CANARY}",))
+    runs = tuple(replace(run, id=run.id[::-1], url="javascript:canary=1") for run in logbook.runs)
+    versions = tuple(replace(one, run=one.run[::-1]) for one in logbook.versions)
+    return replace(logbook, runs=runs, versions=versions)
+
+
+@pytest.fixture(scope="module")
+def root(book: Logbook, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A project with the pages, a profile and a model card."""
+    root = tmp_path_factory.mktemp("project")
+    shipped = ROOT / "template" / "src" / "{{ package_name }}" / "datasets" / "claims"
+    shutil.copytree(shipped, root / "src" / "claims" / "datasets" / "claims")
+    for name in ("data/claims", "models/claim_frequency", "logbook/measures"):
+        (root / "docs" / name).parent.mkdir(parents=True)
+        (root / "docs" / f"{name}.md").write_text("# A page of another\n", encoding="utf-8")
+    write(root, book)
+    return root
+
+
+@pytest.fixture(scope="module")
+def site(root: Path) -> Path:
+    assert clean.site_faults(root) == []  # each link and each anchor exists
+    return root / "site"
+
+
+@pytest.fixture(scope="module")
+def tab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
+    with browser(tmp_path_factory.mktemp("chromium")) as tab:
+        yield tab
+
+
+def write(root: Path, book: Logbook) -> None:
+    """Write the pages of a logbook, and what the site needs besides."""
+    project, docs = Project(root, "claims", root / "data"), root / "docs"
+    write_pages(project, book, build_stories(book), docs / "logbook")
+    (docs / "index.md").write_text("# Start\n")
+    shutil.copytree(ROOT / "template" / "docs" / "assets", docs / "assets", dirs_exist_ok=True)
+    settings = (ROOT / "template" / "mkdocs.yml.jinja").read_text(encoding="utf-8")
+    (root / "mkdocs.yml").write_text(f"site_name: claims\ntheme:{settings.split('theme:')[1]}")
+
+
+def words(root: Path, page: str) -> str:
+    """What a page says, on one line."""
+    html = (root / "docs" / "logbook" / f"{page}.md").read_text(encoding="utf-8")
+    inline = re.sub(r"</?(?:a|b|bdi|code|i|span|time)\b[^>]*>", "", html.split("---\n", 2)[2])
+    text = re.sub(r"<[^>]+>", " ", inline)
+    return " ".join(re.sub(r"&#(\d+);", lambda code: chr(int(code[1])), text).split())
+
+
+@pytest.mark.rule("C1", "C4")
+def test_the_first_page_says_what_was_asked_and_what_came_of_it(root: Path) -> None:
+    text = words(root, "index")
+    for expected in (
+        *("9 questions asked", "1 with a model in use", "1 answered in another way"),
+        "Predict the visits of a year In use since 5 April 2026, when version 1.0.1 was taken",
+        "Is plan B used? Answered on 26 March 2026: Contracts for plan B were ended: 40,000 a year",
+        *("★ claim_frequency 1.0.0", "Survival model ‖ Experiment · on hold · for 5 months"),
+        "Neural network on diagnoses ✕ 30 January 2026 · A neural network needs more rows",
+        *("As of 24 July 2026", "Not complete. MLflow did not answer"),
+    ):
+        assert expected in text
+
+
+@pytest.mark.rule("C1", "C3", "E2", "X3")
+def test_the_page_of_an_ask_shows_each_step_and_the_record_of_each_figure(root: Path) -> None:
+    text = words(root, "asks/11")
+    for expected in (
+        "#17 Neural network on diagnoses · failed ✕ failed Experiment · 19 January 2026 to "
+        "30 January 2026 (11 days) · issue #17 · pull request #21 at 0000000",
+        *("Follows from claims 1.0.0 A neural network", "One in three never visits. https://"),
+        "claim_frequency version 1 is in use again, in place of version 2: visits of children",
+        *("uv run dslp model rollback claim_frequency --to 0.9.0", "mean the baseline 2.44"),
+        "boosted 2.242 ✓ +8.1% is enough +7.4% to +8.8%",
+    ):
+        assert expected in text
+    html = (root / "docs" / "logbook" / "asks" / "11.md").read_text(encoding="utf-8")
+    rows = re.findall(r"<tr>\n<th scope=\"row\">.*?</tr>", html, re.DOTALL)
+    records = [re.search(r'href="\.\./asks/11\.md#(run-\w{8})"', row) for row in rows]
+    assert len(records) == 8
+    for record in records:
+        assert record
+        facts = html.split(f'id="{record[1]}"')[1].split("</details>")[0]
+        assert re.search(r'href="\.\./datasets/claims\.md#version-1-[01]-0"', facts)
+        assert f'href="{REPOSITORY}/commit/' in facts
+        assert any(digest in facts for digest in DIGESTS.values())
+
+
+@pytest.mark.rule("C1", "E5")
+def test_datasets_models_and_all_that_was_tried_have_their_pages(root: Path) -> None:
+    data, model = words(root, "datasets/claims"), words(root, "models/claim_frequency")
+    assert "claims 1.0.0 Registered 13 January 2026 Rows 20,190 Suite holds: 27 checks" in data
+    assert "9 runs: #16 (5), #17 (2), #18 (1), #32 (1); claim_frequency 0.9.0; " in data
+    assert "Personal data yes" in data or "Personal data no" in data
+    assert "claim_frequency 1.0.1 · taken back" in model
+    assert "Its model card" in model
+    tried = words(root, "tried")
+    assert "Experiment #17 Neural network on diagnoses A neural network needs" in tried
+    assert "✕ failed -21.3% #11 19 January 2026" in tried
+    assert "Experiment #41 Serves nothing … open 11 January 2026" in tried
+    assert "#40 Mend the readme ● closed" in words(root, "other")
+
+
+@pytest.mark.slow
+@pytest.mark.rule("C4")
+def test_a_page_fits_each_screen_and_hostile_text_is_text(site: Path, tab: Browser) -> None:
+    with served(site) as address:
+        for page in PAGES.split():
+            for width, scheme in ((360, "dark"), (1400, "light"), (360, "light"), (1400, "dark")):
+                tab.open(f"{address}/logbook/{page}.html", width, scheme)
+                where = f"{page} at {width} pixels, {scheme}"
+                screenshot(tab, f"logbook-{page.replace('/', '-')}-{width}-{scheme}")
+                assert not tab.errors, where
+                assert all(url.startswith((address, "data:")) for url in tab.requests), where
+                assert tab.run("document.documentElement.scrollWidth <= innerWidth"), where
+                assert tab.run("typeof canary") == "undefined", where
+                active = ".lb :is(img, script, [onerror], strong, em, [href^=javascript])"
+                assert tab.run(f'document.querySelectorAll("{active}").length') == 0, where
+                assert axe(tab) == [], where
+        tab.open(f"{address}/logbook/asks/61.html", 1400, "light")
+        shown = tab.run("document.querySelector('#issue-62 + p + p + .lb-text').innerText")
+        assert shown.startswith("</script><script>canary = 1</script><img src=x onerror=")
+        assert "\\u202egnol\\u202c 🦊 שלום\n\n# heading\n" in shown
+        assert len(shown) < 5_000
+
+
+@pytest.mark.slow
+@pytest.mark.rule("C1", "C4")
+def test_the_graph_is_walked_by_keyboard_and_leads_to_each_section(
+    site: Path, tab: Browser
+) -> None:
+    page = (site / "logbook" / "asks" / "11.html").as_uri()
+    tab.open(page, 1400, "light")
+    assert tab.run("document.querySelector('.lb-graph').getBoundingClientRect().right < innerWidth")
+    tab.run("document.querySelector('.lb-scroll').focus({focusVisible: true})")
+    boxes = tab.run("[...document.querySelectorAll('.lb-box')].map(box => box.hash)")
+    assert len(boxes) == 14
+    for box in boxes:
+        type_text(tab, "\t")
+        assert tab.run("document.activeElement.hash") == box
+        assert tab.run("getComputedStyle(document.activeElement).outlineStyle") == "solid"
+        assert tab.run(f"document.querySelector('{box}') !== null")
+    type_text(tab, "\n")
+    tab.wait_for(f"location.hash === '{boxes[-1]}'")
+    record = "document.querySelector('.lb-results a')"
+    tab.run(f"{record}.click()")  # opens the run's record, which is folded
+    tab.wait_for("document.querySelector(':target').checkVisibility()")
+    tab.open(page, 360, "light")
+    tops = "['.lb-when', '.lb-how'].map(at => document.querySelector(at).offsetTop)"
+    first, second = tab.run(tops)
+    assert first < second
+
+
+@pytest.mark.slow
+@pytest.mark.rule("C4", "E5")
+def test_search_finds_a_failed_attempt_from_disk_and_from_a_server(
+    site: Path, tab: Browser
+) -> None:
+    with served(site) as address:
+        for start in (site.as_uri(), address):
+            tab.open(f"{start}/logbook/index.html", 1400, "light")
+            type_text(tab, "/")
+            tab.wait_for("document.activeElement !== document.body")
+            type_text(tab, "neural network failed")
+            options = "document.activeElement.shadowRoot.querySelectorAll('[role=option]')"
+            tab.wait_for(f"[...{options}].some(one => /asks.11.html.*#issue-17$/.test(one.href))")
+            assert tab.run("typeof canary") == "undefined"
+            assert not tab.errors, start
+
+
+def test_only_what_changed_is_written_and_what_is_gone_is_removed(
+    book: Logbook, tmp_path: Path
+) -> None:
+    folder = tmp_path / "docs" / "logbook"
+    folder.mkdir(parents=True)
+    for name in ("measures.md", "reports.md"):
+        (folder / name).write_text("# Of another\n")
+    write(tmp_path, book)
+    assert 'href="reports.md"' in (folder / "index.md").read_text(encoding="utf-8")
+    before = {path: path.stat().st_mtime_ns for path in folder.rglob("*.*")}
+    works = tuple(work for work in book.works if work.issue.number not in (36, 37, 38))
+    write(tmp_path, replace(book, works=works))
+    after = {path: path.stat().st_mtime_ns for path in folder.rglob("*.*")}
+    assert before.keys() - after.keys() == {folder / "asks" / "36.md"}
+    changed = {path.relative_to(folder).as_posix() for path in after if after[path] != before[path]}
+    assert changed <= {"index.md", "tried.md", "asks/year-2026.md", "datasets/claims.md"}
+    assert {folder / "measures.md", folder / "reports.md"} <= after.keys()
+
+
+@pytest.mark.slow
+def test_the_first_page_stays_small_and_lists_have_pages(tmp_path: Path) -> None:
+    scene = Scene()
+    for number in range(1, 1_201, 2):
+        title = f"Question {number}: " + "how many visits will members need? " * 3
+        scene.issue(number, "Ask", title, None, number / 10)
+        scene.issue(number + 1, "Explore", title, {"Belongs to": f"#{number}"}, number / 10)
+    write(tmp_path, scene.logbook)
+    assert clean.site_faults(tmp_path) == []
+    page = tmp_path / "site" / "logbook" / "index.html"
+    html = page.read_text(encoding="utf-8")
+    assert html.count('<li class="lb-card') == 50
+    assert 'href="asks/year-2026.html"' in html
+    loaded = re.findall(r'(?:<script src|<link rel="stylesheet" href)="([^"]+)"', html)
+    files = {page, *((page.parent / name.split("?")[0]).resolve() for name in loaded)}
+    assert sum(len(gzip.compress(file.read_bytes())) for file in files) < 200_000
+    assert len(page.read_bytes()) < 200_000
+    last = words(tmp_path, "tried-2")
+    assert last.count("Explore #") == 100
+
+
+@given(st.lists(st.tuples(st.sampled_from([*COLUMNS, "Communicate"]), st.integers(0, 99))))
+def test_no_two_boxes_of_a_graph_touch(kinds: list[tuple[str, int]]) -> None:
+    first = Step("issue-1", "Ask", "Why?", "open", day(0))
+    steps = [first]
+    for number, (stage, link) in enumerate(kinds):
+        after = (steps[link % len(steps)].key,)
+        steps.append(Step(f"issue-{number + 2}", stage, "x", "open", day(number), after=after))
+    scene = Scene()
+    scene.issue(1, "Ask", "Why?")
+    story = Story(scene.works[1], "in work", "", day(0), tuple(steps))
+    graph = draw_graph(story)
+    assert graph.places.keys() == {"value", *(step.key for step in steps)}
+    assert len(graph.lines) == len(kinds)
+    (width, height), boxes = graph.box, sorted(graph.places.values())
+    pairs = itertools.pairwise(boxes)
+    assert all(x + width <= right or y + height <= below for (x, y), (right, below) in pairs)
+    assert all(x + width <= graph.size[0] and y + height <= graph.size[1] for x, y in boxes)

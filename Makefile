@@ -10,7 +10,7 @@ RUN := $(or $(OWN_UV),uv) run --locked
 unexport PYTHONDONTWRITEBYTECODE # without bytecode, each import takes two to three times as long
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test quick campaign lint format
+.PHONY: help demo picture test quick campaign lint format
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -31,12 +31,16 @@ demo: $(OWN_UV) ## Generate a project in build/demo and walk it from idea to val
 	$(RUN) python -m tests.story build/demo
 	cd build/demo && uv run pytest --quiet
 	@echo
-	@echo "From idea to value, in build/demo:"
-	@echo "  the Ask, its metric and criterion   src/demo/models/claim_frequency/params.yml"
-	@echo "  the dataset and what it promises    src/demo/datasets/claims/, data/processed/"
-	@echo "  the runs and the registry           uv run mlflow ui --backend-store-uri sqlite:///mlruns/mlflow.db"
-	@echo "  the project's site                  uv run zensical serve"
-	@echo "  where to read on                    README.md"
+	@echo "From idea to value, in build/demo: five months of a team, of which GitHub was played on this machine."
+	@echo "  what was asked, and what came of it  open build/demo/site/logbook/index.html"
+	@echo "  the same, built again or served      uv run dslp logbook serve --from build/history"
+	@echo "  the Ask, its metric and criterion    src/demo/models/claim_frequency/params.yml"
+	@echo "  the dataset and what it promises     src/demo/datasets/claims/, data/processed/"
+	@echo "  the runs and the registry            uv run mlflow ui --backend-store-uri sqlite:///mlruns/mlflow.db"
+	@echo "  where to read on                     README.md"
+
+picture: $(OWN_UV) ## Take the pictures of README.md from the demo's logbook, with Chromium
+	$(RUN) python -m benchmarks.picture
 
 lint: $(OWN_UV) ## Formatting, lint and types of this repository
 	$(RUN) ruff format --check

@@ -20,6 +20,7 @@ GROUPS |= {"logbook": "logbook"}
 # The extra that a group or a command needs, and a module that only this extra brings.
 EXTRAS = {"data": "data", "experiment": "experiments", "model": "models", "logbook": "logbook"}
 EXTRAS |= {"new dataset": "data", "new model": "experiments", "model serve": "serving"}
+EXTRAS |= {"new report": "logbook"}
 MODULES = {
     "data": "duckdb",
     "logbook": "jinja2",

@@ -4,7 +4,6 @@ import random
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
-from functools import partial
 from pathlib import Path
 
 import pytest
@@ -45,16 +44,11 @@ def read(scene: Scene, name: str = "github.db", **env: str) -> Read:
     return read_github(Project.find(scene.folder), scene.folder / "new" / name, environment)
 
 
-def forget(scene: Scene) -> None:
+def forget(scene: Scene) -> Scene:
     """Begin another hour, in which nothing goes wrong."""
     scene.github.forget()
     scene.github.used.clear()
-
-
-def read_anew(scene: Scene) -> Read:
-    forget(scene)
-    cache(scene).with_name("other.db").unlink(missing_ok=True)
-    return read(scene, "other.db")
+    return scene
 
 
 @pytest.mark.rule("C1", "C2")
@@ -114,11 +108,11 @@ def test_a_thousand_issues_take_twenty_requests_once_and_then_one(scene: Scene) 
         (1_000, 2, False),
         (999, 13, False),
     ]
-    assert (works, pulls, notes) == read_anew(scene)
+    assert (works, pulls, notes) == read(forget(scene), "other.db")
     assert (len(scene.github.requests), sum(scene.github.used.values())) == (21, 21)
 
 
-CAMPAIGN = [pytest.param(seed, marks=pytest.mark.campaign) for seed in range(2, 50)]
+CAMPAIGN = [pytest.param(seed, marks=pytest.mark.campaign) for seed in range(2, 20)]
 
 
 @pytest.mark.parametrize("seed", [0, 1, *CAMPAIGN])
@@ -153,28 +147,27 @@ def test_changes_faults_and_ends_between_pages_lose_nothing(
     ]
 
     def act() -> None:
-        for _ in range(chance.choice([0, 0, 0, 1, 4])):
+        for _ in range(chance.choice([0, 0, 0, 0, 1, 3])):
             at(scene, next(seconds))
             chance.choice(acts)()
 
     for _ in range(10):
         scene.issue("Ask")
         scene.pull(f"y{chance.random()}")
-    for _ in range(8):
+    for _ in range(6):
         forget(scene)
         scene.github.on("POST /graphql", act)
         number = chance.randint(1, 8)
-        faults_of_a_run: list[Callable[[], object]] = [
-            partial(scene.github.kill_at, number),
-            partial(scene.github.at, number, faults.status(502, "Bad gateway")),
-            partial(scene.github.leave, scene.token, number),
-            int,
-        ]
-        chance.choice(faults_of_a_run)()
+        match chance.randint(1, 4):
+            case 1:
+                scene.github.kill_at(number)
+            case 2:
+                scene.github.at(number, faults.status(502, "Bad gateway"))
+            case 3:
+                scene.github.leave(scene.token, number)
         with suppress(DslpError):
             read(scene)
-    forget(scene)
-    assert read(scene) == read_anew(scene)
+    assert read(forget(scene)) == read(forget(scene), "other.db")
 
 
 def test_what_changes_no_time_is_seen(scene: Scene) -> None:
@@ -195,7 +188,7 @@ def test_what_changes_no_time_is_seen(scene: Scene) -> None:
     assert len(scene.github.requests) == 6  # two for the name
     assert [one.label for one in works[0].events] == ["Ask", "new", "gone"]
     assert (works[0].issue.labels, works[70].created.year) == (("Ask", "new"), 2020)
-    assert (works, notes) == read_anew(scene)[::2]
+    assert (works, notes) == read(forget(scene), "other.db")[::2]
 
 
 @pytest.mark.parametrize("body", ["𝒳 \u202e\u05d0 👩‍🔬 \x00 \ud800 ", "-->\r\n| <script> ``` "])
@@ -242,8 +235,7 @@ def test_where_github_cannot_be_read_what_was_read_is_used(scene: Scene, case: s
 
     with pytest.raises(DslpError, match=r"token|GitHub"):
         read_in_vain()
-    forget(scene)
-    content = read(scene, GITHUB_TOKEN=right)[:2]
+    content = read(forget(scene), GITHUB_TOKEN=right)[:2]
     *same, (note,) = read_in_vain()
     assert (tuple(same), "are as of 20" in note, "\n" in note) == (content, True, False)
     with pytest.raises(DslpError):

@@ -133,9 +133,8 @@ class Team:
         later = self.texts[f"{name} later"].format_map(self.facts)
         for field, text in re.findall(r"^### (.+?)\n\n(.+?)(?=\n\n### |\n*\Z)", later, re.M | re.S):
             before, heading, after = body.partition(f"### {field}\n\n")
-            ends = re.search(r"\n\n### |\n\n<!-- dslp|\Z", after)
-            assert ends is not None
-            body = f"{before}{heading}{text}{after[ends.start() :]}"
+            after = re.sub(r"\A.*?(?=\n\n### |\n\n<!-- dslp|\Z)", "", after, count=1, flags=re.S)
+            body = f"{before}{heading}{text}{after}"
         title = later.partition("\n")[0].removeprefix("# ")
         changes = {"title": title} if later.startswith("# ") else {}
         self.edit(self.facts[name], body=body.replace("- [ ] ", "- [x] "), **changes)
@@ -173,8 +172,7 @@ class Team:
         dates = {"GIT_AUTHOR_DATE": moment, "GIT_COMMITTER_DATE": moment}
         env = {"PATH": os.environ["PATH"], **self.env, **dates}
         command = ["git", "-C", str(self.remote if remote else self.folder), *words]
-        output = subprocess.check_output(command, env=env, text=True, input=text)
-        return str(output).strip()
+        return subprocess.check_output(command, env=env, text=True, input=text).strip()
 
     def begin(self) -> None:
         """Make the remote, and the first commit of the project."""
@@ -268,6 +266,14 @@ class Team:
         self.git("update-ref", "-d", f"refs/heads/{pull.head_ref}", remote=True)
         self.git("branch", "--quiet", "-D", pull.head_ref)
         self.git("fetch", "--quiet", "--prune", "--tags")
+
+    def note(self, name: str, *lines: str) -> None:
+        """Add a cell of code to the notebook of an exploration."""
+        file = self.folder / "notebooks" / f"{self.facts[name]}-{name}.ipynb"
+        notebook = json.loads(file.read_text(encoding="utf-8"))
+        cell = {"cell_type": "code", "id": name, "source": ["\n".join(lines)]}
+        notebook["cells"].append({**cell, "metadata": {}, "execution_count": None, "outputs": []})
+        file.write_text(json.dumps(notebook, indent=1) + "\n", encoding="utf-8")
 
     def run(self, name: str, *candidates: str) -> None:
         """Run the candidates, by default all, and keep their figures for the texts."""

@@ -27,7 +27,7 @@ MERGE = re.compile(
     r"|Merge pull request #\d+ from [^/\s]+/(\S+)|Merged in (\S+) \(pull request"
 )
 OPEN = ("", "", "")  # time, merge commit and base of a branch that has not ended
-LATEST = 4_102_444_800  # the year 2100: who commits chooses the time
+LAST = datetime(2100, 1, 1, tzinfo=UTC)  # who commits chooses the time
 TITLE = 200
 
 
@@ -86,13 +86,11 @@ def _read_branches(project: Project) -> Iterator[Pull]:
     for name, head in (heads | dict(tips)).items():
         if parse_branch(name) and head in commits:
             made, merge, base = ends.get(name, OPEN) if name not in continued else OPEN
-            created, closed = (
-                begun.get(name, _time(commits[head][1])),
-                _time(made) if made else None,
-            )
+            closed = _time(made) if made else None
+            created = min(begun.get(name, _time(commits[head][1])), closed or LAST)
             state: Any = {"state": "closed" if made else "open", "merged": bool(merge)}
             pull = PullRequest(0, name, base or project.branch, head, **state)
-            yield Pull(pull, _title(name), "", min(created, closed or created), closed, merge)
+            yield Pull(pull, _title(name), "", created, closed, merge)
 
 
 def _read_works(pulls: Sequence[Pull], runs: Sequence[Run]) -> Iterator[Work]:
@@ -108,6 +106,7 @@ def _read_works(pulls: Sequence[Pull], runs: Sequence[Run]) -> Iterator[Work]:
         key = run.tag("model"), run.tag("candidate")
         if run.ask:
             asks[run.ask] = run.tag("question") or asks.get(run.ask, "")
+            begun[run.ask].append(run.start)
         if run.issue and run.kind == "experiment":
             candidates[key] = run.issue
         elif run.issue and run.kind == "training" and key in candidates:
@@ -122,19 +121,17 @@ def _read_works(pulls: Sequence[Pull], runs: Sequence[Run]) -> Iterator[Work]:
         kind = "Ask" if number in asks else kind
         kind = next((one.kind for one in map(parse_branch, names) if one and one.kind), kind)
         served = {run.ask for run in done if run.ask} - {number}
-        fields = {"Ask": served, "Belongs to": served, "Experiment": tried[number]}
-        links = [(link.field, sorted(fields.get(link.field, ()))) for link in LINKS.get(kind, ())]
-        body = "\n\n".join(
-            f"### {field}\n\n{'#' + ' #'.join(map(str, numbers))}"
-            for field, numbers in links
-            if numbers
-        )
+        named = {"Ask": served, "Belongs to": served, "Experiment": tried[number]}
+        fields = [link.field for link in LINKS.get(kind, ()) if named.get(link.field)]
+        links = [(field, " ".join(f"#{one}" for one in sorted(named[field]))) for field in fields]
+        body = "\n\n".join(f"### {field}\n\n{numbers}" for field, numbers in links)
         title = asks.get(number) or (_title(names[0]) if names else f"{kind} {number}")
         times = [*(one.created for one in own), *(run.start for run in done)]
         created = min(times + begun[number])
         for ask in served:
             begun[ask].append(created)
-        closed = last_time(one.closed for one in own) if all(one.closed for one in own) else None
+        ends = [one.closed for one in own]
+        closed = last_time(ends) if all(ends) else None
         succeeded = kind == "Experiment" and any(one.pull.base.startswith("model/") for one in own)
         labels = tuple(filter(None, (kind, "succeeded" * succeeded)))
         state, reason = ("closed", "completed") if closed else ("open", "")
@@ -150,4 +147,4 @@ def _title(branch: str) -> str:
 
 
 def _time(seconds: str) -> datetime:
-    return datetime.fromtimestamp(min(max(int(seconds or 0), 0), LATEST), UTC)
+    return datetime.fromtimestamp(min(max(int(seconds or 0), 0), LAST.timestamp()), UTC)

@@ -21,7 +21,7 @@ import json
 import os
 import sqlite3
 from bisect import bisect_left
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -43,8 +43,8 @@ Node = dict[str, Any]
 VERSION = 1  # of the file
 # What is kept beside the issues and pull requests: version, GitHub's number of the repository, its
 # API and its names; the names of the labels by id; the last change of the issues and of the pull
-# requests that were read without a gap; when all were; two counts that differ for good.
-STATE: Node = {"place": [], "labels": {}, "issues": START, "pulls": START, "read": "", "counts": []}
+# requests that were read without a gap; and when all were.
+STATE: Node = {"place": [], "labels": {}, "issues": START, "pulls": START, "read": ""}
 TABLE = "items (kind TEXT, number INTEGER, updated TEXT, content BLOB, PRIMARY KEY (kind, number))"
 STORE = "INSERT INTO items VALUES (?, ?, ?, ?) ON CONFLICT DO UPDATE SET updated = "
 STORE += "excluded.updated, content = excluded.content WHERE excluded.updated >= items.updated"
@@ -88,7 +88,7 @@ def _read(project: Project, cache: Path, environment: Mapping[str, str]) -> Read
             repository = connect(project, environment)
             if state["place"][:2] != [VERSION, repository.id]:
                 database.execute("DELETE FROM items")
-                _keep(database, state := STATE.copy(), "", [])
+                _keep(database, state := STATE.copy())
             state["place"] = [VERSION, repository.id, address.api, address.name, repository.name]
             _update(repository, database, state)
         except DslpError as error:
@@ -106,7 +106,7 @@ def _contents(database: sqlite3.Connection, kind: str) -> Iterator[Node]:
     return (json.loads(content) for (content,) in rows)
 
 
-def _keep(database: sqlite3.Connection, state: Node, kind: str, items: Sequence[Node]) -> None:
+def _keep(database: sqlite3.Connection, state: Node, kind: str = "", items: Any = ()) -> None:
     """Keep what was read, what is gone, and how far that is; all or nothing."""
     rows = [("state", 0, "", state), *((kind, one["number"], one["updated"], one) for one in items)]
     with database:
@@ -141,7 +141,7 @@ def _update(repository: Repository, database: sqlite3.Connection, state: Node) -
                 state["pulls"] = newest
             _keep(database, state, "pulls", pulls)
     _compare(repository, database, state, total)
-    _keep(database, state | {"read": f"{datetime.now(UTC):%Y-%m-%d %H:%M} (UTC)"}, "", [])
+    _keep(database, state | {"read": f"{datetime.now(UTC):%Y-%m-%d %H:%M} (UTC)"})
 
 
 def _read_page(repository: Repository, connection: Node) -> tuple[list[Node], bool, str]:
@@ -168,8 +168,7 @@ def _compare(repository: Repository, database: sqlite3.Connection, state: Node, 
         answer = repository.query(QUERY, issues=True, size=1, since=time)
         return bool(answer["issues"]["totalCount"] == len(_numbers(database, time)))
 
-    counts = [total, len(_numbers(database))]
-    while counts[0] != counts[1] and counts != state["counts"]:
+    while difference := total - len(_numbers(database)):
         rows = database.execute("SELECT DISTINCT updated FROM items WHERE kind = 'issues'")
         times = [START, *sorted(time for (time,) in rows)]
         start = end = times[bisect_left(times, True, 1, key=agrees) - 1]
@@ -183,8 +182,9 @@ def _compare(repository: Repository, database: sqlite3.Connection, state: Node, 
         where = f"kind = 'issues' AND number IN ({', '.join(map(str, gone))})"
         database.execute(f"DELETE FROM items WHERE {where}")
         _keep(database, state, "issues", issues)
-        before, counts = counts, [answer["all"]["totalCount"], len(_numbers(database))]
-        state["counts"] = counts if counts == before and not gone else []
+        total = answer["all"]["totalCount"]
+        if not gone and total - len(_numbers(database)) == difference:
+            break  # GitHub counts what it does not show
 
 
 def _numbers(database: sqlite3.Connection, start: str = START, end: str = END) -> set[int]:
@@ -213,11 +213,9 @@ def _work(one: Node, labels: Mapping[str, str]) -> Work:
 
 
 def _pull(one: Node) -> Pull:
+    one["state"] = "closed" if one["closed"] else "open"
     one["head"] = {"ref": one["head"], "sha": one["sha"], "repo": {"id": one["fork"]}}
-    one |= {
-        "state": "closed" if one["closed"] else "open",
-        "base": {"ref": one["base"], "repo": {"id": False}},
-    }
+    one["base"] = {"ref": one["base"], "repo": {"id": False}}
     commit = (one["merge"] or {}).get("oid", "")
     return Pull(read_pull_request(one), one["title"], one["url"], *_times(one), commit)
 

@@ -14,7 +14,8 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
+from urllib.parse import quote
 
 from dslp.core.errors import DslpError, nearest
 from dslp.core.files import parse_yaml, read_text, remove_path
@@ -29,7 +30,6 @@ from dslp.logbook.results import Result, best_trials, read_results
 from dslp.logbook.story import Step, Story, format_date
 from markdown_it import MarkdownIt
 
-T = TypeVar("T")
 KINDS = ("ask", "dataset", "model", "plot", "run")
 HEAD = re.compile(r"---[ \t]*\n(.*?\n)---[ \t]*(?:\n|\Z)", re.DOTALL)
 # An escaped character, code in a line, a comment; or a directive, perhaps without its end.
@@ -49,6 +49,7 @@ class Record:
         place: where it stands in the logbook, from a report's page.
         at: when it was made, or began.
         item: what has its figures; of a plot, the step whose results are drawn.
+        run: the run that the figures come from; of a plot, the first one.
     """
 
     label: str
@@ -66,7 +67,7 @@ class Records:
         self.newest, self.in_use = dict[str, str](), dict[str, str]()
         steps = [(step, story.ask.issue.number) for story in stories for step in story.steps]
         self.trials, self.siblings = best_trials(logbook.runs), defaultdict[str, list[Run]](list)
-        places = {run.id: str(link(run.url)) for run in logbook.runs}
+        places = {run.id: web_address(run.url) for run in logbook.runs}
         for story in stories:
             number = story.ask.issue.number
             self._add("ask", str(number), f"../asks/{number}.md", story.ask.created, story)
@@ -79,7 +80,7 @@ class Records:
         runs, short = {run.id: run for run in logbook.runs}, Counter(r.id[:8] for r in logbook.runs)
         for run in logbook.runs:
             data, version = run.tag("dataset"), run.tag("dataset_version")
-            self.siblings[run.tag("issue")].append(run)
+            self.siblings[run.tag("issue") or run.id].append(run)
             name = run.id[:8] if short[run.id[:8]] == 1 else run.id
             self._add("run", name, places[run.id], run.start, run, run)
             if (run.kind, run.status) == ("dataset", "FINISHED") and re.fullmatch(VERSION, version):
@@ -113,7 +114,7 @@ class Records:
             gains = [one for one in self.results(item.runs, on) if one.gain]
             words = "; ".join(f"{one.candidate}: {one.sentence}" for one in gains)
             return {"": words} if gains else {}
-        rows, others = item.tag("rows"), self.siblings[item.tag("issue")]
+        rows, others = item.tag("rows"), self.siblings[item.tag("issue") or item.id]
         numbers: dict[str, float] = {"rows": int(rows)} if rows.isdecimal() else {}
         numbers |= {name: x for name, x in item.metrics.items() if math.isfinite(x)}
         figures = {name: format_number(x) for name, x in numbers.items()}
@@ -147,14 +148,14 @@ class Page:
             the file is a report.
         name: of its file in the folder of pages.
         text: its text, with a figure in place of each directive.
-        figures: each directive's figure and record.
+        sources: each record that is referred to, with the names of its figures.
         pictures: as SVG, by name.
         findings: the directives without a record, by file and line.
     """
 
     def __init__(self, file: Path, records: Records) -> None:
         self.file, self.records, self.name = file, records, slug(file.stem)
-        self.figures, self.pictures = dict[str, tuple[str, Record]](), dict[str, str]()
+        self.sources, self.pictures = dict[str, tuple[Record, list[str]]](), dict[str, str]()
         self.findings, self.head, self.text = list[Finding](), dict[str, Any](), ""
         try:
             text = self._read()
@@ -200,13 +201,13 @@ class Page:
         if not match["kind"]:
             return match[0]
         name, _, figure = " ".join(match["words"].split()).partition(" ")
-        name, by_name = f"{match['kind']}:{name.removeprefix('#')}", self.records.by_name
+        name = f"{match['kind']}:{name.removeprefix('#')}"
         try:
             if match["kind"] not in KINDS:
                 raise DslpError(f"it is of no kind{nearest(match['kind'], KINDS)}")
             if block == "html_block" or not match["end"]:
                 raise DslpError("it must stand outside of HTML, and end with }")
-            record = _pick(by_name, name)
+            record: Record = _pick(self.records.by_name, name)
             text = _pick(self.records.figures(record, self.head["date"]), figure)
             if record.at.date() > self.head["date"]:
                 raise DslpError(f"it is of {format_date(record.at)}, after the report's date")
@@ -219,7 +220,7 @@ class Page:
             figure = "plot"
             shown = f"![{shown}]({self.name}/{self._draw(record.item)}.svg)"
         if figure:
-            self.figures[f"{name} {figure}"] = (text, record)
+            self.sources.setdefault(name, (record, []))[1].append(figure)
             mark = escape_markdown(self.records.mark(record, self.head["date"]), SENTENCE)
         return f"<bdi>[{shown}]({record.place})</bdi>" + f" <small>({mark})</small>" * bool(mark)
 
@@ -250,7 +251,7 @@ def render_reports(
     records = Records(logbook, stories) if files else None
     pages = [Page(file, records) for file in files if records]
     reports = [page for page in pages if page.head]
-    render = partial(render_page, package="dslp.logbook", day=format_date, link=link)
+    render = partial(render_page, package="dslp.logbook", day=format_date, link=web_address)
     for page in reports:
         save_page(folder / f"{page.name}.md", render("report.md.jinja", page=page), page.pictures)
     if reports:
@@ -259,7 +260,7 @@ def render_reports(
     return findings + unwritten_findings(page.file for page in reports)
 
 
-def _pick(records: Mapping[str, T], name: str) -> T:
+def _pick(records: Mapping[str, Any], name: str) -> Any:
     """The record or the figure of that name.
 
     Raises:
@@ -271,3 +272,8 @@ def _pick(records: Mapping[str, T], name: str) -> T:
         hint = nearest(name, names) if names else ""
         raise DslpError(f"{name!r:.60} is not in the record{hint}")
     return records[name]
+
+
+def web_address(text: str) -> str:
+    """An address that ends no link in Markdown; empty if it is none of the web."""
+    return str(link(quote(text, "/:#?&=%")))

@@ -21,7 +21,7 @@ from dslp.core.text import visible
 from dslp.github.client import Repository, connect
 from dslp.github.entities import OUTCOMES, Issue
 from dslp.github.start import begin, require_clean
-from dslp.logbook.events import Logbook, ModelVersion, Run
+from dslp.logbook.events import Logbook, Run
 from dslp.logbook.story import read_links, served_asks
 
 ATTEMPTS = ("Explore", "Experiment", "Model")  # types of issues
@@ -31,7 +31,7 @@ LONGEST = 10_000  # characters of a body that are read
 TITLE = 70  # characters of a title on the terminal
 LISTED = 20  # attempts that a search lists
 HEADERS = ("number", "type", "outcome", "date", "title")
-PAGES = "docs/logbook"
+PAGES, SHOW = "docs/logbook", "uv run dslp logbook show NUMBER"
 # Text of the form, not of a person: its headings and comments; and addresses.
 NOISE = re.compile(r"^ {0,3}#{1,6} .*$|_No response_|<!--.*?-->|https?://\S+", re.MULTILINE)
 
@@ -70,12 +70,12 @@ def find_attempts(
     return [one for one in ranked if one.share > least]
 
 
-def names_by_issue(records: Iterable[Run | ModelVersion]) -> dict[int, str]:
-    """The names of the candidates and models that were made for each issue."""
+def names_by_issue(runs: Iterable[Run]) -> dict[int, str]:
+    """The names of the candidates and models in the runs of each issue."""
     names = defaultdict[int, set[str]](set)
-    for one in records:
-        if one.issue:
-            names[one.issue] |= {one.tag("candidate"), one.tag("model")}
+    for run in runs:
+        if run.issue:
+            names[run.issue] |= {run.tag("candidate"), run.tag("model")}
     return {issue: " ".join(sorted(own)) for issue, own in names.items()}
 
 
@@ -86,7 +86,7 @@ def show_attempts(logbook: Logbook, text: str, as_json: bool = False) -> None:
     number = text.strip(" #")
     own = works.get(int(number)) if number.isdecimal() and len(number) < 10 else None
     query = own.issue if own else Issue(0, text, "", "open", (), "", is_pull_request=False)
-    names = names_by_issue((*logbook.runs, *logbook.versions))
+    names = names_by_issue(logbook.runs)
     rows = []
     for one in find_attempts(query, (work.issue for work in logbook.works), names)[:LISTED]:
         issue, work = one.issue, works[one.issue.number]
@@ -101,7 +101,7 @@ def show_attempts(logbook: Logbook, text: str, as_json: bool = False) -> None:
     elif rows:
         cells = [[visible(row[name], TITLE) for name in HEADERS] for row in rows]
         table(HEADERS, cells, texts=len(HEADERS))
-        say("what was tried: uv run dslp logbook show NUMBER", style="dim")
+        say(f"more: {SHOW}", style="dim")
     else:
         say("no attempt has these words")
 
@@ -133,6 +133,8 @@ def show_similar(project: Project, repository: Repository, issue: Issue) -> None
         other, title = one.issue, visible(one.issue.title, TITLE)
         say(f"  #{other.number} {other.kind}, {one.outcome}, {one.share:.0%} similar: {title}")
         say(f"    {visible(other.url, 200)}", style="dim")
+    if similar:
+        say(f"  more: {SHOW}", style="dim")
 
 
 def attach(app: typer.Typer) -> None:

@@ -17,7 +17,6 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 from importlib.util import find_spec
 from itertools import takewhile
-from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
@@ -26,12 +25,13 @@ from dslp.core.files import read_text, write_text
 from dslp.core.settings import Project
 from dslp.core.text import redact
 from dslp.logbook.events import ModelChange, ModelVersion, Run
+from dslp.logbook.site import CACHE
 from dslp.tracking import connection
 from dslp.tracking.history import PREFIX
 from dslp.tracking.provenance import repository_address
 from dslp.tracking.registry import Registry
 
-FILE = Path(".dslp", "logbook", "runs.json")  # in the project
+FILE = CACHE / "runs.json"
 VERSION = "1"  # of the file
 PAGE = 200  # runs of a request: with 1,000, Python searches twice as long for garbage
 HOUR, MONTH = timedelta(hours=1), timedelta(days=30)

@@ -10,7 +10,7 @@ import json
 import re
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from functools import cache, partial
+from functools import cache, lru_cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -160,18 +160,27 @@ def answer(
             if ("" if place is owner else owner.full_name, str(one.number)) in other.mentions
         ]
 
-    nodes, requests = cost(graphql.parse(body["query"]), body["variables"])
+    document, errors = read(body["query"])
+    nodes, requests = cost(document, body["variables"])
     if nodes > 500_000:
         return {"errors": [{"type": "MAX_NODE_LIMIT_EXCEEDED", "message": f"{nodes:,} nodes"}]}, 1
-    root = {"repository": repository}
-    result = graphql.graphql_sync(schema(), body["query"], root, variable_values=body["variables"])
+    root, values, data = {"repository": repository}, body["variables"], None
+    if not errors:
+        result = graphql.execute_sync(schema(), document, root, variable_values=values)
+        data, errors = result.data, result.errors or []
     kind = {"type": "NOT_FOUND"}
-    errors = [
-        one.formatted | (kind if one.message.startswith("Could not") else {})
-        for one in result.errors or ()
+    problems = [
+        one.formatted | (kind if one.message.startswith("Could not") else {}) for one in errors
     ]
-    content = {"data": result.data, **({"errors": errors} if errors else {})}
+    content = {"data": data, **({"errors": problems} if problems else {})}
     return content, max(1, round(requests / 100))
+
+
+@lru_cache(100)
+def read(query: str) -> tuple[graphql.DocumentNode, list[graphql.GraphQLError]]:
+    """A query, and what is wrong with it."""
+    document = graphql.parse(query)
+    return document, graphql.validate(schema(), document)
 
 
 def cost(document: graphql.DocumentNode, variables: Mapping[str, Any]) -> tuple[int, int]:
@@ -226,9 +235,10 @@ def page(
     def chosen() -> tuple[list[Any], bool]:
         if not 0 < size <= 100:
             raise graphql.GraphQLError("You must provide a `first` or `last` value, at most 100.")
-        rest = sorted(items, key=key, reverse=descending)
+        rest = items
         if place:
-            rest = [one for one in rest if (key(one) < place if descending else key(one) > place)]
+            rest = [one for one in items if (key(one) < place if descending else key(one) > place)]
+        rest = sorted(rest, key=key, reverse=descending)
         return rest[:first] if first else rest[-size:], len(rest) > size
 
     def more(_: Any) -> dict[str, Any]:

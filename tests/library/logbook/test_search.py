@@ -1,12 +1,22 @@
 """Earlier attempts are found by their words, those that failed as those that succeeded (E5)."""
 
 import json
+import re
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
+from dslp.core.files import write_text
+from dslp.core.settings import Project
 from dslp.github.entities import Issue
-from dslp.logbook.search import LEAST, find_attempts, names_by_issue, show_attempts
+from dslp.logbook.events import Work
+from dslp.logbook.search import LEAST, find_attempts, names_by_issue, show_attempts, show_similar
+from dslp.logbook.tracking_source import FILE, Stored
+from pydantic import TypeAdapter
 
-from tests.library.logbook.scene import Scene, claims
+from tests.library.logbook.scene import Scene, claims, day
 
 FORM = """### Ask\n\n#1\n\n### Goal and approach\n\n{}\n\n### Metric\n
 Poisson deviance, mean over records, lower is better\n\n### Assumptions\n\n_No response_\n"""
@@ -57,3 +67,22 @@ def test_what_forms_share_is_not_similar_and_candidates_count() -> None:
     shares = [one.share for one in similar]
     assert (len(shares), shares) == (9, sorted(shares, reverse=True))
     assert 0 < shares[-1] <= shares[0] <= 1.000001
+
+
+@pytest.mark.rule("E5")
+def test_start_shows_the_first_of_what_the_search_lists(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Its issues come from GitHub, its runs from the file that the logbook has read before."""
+    logbook, new = claims().logbook, experiment(60, "Network or forest", "")
+    runs = (), frozenset[str](), {run.id: run for run in logbook.runs}
+    write_text(tmp_path / FILE, TypeAdapter[Stored](Stored).dump_json(runs).decode())
+    works = (*logbook.works, Work(new, day(150), day(150)))
+    show_attempts(replace(logbook, works=works), "#60", as_json=True)
+    (result,) = json.loads(capsys.readouterr().out)["results"]
+    listed = [one["number"] for one in result["details"]["attempts"] if one["share"] > LEAST]
+    issues = [work.issue for work in works]
+    github: Any = SimpleNamespace(issues=lambda labels: [i for i in issues if i.kind in labels])
+    show_similar(Project(tmp_path, "claims", tmp_path / "data"), github, new)
+    shown = re.findall(r"^  #(\d+)", capsys.readouterr().out, re.MULTILINE)
+    assert [*map(int, shown)] == listed[:5] == [38, 17]

@@ -69,6 +69,7 @@ class _Pages:
         rows: issues, each as a step, with the numbers of the Asks that it serves.
         datasets: the runs that registered versions, by the dataset's name, the newest first.
         uses: all other runs, by the name and version of the dataset.
+        ways: the command that goes back to the version before, by the model's name.
         runs: by their identifiers.
         models: the versions, by the model's name, the newest first.
         trained: the versions, by the run that trained them.
@@ -76,6 +77,9 @@ class _Pages:
 
     def __init__(self, logbook: Logbook, stories: Sequence[Story], folder: Path) -> None:
         self.logbook, self.stories, self.folder = logbook, stories, folder
+        self.ways = {
+            story.way_back.split()[5]: story.way_back for story in stories if story.way_back
+        }
         self.saved, self.places = set[Path](), dict[Any, str]()
         self.runs = {run.id: run for run in logbook.runs}
         self.datasets, self.uses = (
@@ -188,11 +192,13 @@ class _Pages:
         changes = defaultdict[str, list[ModelChange]](list)
         for change in reversed(self.logbook.changes):
             changes[change.model].append(change)
-        ways = {s.way_back.split()[5]: s.way_back for s in self.stories if s.way_back}
         for name in self.models:
-            about = {"changes": changes[name], "way_back": ways.get(name, "")}
-            self.write(f"models/{slug(name)}.md", "model", name=name, **about)
+            self.write(f"models/{slug(name)}.md", "model", name=name, changes=changes[name])
         self.write("records.md", "records")
+
+    def label(self, model: str, version: str) -> str:
+        """The semantic version that a number in MLflow has, if it has one."""
+        return next((v.semantic for v in self.models[model] if v.version == version), "") or version
 
     def card(self, folder: str, name: str) -> str:
         """The page of a profile or a model card, from a page of the logbook, if there is one."""

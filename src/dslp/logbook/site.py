@@ -18,7 +18,9 @@ site_name: {name}
 use_directory_urls: false
 theme: {{ name: material, font: false }}
 plugins: [search, offline]
-extra: {{ polyfills: [logbook/assets/iframe-worker.js] }}
+extra_css: [logbook/assets/site.css]
+extra: {{ polyfills: ["logbook/assets/site.js?iframe-worker"] }}
+not_in_nav: /logbook/asks/
 """
 
 

@@ -37,6 +37,7 @@ Ending = tuple[str, str, datetime, str]  # state, sentence, since when, and the 
 # A step follows only from those before it in this order, so that there is no circle.
 ORDER = ("Ask", "Data", "dataset", "Experiment", "Explore", "Model", "Communicate", "model")
 WAITS = {"on hold": "is on hold", "blocked - need access": "waits for access"}
+WAITS |= {"challenger": "waits for its promotion"}
 LONGEST = 65_536  # characters of a text that are read
 CUT, VALUE, TITLE = 4_000, 300, 70  # characters that are shown of a field, and in a sentence
 HIDDEN = ("native", "body")  # attributes that JSON leaves out: texts, and what names people
@@ -257,7 +258,7 @@ class _Builder:
         key, run = (version.model, version.version), self.by_id.get(version.run)
         runs, follows = (run,) if run else (), {f"issue-{number}", f"issue-{run and run.issue}"}
         began, ended, end = self.began.get(key), self.ended.get(key), None
-        text = began.why if began else ""
+        text = f"In use since {format_date(began.at)}. {began.why}".strip() if began else ""
         if ended and version.role not in ("champion", "challenger"):
             verb = "Taken back" if ended.action == "rollback" else "Replaced"
             other, end = self.names.get((version.model, ended.version), ended.version), ended.at
@@ -342,7 +343,7 @@ def describe(own: Linked, steps: Sequence[Step], read: datetime) -> Ending:
         span = f"{days // 7} weeks" if days > 13 else f"{days} day{'s' * (days != 1)}"
         text = f"In work since {format_date(first.start)} ({span}): {_name(first)}{more}."
         return "in work", text, first.start, ""
-    waits = {step.key: _waits_since(step) for step in (steps[0], *rest) if step.state in WAITS}
+    waits = {step.key: _waits_since(step) for step in steps if step.state in WAITS}
     since = max([work.created, *waits.values(), *(step.end for step in rest if step.end)])
     names = [f"{_name(step)} {WAITS[step.state]}" for step in steps if step.key in waits]
     last = "runs without an issue of their own" if steps[0].runs else "nothing has begun"
@@ -396,7 +397,8 @@ def _waits_since(step: Step) -> datetime:
 
 
 def _name(step: Step) -> str:
-    return f"{visible(step.title, TITLE)} (#{step.key.removeprefix('issue-')})"
+    number = f" (#{step.work.issue.number})" if step.work else ""
+    return visible(step.title, TITLE) + number
 
 
 def _dataset(run: Run) -> Version:

@@ -235,9 +235,10 @@ def page(
     def chosen() -> tuple[list[Any], bool]:
         if not 0 < size <= 100:
             raise graphql.GraphQLError("You must provide a `first` or `last` value, at most 100.")
-        rest = sorted(items, key=key, reverse=descending)
+        rest = items
         if place:
-            rest = [one for one in rest if (key(one) < place if descending else key(one) > place)]
+            rest = [one for one in items if (key(one) < place if descending else key(one) > place)]
+        rest = sorted(rest, key=key, reverse=descending)
         return rest[:first] if first else rest[-size:], len(rest) > size
 
     def more(_: Any) -> dict[str, Any]:

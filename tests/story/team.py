@@ -197,8 +197,9 @@ class Team:
                 shutil.copytree(self.aside / path, self.folder / path, dirs_exist_ok=True)
             else:
                 shutil.copy2(self.aside / path, self.folder / path)
-        if patch := self.texts.get(f"{name} patch"):
-            self.git("apply", "--unidiff-zero", text=patch)
+
+    def change(self, name: str) -> None:
+        self.git("apply", "--unidiff-zero", text=self.texts[f"{name} patch"])
 
     def commit(self, message: str) -> None:
         """Commit everything, and push the branch."""
@@ -301,9 +302,8 @@ class Team:
 
 def play(folder: Path, github: Standin) -> Team:
     """Play the story in a project as the template makes it, named demo, with this GitHub."""
-    today = datetime.now(UTC).date()
     with time_machine.travel(0) as clock:
-        team = Team(folder, github, clock, today)
+        team = Team(folder, github, clock, time_machine.escape_hatch.datetime.date.today())
         team.play()
         team.git("switch", "--quiet", "main")
     shutil.rmtree(team.aside)

@@ -258,7 +258,7 @@ class _Builder:
         key, run = (version.model, version.version), self.by_id.get(version.run)
         runs, follows = (run,) if run else (), {f"issue-{number}", f"issue-{run and run.issue}"}
         began, ended, end = self.began.get(key), self.ended.get(key), None
-        text = f"In use since {format_date(began.at)}. {began.why}".strip() if began else ""
+        text = f"{self._describe_use(began)}. {began.why}".strip() if began else ""
         if ended and version.role not in ("champion", "challenger"):
             verb = "Taken back" if ended.action == "rollback" else "Replaced"
             other, end = self.names.get((version.model, ended.version), ended.version), ended.at
@@ -267,6 +267,14 @@ class _Builder:
         records = (read_results(runs, self.trials), runs, version)
         step = Step(_key("model", *key), "Model", *facts, text, (), None, (), *records)
         return "model", follows | self._sources(runs), step
+
+    def _describe_use(self, change: ModelChange) -> str:
+        """Since when a version is in use, and in place of which one that was taken back."""
+        text = f"In use since {format_date(change.at)}"
+        if change.action == "rollback":
+            other = self.names.get((change.model, change.replaced), change.replaced)
+            text += f", when version {other} was taken back"
+        return text
 
     def _sources(self, runs: Iterable[Run]) -> set[str]:
         """The keys of the data that runs used: versions, and their Data issues."""
@@ -277,16 +285,14 @@ class _Builder:
         """What `describe` says, of an Ask with this champion, and the way back."""
         model, change = version.model, self.began.get((version.model, version.version))
         since, way_back = change.at if change else version.created, ""
-        text = f"In use since {format_date(since)}"
+        text = self._describe_use(change) if change else f"In use since {format_date(since)}"
         champions = [move.version for move in self.moves.get(model, ())]
         former = [one for one in champions if self.roles.get((model, one)) == "former champion"]
         if former:
             way_back = f"uv run dslp model rollback {shlex.quote(model)}"
-        if change and change.action == "rollback":
-            other = self.names.get((model, change.replaced), change.replaced)
-            text += f", when version {other} was taken back"
-            if former:  # a rollback that is run again goes no further back by itself
-                way_back += f" --to {self.names[model, former[-1]]}"
+        if former and change and change.action == "rollback":
+            # A rollback that is run again goes no further back by itself.
+            way_back += f" --to {self.names[model, former[-1]]}"
         gains = [result.sentence for result in step.results if result.gain]
         text += f": {gains[0]}" if gains else "; how much better it is was not recorded"
         return "in use", f"{text}.", since, way_back

@@ -9,7 +9,10 @@ from collections.abc import Iterator
 from pathlib import Path, PurePath
 from urllib.parse import unquote
 
+from jinja2 import Template
+
 from tests import form_lint
+from tests.template_copy import ROOT
 
 # What Jinja would have replaced; the braces of Python and its f-strings have no space after them.
 LEFTOVER = re.compile(r"\{\{-?\s|\{%|\{#|\{\{-?_?(project|package|copier)_")
@@ -114,6 +117,13 @@ def framework_imports(project: Path) -> Iterator[str]:
     for path in sorted(project.glob("src/**/*.py")):
         for line in FRAMEWORKS.findall(path.read_text(encoding="utf-8")):
             yield f"{path.relative_to(project)}: {line.strip()}"
+
+
+def site_settings(owner: str = "ada") -> str:
+    """What a project's `mkdocs.yml` says of its pages, for a site of any name."""
+    text = (ROOT / "template" / "mkdocs.yml.jinja").read_text(encoding="utf-8")
+    theme = Template(text[text.index("theme:") :]).render(owner=owner, project_name="claims")
+    return f"site_name: claims\n{theme}\n"
 
 
 def site_faults(project: Path) -> list[str]:

@@ -36,8 +36,7 @@ def site(trained: Toy) -> Path:
     ask.parent.mkdir(parents=True)
     ask.write_text("# Which visits will be claimed?\n\nIt failed for want of thermometers.\n")
     shutil.copytree(TEMPLATE / "docs" / "assets", docs / "assets", dirs_exist_ok=True)
-    settings = (TEMPLATE / "mkdocs.yml.jinja").read_text(encoding="utf-8").split("theme:")[1]
-    (trained.root / "mkdocs.yml").write_text(f"site_name: toy\ntheme:{settings}")
+    (trained.root / "mkdocs.yml").write_text(clean.site_settings())
     assert clean.site_faults(trained.root) == []
     return trained.root / "site"
 

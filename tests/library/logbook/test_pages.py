@@ -77,8 +77,7 @@ def write(root: Path, book: Logbook) -> None:
     write_pages(project, book, build_stories(book), docs / "logbook")
     (docs / "index.md").write_text("# Start\n")
     shutil.copytree(ROOT / "template" / "docs" / "assets", docs / "assets", dirs_exist_ok=True)
-    settings = (ROOT / "template" / "mkdocs.yml.jinja").read_text(encoding="utf-8")
-    (root / "mkdocs.yml").write_text(f"site_name: claims\ntheme:{settings.split('theme:')[1]}")
+    (root / "mkdocs.yml").write_text(clean.site_settings())
 
 
 def words(root: Path, page: str) -> str:

@@ -204,8 +204,7 @@ def test_each_link_of_a_report_has_its_place_on_the_site(book: Logbook, tmp_path
     project, docs = Project(tmp_path, "claims", tmp_path / "data"), tmp_path / "docs"
     write_pages(project, book, build_stories(book), docs / "logbook")
     shutil.copytree(ROOT / "template" / "docs" / "assets", docs / "assets")
-    settings = (ROOT / "template" / "mkdocs.yml.jinja").read_text(encoding="utf-8")
-    (tmp_path / "mkdocs.yml").write_text(f"site_name: x\ntheme:{settings.split('theme:')[1]}")
+    (tmp_path / "mkdocs.yml").write_text(clean.site_settings())
     (docs / "index.md").write_text("# Start\n")
     assert clean.site_faults(tmp_path) == []
     page = (tmp_path / "site" / "logbook" / "reports" / "x.html").read_text(encoding="utf-8")

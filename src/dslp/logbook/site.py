@@ -11,8 +11,8 @@ from dslp.core.files import read_text, write_text
 from dslp.core.settings import Project
 from dslp.core.text import error_line
 
-OWN = ".dslp"
-CACHE = "logbook"  # in it: what was read before, which may be deleted at any time
+OWN = Path(".dslp")
+CACHE = OWN / "logbook"  # what was read before; it may be deleted at any time
 # For a repository that has no site.
 CONFIG = """\
 site_name: {name}

@@ -23,7 +23,8 @@ def read_logbook(project: Project, fresh: bool = False) -> Logbook:
         project: the repository.
         fresh: read everything again, and not only what has changed.
     """
-    folder = own_folder(project) / CACHE
+    own_folder(project)
+    folder = project.root / CACHE
     if fresh:
         remove_path(folder)
     time, tracked = datetime.now(UTC), read_tracking(project)

@@ -45,10 +45,16 @@ def read_logbook(project: Project, fresh: bool = False) -> Logbook:
 def _read_work(
     project: Project, tracked: Tracked, cache: Path
 ) -> tuple[tuple[Work, ...], tuple[Pull, ...], tuple[str, ...]]:
-    """Issues and pull requests: from GitHub, or from git alone where GitHub was never read."""
+    """Issues and pull requests: from GitHub, or from git alone where GitHub was never read.
+
+    Raises:
+        DslpError: in a workflow, GitHub cannot be read: half a logbook is not to be published.
+    """
     try:
         return read_github(project, cache)
     except DslpError as error:
+        if os.environ.get("GITHUB_ACTIONS") == "true":
+            raise
         note = f"Titles and texts of issues are missing, since GitHub was not read: {error}"
         is_known = bool(remote_name(project) or os.environ.get("GITHUB_REPOSITORY"))
         return (*read_git(project, tracked.runs), (note,) if is_known else ())

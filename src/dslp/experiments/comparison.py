@@ -9,7 +9,7 @@ from dslp.core.errors import DslpError
 from dslp.core.pictures import beside
 from dslp.core.report import Report, render_page
 from dslp.experiments.evaluation import draw_views, read_evaluation
-from dslp.experiments.gains import describe_gain, draw_gains, gain
+from dslp.experiments.gains import describe_gain, draw_gains, gain, sweep_sizes
 from dslp.experiments.model import Model
 from dslp.experiments.params import Metric, share_problem
 from dslp.experiments.runs import CandidateRun, Experiment, finished_runs
@@ -183,13 +183,10 @@ def draw_comparison(comparison: Comparison) -> str:
 
 def best_of_trials(model: Model, tracking: Tracking) -> dict[frozenset[tuple[str, str]], int]:
     """How many trials of a sweep ended, by the parameters of the run that was the best of them."""
-    numbers = dict[str, int]()
-    for run in finished_runs(tracking, model, kind="sweep"):
-        metrics = run.data.metrics
-        numbers[run.data.tags["dslp.best"]] = int(metrics["trials"] - metrics["failed"])
-    several = {run: number for run, number in numbers.items() if number > 1}
-    client = tracking.client
-    return {frozenset(client.get_run(run).data.params.items()): n for run, n in several.items()}
+    sweeps = finished_runs(tracking, model, kind="sweep")
+    sizes = sweep_sizes((run.data.tags["dslp.best"], run.data.metrics) for run in sweeps)
+    records = [(tracking.client.get_run(run), size) for run, size in sizes.items()]
+    return {frozenset(run.data.params.items()): size for run, size in records}
 
 
 def _why_not_comparable(model: Model, data: ModelData, run: "Run") -> str:

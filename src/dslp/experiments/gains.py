@@ -2,7 +2,7 @@
 
 import math
 import statistics
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Literal
@@ -134,6 +134,16 @@ def describe_gain(gain: Gain, enough: float | None, trials: int = 0, unit: str =
 def optimism(trials: int) -> str:
     """What to know of the gain of settings that are the best of many trials on the same folds."""
     return f"the best of {trials} trials, so its gain is optimistic; the holdout decides"
+
+
+def sweep_sizes(sweeps: Iterable[tuple[str, Mapping[str, float]]]) -> dict[str, int]:
+    """How many trials of a sweep ended, by the identifier of its best; 0 where it was the only one.
+
+    Args:
+        sweeps: of each, that identifier, and its metrics.
+    """
+    sizes = {best: metrics.get("trials", 0) - metrics.get("failed", 0) for best, metrics in sweeps}
+    return {best: int(1 < size < math.inf and size) for best, size in sizes.items()}
 
 
 def format_metric(gain: float, by: Measure, sign: str = "+") -> str:

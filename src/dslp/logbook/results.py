@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, get_args
 
-from dslp.experiments.gains import Better, Gain, Measure, describe_gain, gain
+from dslp.experiments.gains import Better, Gain, Measure, describe_gain, gain, sweep_sizes
 from dslp.logbook.events import Run
 
 LARGEST = 1e100  # of a figure; what is larger cannot be computed with
@@ -69,13 +69,9 @@ def best_trials(runs: Iterable[Run]) -> dict[object, int]:
     has them was chosen by its luck on the folds too.
     """
     runs = list(runs)
-    sizes = {
-        run.tag("best"): run.metrics.get("trials", 0) - run.metrics.get("failed", 0)
-        for run in runs
-        if run.kind == "sweep"
-    }
-    trials: dict[object, int] = {name: int(1 < n < math.inf and n) for name, n in sizes.items()}
-    return trials | {_settings(run): trials[run.id] for run in runs if trials.get(run.id)}
+    sweeps = ((run.tag("best"), run.metrics) for run in runs if run.kind == "sweep")
+    sizes = dict[object, int](sweep_sizes(sweeps))
+    return sizes | {_settings(run): sizes[run.id] for run in runs if sizes.get(run.id)}
 
 
 def read_results(runs: Iterable[Run], trials: Mapping[object, int]) -> tuple[Result, ...]:

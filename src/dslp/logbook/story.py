@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 from dslp.core.branch_names import issue_of_branch
 from dslp.core.text import visible
@@ -30,7 +30,6 @@ TEXTS = {
     "Model": ("What it does",),
     "Communicate": ("Report or dashboard",),
 }
-Ending = tuple[str, str, datetime]  # state, sentence, and since when
 # A step follows only from those before it in this order, so that there is no circle.
 ORDER = ("Ask", "Data", "dataset", "Experiment", "Explore", "Model", "Communicate", "model")
 WAITS = {"on hold": "is on hold", "blocked - need access": "waits for access"}
@@ -78,6 +77,19 @@ class Step:
 
 
 Row = tuple[str, set[str], Step]  # the place in ORDER, and the steps that it may follow from
+
+
+class Use(NamedTuple):
+    """The use of a model version: whether it lasts, and since when it does or does not.
+
+    And the sentence for its Ask; where it lasts, the model's name, and the way back.
+    """
+
+    lasts: bool
+    since: datetime
+    sentence: str
+    model: str = ""
+    way_back: str = ""
 
 
 @dataclass(frozen=True)
@@ -217,42 +229,16 @@ class _Builder:
         rows = [self._issue_row(number, runs[number], trained) for number in issues]
         rows += [self._data_row(self.data[key]) for key in sorted(used)]
         rows += [self._version_row(*version) for version in versions]
-        steps = order_steps(rows)
-        names = {(version.model, version.version) for _, version in versions}
-        moves = [
-            one for model in sorted({m for m, _ in names}) for one in self.moves.get(model, ())
-        ]
-        moves.sort(key=lambda move: move.at)
-        uses = [move.at for move in moves if (move.model, move.version) in names]
-        releases = [(step.version, step) for step in steps if step.version]
-        champions = [
-            (*self._describe_champion(version, step), version.model)
-            for version, step in releases
-            if version.role == "champion"
-        ]
-        former = [
-            self._describe_former(version, step)
-            for version, step in releases
-            if step.end and (version.model, version.version) in self.began
-        ]
-        way_back = model = ""
-        if champions:
-            state, (since, sentence, way_back, model) = "in use", max(champions)
-        else:
-            state, sentence, since = describe(form, steps, self.read, max(former, default=None))
-        has_value = state in ("in use", "answered")
-        return Story(
-            form.work,
-            state,
-            sentence,
-            since,
-            steps,
-            changes=tuple(moves),
-            way_back=way_back,
-            parents=tuple(sorted(form.asks)),
-            model=model,
-            value_at=uses[0] if uses else since if has_value else None,
-        )
+        steps, models = order_steps(rows), {(v.model, v.version) for _, v in versions}
+        moves = [move for model in {m for m, _ in models} for move in self.moves.get(model, ())]
+        changes = tuple(sorted(moves, key=lambda move: (move.at, move.model)))
+        begins = [move.at for move in changes if (move.model, move.version) in models]
+        use = max(filter(None, map(self._use, steps)), default=None)  # what lasts, and the newest
+        state, sentence, since = describe(form, steps, self.read, use)
+        value = begins[0] if begins else since if state in ("in use", "answered") else None
+        parents = tuple(sorted(form.asks))
+        story = Story(form.work, state, sentence, since, steps, changes, "", parents, "", value)
+        return replace(story, model=use.model, way_back=use.way_back) if use else story
 
     def _issue_row(self, number: int, runs: Iterable[Run], trained: set[str]) -> Row:
         form, work = self.linked[number], self.linked[number].work
@@ -279,56 +265,54 @@ class _Builder:
         runs, follows = (run,) if run else (), {f"issue-{number}", f"issue-{run and run.issue}"}
         began, ended = self.began.get(key), self.ended.get(key)
         ended = None if version.role in ("champion", "challenger") else ended
-        text = f"{self._describe_use(began)}. {began.why}".strip() if began else ""
+        text = f"{self._begin(began)}. {began.why}".strip() if began else ""
         if ended:
-            verb, other = self._describe_end(ended)
-            words = f"{verb.capitalize()} on {format_date(ended.at)} for version {other}"
-            text = f"{words}. {ended.why}".strip()
+            text = f"{self._end(ended)} on {format_date(ended.at)}. {ended.why}".strip()
         times = version.role, version.created, ended.at if ended else None
         records: Any = {"runs": runs, "results": read_results(runs, self.trials)}
         title = f"{version.model} {self.names[key]}"
         step = Step(_key("model", *key), "Model", title, *times, text, version=version, **records)
         return "model", follows | self._sources(runs), step
 
-    def _describe_use(self, change: ModelChange) -> str:
+    def _begin(self, change: ModelChange) -> str:
         """Since when a version is in use, and in place of which one that was taken back."""
-        text = f"In use since {format_date(change.at)}"
-        if change.action == "rollback":
-            former = self.names.get((change.model, change.replaced), change.replaced)
-            text += f", when version {former} was taken back"
-        return text
+        former = self.names.get((change.model, change.replaced), change.replaced)
+        back = f", when version {former} was taken back" * (change.action == "rollback")
+        return f"In use since {format_date(change.at)}{back}"
 
-    def _describe_end(self, change: ModelChange) -> tuple[str, str]:
-        """How a version ended, and for which version."""
-        verb = "taken back" if change.action == "rollback" else "replaced"
-        return verb, self.names.get((change.model, change.version), change.version)
+    def _end(self, change: ModelChange) -> str:
+        """What became of the version that another one replaced."""
+        verb = "Taken back for" if change.action == "rollback" else "Replaced by"
+        return f"{verb} version {self.names.get((change.model, change.version), change.version)}"
 
     def _sources(self, runs: Iterable[Run]) -> set[str]:
         """The keys of the data that runs used: versions, and their Data issues."""
         data = ((_data_key(run), f"issue-{self._data_issue(run)}") for run in runs)
         return {key for keys in data for key in keys}
 
-    def _describe_champion(self, version: ModelVersion, step: Step) -> tuple[datetime, str, str]:
-        """Since when a version is in use, the sentence for its Ask, and the way back."""
-        model, change = version.model, self.began.get((version.model, version.version))
+    def _use(self, step: Step) -> Use | None:
+        """The use of a step's version; None where it never was in use."""
+        if not (version := step.version):
+            return None
+        model, key = version.model, (version.model, version.version)
+        gains = [result.sentence for result in step.results if result.gain]
+        gain = f": {gains[0]}." if gains else "; how much better it is was not recorded."
+        change = self.began.get(key)
+        if version.role != "champion":
+            if not (change and step.end):
+                return None
+            days = f"from {format_date(change.at)} to {format_date(step.end)}"
+            return Use(False, step.end, f"In use {days}{gain} {self._end(self.ended[key])}.")
         since, way_back = change.at if change else version.created, ""
-        text = self._describe_use(change) if change else f"In use since {format_date(since)}"
+        text = self._begin(change) if change else f"In use since {format_date(since)}"
         champions = [move.version for move in self.moves.get(model, ())]
-        former = [one for one in champions if self.roles.get((model, one)) == "former champion"]
+        former = [name for name in champions if self.roles.get((model, name)) == "former champion"]
         if former:
             way_back = f"uv run dslp model rollback {shlex.quote(model)}"
         if former and change and change.action == "rollback":
             # A rollback that is run again goes no further back by itself.
             way_back += f" --to {shlex.quote(self.names[model, former[-1]])}"
-        return since, text + _format_gain(step), way_back
-
-    def _describe_former(self, version: ModelVersion, step: Step) -> tuple[datetime, str]:
-        """When the use of a version ended, and the sentence for its Ask."""
-        key = (version.model, version.version)
-        began, ended = self.began[key], self.ended[key]
-        verb, other = self._describe_end(ended)
-        text = f"In use from {format_date(began.at)} to {format_date(ended.at)}, then {verb}"
-        return ended.at, f"{text} for version {other}{_format_gain(step)}"
+        return Use(True, since, text + gain, model, way_back)
 
 
 def order_steps(rows: Iterable[Row]) -> tuple[Step, ...]:
@@ -351,23 +335,25 @@ def work_state(work: Work) -> str:
 
 
 def describe(
-    form: Linked, steps: Sequence[Step], read: datetime, former: tuple[datetime, str] | None = None
-) -> Ending:
-    """The state of an Ask without a champion, the sentence that says it, and since when it is so.
+    form: Linked, steps: Sequence[Step], read: datetime, use: Use | None
+) -> tuple[str, str, datetime]:
+    """The state of an Ask, the sentence that says it, and since when it is so.
 
     Args:
         form: the Ask.
         steps: its steps, itself first.
         read: when the logbook was read.
-        former: when the use of its last champion ended, and the sentence that says it.
+        use: of its model, if one is or was in use.
     """
+    if use and use.lasts:
+        return "in use", use.sentence, use.since
     work, value = form.work, " ".join(form.text.split())
     if work.closed:
         on = format_date(work.closed)
         if value and work.reason not in DROPPED:
             return "answered", f"Answered on {on}: {visible(value, VALUE)}", work.closed
-        if former:
-            return "answered", former[1], max(work.closed, former[0])
+        if use:
+            return "answered", use.sentence, max(work.closed, use.since)
         reason = {"not_planned": ": not planned", "duplicate": ": a duplicate"}.get(work.reason, "")
         ends = Counter(step.state for step in steps if step.stage == "Experiment")
         tried = ", ".join(f"{number} {state}" for state, number in ends.items())
@@ -408,11 +394,6 @@ def _grouped(pairs: Iterable[tuple[Any, Any]]) -> dict[Any, list[Any]]:
     for key, value in pairs:
         groups[key].append(value)
     return dict(groups)
-
-
-def _format_gain(step: Step) -> str:
-    gains = [result.sentence for result in step.results if result.gain]
-    return f": {gains[0]}." if gains else "; how much better it is was not recorded."
 
 
 def _waits_since(step: Step) -> datetime:

@@ -117,7 +117,7 @@ def test_a_step_has_its_state_its_words_and_its_records(stories: dict[int, Story
     assert [pull.pull.number for pull in parts["issue-16"].pulls] == [20]
     version = parts["model-claim_frequency-2"]
     assert (version.state, version.end) == ("taken back", day(90))
-    assert version.text.startswith("Taken back on 5 April 2026 for version 1.0.0. visits of chi")
+    assert version.text.startswith("Taken back for version 1.0.0 on 5 April 2026. visits of chi")
     assert len(steps(stories[51])["issue-53"].text) <= 4_002
     every = [run.id for step in parts.values() for run in step.runs]
     assert len(set(every)) == len(every) == 11, "each run is in one step"
@@ -207,9 +207,8 @@ def test_an_ask_had_its_value_also_when_its_model_was_replaced_by_that_of_anothe
         (1, "answered", day(10), day(60)),
     ]
     assert stories[2].sentence == (
-        "In use from 15 January 2026 to 6 March 2026, then replaced for version 2.0.0: 10.0% "
-        "better than the baseline (95 % sure: between 5.0% and 15.0% better); the goal of 5.0% is "
-        "reached."
+        "In use from 15 January 2026 to 6 March 2026: 10.0% better than the baseline (95 % sure: "
+        "between 5.0% and 15.0% better); the goal of 5.0% is reached. Replaced by version 2.0.0."
     )
     assert "10.0% worse than the baseline (95 % sure: between 5.0% and 15.0% worse)" in (
         stories[0].sentence

@@ -30,11 +30,9 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print it as JSON.")]
 @app.command()
 def build(source: From = None, fresh: Fresh = False) -> None:
     """Write the pages, and build the site; exit code 1 if a figure in a report has no record."""
-    from dslp.logbook.site import build_site, find_site
+    from dslp.logbook.site import build_site
 
-    project = Project.find()
-    config = find_site(project)
-    findings = _write_pages(project, config, _read(project, source, fresh))
+    config, findings = _write_pages(source, fresh)
     with step("building the site"):
         page = build_site(config)
     say(f"open {page}")
@@ -49,11 +47,9 @@ def serve(
     port: Annotated[int, typer.Option(help="On this machine.", min=1, max=65_535)] = 8000,
 ) -> None:
     """Write the pages, and serve the site on this machine until Ctrl+C."""
-    from dslp.logbook.site import find_site, serve_site
+    from dslp.logbook.site import serve_site
 
-    project = Project.find()
-    config = find_site(project)
-    _write_pages(project, config, _read(project, source, fresh))
+    config = _write_pages(source, fresh)[0]
     say(f"http://localhost:{port}/logbook/index.html")
     serve_site(config, port)
 
@@ -129,15 +125,17 @@ def _read(project: Project, source: Path | None, fresh: bool = False) -> "Logboo
     return logbook
 
 
-def _write_pages(project: Project, config: Path, logbook: "Logbook") -> list[Finding]:
-    """Write the pages into the site's sources; return what is wrong in reports."""
+def _write_pages(source: Path | None, fresh: bool) -> tuple[Path, list[Finding]]:
+    """Write the pages into the site's sources; return its file, and what is wrong in reports."""
     from dslp.logbook.measures import measure, measures_page
     from dslp.logbook.pages import write_pages
     from dslp.logbook.reports import render_reports
-    from dslp.logbook.site import pages_folder
+    from dslp.logbook.site import find_site, pages_folder
     from dslp.logbook.story import build_stories
 
-    folder = pages_folder(config)
+    project = Project.find()
+    logbook = _read(project, source, fresh)
+    folder = pages_folder(config := find_site(project))
     with step("writing the pages"):
         stories = build_stories(logbook)
         findings = render_reports(project, logbook, stories, folder)
@@ -146,4 +144,4 @@ def _write_pages(project: Project, config: Path, logbook: "Logbook") -> list[Fin
     for finding in findings:
         say(str(finding), style="red" if finding.severe else "yellow")
     say(f"{len(stories)} Asks, {len(logbook.works)} issues, {len(logbook.runs)} runs: {folder}")
-    return [finding for finding in findings if finding.severe]
+    return config, [finding for finding in findings if finding.severe]

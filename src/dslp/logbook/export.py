@@ -1,5 +1,6 @@
 """Everything as open files: one JSON that holds all, and a table in Parquet of each kind."""
 
+import re
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
 
 FILE = "logbook.json"
 TIMES = ("at", "created", "updated", "closed", "start", "end")  # columns, in UTC
+LOCAL_TIME = re.compile(r'": "(\d{4}-\d\d-\d\dT[\d:.]+)",?$', re.MULTILINE)
 NUMBERS = ("number", "issue", "ask")  # of issues and pull requests
 TABLES = {
     "issues": "number type title body state reason labels url created updated closed",
@@ -62,12 +64,14 @@ def read_export(folder: Path) -> Logbook:
     from pydantic import ValidationError
 
     text = read_text(folder / FILE)
+    todo = "write it with: uv run dslp logbook export"
+    if local := LOCAL_TIME.search(text):
+        raise DslpError(f"{folder / FILE}: {local[1]} is a time without a zone; {todo}")
     try:
         return _adapter().validate_json(text)
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         place = ".".join(map(str, first["loc"])) or "the file"
-        todo = "write it with: uv run dslp logbook export"
         raise DslpError(f"{folder / FILE}: {place}: {first['msg']}; {todo}") from None
 
 

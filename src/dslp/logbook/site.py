@@ -11,7 +11,8 @@ from dslp.core.files import read_text, write_text
 from dslp.core.settings import Project
 from dslp.core.text import error_line
 
-CACHE = Path(".dslp", "logbook")  # what was read before; it may be deleted at any time
+OWN = Path(".dslp")
+CACHE = OWN / "logbook"  # what was read before; it may be deleted at any time
 # For a repository that has no site.
 CONFIG = """\
 site_name: {name}
@@ -24,11 +25,17 @@ not_in_nav: /logbook/asks/
 """
 
 
+def own_folder(project: Project) -> Path:
+    """The folder of what git does not keep; it is made."""
+    write_text(project.root / OWN / ".gitignore", "*\n")
+    return project.root / OWN
+
+
 def find_site(project: Project) -> Path:
-    """The site's `mkdocs.yml`; where the project has none, one is written beside the cache."""
+    """The site's `mkdocs.yml`; where the project has none, one is written into `.dslp/site`."""
     config = project.root / "mkdocs.yml"
     if not config.is_file():
-        config = project.root / CACHE / "mkdocs.yml"
+        config = own_folder(project) / "site" / "mkdocs.yml"
         write_text(config, CONFIG.format(name=re.sub(r"[^\w.-]", "-", project.root.name)))
     return config
 

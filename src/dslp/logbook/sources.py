@@ -11,7 +11,7 @@ from dslp.github.remote import remote_name
 from dslp.logbook.events import Logbook, Pull, Work
 from dslp.logbook.git_source import read_git
 from dslp.logbook.github_source import read_github
-from dslp.logbook.site import CACHE
+from dslp.logbook.site import CACHE, own_folder
 from dslp.logbook.tracking_source import Tracked, read_tracking
 from dslp.tracking.provenance import repository_address
 
@@ -23,6 +23,7 @@ def read_logbook(project: Project, fresh: bool = False) -> Logbook:
         project: the repository.
         fresh: read everything again, and not only what has changed.
     """
+    own_folder(project)
     folder = project.root / CACHE
     if fresh:
         remove_path(folder)

@@ -3,7 +3,6 @@
 import re
 import shutil
 from dataclasses import replace
-from datetime import UTC, datetime
 from pathlib import Path
 
 import markdown
@@ -229,8 +228,7 @@ def test_a_new_report_begins_with_the_figure_of_the_champion(champion: Toy) -> N
     assert "cannot be a name" in champion.run("new", "report", "../x", "--issue", "2").error
     project = Project.find(champion.root)
     tracked = read_tracking(project)
-    logbook = Logbook("", "", datetime.now(UTC), runs=tracked.runs, versions=tracked.versions)
-    (finding,) = render_reports(project, logbook, (), champion.root / "docs" / "logbook")
+    (finding,) = render_reports(project, tracked, (), champion.root / "docs" / "logbook")
     assert not finding.severe
     assert "to be written; to be written" in str(finding)
     page = (champion.root / "docs/logbook/reports/october_contracts.md").read_text("utf-8")

@@ -33,6 +33,7 @@ from dslp.tracking.registry import Registry
 
 FILE = CACHE / "runs.json"
 VERSION = "1"  # of the file
+LEFT_OUT = "Runs and models are left out, or not complete"
 PAGE = 200  # runs of a request: with 1,000, Python searches twice as long for garbage
 HOUR, MONTH = timedelta(hours=1), timedelta(days=30)
 NOT_KEPT = (PREFIX, connection.PROCESS)  # tags of changes, which name people; and of the machine
@@ -66,7 +67,7 @@ def read_tracking(project: Project) -> Logbook:
                 changes += _changes(registry, model)
     except DslpError as error:
         problem = str(error).replace(f"{project.root}/", "")
-        notes.append(f"Runs and models are left out, or not complete: {problem}.")
+        notes.append(f"{LEFT_OUT}: {problem}.")
     changes.sort(key=lambda change: change.at)
     logbook = replace(logbook, runs=tuple(runs), versions=tuple(versions), changes=tuple(changes))
     return replace(logbook, notes=tuple(notes))

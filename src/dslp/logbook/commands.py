@@ -49,9 +49,7 @@ def serve(
     """Write the pages, and serve the site on this machine until Ctrl+C."""
     from dslp.logbook.site import serve_site
 
-    config = _write_pages(source, fresh)[0]
-    say(f"http://localhost:{port}/logbook/index.html")
-    serve_site(config, port)
+    serve_site(_write_pages(source, fresh)[0], port)
 
 
 @app.command()
@@ -101,8 +99,11 @@ def show(
             for one in story.steps[1:]
         ]
         table(["begun", "stage", "state", "title"], rows, texts=4)
-        for result in (result for one in story.steps for result in one.results):
-            say(f"{result.candidate}: {result.sentence or 'baseline'}")
+        for one in story.steps:
+            for result in one.results:
+                words = result.sentence or f"{result.metric} {result.value:.4g}"
+                words += ", the baseline" * result.is_baseline
+                say(f"{visible(one.title)}: {visible(result.candidate)}: {words}")
 
 
 @app.command()

@@ -20,6 +20,9 @@ def read_logbook(project: Project, fresh: bool = False) -> Logbook:
     Args:
         project: the repository.
         fresh: read everything again, and not only what has changed.
+
+    Raises:
+        DslpError: in a workflow, GitHub cannot be read: half a logbook is not to be published.
     """
     own_folder(project)
     folder = project.root / CACHE
@@ -29,6 +32,8 @@ def read_logbook(project: Project, fresh: bool = False) -> Logbook:
     try:
         works, pulls, notes = read_github(project, folder / "github.db")
     except DslpError as error:
+        if os.environ.get("GITHUB_ACTIONS") == "true":
+            raise
         works, pulls = read_git(project, tracked.runs)
         note = f"Titles and texts of issues are missing, since GitHub was not read: {error}"
         is_known = bool(remote_name(project) or os.environ.get("GITHUB_REPOSITORY"))

@@ -91,9 +91,14 @@ def test_a_repository_without_a_site_has_its_logbook_in_one_and_git_keeps_nothin
 
 @pytest.mark.slow
 def test_pages_go_where_the_site_has_its_sources(toy: Toy, exported: Path) -> None:
+    config = (
+        "site_name: x\n'docs_dir' : 'pages' # here\nsite_dir: \"out\"\nextra:\n  x: !ENV [A, b]\n"
+    )
+    (toy.root / "mkdocs.yml").write_text(config.replace("'pages'", "!ENV [DOCS, pages]"))
+    refused = toy.run("logbook", "build", "--from", str(exported)).error
+    assert "docs_dir must be a path in plain text" in refused
     (toy.root / "pages").mkdir()
     (toy.root / "pages" / "index.md").write_text("# Start\n")
-    config = "site_name: x\ndocs_dir: 'pages' # here\nsite_dir: \"out\"\nextra:\n  x: !ENV [A, b]\n"
     (toy.root / "mkdocs.yml").write_text(config)
     outcome = toy.done("logbook", "build", "--from", str(exported))
     assert str(toy.root / "out" / "logbook" / "index.html") in outcome.out

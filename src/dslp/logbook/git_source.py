@@ -19,7 +19,7 @@ from dslp.core.settings import Project
 from dslp.core.text import visible
 from dslp.github.entities import Issue, PullRequest
 from dslp.github.forms import LINKS
-from dslp.logbook.events import Event, Pull, Run, Work, last_time
+from dslp.logbook.events import Pull, Run, Work, last_time
 
 LOG = ["log", "--branches", "--remotes", "--tags=archive/*", "--no-show-signature", "-z"]
 COMMITS = "--format=%H%x00%P%x00%at%x00%ct%x00%s"
@@ -49,56 +49,54 @@ def _read_branches(project: Project) -> Iterator[Pull]:
     """What became of each branch that is named for an issue."""
     fields = iter((git_output(project, *LOG, COMMITS) or "").split("\0"))
     commits = {digest: rest for digest, *rest in zip(*[fields] * 5, strict=False)}
-    main, tips, heads = project.branch, list[tuple[str, str]](), dict[str, str]()
+    main, tips, archived = project.branch, list[tuple[str, str]](), list[tuple[str, str]]()
     ends = dict[str, tuple[str, str, str]]()  # time, commit of the merge, and base
     for line in (git_output(project, "for-each-ref", REFS) or "").splitlines():
         place, digest, peeled, made = line.split("\0")
         if (match := PLACE.match(place)) and match[1]:
-            heads[match[2]], ends[match[2]] = peeled or digest, (made, "", main)
+            archived.append((match[2], peeled or digest))
+            ends[match[2]] = made, "", main
         elif match:
             tips.append((match[2], digest))
-    owners, begun, archived = dict[str, str](), dict[str, datetime](), [*heads.items()]
-
-    def walk(name: str, digest: str) -> bool:
-        """Give a branch this commit and those before it, down to one that has a branch."""
-        first = ""
-        while digest in commits and digest not in owners:
-            owners[digest], first = name, digest
-            digest = commits[digest][0].partition(" ")[0]
-        if first:
-            begun[name] = min(_time(commits[first][1]), begun.get(name, LAST))
-        return bool(first)
-
-    trunk = [digest for name, digest in tips if name == main and walk(name, digest)]
-    on_main = ["--format=%(objectname)", f"--merged={''.join(trunk[:1])}"]
-    merged = {*(git_output(project, "for-each-ref", *on_main) or "").split()}  # fails without main
-    names, merges = {digest: name for name, digest in tips if parse_branch(name)}, []
-    for digest, (parents, *_, subject) in commits.items():  # the newest first
+    names = {digest: name for name, digest in tips if parse_branch(name)}
+    merges = list[tuple[str, str, str]]()  # branch, its last commit and the merge; newest first
+    for digest, (parents, *_, subject) in commits.items():
         for parent in parents.split()[1:]:
             match = MERGE.match(subject)
-            if name := match[match.lastindex or 0] if match else names.get(parent, ""):
-                merges.append((name, digest))
-                heads.setdefault(name, parent)
-                walk(name, parent)
-    for name, digest in archived:
-        walk(name, digest)
-    continued = {name for name, digest in tips if walk(name, digest) and digest not in merged}
-    for name, digest in reversed(merges):
+            name = match[match.lastindex or 0] if match else names.get(parent, "")
+            merges += [(name, parent, digest)] if name else []
+    # A commit is of the first branch that has it, as its first parents are: of the collaboration
+    # branch, then of those that have ended.
+    trunk = [tip for tip in tips if tip[0] == main]
+    ended = [*((name, parent) for name, parent, _ in merges), *archived]
+    owners, begun, walked = dict[str, str](), dict[str, datetime](), set[tuple[str, str]]()
+    for name, tip in (*trunk, *ended, *tips):
+        digest = tip
+        while digest in commits and digest not in owners:
+            owners[digest] = name
+            parents, written, *_ = commits[digest]
+            begun[name] = min(_time(written), begun.get(name, LAST))
+            digest = parents.partition(" ")[0]
+            walked.add((name, tip))
+    last = [digest for tip in trunk for digest in tip[1:] if tip in walked][-1:]
+    on_main = ["--format=%(objectname)", f"--merged={''.join(last)}"]
+    merged = {*(git_output(project, "for-each-ref", *on_main) or "").split()}  # fails without main
+    continued = {name for name, tip in walked.difference(ended) if tip not in merged}
+    for name, _, digest in reversed(merges):
         base = owners.get(digest, main)
         if base == main or (base != name and base.startswith("model/")):
             ends[name] = commits[digest][2], digest, base
-    for name, digest in (heads | dict(tips)).items():
-        if not parse_branch(name) or digest not in commits:
-            continue
-        parents, written, made, _ = commits[digest]
-        if digest in merged and digest not in trunk and " " not in parents:
-            ends.setdefault(name, (made, digest, main))
-        made, merge, base = ends.get("" if name in continued else name, ("", "", main))
-        closed = _time(made) if made else None
-        created = min(begun.get(name, _time(written)), closed or LAST)
-        state: Any = {"state": "closed" if made else "open", "merged": bool(merge)}
-        pull = PullRequest(0, name, base, digest, **state)
-        yield Pull(pull, _title(name), "", created, closed, merge)
+    for name, digest in dict([*ended[::-1], *tips]).items():
+        if parse_branch(name) and digest in commits:
+            parents, written, made, _ = commits[digest]
+            if digest in merged and (main, digest) not in trunk and " " not in parents:
+                ends.setdefault(name, (made, digest, main))
+            made, merge, base = ends.get("" if name in continued else name, ("", "", main))
+            closed = _time(made) if made else None
+            created = min(begun.get(name, _time(written)), closed or LAST)
+            state: Any = {"state": "closed" if made else "open", "merged": bool(merge)}
+            pull = PullRequest(0, name, base, digest, **state)
+            yield Pull(pull, _title(name), "", created, closed, merge)
 
 
 def _read_works(pulls: Sequence[Pull], runs: Sequence[Run]) -> Iterator[Work]:
@@ -143,9 +141,7 @@ def _read_works(pulls: Sequence[Pull], runs: Sequence[Run]) -> Iterator[Work]:
         labels = tuple(filter(None, (kind, "succeeded" * (kind == "Experiment" and is_used))))
         state, reason = ("closed", "completed") if closed else ("open", "")
         issue = Issue(number, visible(title, TITLE), body, state, labels, "", False)
-        events = (Event(closed, "closed", reason=reason),) if closed else ()
-        updated = last_time([created, closed, *times, *(run.end for run in runs)]) or created
-        yield Work(issue, created, updated, closed, reason, events)
+        yield Work(issue, created, closed or created, closed, reason)
 
 
 def _title(branch: str) -> str:

@@ -160,13 +160,14 @@ def time_spent(work: Work, read: datetime, until: datetime | None = None) -> Seq
     Returns:
         Days in which it was open and active, open and on hold or blocked, and closed. They are not
         known where it was closed before it was opened, a date lies in the future, a transfer lost
-        the events before, or the events do not lead to how the issue is now, such as those of a
-        label that was renamed.
+        the events before, a label was deleted, or the events do not lead to how the issue is now,
+        such as those of a label that was renamed.
     """
     closed, events = work.closed or read, work.events
     end = min(closed, until or read)
     first = min(((one.at, one.what != "transferred") for one in events), default=(read, True))
-    if not (work.created <= end and closed <= read and first[1]):
+    has_names = all(one.label for one in events if one.what in LABELS)
+    if not (work.created <= end and closed <= read and first[1] and has_names):
         return UNKNOWN
     changes = Counter[tuple[datetime, str]]()  # by label; closing and reopening have none
     for event in (one for one in events if one.label.lower() in LABELS.get(one.what, ("",))):

@@ -228,16 +228,10 @@ def _durations(subject: str, times: Iterable[IssueTime]) -> Durations:
     first = max(min(quarters, default=0), last - QUARTERS)
     trend = {f"{q // 4} Q{q % 4 + 1}": _spread(quarters[q], FEWEST) for q in range(first, last)}
     done = [days for part in quarters.values() for days in part]
-    unfinished = [time for time in times if time.end is None]
-    return Durations(
-        subject,
-        done=_spread(done),
-        median_with_open=median_with_open(done, [time.active for time in unfinished]),
-        trend=trend,
-        active=_spread([time.active for time in times]),
-        held=_spread([time.held for time in times]),
-        age=_spread([time.age for time in unfinished]),
-    )
+    with_open = median_with_open(done, [time.active for time in times if time.end is None])
+    active, held = _spread([time.active for time in times]), _spread([time.held for time in times])
+    age = _spread([time.age for time in times if time.end is None])
+    return Durations(subject, _spread(done), with_open, trend, active, held, age)
 
 
 def _spread(days: Sequence[float], fewest: int = 1) -> Spread:

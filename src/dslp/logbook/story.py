@@ -187,6 +187,7 @@ class _Builder:
     def __init__(self, logbook: Logbook) -> None:
         runs, versions, self.read = logbook.runs, logbook.versions, logbook.read
         self.linked = read_links(logbook.works, logbook.repository)
+        self.kinds = {number: form.kind for number, form in self.linked.items()}
         self.serving = _grouped((ask, n) for n, form in self.linked.items() for ask in form.asks)
         self.pulls = _grouped((issue_of_branch(pull.pull.head), pull) for pull in logbook.pulls)
         self.data_issues = {form.dataset: n for n, form in self.linked.items() if form.dataset[0]}
@@ -244,12 +245,8 @@ class _Builder:
     def _issue_row(self, number: int, runs: Iterable[Run], trained: set[str]) -> Row:
         form, work = self.linked[number], self.linked[number].work
         runs = tuple(run for run in runs if run.kind != "dataset" and run.id not in trained)
-        follows = {
-            f"issue-{target}"
-            for link in form.links
-            for target in link.numbers
-            if target in self.linked and self.linked[target].kind in link.allowed
-        }
+        targets = [(target, link.allowed) for link in form.links for target in link.numbers]
+        follows = {f"issue-{n}" for n, allowed in targets if self.kinds.get(n) in allowed}
         times = work_state(work), work.created, work.closed
         records: Any = {"pulls": tuple(self.pulls.get(number, ())), "runs": runs}
         records |= {"work": work, "results": read_results(runs, self.trials)}

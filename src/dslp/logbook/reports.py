@@ -6,7 +6,6 @@ date. One without a record is a finding. The text is the team's and stays as it 
 bring in is escaped. Code, comments, and braces that begin with no kind of record are text.
 """
 
-import math
 import re
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
@@ -86,7 +85,7 @@ class Records:
         runs = {run.id: run for run in logbook.runs}
         for run in logbook.runs:
             data, version = run.tag("dataset"), run.tag("dataset_version")
-            record = Record(f"run {run.id[:8]}", places[run.id], run.end or run.start, run=run)
+            record = Record(f"run {run.id[:8]}", places[run.id], _end(run), run=run)
             self.siblings[run.tag("issue") or run.id].append(run)
             self._add(f"run:{run.id[:8]}", record)
             self._add(f"run:{run.id}", record)
@@ -113,25 +112,25 @@ class Records:
     def results(self, runs: Sequence[Run], on: date) -> tuple[Result, ...]:
         """What the runs said on that day, also if they were repeated since."""
         if on not in self.trials:
-            before = (run for run in self.logbook.runs if (run.end or run.start).date() <= on)
-            self.trials[on] = best_trials(before)
-        ended = [run for run in runs if (run.end or run.start).date() <= on]
-        return read_results(ended, self.trials[on])
+            self.trials[on] = best_trials(
+                run for run in self.logbook.runs if _end(run).date() <= on
+            )
+        return read_results([run for run in runs if _end(run).date() <= on], self.trials[on])
 
     def figures(self, record: Record, on: date) -> dict[str, str]:
         """The figures of a record for people, by name; without a name, the record itself."""
         if not (run := record.run):
             return {"": record.label}
         rows, others = run.tag("rows"), self.siblings[run.tag("issue") or run.id]
-        numbers: dict[str, float] = {"rows": int(rows)} if rows.isdecimal() else {}
-        numbers |= {name: value for name, value in run.metrics.items() if math.isfinite(value)}
-        figures = {name: format_number(value) for name, value in numbers.items()}
+        figures = {"": record.label, **run.params}
+        figures |= {"rows": format_number(int(rows))} if rows.isdecimal() else {}
+        figures |= {name: format_number(value) for name, value in run.metrics.items()}
         compared = [other for other in others if other.id == run.id or other.name != run.name]
         for result in self.results(compared, on):
             if result.run.id == run.id and result.gain:
                 figures["improvement"] = result.sentence.partition(";")[0]
                 figures["sentence"] = result.sentence
-        return {"": record.label, **run.params, **figures}
+        return figures
 
     def mark(self, record: Record, on: date) -> str:
         """What has taken the place of a record's data or model, for a report of that day."""
@@ -268,6 +267,10 @@ def render_reports(
         place = f"reports/{finding.subject}"
         findings.append(Finding("I10", problem, subject=place, severe=False))
     return findings
+
+
+def _end(run: Run) -> datetime:
+    return run.end or run.start
 
 
 def _pick(records: Mapping[str, Any], name: str) -> Any:

@@ -1,6 +1,5 @@
 """`dslp logbook`: build the pages, serve them, search, answer for one issue, and export (C1)."""
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -71,7 +70,7 @@ def search(
     source: From = None,
     as_json: AsJson = False,
 ) -> None:
-    """List the experiments and explorations with these words, failed ones too (E5)."""
+    """List the explorations, experiments and models with these words, failed ones too (E5)."""
     from dslp.logbook.search import show_attempts
 
     show_attempts(_read(Project.find(), source), text, as_json)
@@ -84,13 +83,14 @@ def show(
     as_json: AsJson = False,
 ) -> None:
     """Say what was tried for an Ask, and how it ended."""
-    from dslp.logbook.story import as_plain, build_stories, stories_of
+    from dslp.logbook.export import to_json
+    from dslp.logbook.story import build_stories, stories_of
 
     stories = stories_of(build_stories(_read(Project.find(), source)), number)
     if not stories:
         raise DslpError(f"no Ask has #{number} on its way; see: uv run dslp logbook search TEXT")
     if as_json:
-        typer.echo(json.dumps([as_plain(story) for story in stories], indent=2, ensure_ascii=False))
+        typer.echo(to_json(stories))
         return
     for story in stories:
         say(f"#{story.ask.issue.number} {visible(story.ask.issue.title)}: {story.sentence}")
@@ -104,15 +104,6 @@ def show(
                 words = result.sentence or f"{result.metric} {result.value:.4g}"
                 words += ", the baseline" * result.is_baseline
                 say(f"{visible(one.title)}: {visible(result.candidate)}: {words}")
-
-
-@app.command()
-def measures(source: From = None, as_json: AsJson = False) -> None:
-    """Say how fast the process is, and how often experiments succeed (C2)."""
-    from dslp.logbook.measures import as_plain, measure
-
-    plain = as_plain(measure(_read(Project.find(), source)))
-    typer.echo(json.dumps(plain, indent=2, ensure_ascii=False))
 
 
 def _read(project: Project, source: Path | None, fresh: bool = False) -> "Logbook":
@@ -140,7 +131,7 @@ def _write_pages(source: Path | None, fresh: bool) -> tuple[Path, list[Finding]]
     with step("writing the pages"):
         stories = build_stories(logbook)
         findings = render_reports(project, logbook, stories, folder)
-        save_page(folder / "measures.md", *measures_page(measure(logbook)))
+        save_page(folder / "measures.md", *measures_page(measure(logbook, stories)))
         write_pages(project, logbook, stories, folder)
     for finding in findings:
         line = f"{finding.subject}: {finding.problem} ({finding.rule})"

@@ -102,21 +102,15 @@ def _read_branches(project: Project) -> Iterator[Pull]:
 def _read_works(pulls: Sequence[Pull], runs: Sequence[Run]) -> Iterator[Work]:
     """The issues that branches are named for, those of runs, and the Asks that runs serve."""
     branches, records = defaultdict[int, list[Pull]](list), defaultdict[int, list[Run]](list)
-    asks, candidates = dict[int, str](), dict[tuple[str, str], int]()
     begun, tried = defaultdict[int, list[datetime]](list), defaultdict[int, set[int]](set)
+    questions = sorted(runs, key=lambda run: bool(run.tag("question")))  # that of the newest counts
+    asks = {run.ask: run.tag("question") for run in questions if run.ask}
     for branch in pulls:
         number = issue_of_branch(branch.pull.head) or 0
         branches[number].append(branch)
         tried[issue_of_branch(branch.pull.base) or 0].add(number)
     for run in runs:
-        key = run.tag("model"), run.tag("candidate")
-        if run.ask:
-            asks[run.ask] = run.tag("question") or asks.get(run.ask, "")
-            begun[run.ask].append(run.start)
-        if run.issue and run.kind == "experiment":
-            candidates[key] = run.issue
-        elif run.issue and run.kind == "training" and key in candidates:
-            tried[run.issue].add(candidates[key])
+        begun[run.ask or 0].append(run.start)
         if number := run.issue or run.ask or 0:
             records[number].append(run)
     for number in sorted({*branches, *records, *asks}, key=lambda number: number in asks):
@@ -124,13 +118,13 @@ def _read_works(pulls: Sequence[Pull], runs: Sequence[Run]) -> Iterator[Work]:
         names = [*(one.pull.head for one in pulls), *(run.tag("branch") for run in runs)]
         names = [name for name in names if issue_of_branch(name) == number]
         kind = "Model" if {run.kind for run in runs} == {"training"} else "Experiment" * bool(runs)
-        kinds = [branch.kind for branch in map(parse_branch, names) if branch and branch.kind]
-        kind = "Ask" if number in asks and not kinds else (*kinds, kind)[0]
+        kind = "Ask" if number in asks else kind
+        kind = next((one.kind for one in map(parse_branch, names) if one and one.kind), kind)
         served = {run.ask for run in runs if run.ask} - {number}
         named = {"Ask": served, "Belongs to": served, "Experiment": tried[number]}
-        links = [(link.field, named.get(link.field)) for link in LINKS.get(kind, ())]
-        fields = ((field, " ".join(f"#{one}" for one in sorted(ns))) for field, ns in links if ns)
-        body = "\n\n".join(f"### {field}\n\n{issues}" for field, issues in fields)
+        fields = [link.field for link in LINKS.get(kind, ()) if named.get(link.field)]
+        links = {field: " ".join(f"#{one}" for one in sorted(named[field])) for field in fields}
+        body = "\n\n".join(f"### {field}\n\n{issues}" for field, issues in links.items())
         title = asks.get(number) or (_title(names[0]) if names else f"{kind} {number}")
         times = [*(one.created for one in pulls), *(run.start for run in runs)]
         created = min(times + begun[number])

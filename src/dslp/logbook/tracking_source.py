@@ -86,26 +86,20 @@ def _read_runs(tracking: connection.Tracking) -> list[Run]:
     search = partial(client.search_runs, places, max_results=PAGE, order_by=order)
     removed = _pages(partial(search, run_view_type=ViewType.DELETED_ONLY))
     source, deleted = (VERSION, address, *places), frozenset(run.info.run_id for run in removed)
-    before, gone, runs = read_stored(tracking.project)
+    file, adapter = tracking.project.root / FILE, TypeAdapter[Stored](Stored)
+    stored: Stored = ((), frozenset(), {})
+    with suppress(DslpError, ValueError):  # the file is missing, or broken
+        stored = adapter.validate_json(read_text(file))
+    before, gone, runs = stored
     if before != source or not gone <= deleted:
         runs = {}  # a deleted run that is not deleted any more was restored, or removed for good
     newest = max((run.start for run in runs.values()), default=datetime.fromtimestamp(0, UTC))
     unended = [run.start for run in runs.values() if not run.end and run.start > newest - MONTH]
     since, newest_first = min([newest - HOUR, *unended]), (_run(r, address) for r in _pages(search))
     runs |= {run.id: run for run in takewhile(lambda run: run.start >= since, newest_first)}
-    content = TypeAdapter[Stored](Stored).dump_json((source, deleted, runs))
-    write_text(tracking.project.root / FILE, content.decode())
+    write_text(file, adapter.dump_json((source, deleted, runs)).decode())
     current = (run for run in runs.values() if run.id not in deleted)
     return sorted(current, key=lambda run: (run.start, run.id))
-
-
-def read_stored(project: Project) -> Stored:
-    """The runs that were read before, of where, and which of them are deleted; or nothing."""
-    from pydantic import TypeAdapter
-
-    with suppress(DslpError, ValueError):  # the file is missing, or broken
-        return TypeAdapter[Stored](Stored).validate_json(read_text(project.root / FILE))
-    return (), frozenset(), {}
 
 
 def _pages(search: Callable[..., Any]) -> Iterator[Any]:

@@ -15,7 +15,7 @@ import typer
 from dslp.core.console import say, table
 from dslp.core.report import Report, as_json
 from dslp.core.settings import Project
-from dslp.core.text import visible
+from dslp.core.text import format_share, visible
 from dslp.github.client import Repository, connect
 from dslp.github.entities import OUTCOMES, Issue, issue_state
 from dslp.github.start import begin, require_clean
@@ -94,7 +94,8 @@ def show_similar(repository: Repository, issue: Issue) -> None:
     for attempt, share in similar:
         state = issue_state(attempt, attempt.native.get("state_reason"))
         title = visible(attempt.title, TITLE)
-        say(f"  #{attempt.number} {attempt.kind}, {state}, {share:.0%} similar: {title}")
+        how = f"{attempt.kind}, {state}, {format_share(share, 1)} similar"
+        say(f"  #{attempt.number} {how}: {title}")
         say(f"    {visible(attempt.url, 200)}", style="dim")
     if similar:
         say(f"  more: {SHOW}", style="dim")

@@ -101,8 +101,8 @@ class Story:
         state: `in use` (a model of it is the champion), `answered` (closed with a value, or after a
             model of it was in use), `closed` (without one), `in work` (other work of it is open),
             `waiting` (nothing is).
-        sentence: the state for a business reader, such as "In use since 3 March 2026: 8.1% better
-            than the baseline (95 % sure: between 3.5% and 12.7% better)."
+        sentence: the state for a business reader, such as "In use since 3 March 2026: 8.1 % better
+            than the baseline (95 % sure: between 3.5 and 12.7 % better)."
         since: when that state began.
         steps: the Ask itself first, then the rest by start.
         changes: promotions and rollbacks of its models, the oldest first.

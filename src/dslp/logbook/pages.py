@@ -10,10 +10,12 @@ from collections import defaultdict
 from collections.abc import Sequence
 from contextlib import suppress
 from datetime import datetime
+from functools import cache
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
+import dslp.logbook
 from dslp.core.errors import DslpError
 from dslp.core.files import remove_path, write_text
 from dslp.core.report import render_page
@@ -139,7 +141,7 @@ class _Pages:
         if not path.is_file() or path.read_bytes() != text.encode():
             write_text(path, text)
 
-    def write(self, page: str, template: str, **context: Any) -> None:
+    def write(self, page: str, template: str, end: str = "", **context: Any) -> None:
         """Render a page; `up` leads from it to the logbook's folder."""
         self.up = "../" * page.count("/")
         helpers = (draw_gains, duration, format_date, format_metric, link, plain_title)
@@ -147,7 +149,8 @@ class _Pages:
             context[helper.__name__] = helper
         context |= {"pages": self, "logbook": self.logbook, "page": page, "up": self.up}
         context |= {"to": self.address, "prose": self.prose, "preview": self.preview}
-        self.save(page, render_page(f"{template}.md.jinja", package="dslp.logbook", **context))
+        text = render_page(f"{template}.md.jinja", package="dslp.logbook", **context)
+        self.save(page, text + end)
 
     def write_list(self, name: str, template: str, title: str, rows: Sequence[Any]) -> None:
         """A list on as many pages as it needs."""
@@ -158,13 +161,29 @@ class _Pages:
             self.write(page, template, title=title, rows=part, turns=turns)
 
     def write_asks(self) -> None:
-        """A page for each Ask; it links to what is on it rather than to another page."""
+        """A page for each Ask, rendered anew if anything on it, or the library, has changed.
+
+        It links to what is on it rather than to another page.
+        """
+        words, source = {str(key): place for key, place in self.places.items()}, _source_digest()
         for story in self.stories:
+            page, text, digest = f"asks/{story.ask.issue.number}.md", repr(story), source.copy()
+            # Any word of the story may be the number of an issue, or the identifier of a run.
+            keys = sorted(words.keys() & set(re.findall(r"\w+", text)))
+            data = {("dataset", *_data(run)) for step in story.steps for run in step.runs}
+            text += str([(key, words[key]) for key in keys]) + str(
+                sorted(data & self.places.keys())
+            )
+            text += str([self.labels.get((one.model, one.replaced)) for one in story.changes])
+            digest.update((text + self.logbook.repository).encode(errors="replace"))
+            mark = f"<!-- {digest.hexdigest()} -->\n"
+            self.saved.add(path := self.folder / page)
+            if path.is_file() and path.read_bytes().endswith(mark.encode()):
+                continue
             self.anchors = _anchors(story)
             pictures: Any = {"graph": draw_graph(story), "timeline": draw_timeline(story)}
             titles = {step.key: step.title for step in story.steps}
-            page = f"asks/{story.ask.issue.number}.md"
-            self.write(page, "ask", story=story, titles=titles, **pictures)
+            self.write(page, "ask", mark, story=story, titles=titles, **pictures)
         self.anchors = {}
 
     def write_lists(self) -> None:
@@ -293,6 +312,15 @@ def _data(run: Run) -> tuple[str, str]:
 def _page(name: str, row: int) -> str:
     """The page of a list that a row is on."""
     return f"{name}-{row // ROWS + 1}.md" if row >= ROWS else f"{name}.md"
+
+
+@cache
+def _source_digest() -> Any:
+    """Of all that decides how a page looks: the library's code and its templates."""
+    folder, digest = Path(dslp.logbook.__path__[0]).parent, hashlib.sha256()
+    for path in sorted([*folder.rglob("*.py"), *folder.rglob("*.jinja")]):
+        digest.update(path.read_bytes())
+    return digest
 
 
 def _documents(project: Project) -> dict[str, Any]:

@@ -108,7 +108,6 @@ class Story:
     changes: tuple[ModelChange, ...] = ()
     way_back: str = ""
     parents: tuple[int, ...] = ()
-    model: str = ""
 
 
 @dataclass(frozen=True)
@@ -234,7 +233,7 @@ class _Builder:
         ending = max(endings, key=lambda one: one[2], default=None)
         state, sentence, since, way_back = ending or describe(own, steps, self.read)
         facts = (tuple(moves), way_back, tuple(sorted(self.asks[ask])))
-        return Story(own.work, state, sentence, since, steps, *facts, model=way_back.split()[5] if way_back else "")
+        return Story(own.work, state, sentence, since, steps, *facts)
 
     def _issue_row(self, number: int, runs: Iterable[Run], taken: set[str]) -> Row:
         one, work = self.linked[number], self.linked[number].work

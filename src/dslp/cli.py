@@ -23,7 +23,7 @@ EXTRAS |= {"new dataset": "data", "new model": "experiments", "model serve": "se
 EXTRAS |= {"new report": "logbook"}
 MODULES = {
     "data": "duckdb",
-    "logbook": "jinja2",
+    "logbook": "zensical",
     "serving": "prometheus_client",
 }  # the other extras bring MLflow
 

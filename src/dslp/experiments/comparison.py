@@ -9,7 +9,7 @@ from dslp.core.errors import DslpError
 from dslp.core.pictures import beside
 from dslp.core.report import Report, render_page
 from dslp.experiments.evaluation import draw_views, read_evaluation
-from dslp.experiments.gains import Gain, draw_gains, format_metric, gain, optimism
+from dslp.experiments.gains import describe_gain, draw_gains, gain, sweep_sizes
 from dslp.experiments.model import Model
 from dslp.experiments.params import Metric, share_problem
 from dslp.experiments.runs import CandidateRun, Experiment, finished_runs
@@ -38,7 +38,8 @@ class Comparison:
     def verdicts(self) -> list[str]:
         """One sentence for each candidate but the baseline."""
         enough = self.model.params.criterion.improvement
-        return [verdict(run.name, run.gain, enough, run.trials) for run in self.runs if run.gain]
+        gains = [(run, run.gain) for run in self.runs if run.gain]
+        return [f"{run.name}: {describe_gain(gain, enough, run.trials)}" for run, gain in gains]
 
     @property
     def report(self) -> Report:
@@ -58,7 +59,7 @@ class Comparison:
                 "interval": [gain.low, gain.high] if gain else None,
                 "best_of_trials": run.trials or None,
                 "met": gain.estimate >= enough if gain else None,
-                "verdict": verdict(run.name, gain, enough, run.trials) if gain else "baseline",
+                "verdict": describe_gain(gain, enough, run.trials) if gain else "baseline",
             }
 
         return Report(
@@ -182,28 +183,10 @@ def draw_comparison(comparison: Comparison) -> str:
 
 def best_of_trials(model: Model, tracking: Tracking) -> dict[frozenset[tuple[str, str]], int]:
     """How many trials of a sweep ended, by the parameters of the run that was the best of them."""
-    numbers = dict[str, int]()
-    for run in finished_runs(tracking, model, kind="sweep"):
-        metrics = run.data.metrics
-        numbers[run.data.tags["dslp.best"]] = int(metrics["trials"] - metrics["failed"])
-    several = {run: number for run, number in numbers.items() if number > 1}
-    client = tracking.client
-    return {frozenset(client.get_run(run).data.params.items()): n for run, n in several.items()}
-
-
-def verdict(name: str, gain: Gain, enough: float, trials: int = 0) -> str:
-    """One sentence: how much better, how sure that is, and whether the criterion is met.
-
-    The criterion is met when the estimate reaches it; the sentence says when the interval leaves
-    that open.
-    """
-    limit = format_metric(enough, gain.by)
-    word = "better" if gain.estimate > 0 else "worse" if gain.estimate < 0 else "no better"
-    text = f"{name} is {word} than the baseline: {gain} (95 % interval {gain.interval}); "
-    text += f"criterion {limit}: {'met' if gain.estimate >= enough else 'not met'}"
-    if doubt := gain.doubt(lambda value: value >= enough):
-        text += f", but {doubt}"
-    return f"{text}; {optimism(trials)}" if trials else text
+    sweeps = finished_runs(tracking, model, kind="sweep")
+    sizes = sweep_sizes((run.data.tags["dslp.best"], run.data.metrics) for run in sweeps)
+    records = [(tracking.client.get_run(run), size) for run, size in sizes.items()]
+    return {frozenset(run.data.params.items()): size for run, size in records}
 
 
 def _why_not_comparable(model: Model, data: ModelData, run: "Run") -> str:

@@ -2,7 +2,7 @@
 
 import math
 import statistics
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Literal
@@ -104,9 +104,46 @@ def gain(
     return Gain(share, share - half, share + half, by)
 
 
+def describe_gain(gain: Gain, enough: float | None, trials: int = 0, unit: str = "") -> str:
+    """A gain for a business reader: how much, how sure that is, and whether the goal is reached.
+
+    Args:
+        gain: over the baseline.
+        enough: the criterion, which is reached when the estimate reaches it; None if not known.
+        trials: of how many trials on the same folds its settings are the best; 0 if of none.
+        unit: of a difference, such as the metric's name.
+    """
+    write, ends = partial(format_metric, by=gain.by, sign=""), (gain.low, gain.high)
+    words = ["worse" if value < 0 else "better" for value in (gain.estimate, *ends)]
+    size, of = write(abs(gain.estimate)) if gain.estimate else "no", f" in {unit}" if unit else ""
+    sure = UNKNOWN
+    if gain.interval != UNKNOWN:
+        first = f"{write(abs(gain.low))} {words[1]} and {write(abs(gain.high))} {words[2]}"
+        if words[1] == words[2]:
+            low, high = sorted(map(abs, ends))
+            first = f"{write(low)} and {write(high)} {words[1]}"
+        sure = f"between {first}"
+    text = f"{size} {words[0]} than the baseline{of} (95 % sure: {sure})"
+    if enough is not None:
+        reached = "reached" if gain.estimate >= enough else "not reached"
+        doubt = ", but not for sure" * bool(gain.doubt(lambda value: value >= enough))
+        text += f"; the goal of {write(enough)} is {reached}{doubt}"
+    return f"{text}; {optimism(trials)}" if trials else text
+
+
 def optimism(trials: int) -> str:
     """What to know of the gain of settings that are the best of many trials on the same folds."""
     return f"the best of {trials} trials, so its gain is optimistic; the holdout decides"
+
+
+def sweep_sizes(sweeps: Iterable[tuple[str, Mapping[str, float]]]) -> dict[str, int]:
+    """How many trials of a sweep ended, by the identifier of its best; 0 where it was the only one.
+
+    Args:
+        sweeps: of each, that identifier, and its metrics.
+    """
+    sizes = {best: metrics.get("trials", 0) - metrics.get("failed", 0) for best, metrics in sweeps}
+    return {best: int(1 < size < math.inf and size) for best, size in sizes.items()}
 
 
 def format_metric(gain: float, by: Measure, sign: str = "+") -> str:

@@ -58,6 +58,19 @@ class Issue:
         return name.lower() in (label.lower() for label in self.labels)
 
 
+def issue_state(issue: Issue, reason: str | None = "") -> str:
+    """How an issue ended or stands: the label of its outcome, `open`, `closed` or `not planned`.
+
+    Args:
+        issue: one whose label says that it waits is only waiting while it is open.
+        reason: why it was closed, as GitHub says it.
+    """
+    labels = OUTCOMES if issue.state == "open" else OUTCOMES[:2]
+    state = "not planned" if (reason or "").lower() == "not_planned" else "closed"
+    default = "open" if issue.state == "open" else state
+    return next(filter(issue.labelled, labels), default)
+
+
 @dataclass(frozen=True)
 class PullRequest:
     """A pull request, as far as the policy needs it.

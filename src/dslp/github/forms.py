@@ -1,7 +1,7 @@
 """Issue forms read back: the fields of a body, what is missing, and the links of its type (I11)."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import cache, lru_cache
@@ -196,6 +196,22 @@ def linked_numbers(issue: Issue | None, repository: str = "", field: str = "") -
     links = form_links(issue.kind, issue.body, repository) if issue else []
     named = [number for link in links if field in ("", link.field) for number in link.numbers]
     return list(dict.fromkeys(named))[:MOST]
+
+
+def served_asks(issues: Mapping[int, tuple[str, Iterable[int]]], number: int) -> tuple[int, ...]:
+    """The Asks that an issue names, or that an issue does which it names (I11, I12).
+
+    Of an Ask, these are its parents.
+
+    Args:
+        issues: the type of each issue, and the issues that it names in its links.
+        number: of the issue.
+    """
+    kind, named = issues[number]
+    between = [issues[one] for one in named if one in issues and kind != "Ask"]
+    further = [one for other, numbers in between if other != "Ask" for one in numbers]
+    asks = [one for one in dict.fromkeys([*named, *further]) if issues.get(one, ("",))[0] == "Ask"]
+    return tuple(one for one in asks if one != number)
 
 
 def named_issues(text: str, repository: str) -> list[int]:

@@ -18,7 +18,7 @@ from dslp.core.console import say
 from dslp.core.files import read_text
 from dslp.github.client import Repository, UsedUp
 from dslp.github.entities import END, OUTCOMES, START, TYPES, read_issue, split_log
-from dslp.github.forms import LINKS, MOST, form_links, linked_numbers
+from dslp.github.forms import LINKS, MOST, form_links, linked_numbers, served_asks
 
 HEAD = "### Running log\n\nA machine writes what is between the two markers of this section."
 ISSUES = "query ($owner: String!, $name: String!) { repository(owner: $owner, name: $name) { %s } }"
@@ -207,11 +207,10 @@ def _entries(repository: Repository, ask: int, candidates: Iterable[int]) -> lis
         dates = " to ".join(one[name][:10] for name in ("created", "closed") if one[name])
         line = f"- #{issue.number}: {', '.join([*filter(issue.labelled, OUTCOMES), state, dates])}"
         key = not issue.labelled("succeeded"), one["created"], issue.number
-        named = set(linked_numbers(issue, repository.name))
+        named = linked_numbers(issue, repository.name)
         rows.append((key, issue, named, line))
-    between = {issue.number for _, issue, named, _ in rows if issue.kind != "Ask" and ask in named}
-    near = {"Ask": {ask}}
-    serving = [row for row in rows if row[2] & near.get(row[1].kind, {ask, *between})]
+    links = {issue.number: (issue.kind, named) for _, issue, named, _ in rows} | {ask: ("Ask", [])}
+    serving = [row for row in rows if ask in served_asks(links, row[1].number)]
     newest = sorted(serving, key=lambda row: row[1].number)[-ENTRIES:]
     lines = []
     for kind in TYPES:

@@ -1,6 +1,5 @@
 """`dslp logbook`: build the pages, serve them, search, answer for one issue, and export (C1)."""
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -30,11 +29,9 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print it as JSON.")]
 @app.command()
 def build(source: From = None, fresh: Fresh = False) -> None:
     """Write the pages, and build the site; exit code 1 if a figure in a report has no record."""
-    from dslp.logbook.site import build_site, find_site
+    from dslp.logbook.site import build_site
 
-    project = Project.find()
-    config = find_site(project)
-    findings = _write_pages(project, config, _read(project, source, fresh))
+    config, findings = _write_pages(source, fresh)
     with step("building the site"):
         page = build_site(config)
     say(f"open {page}")
@@ -49,13 +46,9 @@ def serve(
     port: Annotated[int, typer.Option(help="On this machine.", min=1, max=65_535)] = 8000,
 ) -> None:
     """Write the pages, and serve the site on this machine until Ctrl+C."""
-    from dslp.logbook.site import find_site, serve_site
+    from dslp.logbook.site import serve_site
 
-    project = Project.find()
-    config = find_site(project)
-    _write_pages(project, config, _read(project, source, fresh))
-    say(f"http://localhost:{port}/logbook/index.html")
-    serve_site(config, port)
+    serve_site(_write_pages(source, fresh)[0], port)
 
 
 @app.command()
@@ -77,7 +70,7 @@ def search(
     source: From = None,
     as_json: AsJson = False,
 ) -> None:
-    """List the experiments and explorations with these words, failed ones too (E5)."""
+    """List the explorations, experiments and models with these words, failed ones too (E5)."""
     from dslp.logbook.search import show_attempts
 
     show_attempts(_read(Project.find(), source), text, as_json)
@@ -90,13 +83,14 @@ def show(
     as_json: AsJson = False,
 ) -> None:
     """Say what was tried for an Ask, and how it ended."""
-    from dslp.logbook.story import as_plain, build_stories, stories_of
+    from dslp.logbook.export import to_json
+    from dslp.logbook.story import build_stories, stories_of
 
     stories = stories_of(build_stories(_read(Project.find(), source)), number)
     if not stories:
         raise DslpError(f"no Ask has #{number} on its way; see: uv run dslp logbook search TEXT")
     if as_json:
-        typer.echo(json.dumps([as_plain(story) for story in stories], indent=2, ensure_ascii=False))
+        typer.echo(to_json(stories))
         return
     for story in stories:
         say(f"#{story.ask.issue.number} {visible(story.ask.issue.title)}: {story.sentence}")
@@ -105,17 +99,11 @@ def show(
             for one in story.steps[1:]
         ]
         table(["begun", "stage", "state", "title"], rows, texts=4)
-        for result in (result for one in story.steps for result in one.results):
-            say(f"{result.candidate}: {result.sentence or 'baseline'}")
-
-
-@app.command()
-def measures(source: From = None, as_json: AsJson = False) -> None:
-    """Say how fast the process is, and how often experiments succeed (C2)."""
-    from dslp.logbook.measures import as_plain, measure
-
-    plain = as_plain(measure(_read(Project.find(), source)))
-    typer.echo(json.dumps(plain, indent=2, ensure_ascii=False))
+        for one in story.steps:
+            for result in one.results:
+                words = result.sentence or f"{result.metric} {result.value:.4g}"
+                words += ", the baseline" * result.is_baseline
+                say(f"{visible(one.title)}: {visible(result.candidate)}: {words}")
 
 
 def _read(project: Project, source: Path | None, fresh: bool = False) -> "Logbook":
@@ -129,21 +117,23 @@ def _read(project: Project, source: Path | None, fresh: bool = False) -> "Logboo
     return logbook
 
 
-def _write_pages(project: Project, config: Path, logbook: "Logbook") -> list[Finding]:
-    """Write the pages into the site's sources; return what is wrong in reports."""
+def _write_pages(source: Path | None, fresh: bool) -> tuple[Path, list[Finding]]:
+    """Write the pages into the site's sources; return its file, and what is wrong in reports."""
     from dslp.logbook.measures import measure, measures_page
     from dslp.logbook.pages import write_pages
     from dslp.logbook.reports import render_reports
-    from dslp.logbook.site import pages_folder
+    from dslp.logbook.site import find_site, pages_folder
     from dslp.logbook.story import build_stories
 
-    folder = pages_folder(config)
+    project = Project.find()
+    logbook = _read(project, source, fresh)
+    folder = pages_folder(config := find_site(project))
     with step("writing the pages"):
         stories = build_stories(logbook)
         findings = render_reports(project, logbook, stories, folder)
-        save_page(folder / "measures.md", *measures_page(measure(logbook)))
+        save_page(folder / "measures.md", *measures_page(measure(logbook, stories)))
         write_pages(project, logbook, stories, folder)
     for finding in findings:
         say(str(finding), style="red" if finding.severe else "yellow")
     say(f"{len(stories)} Asks, {len(logbook.works)} issues, {len(logbook.runs)} runs: {folder}")
-    return [finding for finding in findings if finding.severe]
+    return config, [finding for finding in findings if finding.severe]

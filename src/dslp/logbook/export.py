@@ -1,6 +1,9 @@
 """Everything as open files: one JSON that holds all, and a table in Parquet of each kind."""
 
+import json
+import re
 from collections.abc import Iterator
+from datetime import datetime
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -8,12 +11,15 @@ from typing import TYPE_CHECKING, Any
 from dslp.core.errors import DslpError
 from dslp.core.files import read_text, written_together
 from dslp.logbook.events import Logbook
+from dslp.logbook.results import Result
 
 if TYPE_CHECKING:
     from pydantic import TypeAdapter
 
 FILE = "logbook.json"
 TIMES = ("at", "created", "updated", "closed", "start", "end")  # columns, in UTC
+LOCAL_TIME = re.compile(r'": "(\d{4}-\d\d-\d\dT[\d:.]+)",?$', re.MULTILINE)
+HIDDEN = ("native", "body")  # attributes that stories do without: texts, and people's names
 NUMBERS = ("number", "issue", "ask")  # of issues and pull requests
 TABLES = {
     "issues": "number type title body state reason labels url created updated closed",
@@ -53,6 +59,16 @@ def export(logbook: Logbook, folder: Path) -> list[Path]:
     return paths
 
 
+def to_json(value: Any) -> str:
+    """Stories or measures as JSON, with the names of their attributes, without what HIDDEN names.
+
+    Times are in ISO 8601; a figure that is not finite is null. A result has the identifier of its
+    run, and whether it meets the criterion (`is_met`).
+    """
+    plain = json.loads(json.dumps(value, default=_attributes), parse_constant=lambda _: None)
+    return json.dumps(plain, indent=2, ensure_ascii=False)
+
+
 def read_export(folder: Path) -> Logbook:
     """The logbook that was exported into a folder.
 
@@ -62,13 +78,23 @@ def read_export(folder: Path) -> Logbook:
     from pydantic import ValidationError
 
     text = read_text(folder / FILE)
+    todo = "write it with: uv run dslp logbook export"
+    if local := LOCAL_TIME.search(text):
+        raise DslpError(f"{folder / FILE}: {local[1]} is a time without a zone; {todo}")
     try:
         return _adapter().validate_json(text)
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         place = ".".join(map(str, first["loc"])) or "the file"
-        todo = "write it with: uv run dslp logbook export"
         raise DslpError(f"{folder / FILE}: {place}: {first['msg']}; {todo}") from None
+
+
+def _attributes(value: Any) -> Any:
+    if isinstance(value, datetime):
+        return value.isoformat()
+    attributes = {name: item for name, item in vars(value).items() if name not in HIDDEN}
+    more = {"run": value.run.id, "is_met": value.is_met} if isinstance(value, Result) else {}
+    return attributes | more
 
 
 @cache

@@ -6,10 +6,9 @@ and Meier, 1958, Journal of the American Statistical Association 53). No figure 
 nothing that a figure is made from names one.
 """
 
-import json
 import math
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from statistics import NormalDist, median, quantiles
@@ -17,8 +16,8 @@ from statistics import NormalDist, median, quantiles
 from dslp.core.pictures import draw_points, draw_shares
 from dslp.core.report import render_page
 from dslp.github.entities import TYPES
-from dslp.github.forms import form_fields
 from dslp.logbook.events import Logbook, Work
+from dslp.logbook.story import DROPPED, Story
 
 DAY = timedelta(days=1)
 UNKNOWN = (math.nan,) * 3  # days in each state, or a share with its interval
@@ -27,7 +26,6 @@ QUARTERS = 12  # that a trend goes back
 HELD = ("on hold", "blocked - need access")
 LABELS = {"labeled": HELD, "unlabeled": HELD}  # that count; other events have none
 STEPS = {"closed": 1, "reopened": -1, "labeled": 1, "unlabeled": -1, "transferred": 0}
-DROPPED = ("not_planned", "duplicate")
 ASK_TO_VALUE = "Ask to value"
 
 
@@ -43,7 +41,8 @@ class IssueTime:
         is_done: whether it ended as done.
         is_held: whether it is on hold or blocked now.
         active: days in which it was open, and neither on hold nor blocked.
-        held: days in which it was open, and on hold or blocked.
+        held: days in which it was open, and on hold or blocked; not known without GitHub, where
+            they count as active.
     """
 
     number: int
@@ -54,6 +53,11 @@ class IssueTime:
     is_held: bool
     active: float
     held: float
+
+    @property
+    def age(self) -> float:
+        """All days in which it was open."""
+        return self.active + (0.0 if math.isnan(self.held) else self.held)
 
 
 @dataclass(frozen=True)
@@ -97,8 +101,7 @@ class Measures:
     Attributes:
         read: when its history was read.
         counts: numbers of issues: `unknown`, whose past is not known, so that no duration has them;
-            `dropped`, closed as not planned or as a duplicate; `bare`, read from git alone: their
-            time on hold and outcomes are not known, and of Asks, the opening.
+            `dropped`, closed as not planned or as a duplicate.
         values: numbers of Asks that came to their value by `promotion` or `closing`, or that were
             closed with `none`.
         outcomes: numbers of experiments that `succeeded` or `failed`; with both, or none, they are
@@ -117,28 +120,32 @@ class Measures:
     open: list[IssueTime]
 
 
-def measure(logbook: Logbook) -> Measures:
-    """Measure the process of a project by its history, whatever the source of that is."""
-    counts, values = Counter(unknown=0, dropped=0, bare=0), Counter(promotion=0, closing=0, none=0)
-    outcomes = Counter(succeeded=0, failed=0, closed=0, open=0)
-    promotions, read = _first_promotions(logbook), logbook.read
+def measure(logbook: Logbook, stories: Iterable[Story]) -> Measures:
+    """Measure the process of a project by its history, whatever the source of that is.
+
+    Args:
+        logbook: its history.
+        stories: of its Asks, which say when each came to its value.
+    """
+    counts, values = Counter(unknown=0, dropped=0), Counter(promotion=0, closing=0, none=0)
+    outcomes, read = Counter(succeeded=0, failed=0, closed=0, open=0), logbook.read
     times: dict[str, list[IssueTime]] = {kind: [] for kind in (ASK_TO_VALUE, *TYPES, "Task")}
     for work in logbook.works:
-        one = _issue_time(work, read, work.closed, work.reason not in DROPPED)
-        times[one.kind].append(one)
-        counts.update(unknown=math.isnan(one.active), dropped=not one.is_done, bare=not one.url)
-        if one.kind == "Ask" and one.url:
-            promotion = promotions.get(one.number)
-            is_answered = one.end and one.is_done and form_fields(work.issue.body).get("Value")
-            end, has_value = promotion or work.closed, bool(promotion or is_answered)
-            times[ASK_TO_VALUE].append(_issue_time(work, read, end, has_value))
-            values["promotion" if promotion else "closing" if has_value else "none"] += bool(end)
-        elif one.kind == "Experiment" and work.reason != "duplicate":
+        time = _issue_time(work, read, work.closed, work.reason not in DROPPED)
+        times[time.kind].append(time)
+        counts.update(unknown=math.isnan(time.active), dropped=not time.is_done)
+        if time.kind == "Experiment" and work.reason != "duplicate":
             labels = [label for label in ("succeeded", "failed") if work.issue.labelled(label)]
-            outcomes[labels[0] if one.url and len(labels) == 1 else work.issue.state] += 1
-    unfinished = [one for kind in (*TYPES, "Task") for one in times[kind] if one.end is None]
-    unfinished.sort(key=lambda one: (math.isnan(one.active), -one.active - one.held, one.number))
-    success, durations = _success_rate(outcomes), [_durations(*one) for one in times.items()]
+            outcomes[labels[0] if time.url and len(labels) == 1 else work.issue.state] += 1
+    unfinished = [time for part in times.values() for time in part if time.end is None]
+    unfinished.sort(key=lambda time: (math.isnan(time.active), -time.age, time.number))
+    for story in stories:
+        ask, value = story.ask, story.value_at
+        if ask.issue.url:  # without GitHub, its opening is not known
+            times[ASK_TO_VALUE].append(_issue_time(ask, read, value or ask.closed, bool(value)))
+            way = "none" if not value else "closing" if value == ask.closed else "promotion"
+            values[way] += bool(value or ask.closed)
+    success, durations = _success_rate(outcomes), [_durations(*pair) for pair in times.items()]
     return Measures(read, counts, values, outcomes, success, durations, unfinished)
 
 
@@ -200,40 +207,33 @@ def measures_page(measures: Measures) -> tuple[str, dict[str, str]]:
     return render_page("measures.md.jinja", "dslp.logbook", m=measures, pictures=pictures), pictures
 
 
-def as_plain(measures: Measures) -> dict[str, object]:
-    """The measures for `--json`; durations are in days, and null is not known, or not reached."""
-    text = json.dumps(measures, default=lambda one: getattr(one, "__dict__", None) or str(one))
-    return dict(json.loads(text, parse_constant=lambda _: None))  # JSON has no NaN
-
-
 def _issue_time(work: Work, read: datetime, end: datetime | None, is_done: bool) -> IssueTime:
     issue, (active, held, _) = work.issue, time_spent(work, read, end)
-    is_held, own = any(map(issue.labelled, HELD)), (issue.number, issue.url, issue.kind)
-    return IssueTime(*own, end, is_done, is_held, active, held)
-
-
-def _first_promotions(logbook: Logbook) -> dict[int | None, datetime]:
-    """When the first model of each Ask was promoted, by the Ask's number."""
-    runs = {run.id: run.ask for run in logbook.runs}
-    asks = {(one.model, one.version): runs.get(one.run) or one.ask for one in logbook.versions}
-    changes = [one for one in reversed(logbook.changes) if one.action == "promote"]
-    return {asks.get((one.model, one.version)): one.at for one in changes}
+    held = held if issue.url else math.nan
+    is_held, names = any(map(issue.labelled, HELD)), (issue.number, issue.url, issue.kind)
+    return IssueTime(*names, end, is_done, is_held, active, held)
 
 
 def _durations(subject: str, times: Iterable[IssueTime]) -> Durations:
-    times = [one for one in times if not math.isnan(one.active)]
+    times = [time for time in times if not math.isnan(time.active)]
     quarters = defaultdict[int, list[float]](list)
-    for one in times:
-        if one.end and one.is_done:
-            quarters[4 * one.end.year + (one.end.month - 1) // 3].append(one.active)
+    for time in times:
+        if time.end and time.is_done:
+            quarters[4 * time.end.year + (time.end.month - 1) // 3].append(time.active)
     last = max(quarters, default=-1) + 1
     first = max(min(quarters, default=0), last - QUARTERS)
     trend = {f"{q // 4} Q{q % 4 + 1}": _spread(quarters[q], FEWEST) for q in range(first, last)}
     done = [days for part in quarters.values() for days in part]
-    with_open = median_with_open(done, [one.active for one in times if one.end is None])
-    active, held = _spread([one.active for one in times]), _spread([one.held for one in times])
-    ages = _spread([one.active + one.held for one in times if one.end is None])
-    return Durations(subject, _spread(done), with_open, trend, active, held, ages)
+    unfinished = [time for time in times if time.end is None]
+    return Durations(
+        subject,
+        done=_spread(done),
+        median_with_open=median_with_open(done, [time.active for time in unfinished]),
+        trend=trend,
+        active=_spread([time.active for time in times]),
+        held=_spread([time.held for time in times]),
+        age=_spread([time.age for time in unfinished]),
+    )
 
 
 def _spread(days: Sequence[float], fewest: int = 1) -> Spread:
@@ -243,7 +243,7 @@ def _spread(days: Sequence[float], fewest: int = 1) -> Spread:
     return Spread(len(days), sum(days), middle, low, high)
 
 
-def _success_rate(outcomes: Mapping[str, int]) -> Sequence[float]:
+def _success_rate(outcomes: Counter[str]) -> Sequence[float]:
     """The share that succeeded, and the ends of its 95 % interval (Wilson, 1927, JASA 22)."""
     if not (number := outcomes["succeeded"] + outcomes["failed"]):
         return UNKNOWN

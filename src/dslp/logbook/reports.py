@@ -66,7 +66,7 @@ class Records:
         self.logbook, self.by_name = logbook, dict[str, Record]()
         self.newest, self.in_use = dict[str, str](), dict[str, str]()
         steps = [(step, story.ask.issue.number) for story in stories for step in story.steps]
-        self.trials, self.siblings = best_trials(logbook.runs), defaultdict[str, list[Run]](list)
+        self.trials, self.siblings = dict[date, Any](), defaultdict[str, list[Run]](list)
         places = {run.id: web_address(run.url) for run in logbook.runs}
         for story in stories:
             number = story.ask.issue.number
@@ -103,7 +103,10 @@ class Records:
 
     def results(self, runs: Sequence[Run], on: date) -> tuple[Result, ...]:
         """What the runs said on that day, also if they were repeated since."""
-        return read_results([run for run in runs if run.start.date() <= on], self.trials)
+        if on not in self.trials:
+            ended = (run for run in self.logbook.runs if run.end and run.end.date() <= on)
+            self.trials[on] = best_trials(ended)
+        return read_results([run for run in runs if run.start.date() <= on], self.trials[on])
 
     def figures(self, record: Record, on: date) -> dict[str, str]:
         """The figures of a record for people, by name; without a name, the record itself."""

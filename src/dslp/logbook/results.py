@@ -7,12 +7,10 @@ import json
 import math
 import statistics
 from collections.abc import Iterable, Mapping
-from contextlib import suppress
 from dataclasses import dataclass, replace
-from functools import partial
 from typing import Any, get_args
 
-from dslp.experiments.gains import Better, Gain, Measure, format_metric, gain, optimism
+from dslp.experiments.gains import Better, Gain, Measure, describe_gain, gain, sweep_sizes
 from dslp.logbook.events import Run
 
 LARGEST = 1e100  # of a figure; what is larger cannot be computed with
@@ -58,20 +56,10 @@ class Result:
     @property
     def sentence(self) -> str:
         """The gain for a business reader; empty where it is not known."""
-        gain = self.gain
-        if gain is None:
+        if self.gain is None:
             return ""
-
-        write = partial(format_metric, by=gain.by)
-        word = "worse" if gain.estimate < 0 else "better"
-        unit = f" in {self.metric}" if gain.by == "difference" else ""
-        text = f"{write(abs(gain.estimate), sign='')} {word} than the baseline{unit}"
-        text += f" (95 % sure: {gain.interval})"
-        if enough := self.criterion:
-            reached = "reached" if self.is_met else "not reached"
-            reached += ", but not for sure" * bool(gain.doubt(lambda value: value >= enough))
-            text += f"; the goal of {write(enough, sign='')} is {reached}"
-        return f"{text}; {optimism(self.trials)}" if self.trials and not self.held_out else text
+        unit = self.metric if self.gain.by == "difference" else ""
+        return describe_gain(self.gain, self.criterion, 0 if self.held_out else self.trials, unit)
 
 
 def best_trials(runs: Iterable[Run]) -> dict[object, int]:
@@ -81,20 +69,17 @@ def best_trials(runs: Iterable[Run]) -> dict[object, int]:
     has them was chosen by its luck on the folds too.
     """
     runs = list(runs)
-    sizes = {
-        run.tag("best"): run.metrics.get("trials", 0) - run.metrics.get("failed", 0)
-        for run in runs
-        if run.kind == "sweep"
-    }
-    trials: dict[object, int] = {name: int(1 < n < math.inf and n) for name, n in sizes.items()}
-    return trials | {_settings(run): trials[run.id] for run in runs if trials.get(run.id)}
+    sweeps = ((run.tag("best"), run.metrics) for run in runs if run.kind == "sweep")
+    sizes = dict[object, int](sweep_sizes(sweeps))
+    return sizes | {_settings(run): sizes[run.id] for run in runs if sizes.get(run.id)}
 
 
 def read_results(runs: Iterable[Run], trials: Mapping[object, int]) -> tuple[Result, ...]:
     """The results of an issue, the baseline first, then the best first.
 
     The newest run of each candidate counts; of a sweep, the best trial. It is compared with the
-    newest run of the baseline on the same folds of the same data, with the same `evaluate.py`.
+    newest run of the baseline on the same metric and folds of the same data, with the same
+    `evaluate.py`.
 
     Args:
         runs: of the issue, the oldest first.
@@ -103,23 +88,21 @@ def read_results(runs: Iterable[Run], trials: Mapping[object, int]) -> tuple[Res
     newest, baselines = dict[object, tuple[Result, Any]](), dict[object, list[float]]()
     for run in runs:
         is_candidate = run.kind in ("experiment", "training") or run.id in trials
-        if is_candidate and run.status == "FINISHED" and (read := _read_record(run)):
-            result, record = read
-            newest[run.tag("model"), result.candidate, result.held_out] = read
+        if is_candidate and run.status == "FINISHED" and (pair := _read_record(run)):
+            result, record = pair
+            newest[run.tag("model"), result.candidate, result.held_out] = pair
             if result.is_baseline and not result.held_out:
                 baselines[_comparable(run, record)] = record["folds"]
     results = []
     for result, record in newest.values():
-        run, better = result.run, result.gain
-        reference = baselines.get(_comparable(run, record), ())
+        better, reference = result.gain, baselines.get(_comparable(result.run, record), ())
         if len(reference) > 1 and not result.is_baseline and not result.held_out:
-            with suppress(ModuleNotFoundError):  # scipy
-                measures = (record["better"], record["ratio"], record["by"])
-                better = gain(reference, record["folds"], *measures)
-        results.append(replace(result, gain=better, trials=trials.get(_settings(run), 0)))
-    best_first = [(-one.gain.estimate if one.gain else math.inf, one) for one in results]
-    best_first.sort(key=lambda pair: (not pair[1].is_baseline, pair[0]))
-    return tuple(result for _, result in best_first)
+            measures = (record["better"], record["ratio"], record["by"])
+            better = gain(reference, record["folds"], *measures)
+        number = trials.get(_settings(result.run), 0)
+        results.append(replace(result, gain=better, trials=number))
+    results.sort(key=lambda result: -result.gain.estimate if result.gain else math.inf)
+    return tuple(sorted(results, key=lambda result: not result.is_baseline))
 
 
 def _read_record(run: Run) -> tuple[Result, Any] | None:
@@ -131,26 +114,34 @@ def _read_record(run: Run) -> tuple[Result, Any] | None:
         record = json.loads(run.tag("folds"))
         metric, held_out = str(record["metric"]), run.kind == "training"
         folds = [run.metrics[f"holdout_{metric}"]] if held_out else record["folds"]
-        values = [*folds, record["improvement"], record.get("ratio", 0.0)]
-        known = record["better"] in get_args(Better) and record["by"] in get_args(Measure)
-        if not known or not folds or not all(abs(value) < LARGEST for value in values):
+        values = [*folds, record["improvement"], 0.0 if held_out else record["ratio"]]
+        is_valid = record["better"] in get_args(Better) and record["by"] in get_args(Measure)
+        if not is_valid or not folds or not all(abs(value) < LARGEST for value in values):
             return None
     except (AttributeError, KeyError, RecursionError, TypeError, ValueError):
         return None
-    estimate = run.metrics.get("improvement", math.nan)
-    low, high = (run.metrics.get(f"improvement_{end}", math.nan) for end in ("low", "high"))
-    is_known = held_out and math.isfinite(estimate)
-    better = Gain(estimate, low, high, record["by"]) if is_known else None
-    name = run.name if run.kind == "trial" else run.tag("candidate")
-    facts = (better, record["improvement"], record.get("is_baseline") is True, held_out)
-    return Result(run, name, metric, record["better"], statistics.fmean(folds), *facts), record
+    names = ("improvement", "improvement_low", "improvement_high")
+    estimate, low, high = (run.metrics.get(name, math.nan) for name in names)
+    result = Result(
+        run=run,
+        candidate=run.name if run.kind == "trial" else run.tag("candidate"),
+        metric=metric,
+        better=record["better"],
+        value=statistics.fmean(folds),
+        gain=Gain(estimate, low, high, record["by"]) if held_out else None,
+        criterion=record["improvement"],
+        is_baseline=record.get("is_baseline") is True,
+        held_out=held_out,
+    )
+    return result if math.isfinite(estimate) else replace(result, gain=None), record
 
 
 def _comparable(run: Run, record: Any) -> object:
-    """What two runs have in common that were fitted and evaluated on the same folds."""
+    """What two runs have in common that were evaluated by the same metric on the same folds."""
     split = sorted(pair for pair in run.params.items() if pair[0].startswith("split."))
     tags = [run.tag(name) for name in ("model", "ask", "dataset_digest", "evaluate")]
-    return tuple(tags), tuple(split), len(record.get("folds", ()))
+    metric = [record[name] for name in ("metric", "better", "by")]
+    return *tags, *map(str, metric), tuple(split), len(record.get("folds", ()))
 
 
 def _settings(run: Run) -> object:

@@ -11,7 +11,7 @@ from dslp.github.remote import remote_name
 from dslp.logbook.events import Logbook, Pull, Work
 from dslp.logbook.git_source import read_git
 from dslp.logbook.github_source import read_github
-from dslp.logbook.site import CACHE
+from dslp.logbook.site import CACHE, own_folder
 from dslp.logbook.tracking_source import Tracked, read_tracking
 from dslp.tracking.provenance import repository_address
 
@@ -23,6 +23,7 @@ def read_logbook(project: Project, fresh: bool = False) -> Logbook:
         project: the repository.
         fresh: read everything again, and not only what has changed.
     """
+    own_folder(project)
     folder = project.root / CACHE
     if fresh:
         remove_path(folder)
@@ -44,10 +45,16 @@ def read_logbook(project: Project, fresh: bool = False) -> Logbook:
 def _read_work(
     project: Project, tracked: Tracked, cache: Path
 ) -> tuple[tuple[Work, ...], tuple[Pull, ...], tuple[str, ...]]:
-    """Issues and pull requests: from GitHub, or from git alone where GitHub was never read."""
+    """Issues and pull requests: from GitHub, or from git alone where GitHub was never read.
+
+    Raises:
+        DslpError: in a workflow, GitHub cannot be read: half a logbook is not to be published.
+    """
     try:
         return read_github(project, cache)
     except DslpError as error:
+        if os.environ.get("GITHUB_ACTIONS") == "true":
+            raise
         note = f"Titles and texts of issues are missing, since GitHub was not read: {error}"
         is_known = bool(remote_name(project) or os.environ.get("GITHUB_REPOSITORY"))
         return (*read_git(project, tracked.runs), (note,) if is_known else ())

@@ -2,12 +2,12 @@
 
 import json
 import math
+import re
 import xml.etree.ElementTree as ET
 
 import numpy as np
 import pytest
-from dslp.experiments.comparison import verdict
-from dslp.experiments.gains import Gain, gain
+from dslp.experiments.gains import Gain, describe_gain, gain
 
 from tests.library.experiments.conftest import runs
 from tests.library.toy import Toy
@@ -19,13 +19,13 @@ def test_candidates_are_compared_baseline_first_with_the_criterion(experimented:
     assert "Ask #7: How many visits?" in out
     table = [line.split()[0] for line in out.splitlines() if line.startswith(("base", "linear"))]
     assert table[:2] == ["baseline", "linear"]
-    assert "linear is better than the baseline: " in out
-    assert "criterion +10.0%: met\n" in out
+    assert re.search(r"linear: [\d.]+% better than the baseline \(95 % sure: between", out)
+    assert "; the goal of 10.0% is reached\n" in out
     assert "page: docs/media/lines.md" in out
     text = (experimented.root / "docs" / "media" / "lines" / "gains.svg").read_text()
     picture = ET.fromstring(text)
     assert picture.get("role") == "img"
-    assert "linear is better than the baseline: " in picture.get("aria-label", "")
+    assert "% better than the baseline (" in picture.get("aria-label", "")
     letters = {node.text for node in picture.findall(".//{*}text")}
     assert {"linear", "baseline", "criterion +10.0%"} <= letters
     assert "prefers-color-scheme: dark" in text
@@ -82,24 +82,38 @@ INFINITE = (-math.inf, math.inf)
 
 
 @pytest.mark.parametrize(
-    ("gain", "limit", "words"),
+    ("gain", "sentence"),
     [
-        (Gain(0.105, 0.09, 0.12), 0.05, "better than the baseline: +10.5% (95 % interval +9.0% to"),
-        (Gain(0.07, 0.02, 0.12), 0.05, "met, but the interval crosses the limit"),
-        (Gain(0.04, 0.02, 0.06), 0.05, "not met, but the interval crosses the limit"),
+        (
+            Gain(0.105, 0.09, 0.12),
+            "10.5% better than the baseline (95 % sure: between 9.0% and 12.",
+        ),
+        (Gain(0.07, 0.02, 0.12), "; the goal of 5.0% is reached, but not for sure"),
+        (Gain(0.04, 0.02, 0.06), "; the goal of 5.0% is not reached, but not for sure"),
         (
             Gain(-0.03, -0.2, 0.14),
-            0.05,
-            "worse than the baseline: -3.0% (95 % interval -20.0% to +",
+            "3.0% worse than the baseline (95 % sure: between 20.0% worse and",
         ),
-        (Gain(0.5, *INFINITE), 0.05, "(95 % interval not known)"),
-        (Gain(math.inf, *INFINITE), 0.05, "met, but its interval is not known"),
-        (Gain(-0.2, -0.3, -0.1), 0.05, "criterion +5.0%: not met"),
+        (
+            Gain(0.5, *INFINITE),
+            "(95 % sure: not known); the goal of 5.0% is reached, but not for s",
+        ),
+        (
+            Gain(math.inf, *INFINITE),
+            "above 1000% better than the baseline (95 % sure: not known); ",
+        ),
+        (
+            Gain(-0.2, -0.3, -0.1),
+            "(95 % sure: between 10.0% and 30.0% worse); the goal of 5.0% is no",
+        ),
+        (
+            Gain(0.0, -0.1, 0.1),
+            "no better than the baseline (95 % sure: between 10.0% worse and 10.0",
+        ),
     ],
 )
-def test_the_sentence_says_how_sure_it_is(gain: Gain, limit: float, words: str) -> None:
-    sentence = verdict("it", gain, limit)
-    assert sentence.endswith(words) or words in sentence.split(";")[0]
+def test_the_sentence_says_how_sure_it_is(gain: Gain, sentence: str) -> None:
+    assert sentence in describe_gain(gain, 0.05)
 
 
 def test_a_baseline_at_0_is_compared_by_difference() -> None:
@@ -108,7 +122,8 @@ def test_a_baseline_at_0_is_compared_by_difference() -> None:
     assert gain([0.0, 0.0], [-0.5, -0.6], "higher", 1.0).estimate == -np.inf
     by_difference = gain([-0.1, 0.1, 0.0], [0.4, 0.6, 0.51], "higher", 0.5, "difference")
     assert by_difference.estimate == pytest.approx(0.50333, rel=1e-3)
-    assert "baseline: +0.503 (95 % interval +0.4" in verdict("it", by_difference, 0.2)
+    words = "0.503 better than the baseline in area (95 % sure: between 0.4"
+    assert describe_gain(by_difference, 0.2, unit="area").startswith(words)
 
 
 @pytest.mark.rule("E3")
@@ -146,7 +161,7 @@ def test_a_candidate_with_other_code_stays_in_sight(experimented: Toy) -> None:
     experimented.done("experiment", "run")
     out = experimented.done("experiment", "compare").out
     for name in ("linear", f"linear at {first}", f"linear at {first} with changes"):
-        assert f"\n{name} is " in out
+        assert f"\n{name}: " in out
     assert "2 not compared: the baseline at another code or with other parameters" in out
 
 

@@ -61,7 +61,7 @@ def begin(committed: Toy, capsys: pytest.CaptureFixture[str]) -> Begin:
     def run(*issues: Issue) -> str:
         capsys.readouterr()
         project, github = committed.project, GitHub(*issues)
-        show_similar = partial(search.show_similar, project, github)
+        show_similar = partial(search.show_similar, github)
         start.begin(project, github, issues[0], show_similar)
         return capsys.readouterr().out
 

@@ -9,7 +9,9 @@ from typing import Any
 import pytest
 from dslp.github.entities import Issue
 from dslp.logbook.events import Event, Logbook, Work, parse_time
-from dslp.logbook.measures import as_plain, measure, measures_page, median_with_open, time_spent
+from dslp.logbook.export import to_json
+from dslp.logbook.measures import measure, measures_page, median_with_open, time_spent
+from dslp.logbook.story import build_stories
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
@@ -64,7 +66,11 @@ def history(start: float, end: float | None, changes: str, labels: str = "") -> 
 
 
 def measured(*works: Work, read: float = 20) -> Any:
-    return measure(Logbook("claims", "", day(read), works=works))
+    return measured_in(Logbook("claims", "", day(read), works=works))
+
+
+def measured_in(logbook: Logbook) -> Any:
+    return measure(logbook, build_stories(logbook))
 
 
 def durations(measures: Any, subject: str) -> Any:
@@ -138,7 +144,7 @@ def test_speed_by_type_with_its_trend_and_the_open_work() -> None:
     for number in range(10, 19):  # nine are open, for 10 days of which 1 is on hold
         scene.issue(number, "Explore", "", start=90, events=held)
     scene.issue(20, "Model", "", end=30, events=was_data)  # it counts as a Model, once
-    measures = measure(scene.logbook)
+    measures = measured_in(scene.logbook)
     explore, model = durations(measures, "Explore"), durations(measures, "Model")
     first, second = explore.trend["2026 Q1"], explore.trend["2026 Q2"]
     parts = [(one.count, one.median, one.low, one.high) for one in (explore.done, first)]
@@ -150,7 +156,7 @@ def test_speed_by_type_with_its_trend_and_the_open_work() -> None:
     assert (explore.age.count, explore.age.median) == (9, 10)
     assert (explore.active.total, explore.held.total) == (34 + 2 * 50 + 9 * 9, 9)
     assert (model.done.median, durations(measures, "Data").active.count) == (30, 0)
-    assert measures.counts == {"unknown": 0, "dropped": 2, "bare": 0}
+    assert measures.counts == {"unknown": 0, "dropped": 2}
     page, pictures = measures_page(measures)
     assert "| Explore | 7 | 4 | 2.5 to 7 | 9 | 10 |" in page
     assert "<td>Explore</td><td>2026 Q2</td><td>2</td><td>not known</td>" in page
@@ -172,7 +178,7 @@ def test_from_ask_to_value() -> None:
         scene.training(version, 5, (0.1,), ask=ask)
         scene.version(version, "1.0.0", "champion", 6, version, None)
         scene.change("promote", version, None, at)
-    measures = measure(scene.logbook)
+    measures = measured_in(scene.logbook)
     speed = durations(measures, "Ask to value")
     assert (speed.done.count, speed.done.median) == (3, 8)
     assert speed.median_with_open == 8  # of 8, 4, 20 and 10 that is open: 3/4 at day 4, 1/2 at 8
@@ -188,7 +194,7 @@ def test_success_of_experiments() -> None:
     scene.issue(20, "Experiment, Succeeded", "")  # nor that it is open
     scene.issue(21, "Experiment", "")
     scene.issue(22, "Experiment, failed", "", end=5, reason="duplicate")
-    measures = measure(scene.logbook)
+    measures = measured_in(scene.logbook)
     assert measures.outcomes == {"succeeded": 4, "failed": 4, "closed": 3, "open": 1}
     # z² / n = 1.96² / 8 = 0.48, so (0.5 + 0.24 ± √(0.48 * (0.25 + 0.12))) / 1.48 = 0.5 ± 0.285.
     assert measures.success == pytest.approx([0.5, 0.215, 0.785], abs=0.001)
@@ -204,8 +210,8 @@ def test_the_page_names_nobody_and_shows_the_figures_of_its_pictures() -> None:
         work = scene.works[number]
         url = 'javascript:alert(1)//"><script>' if number == 60 else work.issue.url
         scene.works[number] = replace(work, issue=replace(work.issue, url=url))
-    measures = measure(scene.logbook)
-    (page, pictures), plain = measures_page(measures), json.dumps(as_plain(measures))
+    measures = measured_in(scene.logbook)
+    (page, pictures), plain = measures_page(measures), to_json(measures)
     assert not re.search("grace|script>|javascript", page, re.IGNORECASE)
     assert not re.search("grace", plain, re.IGNORECASE)
     assert re.findall(r"\]\(measures/(\w+).svg\)", page) == [*pictures] == ["Data", "time"]
@@ -221,10 +227,9 @@ def test_the_page_names_nobody_and_shows_the_figures_of_its_pictures() -> None:
 def test_a_project_without_github_or_without_work_says_what_is_not_known() -> None:
     ended = history(0, 10, "10 close", "Experiment, succeeded")
     page, _ = measures_page(measured(ended, history(15, None, "", "Ask")))
-    assert "2 issues are known from branches and runs alone" in page
     assert "| 0 | 0 | not known | not known | 1 | 0 |" in page  # git does not show what failed
     assert "| Experiment | 1 | 10 | 66.7 % | not known |" in page  # 10 of 10 + 5 days
     assert ("| Ask to value |" in page, "| 1 | Ask | 5 | not known |" in page) == (False, True)
     page, pictures = measures_page(measured())
     assert (page.count("not known yet"), pictures) == (2, {})
-    assert as_plain(measured())["success"] == [None, None, None]
+    assert json.loads(to_json(measured()))["success"] == [None, None, None]

@@ -73,7 +73,9 @@ def test_a_figure_is_what_was_recorded_and_leads_to_its_record(
     assert (text[:35], where) == ("8.1% better than the baseline (95 %", place)
     assert figure(f"{{{run} split.seed}}") == ("1", place)
     text, where = figure(f"{{{model} improvement}}")
-    assert re.search(r"^8\.1% better .*3\.5%.*12\.7%\)$", text), "the interval that was recorded"
+    assert re.search(r"^8\.1% better .*3\.5%.*12\.7% better\)$", text), (
+        "the interval that was recorded"
+    )
     assert where == "models/claim_frequency.md#version-1"
     assert figure(f"{{{model}}}") == ("claim_frequency 1.0.0", where)
     assert figure("{dataset:claims@1.0.0 rows}") == (
@@ -116,6 +118,13 @@ def test_a_figure_says_what_has_moved_on_and_stays_as_it_was_on_its_date(
     assert "![boosted: 8.1% better" in filled(book, tmp_path, "{plot:16}")
     assert "+9.8%" in before
     assert "+8.1%" in picture.read_text(encoding="utf-8")
+    # A sweep that ended later chose the settings of run 4.
+    scene, sentence = claims(), f"{{run:{RUN[4][:8]} sentence}}"
+    scene.run(90, "sweep", 99, metrics={"trials": 7.0, "failed": 0.0}, best=RUN[4])
+    swept = replace(book, runs=(*book.runs, scene.runs[-1]))
+    assert "the best of 7 trials" in filled(swept, tmp_path, sentence)
+    then = [filled(one, tmp_path, sentence, "2026-02-01") for one in (book, swept)]
+    assert then[0] == then[1]
 
 
 @pytest.mark.rule("C3")

@@ -81,13 +81,13 @@ def draw_gains(results: Sequence[Result]) -> Iterator[str]:
 
     They are in percent of a width that has room for all; what is not finite is not drawn.
     """
-    rows = []
+    rows = list[dict[str, float]]()
     for result in results:
-        row = {"zero": 0.0, "enough": result.criterion}
+        row = {"zero": 0.0, "enough": 0.0 if result.criterion is None else result.criterion}
         if gain := result.gain:
             row["gain"] = gain.estimate
             row |= {"low": gain.low, "high": gain.high} if gain.interval != UNKNOWN else {}
-        rows.append({name: x for name, x in row.items() if x is not None and math.isfinite(x)})
+        rows.append({name: x for name, x in row.items() if math.isfinite(x)})
     ends = [x for row in rows for x in row.values()]
     span = (max(ends) - min(ends)) / 92 or 1
     for row in rows:

@@ -35,6 +35,7 @@ TITLE = str.maketrans('<>&"\\', "‹›＆”＼")  # letters without a meaning 
 OWN = ("index.md", "tried*.md", "other*.md", "asks/*.md", "datasets/*.md", "models/*.md")
 TOKEN = re.compile(r"(https?://[^\s<>\"'`]*[^\s<>\"'`.,;:!?)\]])|(?<![\w/&#])#([1-9]\d{0,8})\b")
 
+NUMBER = re.compile(r"(?:#|\bissue=|\bnumber=)(\d{1,9})\b")  # of an issue, in a story
 # Lines that begin with a dash, and words between backticks, in a text that is escaped.
 LIST = re.compile(r"(?:(?:^|<br>)&#4[25]; (?:(?!<br>).)*)+(?:<br>)?")
 ITEM, CODE = re.compile(r"(?:^|<br>)&#4[25]; |<br>$"), re.compile(r"&#96;((?:(?!&#96;)[^<])+)&#96;")
@@ -165,16 +166,13 @@ class _Pages:
 
         It links to what is on it rather than to another page.
         """
-        words, source = {str(key): place for key, place in self.places.items()}, _source_digest()
+        source = _source_digest()
         for story in self.stories:
             page, text, digest = f"asks/{story.ask.issue.number}.md", repr(story), source.copy()
-            # Any word of the story may be the number of an issue, or the identifier of a run.
-            keys = sorted(words.keys() & set(re.findall(r"\w+", text)))
-            data = {("dataset", *_data(run)) for step in story.steps for run in step.runs}
-            text += str([(key, words[key]) for key in keys]) + str(
-                sorted(data & self.places.keys())
-            )
-            text += str([self.labels.get((one.model, one.replaced)) for one in story.changes])
+            keys: list[Any] = [int(number) for number in NUMBER.findall(text)]
+            keys += [("dataset", *_data(run)) for step in story.steps for run in step.runs]
+            changes = [(one.model, x) for one in story.changes for x in (one.version, one.replaced)]
+            text += str([[*map(self.places.get, keys)], [*map(self.labels.get, changes)]])
             digest.update((text + self.logbook.repository).encode(errors="replace"))
             mark = f"<!-- {digest.hexdigest()} -->\n"
             self.saved.add(path := self.folder / page)

@@ -96,11 +96,11 @@ def test_the_first_page_says_what_was_asked_and_what_came_of_it(root: Path) -> N
         "Predict the visits of a year In use since 5 April 2026, when version 1.0.1 was taken",
         "Is plan B used? Answered on 26 March 2026: Contracts for plan B were ended: 40,000 a year",
         *(
-            "★ claim_frequency 1.0.0 since 5 April 2026, with a way back",
-            "Survival model ‖ Experiment · on hold · for 5 months",
+            "claim_frequency 1.0.0 since 5 April 2026, with a way back",
+            "Survival model Experiment · on hold · for 5 months",
         ),
-        "Neural network on diagnoses ✕ 30 January 2026 · A neural network needs more rows",
-        *("As of 24 July 2026", "Not complete. MLflow did not answer"),
+        "Neural network on diagnoses 30 January 2026 · A neural network needs more rows",
+        *("As of 24 July 2026, from GitHub and MLflow", "Not complete. MLflow did not answer"),
     ):
         assert expected in text
 
@@ -109,21 +109,19 @@ def test_the_first_page_says_what_was_asked_and_what_came_of_it(root: Path) -> N
 def test_the_page_of_an_ask_shows_each_step_and_the_record_of_each_figure(root: Path) -> None:
     text = words(root, "asks/11")
     for expected in (
-        "#17 Neural network on diagnoses · failed ✕ failed Experiment · 19 January 2026 to "
+        "#17 Neural network on diagnoses · failed Experiment · 19 January 2026 to "
         "30 January 2026 (11 days) · issue #17 · pull request #21 at 0000000",
-        *("Follows from claims 1.0.0 A neural network", "One in three never visits. https://"),
+        *("follows from claims 1.0.0 A neural network", "One in three never visits. https://"),
         "claim_frequency 1.0.0 is in use again, in place of 1.0.1: visits of children",
         *("uv run dslp model rollback claim_frequency --to 0.9.0", "mean the baseline 2.44"),
-        "boosted 2.242 ✓ +8.1% is enough +7.4% to +8.8%",
+        "boosted 2.242 +8.1% is enough +7.4% to +8.8%",
     ):
         assert expected in text
     html = (root / "docs" / "logbook" / "asks" / "11.md").read_text(encoding="utf-8")
-    rows = re.findall(r"<tr>\n<th scope=\"row\">.*?</tr>", html, re.DOTALL)
-    records = [re.search(r'href="\.\./asks/11\.md#(run-\w{8})"', row) for row in rows]
+    records = re.findall(r'<tr><th><bdi>.*href="#(run-\w{8})"', html)
     assert len(records) == 8
     for record in records:
-        assert record
-        facts = html.split(f'id="{record[1]}"')[1].split("</details>")[0]
+        facts = html.split(f'id="{record}"')[1].split("</p>")[0]
         assert re.search(r'href="\.\./datasets/claims\.md#version-1.[01].0"', facts)
         assert f'href="{REPOSITORY}/commit/' in facts
         assert any(digest in facts for digest in DIGESTS.values())
@@ -134,14 +132,14 @@ def test_datasets_models_and_all_that_was_tried_have_their_pages(root: Path) -> 
     data, model = words(root, "datasets/claims"), words(root, "models/claim_frequency")
     assert "claims 1.0.0 Registered 13 January 2026 Rows 20,190 Suite holds: 27 checks" in data
     assert "9 runs: #16 (5), #17 (2), #18 (1), #32 (1); claim_frequency 0.9.0; " in data
-    assert "Personal data yes" in data or "Personal data no" in data
+    assert "Personal data no" in data
     assert "claim_frequency 1.0.1 · taken back" in model
     assert "Its model card" in model
     tried = words(root, "tried")
     assert "Experiment #17 Neural network on diagnoses A neural network needs" in tried
-    assert "✕ failed -21.3% #11 19 January 2026" in tried
-    assert "Experiment #41 Serves nothing … open 11 January 2026" in tried
-    assert "#40 Mend the readme ● closed" in words(root, "other")
+    assert "failed -21.3% #11 19 January 2026" in tried
+    assert "Experiment #41 Serves nothing open 11 January 2026" in tried
+    assert "#40 Mend the readme closed" in words(root, "other")
 
 
 @pytest.mark.slow
@@ -149,7 +147,7 @@ def test_datasets_models_and_all_that_was_tried_have_their_pages(root: Path) -> 
 def test_a_page_fits_each_screen_and_hostile_text_is_text(site: Path, tab: Browser) -> None:
     with served(site) as address:
         for page in PAGES.split():
-            for width, scheme in ((360, "dark"), (1400, "light"), (360, "light"), (1400, "dark")):
+            for width, scheme in ((360, "dark"), (1400, "light")):
                 tab.open(f"{address}/logbook/{page}.html", width, scheme)
                 where = f"{page} at {width} pixels, {scheme}"
                 screenshot(tab, f"logbook-{page.replace('/', '-')}-{width}-{scheme}")
@@ -161,7 +159,7 @@ def test_a_page_fits_each_screen_and_hostile_text_is_text(site: Path, tab: Brows
                 assert tab.run(f'document.querySelectorAll("{active}").length') == 0, where
                 assert axe(tab) == [], where
         tab.open(f"{address}/logbook/asks/61.html", 1400, "light")
-        shown = tab.run("document.querySelector('#issue-62 + p + p + .lb-text').innerText")
+        shown = tab.run("document.querySelector('#issue-62 + p + .lb-text').innerText")
         assert shown.startswith("</script><script>canary = 1</script><img src=x onerror=")
         assert "\\u202egnol\\u202c 🦊 שלום\n\n# heading\n" in shown
         assert len(shown) < 5_000
@@ -174,7 +172,7 @@ def test_the_graph_is_walked_by_keyboard(site: Path, tab: Browser) -> None:
     tab.open(page, 1400, "light")
     assert tab.run("document.querySelector('.lb-graph').getBoundingClientRect().right < innerWidth")
     tab.run("document.querySelector('.lb-scroll').focus({focusVisible: true})")
-    boxes = tab.run("[...document.querySelectorAll('.lb-box')].map(box => box.hash)")
+    boxes = tab.run("[...document.querySelectorAll('.lb-graph a')].map(box => box.hash)")
     assert len(boxes) == 14
     for box in boxes:
         type_text(tab, "\t")
@@ -217,7 +215,7 @@ def test_only_what_changed_is_written(book: Logbook, tmp_path: Path) -> None:
     after = {path: path.stat().st_mtime_ns for path in folder.rglob("*.*")}
     assert before.keys() - after.keys() == {folder / "asks" / "36.md"}
     changed = {path.relative_to(folder).as_posix() for path in after if after[path] != before[path]}
-    assert changed <= {"index.md", "tried.md", "asks/year-2026.md", "datasets/claims.md"}
+    assert changed == {"index.md", "tried.md", "asks/year-2026.md", "datasets/claims.md"}
     assert {folder / "measures.md", folder / "reports.md"} <= after.keys()
 
 

@@ -13,6 +13,7 @@ from dslp.github.entities import END
 from dslp.logbook import github_source
 from dslp.logbook.events import Event
 from dslp.logbook.github_source import Read, read_github
+from dslp.logbook.measures import UNKNOWN, time_spent
 
 from tests.github.scene import Scene, make
 from tests.github.standin import faults, history
@@ -178,6 +179,7 @@ def test_what_changes_no_time_is_seen(scene: Scene) -> None:
     other = scene.github.add_repository("ada/other")
     other.add_issue("moved").created = "2020-01-01T00:00:00Z"
     other.transfer(1, scene.repository).updated = "2020-01-01T00:00:00Z"
+    scene.repository.issues[1].labels = issue.labels[:2]
     for one in scene.repository.issues.values():
         vars(one)["labels"] = [each for each in one.labels if each.name != "gone"]
     scene.repository.labels = [one for one in scene.repository.labels if one.name != "gone"]
@@ -186,7 +188,8 @@ def test_what_changes_no_time_is_seen(scene: Scene) -> None:
     scene.github.forget()
     works, _, notes = read(scene)
     assert len(scene.github.requests) == 6  # two for the name
-    assert [one.label for one in works[0].events] == ["Ask", "new", "gone"]
+    assert [one.label for one in works[0].events] == ["Ask", "new", "", ""]
+    assert time_spent(works[0], datetime.now(UTC)) == UNKNOWN, "it may have been on hold"
     assert (works[0].issue.labels, works[70].created.year) == (("Ask", "new"), 2020)
     assert (works, notes) == read(forget(scene), "other.db")[::2]
 
@@ -223,7 +226,7 @@ def test_a_broken_file_or_one_of_another_repository_is_read_anew(scene: Scene) -
         read(scene)
 
 
-@pytest.mark.parametrize("case", ["no token", "refused", "no answer"])
+@pytest.mark.parametrize("case", ["no token", "refused", "no answer", "no issues"])
 def test_where_github_cannot_be_read_what_was_read_is_used(scene: Scene, case: str) -> None:
     scene.issue("Ask")
     right, token = scene.token, {"no token": " ", "refused": "x"}.get(case, scene.token)
@@ -231,6 +234,8 @@ def test_where_github_cannot_be_read_what_was_read_is_used(scene: Scene, case: s
     def read_in_vain(**env: str) -> Read:
         if case == "no answer":
             scene.github.on("*", faults.cut)
+        elif case == "no issues":
+            scene.github.on("POST /graphql", faults.content('{"data": {"repository": {}}}'))
         return read(scene, GITHUB_TOKEN=token, PATH="/x", **env)
 
     with pytest.raises(DslpError, match=r"token|GitHub"):

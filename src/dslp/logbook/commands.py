@@ -134,6 +134,7 @@ def _write_pages(source: Path | None, fresh: bool) -> tuple[Path, list[Finding]]
         save_page(folder / "measures.md", *measures_page(measure(logbook, stories)))
         write_pages(project, logbook, stories, folder)
     for finding in findings:
-        say(str(finding), style="red" if finding.severe else "yellow")
+        line = f"{finding.subject}: {finding.problem} ({finding.rule})"
+        say(visible(line, 1_000), style="red" if finding.severe else "yellow")
     say(f"{len(stories)} Asks, {len(logbook.works)} issues, {len(logbook.runs)} runs: {folder}")
     return config, [finding for finding in findings if finding.severe]

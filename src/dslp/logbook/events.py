@@ -21,7 +21,7 @@ class Event:
     Attributes:
         at: when.
         what: in GitHub's word for it.
-        label: the label that was added or removed.
+        label: the label that was added or removed; empty where GitHub has deleted it since.
         reason: of a closing: `completed`, `not_planned` or `duplicate`.
     """
 

@@ -90,7 +90,11 @@ def _read(project: Project, cache: Path, environment: Mapping[str, str]) -> Read
                 database.execute("DELETE FROM items")
                 _keep(database, state := STATE.copy())
             state["place"] = [VERSION, repository.id, address.api, address.name, repository.name]
-            _update(repository, database, state)
+            try:
+                _update(repository, database, state)
+            except (LookupError, TypeError) as error:
+                problem = f"GitHub's answer is not as expected: {error_line(repr(error))}"
+                raise DslpError(problem) from None
         except DslpError as error:
             state = STATE | next(_contents(database, "state"), {})
             if not {VERSION, address.api, address.name} <= {*state["place"]}:
@@ -146,7 +150,8 @@ def _update(repository: Repository, database: sqlite3.Connection, state: Node) -
 
 def _read_page(repository: Repository, connection: Node) -> tuple[list[Node], bool, str]:
     """The nodes of a page with all of their events, whether there are more, and after what."""
-    for one in connection["nodes"]:
+    nodes = [one for one in connection["nodes"] if one]  # what GitHub does not show is null
+    for one in nodes:
         rest = one.get("events")
         while rest and rest["pageInfo"]["hasNextPage"]:
             place = {"number": one["number"], "event": rest["pageInfo"]["endCursor"]}
@@ -154,7 +159,7 @@ def _read_page(repository: Repository, connection: Node) -> tuple[list[Node], bo
             rest = whole and whole["events"]  # or it was deleted meanwhile
             one["events"]["nodes"] += rest["nodes"] if rest else []
     page = connection["pageInfo"]
-    return connection["nodes"], page["hasNextPage"], page["endCursor"]
+    return nodes, page["hasNextPage"], page["endCursor"]
 
 
 def _compare(repository: Repository, database: sqlite3.Connection, state: Node, total: int) -> None:
@@ -203,6 +208,8 @@ def _work(one: Node, labels: Mapping[str, str]) -> Work:
     one |= {"state": one["state"].lower(), "labels": [{"name": name(each)} for each in shown]}
     events = []
     for each in one["events"]["nodes"]:
+        # Once a label is deleted, GitHub has no label for its events, or no event.
+        each = each or {"what": "LabeledEvent", "at": one["created"]}
         what, label = each["what"].removesuffix("Event").lower(), each.get("label")
         why = (each.get("reason") or "").lower()
         events.append(Event(parse_time(each["at"]), what, name(label) if label else "", why))

@@ -12,7 +12,7 @@ Of the tags, those of the library are read, and no name of a person or a machine
 import math
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from importlib.util import find_spec
@@ -24,7 +24,7 @@ from dslp.core.errors import DslpError
 from dslp.core.files import read_text, write_text
 from dslp.core.settings import Project
 from dslp.core.text import redact
-from dslp.logbook.events import ModelChange, ModelVersion, Run
+from dslp.logbook.events import Logbook, ModelChange, ModelVersion, Run
 from dslp.logbook.site import CACHE
 from dslp.tracking import connection
 from dslp.tracking.history import PREFIX
@@ -33,29 +33,21 @@ from dslp.tracking.registry import Registry
 
 FILE = CACHE / "runs.json"
 VERSION = "1"  # of the file
+LEFT_OUT = "Runs and models are left out, or not complete"
 PAGE = 200  # runs of a request: with 1,000, Python searches twice as long for garbage
 HOUR, MONTH = timedelta(hours=1), timedelta(days=30)
 NOT_KEPT = (PREFIX, connection.PROCESS)  # tags of changes, which name people; and of the machine
 Stored = tuple[tuple[str, ...], frozenset[str], dict[str, Run]]  # source, deleted runs, all runs
 
 
-@dataclass(frozen=True)
-class Tracked:
-    """What MLflow has of a project; `notes` say what could not be read, and why."""
-
-    runs: tuple[Run, ...] = ()
-    versions: tuple[ModelVersion, ...] = ()
-    changes: tuple[ModelChange, ...] = ()
-    notes: tuple[str, ...] = ()
-
-
-def read_tracking(project: Project) -> Tracked:
-    """The runs by start, the versions by model and the newest first, and their changes by time.
+def read_tracking(project: Project) -> Logbook:
+    """A logbook of the runs, the versions and their changes, without issues and pull requests.
 
     All experiments whose names begin as this project's do count, also those of former models. Where
     names have no prefix, and the server may have runs of other projects, only those count whose
     repository has the name of this one: forks and former owners do.
     """
+    logbook = Logbook(project.root.name, repository_address(project), datetime.now(UTC))
     runs, versions, changes, notes = list[Run](), list[ModelVersion](), list[ModelChange](), []
     try:
         if not find_spec("mlflow"):
@@ -63,7 +55,7 @@ def read_tracking(project: Project) -> Tracked:
         connection.require_records(project, "uv run dslp experiment run")
         tracking = connection.Tracking.open(project)
         with connection.mlflow_errors():
-            every, name = _read_runs(tracking), repository_address(project).rpartition("/")[2]
+            every, name = _read_runs(tracking), logbook.repository.rpartition("/")[2]
             if tracking.experiment_name("") or connection.local_database(project):
                 name = ""  # there are no runs of others
             runs = [run for run in every if not name or run.tag("repository") in ("", name)]
@@ -75,9 +67,10 @@ def read_tracking(project: Project) -> Tracked:
                 changes += _changes(registry, model)
     except DslpError as error:
         problem = str(error).replace(f"{project.root}/", "")
-        notes.append(f"Runs and models are left out, or not complete: {problem}.")
+        notes.append(f"{LEFT_OUT}: {problem}.")
     changes.sort(key=lambda change: change.at)
-    return Tracked(tuple(runs), tuple(versions), tuple(changes), tuple(notes))
+    logbook = replace(logbook, runs=tuple(runs), versions=tuple(versions), changes=tuple(changes))
+    return replace(logbook, notes=tuple(notes))
 
 
 def _read_runs(tracking: connection.Tracking) -> list[Run]:
@@ -93,26 +86,20 @@ def _read_runs(tracking: connection.Tracking) -> list[Run]:
     search = partial(client.search_runs, places, max_results=PAGE, order_by=order)
     removed = _pages(partial(search, run_view_type=ViewType.DELETED_ONLY))
     source, deleted = (VERSION, address, *places), frozenset(run.info.run_id for run in removed)
-    before, gone, runs = read_stored(tracking.project)
+    file, adapter = tracking.project.root / FILE, TypeAdapter[Stored](Stored)
+    stored: Stored = ((), frozenset(), {})
+    with suppress(DslpError, ValueError):  # the file is missing, or broken
+        stored = adapter.validate_json(read_text(file))
+    before, gone, runs = stored
     if before != source or not gone <= deleted:
         runs = {}  # a deleted run that is not deleted any more was restored, or removed for good
     newest = max((run.start for run in runs.values()), default=datetime.fromtimestamp(0, UTC))
     unended = [run.start for run in runs.values() if not run.end and run.start > newest - MONTH]
     since, newest_first = min([newest - HOUR, *unended]), (_run(r, address) for r in _pages(search))
     runs |= {run.id: run for run in takewhile(lambda run: run.start >= since, newest_first)}
-    content = TypeAdapter[Stored](Stored).dump_json((source, deleted, runs))
-    write_text(tracking.project.root / FILE, content.decode())
+    write_text(file, adapter.dump_json((source, deleted, runs)).decode())
     current = (run for run in runs.values() if run.id not in deleted)
     return sorted(current, key=lambda run: (run.start, run.id))
-
-
-def read_stored(project: Project) -> Stored:
-    """The runs that were read before, of where, and which of them are deleted; or nothing."""
-    from pydantic import TypeAdapter
-
-    with suppress(DslpError, ValueError):  # the file is missing, or broken
-        return TypeAdapter[Stored](Stored).validate_json(read_text(project.root / FILE))
-    return (), frozenset(), {}
 
 
 def _pages(search: Callable[..., Any]) -> Iterator[Any]:

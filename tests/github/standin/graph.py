@@ -65,7 +65,9 @@ def trim(text: str) -> str:
 
 @cache
 def schema() -> graphql.GraphQLSchema:
-    return graphql.build_schema(FILE.read_text(encoding="utf-8"))
+    # The label of an event has been seen as null, although GitHub's own schema says otherwise.
+    text = FILE.read_text(encoding="utf-8").replace("label: Label!", "label: Label")
+    return graphql.build_schema(text)
 
 
 def answer(
@@ -118,7 +120,17 @@ def answer(
         def timeline(_: Any, itemTypes: Sequence[str], **most: Any) -> dict[str, Any]:
             names = [name.title().replace("_", "") for name in itemTypes]
             items = mentions(one, owner) if "CrossReferencedEvent" in names else one.timeline
-            return listed([each for each in items if each["__typename"] in names], **most)
+            items = [each for each in items if each["__typename"] in names]
+            return listed([as_shown(each) for each in items], **most)
+
+        def as_shown(event: dict[str, Any]) -> dict[str, Any] | None:
+            """An event; once its label is deleted, without it, or nothing."""
+            if event.get("label", {}).get("id") in (
+                None,
+                *(f"LA_{one.id}" for one in owner.labels),
+            ):
+                return event
+            return event | {"label": None} if event["__typename"] == "LabeledEvent" else None
 
         return {
             **{"__typename": "PullRequest" if one.pull else "Issue", "number": one.number},

@@ -38,7 +38,7 @@ CASES: dict[str, Any] = {
     # On hold for 3 days and blocked for 3, but held for 5.
     "blocked too": (0, 10, "1 hold 3 block 4 free 6 unblock 10 close", "", (5, 5, 0)),
     "still on hold": (0, None, "15 hold", "ON HOLD", (15, 5, 0)),
-    "label removed after closing": (0, 5, "1 lost 2 hold 5 close 7 free", "", (2, 3, 0)),
+    "label removed after closing": (0, 5, "2 hold 5 close 7 free", "", (2, 3, 0)),
     # Active from 0 to 1 and from 6 to 7, on hold from 1 to 2 and from 5 to 6.
     "closed on hold": (0, 7, "1 hold 2 close 5 reopen 6 free 7 close", "", (2, 2, 3)),
     "label before the opening": (0, 4, "-1 hold 1 free 4 close", "", (3, 1, 0)),
@@ -49,6 +49,7 @@ UNKNOWN: dict[str, Any] = {
     "transferred without its past": (0, 5, "3 move 3 hold 4 free 5 close", ""),
     "label renamed meanwhile": (0, 5, "1 pause 2 free 5 close", ""),
     "label deleted": (0, None, "1 hold", ""),
+    "label deleted, without its name": (0, 5, "1 lost 2 lost 5 close", ""),
     "reopening without its event": (0, None, "1 close", ""),
     "closed before its opening": (5, 4, "4 close", ""),
     "opened in the future": (21, None, "", ""),

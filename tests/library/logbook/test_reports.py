@@ -3,7 +3,7 @@
 import re
 import shutil
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 
 import markdown
@@ -14,7 +14,7 @@ from dslp.logbook.events import Logbook
 from dslp.logbook.pages import slug, write_pages
 from dslp.logbook.reports import render_reports
 from dslp.logbook.story import build_stories
-from dslp.logbook.tracking_source import read_tracking
+from dslp.logbook.tracking_source import LEFT_OUT, read_tracking
 
 from tests import clean
 from tests.library.logbook.scene import claims
@@ -82,8 +82,7 @@ def test_a_figure_is_what_was_recorded_and_leads_to_its_record(
         "20,190",
         f"datasets/claims.md#version-{slug('1.0.0')}",
     )
-    assert figure("{ask:#11 state}") == ("in use", "asks/11.md")
-    assert figure("{ask:11}")[0] == "Predict the visits of a year"
+    assert figure("{ask:#11}") == ("Predict the visits of a year", "asks/11.md")
     page, _ = render(book, tmp_path, f"{{{run} deviance}} {{{run} improvement}}")
     source = f"- [<bdi>run {RUN[4][:8]}</bdi>](../{place}), 25 January 2026, data <bdi>claims 1.0.0"
     commit = f"{book.repository}/commit/{2004:040x}"
@@ -105,9 +104,6 @@ def test_a_figure_says_what_has_moved_on_and_stays_as_it_was_on_its_date(
     assert mark("{model:claim_frequency@1.0.1 improvement}") == STALE.format(in_use)
     assert mark(f"{{run:{RUN[10][:8]} holdout_deviance}}") == STALE.format(in_use)
     assert mark("{plot:16}") == STALE.format(newer)
-    assert mark("{ask:11 state}") == ""
-    since = "<small>(since 5 April 2026, after this report)</small>"
-    assert mark("{ask:11 state}", "2026-04-04") == since
     # On 21 January, run 3 was the newest of its candidate; run 4 followed on 25 January.
     for on in ("2026-01-21", "2026-07-01"):  # (0.9 · 4.9 + 6.6) / 5 = 2.202, 1 - 2.202 / 2.44
         own = filled(book, tmp_path, f"{{run:{RUN[3][:8]} improvement}}", on)
@@ -136,13 +132,15 @@ def test_a_figure_says_what_has_moved_on_and_stays_as_it_was_on_its_date(
         ("{model:claim_frequency improvement}", 8, "do you mean model:claim_frequency@1.0.1? "),
         ("{dataset:claim@1.0.0 rows}", 8, "do you mean dataset:claims@1.0.0? "),
         ("| a |\n| - |\n| {ask:12} |", 10, "'ask:12' is not in the record; "),
-        ("{Model:x y}", 8, "it is of no kind; do you mean model? "),
-        ("> {modle:\n> x}", 8, "it is of no kind; do you mean model? "),
+        ("{Model:x y}", 8, "no figures of this kind; do you mean model? "),
+        ("> {modle:\n> x}", 8, "no figures of this kind; do you mean model? "),
         ("{ask:11 state\n\nb", 8, "end with }"),
-        ("<div>\n{ask:11}\n</div>", 9, "outside of HTML"),
-        ("- ` a\n- {ask:11 x} `", 9, "'x' is not in the record; "),
+        ("- ` a\n- {ask:11 x} `", 9, "'x' is not in the record"),
+        ("` a\n\n{ask:11 x} `", 10, "'x' is not in the record"),
         ("!!! note\n\n    b {plot:17 x}", 10, "'x' is not in the record"),
-        ("{plot:32}", 8, "'plot:32' is not in the record; do you mean plot:"),
+        ("{plot:99}", 8, "'plot:99' is not in the record; do you mean plot:"),
+        ("{plot:12}", 8, "nothing of it was compared with a baseline by 20 February 2026"),
+        (f"{{run:{RUN[10][:8]} improvement}}", 8, "it is of 26 March 2026, after the report's"),
         ("{model:claim_frequency@1.0.1}", 8, "it is of 27 March 2026, after the report's date"),
         ("```\n{ask:11}", 8, "this block of code has no end"),
         ("\\\\{run:x}", 8, "'run:x' is not in the record"),
@@ -156,9 +154,62 @@ def test_a_directive_without_a_record_is_a_finding_with_its_line(
     assert message in finding.problem
 
 
-@pytest.mark.parametrize("text", ["{ask:11}", HEAD.format("March"), HEAD.format("2026-02-30")])
+@pytest.mark.rule("C3")
+@pytest.mark.parametrize("on", ["2026-01-19", "2026-02-16", "2026-03-28"])
+def test_what_was_recorded_later_changes_nothing_but_the_marks(
+    book: Logbook, tmp_path: Path, on: str
+) -> None:
+    text = "\n".join(
+        f"{{run:{RUN[n][:8]}{figure}}}" for n in (3, 4, 9) for figure in ("", " improvement")
+    )
+    text += "\n{plot:16}\n{plot:18}\n{dataset:claims@1.0.0 rows}\n{ask:11}\n"
+    text += "{model:claim_frequency@1.0.0 improvement}\n{model:claim_frequency@1.0.1}"
+    same_name = replace(book.runs[3], id=RUN[3][:8] + "0" * 24, start=book.read, end=book.read)
+    whole = replace(book, runs=(*book.runs, same_name))
+    at = datetime.fromisoformat(f"{on}T23:59:59+00:00")
+    before = replace(
+        book,
+        runs=tuple(run for run in book.runs if run.end and run.end < at),
+        versions=tuple(one for one in book.versions if one.created < at),
+        changes=tuple(one for one in book.changes if one.at < at),
+    )
+    pages = list[object]()
+    for logbook in (before, whole):
+        page, _ = render(logbook, tmp_path, text, on)
+        pictures = (tmp_path / "docs" / "logbook" / "reports").rglob("*.svg")
+        pages.append(
+            [re.sub(r" <small>.*?</small>", "", page), *(p.read_bytes() for p in sorted(pictures))]
+        )
+    assert pages[0] == pages[1]
+
+
+@pytest.mark.rule("C3")
+def test_where_mlflow_was_not_read_the_build_goes_on(book: Logbook, tmp_path: Path) -> None:
+    bare = replace(book, runs=(), versions=(), changes=(), notes=(f"{LEFT_OUT}: x.",))
+    names = ("run:12345678 deviance", "model:a@1.0.0", "dataset:claims@1.0.0 rows", "plot:16")
+    text = "\n\n".join(f"{{{name}}}" for name in names)
+    page, findings = render(bare, tmp_path, text)
+    assert findings == []
+    assert page.count("<em>not available here</em>") == len(names)
+    _, findings = render(bare, tmp_path, "{run:x\n\n{rum:x}")
+    assert len(findings) == 2, "what is written wrong is wrong everywhere"
+    _, findings = render(replace(bare, notes=()), tmp_path, text)
+    assert len(findings) == len(names)
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("{ask:11}", "begins with a head between two ---"),
+        ("# October\n" + HEAD.format("2026-03-03"), "begins with a head between two ---"),
+        (HEAD.format("March"), "a date such as 2026-03-03"),
+        (HEAD.format("2026-02-30"), "the head"),
+        (HEAD.replace("date: {}\n", ""), "a date such as 2026-03-03"),
+        (HEAD.format("2999-01-01"), "the date of the report, 2999-01-01, is in the future"),
+    ],
+)
 def test_a_report_without_a_head_or_a_date_is_named_and_other_pages_are_left_alone(
-    book: Logbook, tmp_path: Path, text: str
+    book: Logbook, tmp_path: Path, text: str, problem: str
 ) -> None:
     render(book, tmp_path, "")
     for name, other in (("a", "# {ours: too}\n"), ("b", "---\nlayout: post\n---\n"), ("x", text)):
@@ -166,6 +217,7 @@ def test_a_report_without_a_head_or_a_date_is_named_and_other_pages_are_left_alo
     pages, project = tmp_path / "docs" / "logbook", Project(tmp_path, "claims", tmp_path / "data")
     (finding,) = render_reports(project, book, (), pages)
     assert (finding.severe, finding.subject) == (True, "reports/x.md:1")
+    assert problem in finding.problem
     assert list(pages.iterdir()) == []
 
 
@@ -174,6 +226,7 @@ def test_code_comments_and_all_that_is_no_directive_stay_as_they_are(
 ) -> None:
     kept = ["```\n{run:x}\n```", "~~~~ md\n{run:x}\n~~~\n\n~~~~", "`{run:x}`", "``a ` {run:x}``"]
     kept += ["\\{run:x}", "<!-- {run:x} -->", "{: .wide }", "{{ a }} {% b %}", "$\\frac{run}{x}$"]
+    kept += ["$x_{i:j}$ {good: yes}", "- ```\n  {run:x}\n  ```", "> ~~~\n> {run:x}\n> ~~~"]
     kept += ["שלום **לך**, {#b}", "- a\n\n    `b` <b>c</b>\n- d", "| a |\n| - |\n| `|` |"]
     body = "\n\n".join(kept)
     page, findings = render(book, tmp_path, body.replace("\n", "\r\n"))
@@ -189,7 +242,7 @@ def test_what_people_and_machines_wrote_is_shown_as_text(book: Logbook, tmp_path
     runs = (replace(run, params=evil, tags=tags), *book.runs[:-1])
     hostile = replace(book, runs=runs, repository="https://x.org/a)](b")
     name = f"run:{run.id[:8]}"
-    text = f"שלום {{ask:51}} לך, {{{name} javascript:alert(1)}} {{ask:51 sentence}}"
+    text = f"שלום {{ask:51}} לך, {{{name} javascript:alert(1)}} {{{name}}}"
     page, findings = render(hostile, tmp_path, text)
     assert findings == []
     html = markdown.markdown(page)
@@ -200,15 +253,14 @@ def test_what_people_and_machines_wrote_is_shown_as_text(book: Logbook, tmp_path
     assert page.count("<bdi>[") == 3, "a figure in another script than its line is set apart"
     assert "\u202e" not in page
     _, (finding,) = render(hostile, tmp_path, f"{{{name} <script>\u202e}}")
-    assert str(finding).count("\n") == 1
-    assert "\u202e" not in str(finding)
+    assert "\n" not in finding.problem
 
 
 @pytest.mark.slow
 @pytest.mark.rule("C3", "C4")
 def test_each_link_of_a_report_has_its_place_on_the_site(book: Logbook, tmp_path: Path) -> None:
-    text = f"{{run:{RUN[4][:8]} deviance}} {{model:claim_frequency@1.0.0}} {{ask:11 sentence}}\n\n"
-    text += "{plot:16}\n\n## {dataset:claims@1.0.0 rows} rows\n\n!!! note\n\n    {ask:34 state}"
+    text = f"{{run:{RUN[4][:8]} deviance}} {{model:claim_frequency@1.0.0}} {{ask:11}}\n\n"
+    text += "{plot:16}\n\n## {dataset:claims@1.0.0 rows} rows\n\n!!! note\n\n    {ask:34}"
     assert render(book, tmp_path, text)[1] == []
     project, docs = Project(tmp_path, "claims", tmp_path / "data"), tmp_path / "docs"
     write_pages(project, book, build_stories(book), docs / "logbook")
@@ -238,10 +290,9 @@ def test_a_new_report_begins_with_the_figure_of_the_champion(champion: Toy) -> N
     assert "cannot be a name" in champion.run("new", "report", "../x", "--issue", "2").error
     project = Project.find(champion.root)
     tracked = read_tracking(project)
-    logbook = Logbook("", "", datetime.now(UTC), runs=tracked.runs, versions=tracked.versions)
-    (finding,) = render_reports(project, logbook, (), champion.root / "docs" / "logbook")
+    (finding,) = render_reports(project, tracked, (), champion.root / "docs" / "logbook")
     assert not finding.severe
-    assert "to be written; to be written" in str(finding)
+    assert (finding.rule, "to be written; to be written" in finding.problem) == ("I10", True)
     page = (champion.root / "docs/logbook/reports/october_contracts.md").read_text("utf-8")
     (release,) = tracked.versions
     better = 100 * next(r for r in tracked.runs if r.id == release.run).metrics["improvement"]

@@ -16,7 +16,7 @@ from dslp.core.settings import Project
 from dslp.experiments.gains import gain
 from dslp.logbook.events import Pull, Run, Work
 from dslp.logbook.git_source import read_git
-from dslp.logbook.tracking_source import FILE, Tracked, read_tracking
+from dslp.logbook.tracking_source import FILE, read_tracking
 from mlflow import MlflowClient
 
 from tests.library.toy import Toy
@@ -104,7 +104,7 @@ def test_branches_and_runs_tell_what_was_done_without_github(tmp_path: Path) -> 
     assert commits == expected | {"model/18-frequency": ("main", into_main)}
 
 
-def test_only_a_merge_into_main_or_a_model_ends_a_branch(tmp_path: Path) -> None:
+def test_what_main_or_a_model_has_ends_a_branch_whatever_the_merge_says(tmp_path: Path) -> None:
     one, pulled = (
         Repository(tmp_path / "x"),
         "Merge branch 'experiment/16-boosted' of https://example.org/x",
@@ -119,11 +119,22 @@ def test_only_a_merge_into_main_or_a_model_ends_a_branch(tmp_path: Path) -> None
     one.merge(6, "main", "experiment/16-boosted")
     one.merge(7, "elsewhere", "experiment/16-boosted", "-m", pulled)
     one.branch("data/13-claims", 8)
-    one.merge(9, "data/13-claims", "main")
-    states = {number: work.issue.state for number, work in one.read()[0].items()}
-    assert states == {12: "open", 13: "closed", 16: "open"}
+    one.merge(9, "data/13-claims", "main", "-m", "Data: claims arrive")
+    one.branch("experiment/17-lines", 10)
+    one.git("switch", "-q", "main")
+    one.git("merge", "-q", "--ff-only", "experiment/17-lines")
+    one.commit(11)
+    one.branch("experiment/18-new")
+    works, _ = one.read()
+    assert {number: (work.issue.state, work.closed) for number, work in works.items()} == {
+        12: ("open", None),
+        13: ("closed", day(9)),
+        16: ("open", None),
+        17: ("closed", day(10)),
+        18: ("open", None),
+    }
     one.git("switch", "-q", "data/13-claims")
-    one.commit(10)
+    one.commit(12)
     works, _ = one.read()
     assert (works[13].issue.state, works[13].created, works[16].created) == ("open", day(8), day(1))
 
@@ -248,7 +259,7 @@ def test_without_records_there_is_a_note_and_nothing_needs_mlflow(
 ) -> None:
     def note() -> str:
         (note,) = (read := read_tracking(toy.project)).notes
-        assert read == Tracked(notes=(note,))
+        assert (read.runs, read.versions, read.changes) == ((), (), ())
         return note
 
     assert "no run is recorded: mlruns/mlflow.db is missing" in note()

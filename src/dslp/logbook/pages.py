@@ -68,13 +68,11 @@ def find_places(logbook: Logbook, stories: Sequence[Story]) -> dict[Any, str]:
     places = dict[Any, str]()
     for row, work in enumerate(work_without_ask(logbook)):
         places[work.issue.number] = f"{_page('other', row)}#issue-{work.issue.number}"
-    for run in logbook.runs:
-        if (run.kind, run.status) == ("dataset", "FINISHED"):
-            name, version = _data(run)
-            places["dataset", name, version] = f"datasets/{slug(name)}.md#version-{slug(version)}"
-    for release in logbook.versions:
-        place = f"models/{slug(release.model)}.md#version-{slug(release.version)}"
-        places["model", release.model, release.version] = place
+    registered = [r for r in logbook.runs if (r.kind, r.status) == ("dataset", "FINISHED")]
+    records = [("dataset", *_data(run)) for run in registered]
+    records += [("model", version.model, version.version) for version in logbook.versions]
+    for kind, name, number in records:
+        places[kind, name, number] = f"{kind}s/{slug(name)}.md#version-{slug(number)}"
     for story in stories:
         page = f"asks/{story.ask.issue.number}.md"
         for key, anchor in _anchors(story).items():
@@ -118,17 +116,12 @@ class _Pages:
             self.models[version.model].append(version)
             self.trained[version.run].append(version)
         self.labels = {(v.model, v.version): v.semantic or v.version for v in logbook.versions}
-        rows, forms = (
-            dict[str, tuple[Step, list[int]]](),
-            read_links(logbook.works, logbook.repository),
-        )
+        rows = dict[str, tuple[Step, list[int]]]()
+        forms = read_links(logbook.works, logbook.repository)
         for work in work_without_ask(logbook):
             form, key = forms[work.issue.number], f"issue-{work.issue.number}"
-            title, state = work.issue.title, work_state(work)
-            step = Step(
-                key, form.kind, title, state, work.created, work.closed, form.text, work=work
-            )
-            rows[key] = (step, [])
+            texts = (key, form.kind, work.issue.title, work_state(work))
+            rows[key] = (Step(*texts, work.created, work.closed, form.text, work=work), [])
         for story in stories:
             for step in story.steps:
                 if step.work:

@@ -231,8 +231,9 @@ class Page:
         if not gains:
             raise NotRecorded(f"nothing of it was compared with a baseline by {format_date(on)}")
         texts = (f"{one.candidate}: {one.sentence}" for one in results if one.gain)
-        facts = (list(gains.items()), results[0].criterion or 0.0, "95 % interval; right is better")
-        self.pictures[name] = draw_gains(record.label, f"Gain in {results[0].metric}", *facts)
+        title, goal = f"Gain in {results[0].metric}", results[0].criterion or 0.0
+        note = "95 % interval; right is better"
+        self.pictures[name] = draw_gains(record.label, title, list(gains.items()), goal, note)
         image = f"![{escape_markdown('; '.join(texts), SENTENCE)}]({self.name}/{name}.svg)"
         return replace(record, run=results[0].run), image
 

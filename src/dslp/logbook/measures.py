@@ -198,12 +198,15 @@ def median_with_open(done: Iterable[float], unfinished: Iterable[float]) -> floa
 def measures_page(measures: Measures) -> tuple[str, dict[str, str]]:
     """The page `measures.md` in Markdown, and its pictures, which will be in `measures/`."""
     pictures = dict[str, str]()
-    for one in measures.durations:
-        rows = [(name, part.median, part.low, part.high) for name, part in one.trend.items()]
-        if sum(part.count >= FEWEST for part in one.trend.values()) > 1:
-            pictures[one.subject] = draw_points("quarter of its end", f"{one.subject}: days", rows)
-    if total := sum(one.active.total for one in measures.durations[1:]):
-        shares = {one.subject: [one.active.total / total] for one in measures.durations[1:]}
+    for part in measures.durations:
+        trend = [(name, days.median, days.low, days.high) for name, days in part.trend.items()]
+        if sum(days.count >= FEWEST for days in part.trend.values()) > 1:
+            pictures[part.subject] = draw_points(
+                "quarter of its end", f"{part.subject}: days", trend
+            )
+    types = measures.durations[1:]
+    if total := sum(part.active.total for part in types):
+        shares = {part.subject: [part.active.total / total] for part in types}
         pictures["time"] = draw_shares("Share of the open time, by type of work", shares)
     return render_page("measures.md.jinja", "dslp.logbook", m=measures, pictures=pictures), pictures
 
@@ -225,16 +228,10 @@ def _durations(subject: str, times: Iterable[IssueTime]) -> Durations:
     first = max(min(quarters, default=0), last - QUARTERS)
     trend = {f"{q // 4} Q{q % 4 + 1}": _spread(quarters[q], FEWEST) for q in range(first, last)}
     done = [days for part in quarters.values() for days in part]
-    unfinished = [time for time in times if time.end is None]
-    return Durations(
-        subject,
-        done=_spread(done),
-        median_with_open=median_with_open(done, [time.active for time in unfinished]),
-        trend=trend,
-        active=_spread([time.active for time in times]),
-        held=_spread([time.held for time in times]),
-        age=_spread([time.age for time in unfinished]),
-    )
+    with_open = median_with_open(done, [time.active for time in times if time.end is None])
+    active, held = _spread([time.active for time in times]), _spread([time.held for time in times])
+    age = _spread([time.age for time in times if time.end is None])
+    return Durations(subject, _spread(done), with_open, trend, active, held, age)
 
 
 def _spread(days: Sequence[float], fewest: int = 1) -> Spread:

@@ -10,9 +10,11 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, get_args
 
+from dslp.core.text import visible
 from dslp.experiments.gains import Better, Gain, Measure, describe_gain, gain, sweep_sizes
 from dslp.logbook.events import Run
 
+NAME = 70  # characters of a metric's name in a sentence
 LARGEST = 1e100  # of a figure; what is larger cannot be computed with
 
 
@@ -58,7 +60,7 @@ class Result:
         """The gain for a business reader; empty where it is not known."""
         if self.gain is None:
             return ""
-        unit = self.metric if self.gain.by == "difference" else ""
+        unit = visible(self.metric, NAME) if self.gain.by == "difference" else ""
         return describe_gain(self.gain, self.criterion, 0 if self.held_out else self.trials, unit)
 
 

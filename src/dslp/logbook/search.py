@@ -64,9 +64,9 @@ def show_attempts(logbook: "Logbook", text: str, json: bool = False) -> None:
     for issue, share in find_attempts(query, (one.work.issue for one in linked.values()))[:LISTED]:
         form = linked[issue.number]
         day = f"{form.work.closed or form.work.created:%Y-%m-%d}"
-        facts = issue.number, issue.kind, work_state(form.work), day, issue.title
+        values = issue.number, issue.kind, work_state(form.work), day, issue.title
         more = {"share": round(share, 3), "asks": sorted(form.asks), "url": issue.url}
-        rows.append({**dict(zip(HEADERS, facts, strict=True)), **more})
+        rows.append({**dict(zip(HEADERS, values, strict=True)), **more})
     if json:
         typer.echo(as_json([Report(text, details={"attempts": rows})]))
     elif rows:

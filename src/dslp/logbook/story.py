@@ -187,6 +187,7 @@ class _Builder:
     def __init__(self, logbook: Logbook) -> None:
         runs, versions, self.read = logbook.runs, logbook.versions, logbook.read
         self.linked = read_links(logbook.works, logbook.repository)
+        self.kinds = {number: form.kind for number, form in self.linked.items()}
         self.serving = _grouped((ask, n) for n, form in self.linked.items() for ask in form.asks)
         self.pulls = _grouped((issue_of_branch(pull.pull.head), pull) for pull in logbook.pulls)
         self.data_issues = {form.dataset: n for n, form in self.linked.items() if form.dataset[0]}
@@ -199,7 +200,8 @@ class _Builder:
         self.moves = _grouped((move.model, move) for move in moves)
         self.began = {(move.model, move.version): move for move in moves}
         self.ended = {(change.model, change.replaced): change for change in logbook.changes}
-        self.names = {(v.model, v.version): v.semantic or v.version for v in versions}
+        names = ((v.model, v.version, v.semantic or v.version) for v in versions)
+        self.names = {(model, version): visible(name, TITLE) for model, version, name in names}
         self.roles = {(v.model, v.version): v.role for v in versions}
         trained = [(v, self.by_id.get(v.run, v)) for v in versions]
         releases = [(self._place(v.issue, run.issue, v.ask, run.ask), v) for v, run in trained]
@@ -243,12 +245,8 @@ class _Builder:
     def _issue_row(self, number: int, runs: Iterable[Run], trained: set[str]) -> Row:
         form, work = self.linked[number], self.linked[number].work
         runs = tuple(run for run in runs if run.kind != "dataset" and run.id not in trained)
-        follows = {
-            f"issue-{target}"
-            for link in form.links
-            for target in link.numbers
-            if target in self.linked and self.linked[target].kind in link.allowed
-        }
+        targets = [(target, link.allowed) for link in form.links for target in link.numbers]
+        follows = {f"issue-{n}" for n, allowed in targets if self.kinds.get(n) in allowed}
         times = work_state(work), work.created, work.closed
         records: Any = {"pulls": tuple(self.pulls.get(number, ())), "runs": runs}
         records |= {"work": work, "results": read_results(runs, self.trials)}
@@ -323,7 +321,7 @@ def order_steps(rows: Iterable[Row]) -> tuple[Step, ...]:
     before, steps, roots = dict[str, set[str]](), list[Step](), set[str]()
     for _, follows, step in sorted(rows, key=lambda row: ORDER.index(row[0])):
         near = (follows & before.keys()) or roots
-        far = {key for one in near for key in before[one]}
+        far = {key for source in near for key in before[source]}
         before[step.key], roots = near | far, roots or {step.key}
         steps.append(replace(step, after=tuple(sorted(near - far))))
     return (steps[0], *sorted(steps[1:], key=lambda step: (step.start, step.key)))
@@ -385,8 +383,8 @@ def format_date(time: date) -> str:
 def stories_of(stories: Iterable[Story], number: int) -> list[Story]:
     """The story of an Ask, or those that an issue of another type belongs to."""
     key, stories = f"issue-{number}", list(stories)
-    own = [story for story in stories if story.steps[0].key == key]
-    return own or [story for story in stories if any(step.key == key for step in story.steps)]
+    asks = [story for story in stories if story.steps[0].key == key]
+    return asks or [story for story in stories if any(step.key == key for step in story.steps)]
 
 
 def _grouped(pairs: Iterable[tuple[Any, Any]]) -> dict[Any, list[Any]]:
@@ -398,7 +396,7 @@ def _grouped(pairs: Iterable[tuple[Any, Any]]) -> dict[Any, list[Any]]:
 
 def _waits_since(step: Step) -> datetime:
     events = step.work.events if step.work else ()
-    times = [one.at for one in events if (one.what, one.label) == ("labeled", step.state)]
+    times = [event.at for event in events if (event.what, event.label) == ("labeled", step.state)]
     return max(times, default=step.start)
 
 

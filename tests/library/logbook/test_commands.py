@@ -39,6 +39,10 @@ def test_what_is_exported_is_all_there_is_in_files_that_any_tool_reads(exported:
         == [run for run in logbook.runs if "deviance" in run.metrics][-1].metrics["deviance"]
     )
     assert len(tables["runs"]) == len(logbook.runs)
+    stories = json.loads((exported / "stories.json").read_text(encoding="utf-8"))
+    assert {story["ask"]["issue"]["number"] for story in stories} >= {11, 31, 34}
+    measures = json.loads((exported / "measures.json").read_text(encoding="utf-8"))
+    assert measures["outcomes"]["failed"] == 1
     assert len(tables["events"]) == sum(len(work.events) for work in logbook.works)
 
 

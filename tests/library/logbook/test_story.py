@@ -1,6 +1,7 @@
 """Each Ask's way from question to value, from a logbook made by hand: who serves whom, and ends."""
 
 import json
+import shlex
 import sys
 from collections import Counter
 from dataclasses import replace
@@ -181,9 +182,10 @@ def test_the_way_back_is_a_command_that_goes_back() -> None:
     (story,) = build_stories(scene.logbook)
     assert story.way_back == f"uv run dslp model rollback {MODEL} --to 1.0.0"
     assert [change.action for change in story.changes] == ["promote"] * 3 + ["rollback"]
-    hostile = [replace(one, semantic="1.0.0; rm -rf ~") for one in scene.logbook.versions]
+    hostile = [replace(one, semantic="1.0.0; rm -rf ~\x1b[31m") for one in scene.logbook.versions]
     (story,) = build_stories(replace(scene.logbook, versions=tuple(hostile)))
-    assert story.way_back.endswith(" --to '1.0.0; rm -rf ~'")
+    assert shlex.split(story.way_back)[-1].startswith("1.0.0; rm -rf ~")
+    assert (story.way_back + story.sentence).isprintable()
 
 
 @pytest.mark.rule("C1", "C2")

@@ -107,6 +107,13 @@ def test_pages_go_where_the_site_has_its_sources(toy: Toy, exported: Path) -> No
     outcome = toy.done("logbook", "build", "--from", str(exported))
     assert str(toy.root / "out" / "logbook" / "index.html") in outcome.out
     assert (toy.root / "pages" / "logbook" / "asks" / "11.md").is_file()
+    page = toy.root / "out" / "logbook" / "index.html"
+    before = page.stat().st_mtime_ns
+    toy.done("logbook", "build", "--from", str(exported))
+    assert page.stat().st_mtime_ns == before  # nothing has changed
+    (toy.root / "pages" / "index.md").write_text("# Start here\n")
+    toy.done("logbook", "build", "--from", str(exported))
+    assert "Start here" in (toy.root / "out" / "index.html").read_text(encoding="utf-8")
 
 
 @pytest.mark.rule("C1", "E5")

@@ -136,7 +136,7 @@ def render_page(template: str, package: str = "dslp.core", **context: Any) -> st
 def save_page(page: Path, text: str, pictures: Mapping[str, str] | None = None) -> None:
     """Write a page, and its pictures by their names into a folder that is named like it.
 
-    Pictures of a page that was there before are removed.
+    Pictures of a page that was there before are removed; what is the same is not written again.
 
     Raises:
         DslpError: a file cannot be written.
@@ -144,7 +144,8 @@ def save_page(page: Path, text: str, pictures: Mapping[str, str] | None = None) 
     folder = page.with_suffix("")
     images = {folder / f"{name}.svg": image for name, image in (pictures or {}).items() if image}
     for path, content in (images | {page: text}).items():
-        write_text(path, content)
+        if not path.is_file() or path.read_bytes() != content.encode():
+            write_text(path, content)
     for path in set(folder.glob("*.svg") if pictures is not None else ()) - set(images):
         if 'data-by="dslp"' in read_text(path)[:400]:
             remove_path(path)

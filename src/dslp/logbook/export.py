@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING, Any
 from dslp.core.errors import DslpError
 from dslp.core.files import read_text, written_together
 from dslp.logbook.events import Logbook
+from dslp.logbook.measures import measure
 from dslp.logbook.results import Result
+from dslp.logbook.story import build_stories
 
 if TYPE_CHECKING:
     from pydantic import TypeAdapter
@@ -37,7 +39,8 @@ TABLES = {
 def export(logbook: Logbook, folder: Path) -> list[Path]:
     """Write the logbook into a folder, and return the paths of its files.
 
-    `logbook.json` is what `read_export` reads. Each table is a Parquet file that any tool reads.
+    `logbook.json` is what `read_export` reads; `stories.json` and `measures.json` are what the
+    pages show. Each table is a Parquet file that any tool reads.
 
     Raises:
         DslpError: a file cannot be written; then all files are as they were before.
@@ -48,9 +51,15 @@ def export(logbook: Logbook, folder: Path) -> list[Path]:
     rows: dict[str, list[tuple[Any, ...]]] = {name: [] for name in TABLES}
     for name, row in _rows(logbook):
         rows[name].append(row)
-    paths = [folder / FILE, *(folder / f"{name}.parquet" for name in TABLES)]
-    with written_together(*paths) as (whole, *parts):
-        whole.write_bytes(_adapter().dump_json(logbook, indent=1) + b"\n")
+    stories = build_stories(logbook)
+    files = {FILE: _adapter().dump_json(logbook, indent=1).decode()}
+    files |= {"stories.json": to_json(stories)}
+    files |= {"measures.json": to_json(measure(logbook, stories))}
+    paths = [folder / name for name in (*files, *(f"{name}.parquet" for name in TABLES))]
+    with written_together(*paths) as written:
+        for text, part in zip(files.values(), written, strict=False):
+            part.write_text(text + "\n", encoding="utf-8")
+        parts = written[len(files) :]
         for (name, columns), part in zip(TABLES.items(), parts, strict=True):
             schema = pa.schema([(one, _type(name, one)) for one in columns.split()])
             values = list(zip(*rows[name], strict=True)) or [()] * len(schema)

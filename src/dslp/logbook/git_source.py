@@ -78,9 +78,9 @@ def _read_branches(project: Project) -> Iterator[Pull]:
             begun[name] = min(_time(written), begun.get(name, LAST))
             digest = parents.partition(" ")[0]
             walked.add((name, tip))
-    last = [digest for tip in trunk for digest in tip[1:] if tip in walked][-1:]
-    on_main = ["--format=%(objectname)", f"--merged={''.join(last)}"]
-    merged = {*(git_output(project, "for-each-ref", *on_main) or "").split()}  # fails without main
+    on_main = [f"--merged={tip}" for _, tip in trunk] or ["--merged="]  # which git refuses
+    on_main.append("--format=%(objectname)")
+    merged = {*(git_output(project, "for-each-ref", *on_main) or "").split()}
     continued = {name for name, tip in walked.difference(ended) if tip not in merged}
     for name, _, digest in reversed(merges):
         base = owners.get(digest, main)

@@ -5,10 +5,11 @@ All lengths of the graph are in em, so that it grows with the letters of a page.
 
 import math
 import statistics
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from dslp.experiments.gains import UNKNOWN
 from dslp.logbook.events import ModelChange
 from dslp.logbook.story import Result, Step, Story
 
@@ -75,14 +76,22 @@ def draw_timeline(story: Story) -> Iterator[tuple[datetime, Step | ModelChange, 
         yield start, item, (start - first) / span, ((end or last) - first) / span
 
 
-def gain_scale(results: Sequence[Result]) -> Callable[[float], str]:
-    """Where a gain stands between the left and the right end of a picture of all of them."""
-    gains = [one.gain for one in results if one.gain]
-    ends = [0.0, *(one.criterion for one in results if one.criterion is not None)]
-    ends += [end for one in gains for end in (one.estimate, one.low, one.high)]
-    ends = [end for end in ends if math.isfinite(end)]
-    span = max(ends) - min(ends) or 1
-    return lambda gain: f"{4 + 92 * (gain - min(ends)) / span:.1f}%"
+def draw_gains(results: Sequence[Result]) -> Iterator[str]:
+    """Of each result, where the baseline, the goal and its gain stand, as CSS for its picture.
+
+    They are in percent of a width that has room for all; what is not finite is not drawn.
+    """
+    rows = list[dict[str, float]]()
+    for result in results:
+        row = {"zero": 0.0, "enough": 0.0 if result.criterion is None else result.criterion}
+        if gain := result.gain:
+            row["gain"] = gain.estimate
+            row |= {"low": gain.low, "high": gain.high} if gain.interval != UNKNOWN else {}
+        rows.append({name: x for name, x in row.items() if math.isfinite(x)})
+    ends = [x for row in rows for x in row.values()]
+    span = (max(ends) - min(ends)) / 92 or 1
+    for row in rows:
+        yield ";".join(f"--{name}:{4 + (x - min(ends)) / span:.1f}" for name, x in row.items())
 
 
 def _last_keys(story: Story) -> tuple[str, ...]:
@@ -99,4 +108,5 @@ def _line(one: tuple[float, float], two: tuple[float, float], height: float) -> 
     start, bend = (x + WIDTH, bend) if x < end else (x, -bend)
     y, low = y + height / 2, low + height / 2
     first, last = start + bend, end - abs(bend)
-    return f"M{start:.1f} {y:.1f}C{first:.1f} {y:.1f} {last:.1f} {low:.1f} {end:.1f} {low:.1f}"
+    curve = f"{first:.1f} {y:.1f} {last:.1f} {low:.1f} {end:.1f} {low:.1f}"
+    return f"M{start:.1f} {y:.1f}C{curve}m-.5-.4l.5 .4l-.5 .4"  # with its tip

@@ -24,7 +24,7 @@ from dslp.core.settings import Project
 from dslp.core.text import SENTENCE, UNWRITTEN, escape_markdown, format_number
 from dslp.experiments.gains import draw_gains
 from dslp.logbook.events import Logbook, Run
-from dslp.logbook.pages import link, run_anchor, shown_runs, slug
+from dslp.logbook.pages import find_places, link, slug
 from dslp.logbook.results import Result, best_trials, read_results
 from dslp.logbook.story import Story, format_date
 from dslp.logbook.tracking_source import LEFT_OUT
@@ -73,32 +73,29 @@ class Records:
         self.newest, self.in_use = dict[str, str](), dict[str, str]()
         self.trials, self.siblings = dict[date, Any](), defaultdict[str, list[Run]](list)
         self.is_complete = not any(note.startswith(LEFT_OUT) for note in logbook.notes)
-        places = {run.id: web_address(run.url) for run in logbook.runs}
-        for story in stories:
-            ask, page = story.ask.issue, f"../asks/{story.ask.issue.number}.md"
-            self._add(f"ask:{ask.number}", Record(ask.title, page, story.ask.created))
-            for step in story.steps:
-                places |= {run.id: f"{page}#{run_anchor(run)}" for run in shown_runs(step)}
-                if step.work:
-                    plot, place = str(step.work.issue.number), f"{page}#{step.key}"
-                    self._add(f"plot:{plot}", Record(step.title, place, step.start, plot))
+        places = {key: f"../{place}" for key, place in find_places(logbook, stories).items()}
+        for work in logbook.works:
+            number, place = work.issue.number, places.get(work.issue.number, "")
+            kind, plot = ("ask", "") if work.issue.kind == "Ask" else ("plot", str(number))
+            self._add(f"{kind}:{number}", Record(work.issue.title, place, work.created, plot))
         runs = {run.id: run for run in logbook.runs}
         for run in logbook.runs:
             data, version = run.tag("dataset"), run.tag("dataset_version")
-            record = Record(f"run {run.id[:8]}", places[run.id], _end(run), run=run)
+            place = places.get(run.id) or web_address(run.url)
+            record = Record(f"run {run.id[:8]}", place, _end(run), run=run)
             self.siblings[run.tag("issue") or run.id].append(run)
             self._add(f"run:{run.id[:8]}", record)
             self._add(f"run:{run.id}", record)
             if (run.kind, run.status) == ("dataset", "FINISHED") and re.fullmatch(VERSION, version):
-                place = f"../datasets/{slug(data)}.md#version-{slug(version)}"
+                place = places["dataset", data, version]
                 record = replace(record, label=f"{data} {version}", place=place)
                 self._add(f"dataset:{data}@{version}", record)
                 self.newest[data] = max(self.newest.get(data, version), version, key=parse_version)
         champions = {one.model: one for one in logbook.versions if one.role == "champion"}
         for release in reversed(logbook.versions):
             model, version = release.model, release.semantic or release.version
-            place = f"../models/{slug(model)}.md#version-{slug(release.version)}"
             if training := runs.get(release.run):
+                place = places["model", model, release.version]
                 record = Record(f"{model} {version}", place, release.created, run=training)
                 self._add(f"model:{model}@{version}", record)
             champion = champions.get(model, release)
@@ -231,8 +228,9 @@ class Page:
         if not gains:
             raise NotRecorded(f"nothing of it was compared with a baseline by {format_date(on)}")
         texts = (f"{one.candidate}: {one.sentence}" for one in results if one.gain)
-        facts = (list(gains.items()), results[0].criterion or 0.0, "95 % interval; right is better")
-        self.pictures[name] = draw_gains(record.label, f"Gain in {results[0].metric}", *facts)
+        title, goal = f"Gain in {results[0].metric}", results[0].criterion or 0.0
+        note = "95 % interval; right is better"
+        self.pictures[name] = draw_gains(record.label, title, list(gains.items()), goal, note)
         image = f"![{escape_markdown('; '.join(texts), SENTENCE)}]({self.name}/{name}.svg)"
         return replace(record, run=results[0].run), image
 

@@ -50,16 +50,20 @@ def pages_folder(config: Path) -> Path:
 
 
 def build_site(config: Path) -> Path:
-    """Build the site, and return the first page of the logbook.
+    """Build the site, unless nothing has changed, and return the first page of the logbook.
 
     Raises:
         DslpError: Zensical is missing, or refuses, as it does for a broken link between pages.
     """
+    page = config.parent / _read_setting(config, "site_dir", "site") / "logbook" / "index.html"
+    sources = pages_folder(config).parent
+    times = [path.stat().st_mtime for path in (config, sources, *sources.rglob("*"))]
+    if page.is_file() and page.stat().st_mtime > max(times):
+        return page
     command = [*_command("build", config), "--strict"]
     done = subprocess.run(command, capture_output=True, encoding="utf-8", errors="replace")
     if done.returncode:
         raise DslpError(f"zensical: {error_line(done.stdout + done.stderr, 600)}")
-    page = config.parent / _read_setting(config, "site_dir", "site") / "logbook" / "index.html"
     if not page.is_file():
         raise DslpError(f"{page} is missing: {config} leaves the logbook out of the site")
     return page

@@ -39,6 +39,10 @@ def test_what_is_exported_is_all_there_is_in_files_that_any_tool_reads(exported:
         == [run for run in logbook.runs if "deviance" in run.metrics][-1].metrics["deviance"]
     )
     assert len(tables["runs"]) == len(logbook.runs)
+    stories = json.loads((exported / "stories.json").read_text(encoding="utf-8"))
+    assert {story["ask"]["issue"]["number"] for story in stories} >= {11, 31, 34}
+    measures = json.loads((exported / "measures.json").read_text(encoding="utf-8"))
+    assert measures["outcomes"]["failed"] == 1
     assert len(tables["events"]) == sum(len(work.events) for work in logbook.works)
 
 
@@ -103,6 +107,13 @@ def test_pages_go_where_the_site_has_its_sources(toy: Toy, exported: Path) -> No
     outcome = toy.done("logbook", "build", "--from", str(exported))
     assert str(toy.root / "out" / "logbook" / "index.html") in outcome.out
     assert (toy.root / "pages" / "logbook" / "asks" / "11.md").is_file()
+    page = toy.root / "out" / "logbook" / "index.html"
+    before = page.stat().st_mtime_ns
+    toy.done("logbook", "build", "--from", str(exported))
+    assert page.stat().st_mtime_ns == before  # nothing has changed
+    (toy.root / "pages" / "index.md").write_text("# Start here\n")
+    toy.done("logbook", "build", "--from", str(exported))
+    assert "Start here" in (toy.root / "out" / "index.html").read_text(encoding="utf-8")
 
 
 @pytest.mark.rule("C1", "E5")

@@ -232,6 +232,13 @@ def test_code_comments_and_all_that_is_no_directive_stay_as_they_are(
     page, findings = render(book, tmp_path, body.replace("\n", "\r\n"))
     assert findings == []
     assert page.endswith(f"1 July 2026\n- **Question:** [Ask #11](../asks/11.md)\n\n{body}\n")
+    file = tmp_path / "reports" / "x.md"
+    lines = file.read_text(encoding="utf-8").replace("\n", "\r\n")
+    file.write_text(f"\ufeff\r\n{lines}", encoding="utf-8", newline="")
+    render_reports(Project(tmp_path, "claims", tmp_path), book, (), tmp_path / "docs" / "logbook")
+    assert (
+        "- **Decision:** <bdi>Which</bdi>" in (tmp_path / "docs/logbook/reports/x.md").read_text()
+    )
 
 
 @pytest.mark.rule("C4")

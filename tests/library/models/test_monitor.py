@@ -195,7 +195,9 @@ def test_the_interval_of_quality_counts_people_and_the_uncertain_holdout(champio
     (now, sure), (before, unsure) = map(mean_and_error, (rows, read_model_data(model).holdout))
     error = now / before * np.hypot(sure / now, unsure / before)
     half = t.ppf(0.975, 19) * error  # twenty people are in the holdout
-    shown = [float(number) / 100 for number in re.findall(r"[-+][\d.]+(?= %)", quality["figure"])]
+    shown = [
+        float(number) / 100 for number in re.findall(r"[-+][\d.]+(?= %| to)", quality["figure"])
+    ]
     gain = 1 - now / before
     assert shown[0] == pytest.approx(gain, abs=0.001)
     assert np.array(shown[1:]) - gain == pytest.approx(np.array([-half, half]), rel=0.25)

@@ -13,11 +13,11 @@ from datetime import date, datetime
 from functools import lru_cache
 from typing import Any, NamedTuple
 
-from dslp.core.branch_names import issue_of_branch
 from dslp.core.text import visible
 from dslp.github.entities import issue_state
 from dslp.github.forms import MOST, Link, form_fields, form_links, served_asks
-from dslp.logbook.events import Logbook, ModelChange, ModelVersion, Pull, Run, Work
+from dslp.github.policy import issue_of
+from dslp.logbook.events import Logbook, ModelChange, ModelVersion, Pull, Run, Work, last_time
 from dslp.logbook.results import Result as Result
 from dslp.logbook.results import best_trials, read_results
 
@@ -189,7 +189,9 @@ class _Builder:
         self.linked = read_links(logbook.works, logbook.repository)
         self.kinds = {number: form.kind for number, form in self.linked.items()}
         self.serving = _grouped((ask, n) for n, form in self.linked.items() for ask in form.asks)
-        self.pulls = _grouped((issue_of_branch(pull.pull.head), pull) for pull in logbook.pulls)
+        name = "/".join(logbook.repository.split("/")[-2:])
+        pulls = [pull for pull in logbook.pulls if not pull.pull.is_stranger]
+        self.pulls = _grouped((issue_of(pull.pull, name), pull) for pull in pulls)
         self.data_issues = {form.dataset: n for n, form in self.linked.items() if form.dataset[0]}
         self.trials, self.by_id = best_trials(runs), {run.id: run for run in runs}
         registered = [run for run in runs if (run.kind, run.status) == ("dataset", "FINISHED")]
@@ -263,7 +265,10 @@ class _Builder:
         runs, follows = (run,) if run else (), {f"issue-{number}", f"issue-{run and run.issue}"}
         began, ended = self.began.get(key), self.ended.get(key)
         ended = None if version.role in ("champion", "challenger") else ended
-        text = f"{self._begin(began)}. {began.why}".strip() if began else ""
+        text = ""
+        if began:  # why a rollback was made is said of the version that was taken back
+            why = f". {began.why}" if began.why and began.action == "promote" else "."
+            text = f"{self._begin(began)}{why}"
         if ended:
             text = f"{self._end(ended)} on {format_date(ended.at)}. {ended.why}".strip()
         times = version.role, version.created, ended.at if ended else None
@@ -344,7 +349,8 @@ def describe(
         use: of its model, if one is or was in use.
     """
     if use and use.lasts:
-        return "in use", use.sentence, use.since
+        _, text, _ = _describe_open(form, steps, read, use)
+        return "in use", f"{use.sentence} {text}".strip(), use.since
     work, value = form.work, " ".join(form.text.split())
     if work.closed:
         on = format_date(work.closed)
@@ -357,22 +363,45 @@ def describe(
         tried = ", ".join(f"{number} {state}" for state, number in ends.items())
         tried = f"; experiments: {tried}" if tried else ""
         return "closed", f"Closed on {on} without a value{reason}{tried}.", work.closed
-    rest = [step for step in steps[1:] if step.work]
-    active = [step for step in rest if not step.end and step.state not in WAITS]
-    if active:
-        first, more = active[0], f" and {len(active) - 1} more" if active[1:] else ""
-        days = (read - first.start).days
-        span = f"{days // 7} weeks" if days > 13 else f"{days} day{'s' * (days != 1)}"
-        text = f"In work since {format_date(first.start)} ({span}): {_name(first)}{more}."
-        return "in work", text, first.start
+    state, text, since = _describe_open(form, steps, read, use)
+    reopened = last_time(event.at for event in work.events if event.what == "reopened")
+    if reopened:
+        answer = f"; the answer until then: {visible(value, VALUE)}" if value else "."
+        text += f" Reopened on {format_date(reopened)}{answer}"
+    return state, f"{text} {use.sentence}" if use else text, since
+
+
+def _describe_open(
+    form: Linked, steps: Sequence[Step], read: datetime, use: Use | None
+) -> tuple[str, str, datetime]:
+    """What of an Ask goes on or waits, as `describe` says; of one in use, that is no other Ask."""
+    is_used = bool(use and use.lasts)
+    reopened = [event.at for event in form.work.events if event.what == "reopened"]
+    turns = [form.work.created, *([use.since] if use else []), *reopened]
+    rest = [step for step in steps[1:] if step.work and not (is_used and step.stage == "Ask")]
     waits = {step.key: _waits_since(step) for step in steps if step.state in WAITS}
-    since = max([work.created, *waits.values(), *(step.end for step in rest if step.end)])
     names = [f"{_name(step)} {WAITS[step.state]}" for step in steps if step.key in waits]
+    waiting = "; ".join([*names[:MOST], *[f"and {len(names) - MOST} more"] * (len(names) > MOST)])
+    active = [step for step in rest if not step.end and step.state not in WAITS]
+    if active and steps[0].key not in waits:
+        first, more = active[0], f" and {len(active) - 1} more" if active[1:] else ""
+        since = first.start if is_used else max(first.start, *turns)
+        again = " again" * (len(turns) > 1 and since >= max(turns))
+        days = max(0, (read - since).days)
+        span = f"{days // 7} weeks" if days > 13 else f"{days} day{'s' * (days != 1)}"
+        parts = filter(None, (f"{_name(first)}{more}", waiting))
+        text = f"In work{again} since {format_date(since)} ({span}): {'; '.join(parts)}."
+        return "in work", text, since
+    if is_used:
+        text = f"Since {format_date(max(waits.values()))}: {waiting}." if waits else ""
+        return "in use", text, turns[1]
+    since = max([*turns, *waits.values(), *(step.end for step in rest if step.end)])
+    since = waits.get(steps[0].key, since)
     last = "runs without an issue of their own" if steps[0].runs else "nothing has begun"
     if rest:
         ended = max(rest, key=lambda step: step.end or step.start)
         last = f"the last work was {_name(ended)}, {ended.state}"
-    return "waiting", f"Waiting since {format_date(since)}: {'; '.join(names) or last}.", since
+    return "waiting", f"Waiting since {format_date(since)}: {waiting or last}.", since
 
 
 def format_date(time: date) -> str:
@@ -396,7 +425,8 @@ def _grouped(pairs: Iterable[tuple[Any, Any]]) -> dict[Any, list[Any]]:
 
 def _waits_since(step: Step) -> datetime:
     events = step.work.events if step.work else ()
-    times = [event.at for event in events if (event.what, event.label) == ("labeled", step.state)]
+    labels = [event for event in events if event.what == "labeled"]
+    times = [event.at for event in labels if event.label.lower() == step.state]
     return max(times, default=step.start)
 
 

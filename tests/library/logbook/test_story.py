@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from dslp.logbook import story as module
-from dslp.logbook.events import Logbook
+from dslp.logbook.events import Event, Logbook
 from dslp.logbook.export import to_json
 from dslp.logbook.measures import measure
 from dslp.logbook.results import read_results
@@ -40,7 +40,12 @@ def steps(story: Story) -> dict[str, Step]:
         (31, "waiting", 60, "Waiting since 6 March 2026: Survival model (#32) is on hold."),
         (33, "closed", 70, "Closed on 16 March 2026 without a value: not planned."),
         (34, "answered", 80, "Answered on 26 March 2026: Contracts for plan B were ended: 40,000"),
-        (36, "in work", 110, "In work since 25 April 2026 (12 weeks): Outliers (#38)."),
+        (
+            36,
+            "in work",
+            110,
+            "In work since 25 April 2026 (12 weeks): Outliers (#38); Bills (#37) waits for access.",
+        ),
         (39, "waiting", 120, "Waiting since 5 May 2026: nothing has begun."),
         (
             51,
@@ -82,6 +87,59 @@ def test_why_work_ended_or_waits_is_said() -> None:
         f"Waiting since 9 January 2026: {MODEL} 1.0.0 waits for its promotion.",
         "Closed on 14 January 2026 without a value: a duplicate; experiments: 1 failed.",
     ]
+
+
+def test_the_sentence_of_an_open_ask_says_what_was_before_and_what_waits() -> None:
+    """Reopened with its answer, on hold itself, taken back, replaced clocks, labels in capitals."""
+    scene, value = Scene(read=100), {"Value": "Plan B was ended."}
+    held = Event(day(20), "labeled", "On Hold")
+    turns = [Event(day(50), "closed"), Event(day(60), "reopened")]
+    scene.issue(1, "Ask", "A", value, 1, events=turns)
+    scene.issue(2, "Explore", "B", {"Belongs to": "#1"}, 2, 30)
+    scene.issue(3, "Ask, ON HOLD", "C", None, 3, events=[held])
+    scene.issue(4, "Experiment", "D", {"Ask": "#3"}, 4)
+    scene.issue(5, "Ask", "E", None, 5)
+    scene.issue(6, "Experiment", "F", {"Ask": "#5"}, 102)  # its clock is ahead
+    scene.issue(7, "Ask", "G", None, 7)
+    for number, role in ((1, "champion"), (2, "taken back"), (3, "challenger")):
+        scene.training(number, number, (0.1, 0.05, 0.15), ask=9 if number == 1 else 7)
+        scene.version(number, f"{number}.0.0", role, number, number, None)
+        scene.change("promote", number, number - 1 or None, 10 * number) if number < 3 else None
+    scene.change("rollback", 1, 2, 40, "too high")
+    scene.issue(8, "Model", "H", {"Ask": "#7"}, 70)
+    scene.issue(9, "Ask", "I", None, 0, 50)
+    scene.issue(10, "Model", "Retraining", {"Ask": "#9"}, 70)
+    stories = {story.ask.issue.number: story for story in build_stories(scene.logbook)}
+    gain = "10.0 % better than the baseline (95 % sure: between 5.0 and 15.0 % better); the goal of"
+    assert {number: story.sentence for number, story in stories.items()} == {
+        1: "Waiting since 6 March 2026: the last work was B (#2), closed. Reopened on 6 March "
+        "2026; the answer until then: Plan B was ended.",
+        3: "Waiting since 25 January 2026: C (#3) is on hold.",
+        5: "In work since 17 April 2026 (0 days): F (#6).",
+        7: f"In work again since 16 March 2026 (4 weeks): H (#8); {MODEL} 3.0.0 waits for its "
+        f"promotion. In use from 25 January 2026 to 14 February 2026: {gain} 5.0 % is "
+        "reached. Taken back for version 1.0.0.",
+        9: f"In use since 14 February 2026, when version 2.0.0 was taken back: {gain} 5.0 % is "
+        "reached. In work again since 16 March 2026 (4 weeks): Retraining (#10).",
+    }
+    assert (stories[9].state, stories[7].state) == ("in use", "in work")
+    texts = [one.text for story in stories.values() for one in story.steps if one.version]
+    assert [text for text in texts if "too high" in text] == [
+        "Taken back for version 1.0.0 on 14 February 2026. too high"
+    ]
+
+
+def test_a_pull_request_belongs_to_the_issue_that_it_names_and_is_of_the_team() -> None:
+    scene = Scene()
+    scene.issue(1, "Ask", "A")
+    for number, head in enumerate(("claude/trees", "experiment/2-x", "experiment/2-evil"), start=3):
+        scene.pull(number, head, 1)
+    changes: list[Any] = [{"body": "Closes #2"}, {"fork": True}, {"is_stranger": True}]
+    pairs = zip(scene.pulls, changes, strict=True)
+    scene.pulls = [replace(one, pull=replace(one.pull, **change)) for one, change in pairs]
+    scene.issue(2, "Experiment", "B", {"Ask": "#1"})
+    (story,) = build_stories(scene.logbook)
+    assert [one.pull.number for one in steps(story)["issue-2"].pulls] == [3, 4]
 
 
 def test_each_step_follows_from_what_it_was_made_of(stories: dict[int, Story]) -> None:

@@ -260,8 +260,8 @@ def render_reports(
         remove_path(path)
     if reports:
         save_page(folder.with_suffix(".md"), render("reports.md.jinja", reports=reports))
-    else:
-        remove_path(folder.with_suffix(".md"))
+    for path in () if reports else (folder, folder.with_suffix(".md")):
+        remove_path(path)
     findings = [finding for page in pages for finding in page.findings]
     for finding in unwritten_findings(page.file for page in reports):
         problem = f"{'; '.join(finding.examples)}: write your own text"

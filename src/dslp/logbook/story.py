@@ -153,7 +153,9 @@ def read_links(works: tuple[Work, ...], repository: str) -> dict[int, Linked]:
     """What the forms of the issues say, by number; each text is read once (I11)."""
     name, linked = "/".join(repository.split("/")[-2:]), dict[int, Linked]()
     for work in works:
-        kind, body = work.issue.kind, work.issue.body[:LONGEST]
+        if len(work.issue.body) > LONGEST:  # nothing reads more of it
+            work = replace(work, issue=replace(work.issue, body=work.issue.body[:LONGEST]))
+        kind, body = work.issue.kind, work.issue.body
         sections, links = form_fields(body), tuple(form_links(kind, body, name))
         named = dict.fromkeys(number for link in links for number in link.numbers)
         text = "\n\n".join(filter(None, (sections.get(field) for field in TEXTS.get(kind, ()))))

@@ -142,6 +142,15 @@ def test_a_pull_request_belongs_to_the_issue_that_it_names_and_is_of_the_team() 
     assert [one.pull.number for one in steps(story)["issue-2"].pulls] == [3, 4]
 
 
+def test_of_a_text_of_a_megabyte_only_the_beginning_is_read_and_kept() -> None:
+    scene = Scene()
+    scene.issue(1, "Ask", "A")
+    scene.issue(2, "Experiment", "B", {"Ask": "#1", "Summary": "#1 " * 350_000})
+    (story,) = build_stories(scene.logbook)
+    assert list(steps(story)) == ["issue-1", "issue-2"]
+    assert len(repr(story)) < 80_000
+
+
 def test_each_step_follows_from_what_it_was_made_of(stories: dict[int, Story]) -> None:
     """No line is drawn where a longer way says the same."""
     assert {key: step.after for key, step in steps(stories[11]).items()} == {

@@ -17,7 +17,7 @@ from dslp.core.text import visible
 from dslp.github.entities import issue_state
 from dslp.github.forms import MOST, Link, form_fields, form_links, served_asks
 from dslp.github.policy import issue_of
-from dslp.logbook.events import Logbook, ModelChange, ModelVersion, Pull, Run, Work, last_time
+from dslp.logbook.events import Logbook, ModelChange, ModelVersion, Pull, Run, Work
 from dslp.logbook.results import Result as Result
 from dslp.logbook.results import best_trials, read_results
 
@@ -350,10 +350,12 @@ def describe(
         read: when the logbook was read.
         use: of its model, if one is or was in use.
     """
-    if use and use.lasts:
-        _, text, _ = _describe_open(form, steps, read, use)
+    work, value, is_used = form.work, " ".join(form.text.split()), bool(use and use.lasts)
+    reopened = [event.at for event in work.events if event.what == "reopened"]
+    turns = [work.created, *([use.since] if use else []), *reopened]
+    state, text, since = _describe_open(steps, read, turns, is_used)
+    if use and is_used:
         return "in use", f"{use.sentence} {text}".strip(), use.since
-    work, value = form.work, " ".join(form.text.split())
     if work.closed:
         on = format_date(work.closed)
         if value and work.reason not in DROPPED:
@@ -365,21 +367,19 @@ def describe(
         tried = ", ".join(f"{number} {state}" for state, number in ends.items())
         tried = f"; experiments: {tried}" if tried else ""
         return "closed", f"Closed on {on} without a value{reason}{tried}.", work.closed
-    state, text, since = _describe_open(form, steps, read, use)
-    reopened = last_time(event.at for event in work.events if event.what == "reopened")
     if reopened:
         answer = f"; the answer until then: {visible(value, VALUE)}" if value else "."
-        text += f" Reopened on {format_date(reopened)}{answer}"
+        text += f" Reopened on {format_date(max(reopened))}{answer}"
     return state, f"{text} {use.sentence}" if use else text, since
 
 
 def _describe_open(
-    form: Linked, steps: Sequence[Step], read: datetime, use: Use | None
+    steps: Sequence[Step], read: datetime, turns: Sequence[datetime], is_used: bool
 ) -> tuple[str, str, datetime]:
-    """What of an Ask goes on or waits, as `describe` says; of one in use, that is no other Ask."""
-    is_used = bool(use and use.lasts)
-    reopened = [event.at for event in form.work.events if event.what == "reopened"]
-    turns = [form.work.created, *([use.since] if use else []), *reopened]
+    """What of an Ask goes on or waits, as `describe` says; of one in use, that is no other Ask.
+
+    `turns` are its opening and what changed its state since.
+    """
     rest = [step for step in steps[1:] if step.work and not (is_used and step.stage == "Ask")]
     waits = {step.key: _waits_since(step) for step in steps if step.state in WAITS}
     names = [f"{_name(step)} {WAITS[step.state]}" for step in steps if step.key in waits]
@@ -396,7 +396,7 @@ def _describe_open(
         return "in work", text, since
     if is_used:
         text = f"Since {format_date(max(waits.values()))}: {waiting}." if waits else ""
-        return "in use", text, turns[1]
+        return "in use", text, max(turns)
     since = max([*turns, *waits.values(), *(step.end for step in rest if step.end)])
     since = waits.get(steps[0].key, since)
     last = "runs without an issue of their own" if steps[0].runs else "nothing has begun"

@@ -8,6 +8,7 @@ import xml.etree.ElementTree as ET
 import numpy as np
 import pytest
 from dslp.experiments.gains import Gain, describe_gain, gain
+from scipy import stats
 
 from tests.library.experiments.conftest import runs
 from tests.library.toy import Toy
@@ -122,9 +123,12 @@ def test_a_baseline_at_0_is_compared_by_difference() -> None:
     assert (infinite.estimate, infinite.interval) == (np.inf, "not known")
     assert gain([0.0, 0.0], [-0.5, -0.6], "higher", 1.0).estimate == -np.inf
     by_difference = gain([-0.1, 0.1, 0.0], [0.4, 0.6, 0.51], "higher", 0.5, "difference")
+    free = gain([-0.1, 0.1, 0.0], [0.4, 0.6, 0.51], "higher", 0.0, "difference")
+    expected = stats.ttest_1samp([0.5, 0.5, 0.51], 0).confidence_interval()
+    assert (free.low, free.high) == pytest.approx(tuple(expected), rel=1e-12)
     assert by_difference.estimate == pytest.approx(0.50333, rel=1e-3)
-    words = "0.503 better than the baseline in area (95 % sure: between 0.4"
-    assert describe_gain(by_difference, 0.2, unit="area").startswith(words)
+    words = "0.503 better than the baseline in the area (95 % sure: between 0.4"
+    assert describe_gain(by_difference, 0.2, unit="the_area").startswith(words)
 
 
 @pytest.mark.rule("E3")

@@ -5,17 +5,20 @@ All lengths of the graph are in em, so that it grows with the letters of a page.
 
 import math
 import statistics
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import NamedTuple
 
 from dslp.experiments.gains import UNKNOWN
+from dslp.github.entities import OUTCOMES
 from dslp.logbook.events import ModelChange
 from dslp.logbook.story import Result, Step, Story
 
 COLUMNS = ("Ask", "Data", "Explore", "Experiment", "Model", "Value")
 WIDTH, GAP, HEAD = 12.7, 3.3, 2.4  # of a box, between two columns, and above the first box
 ROOMY, DENSE = (4.7, 1.0), (2.2, 0.5)  # the height of a box, and what is between two
+Span = tuple[str, datetime, datetime | None]  # open, closed or an outcome that waits; its ends
 MANY = 8  # boxes in a column that are too many for roomy ones
 
 
@@ -36,6 +39,16 @@ class Graph:
     lines: Sequence[str]
     size: tuple[float, float]
     box: tuple[float, float]
+
+
+class Bar(NamedTuple):
+    """A part of a row of the timeline: its state, its ends, and its place (0 to 100)."""
+
+    state: str
+    start: datetime
+    end: datetime | None
+    left: float
+    width: float
 
 
 def draw_graph(story: Story) -> Graph:
@@ -64,16 +77,20 @@ def draw_graph(story: Story) -> Graph:
     return Graph(columns, places, lines, size, (WIDTH, height))
 
 
-def draw_timeline(story: Story) -> Iterator[tuple[datetime, Step | ModelChange, float, float]]:
-    """What happened, by date: when, what, and where its bar begins and ends (0 to 100)."""
-    items: list[tuple[datetime, datetime | None, Step | ModelChange]]
-    items = [(step.start, step.end, step) for step in story.steps]
-    items += [(one.at, one.at, one) for one in story.changes if one.action != "register"]
-    times = [time for start, end, _ in items for time in (start, end) if time]
+def draw_timeline(story: Story) -> Iterator[tuple[datetime, Step | ModelChange, list[Bar]]]:
+    """What happened, by date: when, what, and the bars of it."""
+    items: list[tuple[datetime, Step | ModelChange, Sequence[Span]]]
+    items = [(step.start, step, _spans(step, story.changes)) for step in story.steps]
+    moves = [one for one in story.changes if one.action != "register"]
+    items += [(one.at, one, [("open", one.at, one.at)]) for one in moves]
+    times = [at for at, _, _ in items]
+    times += [end for _, _, spans in items for span in spans for end in span[1:] if end]
     first, last = min(times), max(times)
-    span = (last - first) / 100 or timedelta(1)
-    for start, end, item in sorted(items, key=lambda one: one[0]):
-        yield start, item, (start - first) / span, ((end or last) - first) / span
+    whole = (last - first) / 100 or timedelta(1)
+    for at, item, spans in sorted(items, key=lambda one: one[0]):
+        ends = [(start, end, end or last) for _, start, end in spans]
+        lengths = [((start - first) / whole, (to - start) / whole) for start, _, to in ends]
+        yield at, item, [Bar(*span, *place) for span, place in zip(spans, lengths, strict=True)]
 
 
 def draw_gains(results: Sequence[Result]) -> Iterator[str]:
@@ -92,6 +109,26 @@ def draw_gains(results: Sequence[Result]) -> Iterator[str]:
     span = (max(ends) - min(ends)) / 92 or 1
     for row in rows:
         yield ";".join(f"--{name}:{4 + (x - min(ends)) / span:.1f}" for name, x in row.items())
+
+
+def _spans(step: Step, changes: Iterable[ModelChange]) -> Sequence[Span]:
+    """In which times a step was open, on hold or closed; of a version, in which it was in use."""
+    if version := step.version:
+        moves = [move for move in changes if move.model == version.model]
+        ends = [*(move.at for move in moves[1:]), None]
+        own = [pair for pair in zip(moves, ends, strict=True) if pair[0].version == version.version]
+        role = ("open", step.start, None if step.state == "champion" else step.start)
+        return [("open", move.at, end) for move, end in own] if own else [role]
+    spans, held, state, since, is_open = list[Span](), set[str](), "open", step.start, True
+    for event in step.work.events if step.work else ():
+        if event.what in ("closed", "reopened"):
+            is_open = event.what == "reopened"
+        elif event.label.lower() in OUTCOMES[2:]:
+            (held.add if event.what == "labeled" else held.discard)(event.label.lower())
+        if (after := min(held, default="open") if is_open else "closed") != state:
+            spans.append((state, since, max(since, event.at)))
+            state, since = after, max(since, event.at)
+    return spans if state == "closed" else [*spans, (state, since, step.end)]
 
 
 def _last_keys(story: Story) -> tuple[str, ...]:

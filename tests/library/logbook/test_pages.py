@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 from dslp.core.settings import Project
-from dslp.logbook.events import Logbook
-from dslp.logbook.graph import COLUMNS, draw_graph
+from dslp.logbook.events import Event, Logbook
+from dslp.logbook.graph import COLUMNS, draw_graph, draw_timeline
 from dslp.logbook.pages import write_pages
 from dslp.logbook.story import Step, Story, build_stories
 from hypothesis import given
@@ -289,6 +289,29 @@ def test_the_first_page_stays_small_and_lists_have_pages(root: Path, site: Path)
     assert len(page.read_bytes()) < 200_000
     assert words(root, "../many/logbook/tried-2").count("Explore #") == 100
     assert words(root, "../many/logbook/other-2").count("Task #") == 40
+
+
+@pytest.mark.rule("C1")
+def test_bars_show_when_work_was_open_and_when_a_version_was_in_use() -> None:
+    scene = claims()
+    events = [
+        Event(day(3), "closed"),
+        Event(day(5), "reopened"),
+        Event(day(6), "labeled", "On Hold"),
+        Event(day(8), "unlabeled", "on hold"),
+    ]
+    scene.issue(64, "Explore", "Paused", {"Belongs to": "#11"}, 2, 9, events=events)
+    story = next(one for one in build_stories(scene.logbook) if one.ask.issue.number == 11)
+    rows = {getattr(item, "key", ""): bars for _, item, bars in draw_timeline(story)}
+    paused = [(bar.state, bar.start, bar.end) for bar in rows["issue-64"]]
+    ends = [day(at) for at in (2, 3, 5, 6, 8, 9)]
+    states = ["open", "closed", "open", "on hold", "open"]
+    assert paused == list(zip(states, ends, ends[1:], strict=False))
+    used = [(bar.start, bar.end) for bar in rows["model-claim_frequency-1"]]
+    assert used == [(day(40), day(82)), (day(90), None)]
+    assert [(bar.start, bar.end) for bar in rows["model-claim_frequency-2"]] == [(day(82), day(90))]
+    bars = [bar for row in rows.values() for bar in row]
+    assert all(0 <= bar.left <= bar.left + bar.width <= 100.001 for bar in bars)
 
 
 @given(st.lists(st.tuples(st.sampled_from([*COLUMNS, "Communicate"]), st.integers(0, 99))))

@@ -118,6 +118,8 @@ def test_the_first_page_says_what_was_asked_and_what_came_of_it(root: Path) -> N
             "Survival model Experiment · on hold · for 5 months",
         ),
         "Neural network on diagnoses 30 January 2026 · A neural network needs more rows",
+        *("Experiment 1 succeeded 1 failed Model 1 in use 1 taken back 1 done", "Data 1 blocked -"),
+        *("3 in work for an answer", "Open work 6 pieces of work open, 2 of them on hold or"),
         *("As of 24 July 2026, from GitHub and MLflow", "Not complete. MLflow did not answer"),
     ):
         assert expected in text

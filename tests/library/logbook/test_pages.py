@@ -137,6 +137,8 @@ def test_the_page_of_an_ask_shows_each_step_and_the_record_of_each_figure(root: 
         "boosted 2.242 +8.1% is enough +7.4% to +8.8%",
     ):
         assert expected in text
+    now = "What is in use in use claim_frequency 1.0.0 is in use since 5 April 2026: 8.1"
+    assert now in text
     html = (root / "docs" / "logbook" / "asks" / "11.md").read_text(encoding="utf-8")
     records = re.findall(r'<tr><th><bdi>.*href="#(run-\w{8})"', html)
     assert len(records) == 8
@@ -145,6 +147,25 @@ def test_the_page_of_an_ask_shows_each_step_and_the_record_of_each_figure(root: 
         assert re.search(r'href="\.\./datasets/claims\.md#version-1.[01].0"', facts)
         assert f'href="{REPOSITORY}/commit/' in facts
         assert any(digest in facts for digest in DIGESTS.values())
+
+
+@pytest.mark.rule("C3")
+def test_each_gain_leads_to_its_run(root: Path, tmp_path: Path) -> None:
+    pages = {
+        name: (root / "docs" / "logbook" / f"{name}.md").read_text(encoding="utf-8")
+        for name in ("index", "asks/year-2026", "asks/11", "tried", "models/claim_frequency")
+    }
+    record = r'href="[^"]*#run-\w{8}"'
+    for name in ("index", "asks/year-2026", "asks/11", "models/claim_frequency"):
+        parts = re.split(r"\d ?% better than the baseline", pages[name])
+        assert all(re.search(record, part.split("</p>")[0]) for part in parts[1:]), name
+    assert re.search(rf"<td[^>]*><a {record}>-21\.3 ?%", pages["tried"])
+    model = words(root, "models/claim_frequency")
+    assert "deviance, lower is better 2; the baseline 2.2 Better than the baseline by +8.1" in model
+    assert "is in use since 5 April 2026: 8.1" in model
+    write(tmp_path, claims().logbook)
+    for page in ("asks/11", "models/claim_frequency"):
+        assert "There is no earlier version to go back to." in words(tmp_path, page)
 
 
 @pytest.mark.rule("C1", "E5")

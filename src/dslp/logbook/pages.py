@@ -149,7 +149,7 @@ class _Pages:
         """Render a page; `up` leads from it to the logbook's folder."""
         self.up = "../" * page.count("/")
         helpers = (draw_gains, duration, evidence, format_date, format_metric, link, plain_title)
-        for helper in (*helpers, run_anchor, run_details, shown_runs, slug):
+        for helper in (*helpers, run_anchor, run_details, short_date, shown_runs, slug):
             context[helper.__name__] = helper
         context |= {"pages": self, "logbook": self.logbook, "page": page, "up": self.up}
         context |= {"to": self.address, "prose": self.prose, "preview": self.preview}
@@ -298,6 +298,11 @@ def link(address: str) -> Markup:
 def plain_title(text: str) -> Markup:
     """A title for the front matter, which the site escapes in its search and nowhere else."""
     return Markup(visible(text, SENTENCE).translate(TITLE))
+
+
+def short_date(time: datetime) -> str:
+    """A day for a box, such as `3 Mar 2026`."""
+    return f"{time.day} {time:%b %Y}"
 
 
 def duration(start: datetime, end: datetime) -> str:

@@ -137,6 +137,7 @@ def test_the_page_of_an_ask_shows_each_step_and_the_record_of_each_figure(root: 
         "boosted 2.242 +8.1% is enough +7.4% to +8.8%",
     ):
         assert expected in text
+    assert not re.search(r"\b(claim_frequency|version) \d+(?!\.?\d)", text)
     now = "What is in use in use claim_frequency 1.0.0 is in use since 5 April 2026: 8.1"
     assert now in text
     html = (root / "docs" / "logbook" / "asks" / "11.md").read_text(encoding="utf-8")
@@ -333,6 +334,8 @@ def test_bars_show_when_work_was_open_and_when_a_version_was_in_use() -> None:
     used = [(bar.start, bar.end) for bar in rows["model-claim_frequency-1"]]
     assert used == [(day(40), day(82)), (day(90), None)]
     assert [(bar.start, bar.end) for bar in rows["model-claim_frequency-2"]] == [(day(82), day(90))]
+    graph = draw_graph(story)
+    assert graph.places["model-claim_frequency-1"][1] > graph.places["issue-18"][1]
     bars = [bar for row in rows.values() for bar in row]
     assert all(0 <= bar.left <= bar.left + bar.width <= 100.001 for bar in bars)
 
@@ -354,3 +357,7 @@ def test_no_two_boxes_of_a_graph_touch(kinds: list[tuple[str, int]]) -> None:
     pairs = itertools.pairwise(boxes)
     assert all(x + width <= right or y + height <= below for (x, y), (right, below) in pairs)
     assert all(x + width <= graph.size[0] and y + height <= graph.size[1] for x, y in boxes)
+    lanes = re.findall(r"([\d.]+) ([\d.]+)H([\d.]+)", " ".join(graph.lines))
+    for one, y, two in [map(float, lane) for lane in lanes]:
+        left = min(one, two)
+        assert not any(abs(x - left) < 1 and top < y < top + height for x, top in boxes)

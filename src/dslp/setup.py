@@ -28,7 +28,7 @@ ANSWERS = ".copier-answers.yml"
 USUAL = ("develop", "development", "master", "trunk")
 # Files that name the collaboration branch; the settings last, so that a stopped run is repeated.
 NAMING = (
-    *(f".github/workflows/{name}.yml" for name in ("data", "labels", "release", "tests")),
+    *(f".github/workflows/{name}.yml" for name in ("data", "labels", "release", "site", "tests")),
     *(".github/dependabot.yml", "AGENTS.md", "CONTRIBUTING.md", "docs/solution-architecture.md"),
     *(ANSWERS, "pyproject.toml"),
 )

@@ -5,17 +5,21 @@ All lengths of the graph are in em, so that it grows with the letters of a page.
 
 import math
 import statistics
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import NamedTuple
 
 from dslp.experiments.gains import UNKNOWN
+from dslp.github.entities import OUTCOMES
 from dslp.logbook.events import ModelChange
 from dslp.logbook.story import Result, Step, Story
 
-COLUMNS = ("Ask", "Data", "Explore", "Experiment", "Model", "Value")
+COLUMNS = ("Ask", "Data", "Explore", "Experiment", "Model", "Report, value")
 WIDTH, GAP, HEAD = 12.7, 3.3, 2.4  # of a box, between two columns, and above the first box
 ROOMY, DENSE = (4.7, 1.0), (2.2, 0.5)  # the height of a box, and what is between two
+Span = tuple[str, datetime, datetime | None]  # open, closed or an outcome that waits; its ends
+LANE = 0.4  # the height of a line that passes a column
 MANY = 8  # boxes in a column that are too many for roomy ones
 
 
@@ -38,42 +42,79 @@ class Graph:
     box: tuple[float, float]
 
 
+class Bar(NamedTuple):
+    """A part of a row of the timeline: its state, its ends, and its place (0 to 100)."""
+
+    state: str
+    start: datetime
+    end: datetime | None
+    left: float
+    width: float
+
+
 def draw_graph(story: Story) -> Graph:
-    """Place the steps of an Ask, and its value; a step stands beside what it follows from."""
+    """Place the steps of an Ask, and its value; a step stands beside what it follows from.
+
+    A line that passes a column has a lane of its own there, between the boxes.
+    """
     value = Step("value", "Value", "", story.state, story.since, after=_last_keys(story))
     columns: dict[str, list[Step]] = {name: [] for name in COLUMNS}
     for step in (*story.steps, value):
-        columns[step.stage if step.stage in COLUMNS else "Value"].append(step)
-    most = max(map(len, columns.values()))
-    height, space = DENSE if most >= MANY else ROOMY
-    rows: dict[str, float] = {}
-    for steps in columns.values():
-        first = 0 if most >= MANY else (most - len(steps)) / 2
-        befores = {one.key: [rows[key] for key in one.after if key in rows] for one in steps}
-        means = {key: statistics.mean(before or [0]) for key, before in befores.items()}
-        steps.sort(key=lambda step: (step.key == "value", means[step.key], step.start))
-        rows |= {step.key: first + number for number, step in enumerate(steps)}
+        columns[step.stage if step.stage in COLUMNS else COLUMNS[-1]].append(step)
+    is_dense = max(map(len, columns.values())) >= MANY
+    height, space = DENSE if is_dense else ROOMY
+    index = {step.key: number for number, steps in enumerate(columns.values()) for step in steps}
+    steps = [step for steps in columns.values() for step in steps]
+    ends = [(key, step.key) for step in steps for key in step.after if key in index]
+    lanes: list[dict[str, None]] = [{} for _ in columns]
+    for one, two in ends:
+        for number in _between(index[one], index[two]):
+            lanes[number][one] = None
+    sizes = [len(own) * (height + space) for own in columns.values()]
+    sizes = [size + len(lane) * (LANE + space) for size, lane in zip(sizes, lanes, strict=True)]
+    middles = dict[object, float]()  # of the boxes by their keys, of the lanes with their column
+    for number, (own, lane) in enumerate(zip(columns.values(), lanes, strict=True)):
+        ranks = dict[object, tuple[bool, float, bool, datetime]]()
+        for step in sorted(own, key=lambda one: (one.work is None, one.start)):
+            before = [middles.get((key, number - 1), middles.get(key)) for key in step.after]
+            mean = statistics.fmean([y for y in before if y is not None] or [0.0])
+            beside = [ranks[key][1] for key in step.after if key in ranks]
+            rank = max([mean, *beside]), step.work is None, step.start
+            ranks[step.key] = (step.key == "value", *rank)
+        for key in lane:
+            mean = middles.get((key, number - 1), middles.get(key, 0.0))
+            ranks[key, number] = (False, mean, False, story.since)
+        y = HEAD + (0 if is_dense else (max(sizes) - sizes[number]) / 2)
+        for item in sorted(ranks, key=ranks.__getitem__):
+            half = (height if isinstance(item, str) else LANE) / 2
+            middles[item] = y + half
+            y += 2 * half + space
+        own.sort(key=lambda step: middles[step.key])
     places = {
-        step.key: (number * (WIDTH + GAP), HEAD + rows[step.key] * (height + space))
-        for number, steps in enumerate(columns.values())
-        for step in steps
+        key: (number * (WIDTH + GAP), middles[key] - height / 2) for key, number in index.items()
     }
-    ends = [(key, step.key) for steps in columns.values() for step in steps for key in step.after]
-    lines = [_line(places[one], places[two], height) for one, two in ends if one in places]
-    size = (len(COLUMNS) * (WIDTH + GAP) - GAP, HEAD + most * (height + space))
+    lines = []
+    for one, two in ends:
+        between = [(number, middles[one, number]) for number in _between(index[one], index[two])]
+        lines.append(_line([(index[one], middles[one]), *between, (index[two], middles[two])]))
+    size = (len(COLUMNS) * (WIDTH + GAP) - GAP, HEAD + max(sizes))
     return Graph(columns, places, lines, size, (WIDTH, height))
 
 
-def draw_timeline(story: Story) -> Iterator[tuple[datetime, Step | ModelChange, float, float]]:
-    """What happened, by date: when, what, and where its bar begins and ends (0 to 100)."""
-    items: list[tuple[datetime, datetime | None, Step | ModelChange]]
-    items = [(step.start, step.end, step) for step in story.steps]
-    items += [(one.at, one.at, one) for one in story.changes if one.action != "register"]
-    times = [time for start, end, _ in items for time in (start, end) if time]
+def draw_timeline(story: Story) -> Iterator[tuple[datetime, Step | ModelChange, list[Bar]]]:
+    """What happened, by date: when, what, and the bars of it."""
+    items: list[tuple[datetime, Step | ModelChange, Sequence[Span]]]
+    items = [(step.start, step, _spans(step, story.changes)) for step in story.steps]
+    moves = [one for one in story.changes if one.action != "register"]
+    items += [(one.at, one, [("open", one.at, one.at)]) for one in moves]
+    times = [at for at, _, _ in items]
+    times += [end for _, _, spans in items for span in spans for end in span[1:] if end]
     first, last = min(times), max(times)
-    span = (last - first) / 100 or timedelta(1)
-    for start, end, item in sorted(items, key=lambda one: one[0]):
-        yield start, item, (start - first) / span, ((end or last) - first) / span
+    whole = (last - first) / 100 or timedelta(1)
+    for at, item, spans in sorted(items, key=lambda one: one[0]):
+        ends = [(start, end, end or last) for _, start, end in spans]
+        lengths = [((start - first) / whole, (to - start) / whole) for start, _, to in ends]
+        yield at, item, [Bar(*span, *place) for span, place in zip(spans, lengths, strict=True)]
 
 
 def draw_gains(results: Sequence[Result]) -> Iterator[str]:
@@ -94,6 +135,26 @@ def draw_gains(results: Sequence[Result]) -> Iterator[str]:
         yield ";".join(f"--{name}:{4 + (x - min(ends)) / span:.1f}" for name, x in row.items())
 
 
+def _spans(step: Step, changes: Iterable[ModelChange]) -> Sequence[Span]:
+    """In which times a step was open, on hold or closed; of a version, in which it was in use."""
+    if version := step.version:
+        moves = [move for move in changes if move.model == version.model]
+        ends = [*(move.at for move in moves[1:]), None]
+        own = [pair for pair in zip(moves, ends, strict=True) if pair[0].version == version.version]
+        role = ("open", step.start, None if step.state == "champion" else step.start)
+        return [("open", move.at, end) for move, end in own] if own else [role]
+    spans, held, state, since, is_open = list[Span](), set[str](), "open", step.start, True
+    for event in step.work.events if step.work else ():
+        if event.what in ("closed", "reopened"):
+            is_open = event.what == "reopened"
+        elif event.label.lower() in OUTCOMES[2:]:
+            (held.add if event.what == "labeled" else held.discard)(event.label.lower())
+        if (after := min(held, default="open") if is_open else "closed") != state:
+            spans.append((state, since, max(since, event.at)))
+            state, since = after, max(since, event.at)
+    return spans if state == "closed" else [*spans, (state, since, step.end)]
+
+
 def _last_keys(story: Story) -> tuple[str, ...]:
     """The keys of the steps that the value comes from: the model in use, else what came last."""
     used = [step.key for step in story.steps if step.state == "champion"]
@@ -102,11 +163,24 @@ def _last_keys(story: Story) -> tuple[str, ...]:
     return tuple(used or (last if story.state in ("answered", "closed") else ()))
 
 
-def _line(one: tuple[float, float], two: tuple[float, float], height: float) -> str:
-    """A curve to the left edge of a box; to one that stands no further right, from the left."""
-    (x, y), (end, low), bend = one, two, GAP * 0.7
-    start, bend = (x + WIDTH, bend) if x < end else (x, -bend)
-    y, low = y + height / 2, low + height / 2
-    first, last = start + bend, end - abs(bend)
-    curve = f"{first:.1f} {y:.1f} {last:.1f} {low:.1f} {end:.1f} {low:.1f}"
-    return f"M{start:.1f} {y:.1f}C{curve}m-.5-.4l.5 .4l-.5 .4"  # with its tip
+def _between(one: int, two: int) -> range:
+    """The columns between two, in the order of a line."""
+    return range(one + 1, two) if one < two else range(one - 1, two, -1)
+
+
+def _line(points: Sequence[tuple[int, float]]) -> str:
+    """A curve from box to box, straight through the columns between; points: column and height.
+
+    Between boxes of one column, it begins and ends on their left.
+    """
+    way = (points[-1][0] > points[0][0]) - (points[-1][0] < points[0][0])
+    lefts = [number * (WIDTH + GAP) for number, _ in points]
+    x, y = lefts[0] + WIDTH * (way > 0), points[0][1]
+    path = f"M{x:.1f} {y:.1f}"
+    for left, (_, end) in zip(lefts[1:], points[1:], strict=True):
+        enter, bend = left + WIDTH * (way < 0), GAP * 0.7 * (way or -1)
+        last = enter - bend if way else x + bend
+        path += f"C{x + bend:.1f} {y:.1f} {last:.1f} {end:.1f} {enter:.1f} {end:.1f}"
+        x, y = left + WIDTH * (way > 0), end
+        path += f"H{x:.1f}" if (left, end) != (lefts[-1], points[-1][1]) else ""
+    return f"{path}{'m.5-.4l-.5 .4l.5 .4' if way < 0 else 'm-.5-.4l.5 .4l-.5 .4'}"  # with its tip

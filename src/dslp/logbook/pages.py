@@ -6,6 +6,7 @@ escaped. A page is written only where it changed, so that the site takes the oth
 
 import hashlib
 import re
+import shlex
 from collections import defaultdict
 from collections.abc import Sequence
 from contextlib import suppress
@@ -24,6 +25,7 @@ from dslp.core.text import SENTENCE, escape_markdown, format_number, visible
 from dslp.experiments.gains import format_metric
 from dslp.logbook.events import Logbook, ModelChange, ModelVersion, Run
 from dslp.logbook.graph import draw_gains, draw_graph, draw_timeline
+from dslp.logbook.results import Result, read_results
 from dslp.logbook.story import Step, Story, format_date, read_links, work_state, work_without_ask
 from markupsafe import Markup, escape
 
@@ -90,6 +92,7 @@ class _Pages:
         datasets: the runs that registered versions, by the dataset's name, the newest first.
         uses: all other runs, by the name and version of the dataset.
         ways: the command that goes back to the version before, by the model's name.
+        since: when it came into use last, by the model's name and the version's number.
         runs: by their identifiers.
         models: the versions, by the model's name, the newest first.
         trained: the versions, by the run that trained them.
@@ -102,7 +105,14 @@ class _Pages:
         self.logbook, self.stories, self.folder = logbook, stories, folder
         self.saved, self.documents = set[Path](), documents
         self.places, self.anchors, self.up = find_places(logbook, stories), dict[Any, str](), ""
-        self.ways = {story.model: story.way_back for story in stories if story.way_back}
+        self.ways = {
+            one.model: f"uv run dslp model rollback {shlex.quote(one.model)}"
+            for one in logbook.versions
+            if one.role == "former champion"
+        }
+        self.ways |= {story.model: story.way_back for story in stories if story.way_back}
+        moves = [change for change in logbook.changes if change.action != "register"]
+        self.since = {(move.model, move.version): move.at for move in moves}
         self.runs = {run.id: run for run in logbook.runs}
         self.datasets: dict[str, list[Run]] = {name: [] for name in documents}
         self.uses = defaultdict[tuple[str, str], list[Run]](list)
@@ -138,8 +148,8 @@ class _Pages:
     def write(self, page: str, template: str, end: str = "", **context: Any) -> None:
         """Render a page; `up` leads from it to the logbook's folder."""
         self.up = "../" * page.count("/")
-        helpers = (draw_gains, duration, format_date, format_metric, link, plain_title)
-        for helper in (*helpers, run_anchor, run_details, shown_runs, slug):
+        helpers = (draw_gains, duration, evidence, format_date, format_metric, link, plain_title)
+        for helper in (*helpers, run_anchor, run_details, short_date, shown_runs, slug):
             context[helper.__name__] = helper
         context |= {"pages": self, "logbook": self.logbook, "page": page, "up": self.up}
         context |= {"to": self.address, "prose": self.prose, "preview": self.preview}
@@ -205,6 +215,11 @@ class _Pages:
             self.write(f"models/{slug(name)}.md", "model", name=name, changes=changes[name])
         self.write("records.md", "records")
 
+    def results(self, version: ModelVersion) -> tuple[Result, ...]:
+        """What the training of a version says of it."""
+        run = self.runs.get(version.run)
+        return read_results([run], {}) if run else ()
+
     def card(self, folder: str, name: str) -> str:
         """The page of a profile or a model card, from a page of the logbook, if there is one."""
         path = self.folder.parent / folder / f"{slug(name)}.md"
@@ -235,6 +250,13 @@ class _Pages:
     def preview(self, text: str) -> Markup:
         """The beginning of a text, on one line."""
         return self.prose(" ".join(text.split()).lstrip("-*+ "), PREVIEW)
+
+
+def evidence(story: Story) -> Run | None:
+    """The run whose gain the sentence of an Ask says."""
+    results = [result for step in reversed(story.steps) if step.version for result in step.results]
+    own = (one.run for one in results if one.sentence and one.sentence in story.sentence)
+    return next(own, None)
 
 
 def shown_runs(step: Step) -> list[Run]:
@@ -276,6 +298,11 @@ def link(address: str) -> Markup:
 def plain_title(text: str) -> Markup:
     """A title for the front matter, which the site escapes in its search and nowhere else."""
     return Markup(visible(text, SENTENCE).translate(TITLE))
+
+
+def short_date(time: datetime) -> str:
+    """A day for a box, such as `3 Mar 2026`."""
+    return f"{time.day} {time:%b %Y}"
 
 
 def duration(start: datetime, end: datetime) -> str:

@@ -126,7 +126,8 @@ class Scene:
         """A run of a final training; the gain is the estimate and the ends of its interval."""
         content = {**CRITERION, "is_baseline": False}
         names = ("improvement", "improvement_low", "improvement_high")
-        metrics = {"holdout_deviance": 2.0, **dict(zip(names, gain, strict=False))}
+        metrics = {"holdout_deviance": 2.0, "baseline_holdout_deviance": 2.2}
+        metrics |= dict(zip(names, gain, strict=False))
         tags = {"candidate": "boosted", "model": MODEL, "folds": json.dumps(content), **values}
         self.run(number, "training", start, metrics=metrics, **tags)
 

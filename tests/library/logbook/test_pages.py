@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 from dslp.core.settings import Project
-from dslp.logbook.events import Logbook
-from dslp.logbook.graph import COLUMNS, draw_graph
+from dslp.logbook.events import Event, Logbook
+from dslp.logbook.graph import COLUMNS, draw_graph, draw_timeline
 from dslp.logbook.pages import write_pages
 from dslp.logbook.story import Step, Story, build_stories
 from hypothesis import given
@@ -118,6 +118,8 @@ def test_the_first_page_says_what_was_asked_and_what_came_of_it(root: Path) -> N
             "Survival model Experiment · on hold · for 5 months",
         ),
         "Neural network on diagnoses 30 January 2026 · A neural network needs more rows",
+        *("Experiment 1 succeeded 1 failed Model 1 in use 1 taken back 1 done", "Data 1 blocked -"),
+        *("3 in work for an answer", "Open work 6 pieces of work open, 2 of them on hold or"),
         *("As of 24 July 2026, from GitHub and MLflow", "Not complete. MLflow did not answer"),
     ):
         assert expected in text
@@ -135,6 +137,9 @@ def test_the_page_of_an_ask_shows_each_step_and_the_record_of_each_figure(root: 
         "boosted 2.242 +8.1 % is enough +7.4 to +8.8 %",
     ):
         assert expected in text
+    assert not re.search(r"\b(claim_frequency|version) \d+(?!\.?\d)", text)
+    now = "What is in use in use claim_frequency 1.0.0 is in use since 5 April 2026: 8.1"
+    assert now in text
     html = (root / "docs" / "logbook" / "asks" / "11.md").read_text(encoding="utf-8")
     records = re.findall(r'<tr><th><bdi>.*href="#(run-\w{8})"', html)
     assert len(records) == 8
@@ -143,6 +148,25 @@ def test_the_page_of_an_ask_shows_each_step_and_the_record_of_each_figure(root: 
         assert re.search(r'href="\.\./datasets/claims\.md#version-1.[01].0"', facts)
         assert f'href="{REPOSITORY}/commit/' in facts
         assert any(digest in facts for digest in DIGESTS.values())
+
+
+@pytest.mark.rule("C3")
+def test_each_gain_leads_to_its_run(root: Path, tmp_path: Path) -> None:
+    pages = {
+        name: (root / "docs" / "logbook" / f"{name}.md").read_text(encoding="utf-8")
+        for name in ("index", "asks/year-2026", "asks/11", "tried", "models/claim_frequency")
+    }
+    record = r'href="[^"]*#run-\w{8}"'
+    for name in ("index", "asks/year-2026", "asks/11", "models/claim_frequency"):
+        parts = re.split(r"\d ?% better than the baseline", pages[name])
+        assert all(re.search(record, part.split("</p>")[0]) for part in parts[1:]), name
+    assert re.search(rf"<td[^>]*><a {record}>-21\.3 ?%", pages["tried"])
+    model = words(root, "models/claim_frequency")
+    assert "deviance, lower is better 2; the baseline 2.2 Better than the baseline by +8.1" in model
+    assert "is in use since 5 April 2026: 8.1" in model
+    write(tmp_path, claims().logbook)
+    for page in ("asks/11", "models/claim_frequency"):
+        assert "There is no earlier version to go back to." in words(tmp_path, page)
 
 
 @pytest.mark.rule("C1", "E5")
@@ -291,6 +315,31 @@ def test_the_first_page_stays_small_and_lists_have_pages(root: Path, site: Path)
     assert words(root, "../many/logbook/other-2").count("Task #") == 40
 
 
+@pytest.mark.rule("C1")
+def test_bars_show_when_work_was_open_and_when_a_version_was_in_use() -> None:
+    scene = claims()
+    events = [
+        Event(day(3), "closed"),
+        Event(day(5), "reopened"),
+        Event(day(6), "labeled", "On Hold"),
+        Event(day(8), "unlabeled", "on hold"),
+    ]
+    scene.issue(64, "Explore", "Paused", {"Belongs to": "#11"}, 2, 9, events=events)
+    story = next(one for one in build_stories(scene.logbook) if one.ask.issue.number == 11)
+    rows = {getattr(item, "key", ""): bars for _, item, bars in draw_timeline(story)}
+    paused = [(bar.state, bar.start, bar.end) for bar in rows["issue-64"]]
+    ends = [day(at) for at in (2, 3, 5, 6, 8, 9)]
+    states = ["open", "closed", "open", "on hold", "open"]
+    assert paused == list(zip(states, ends, ends[1:], strict=False))
+    used = [(bar.start, bar.end) for bar in rows["model-claim_frequency-1"]]
+    assert used == [(day(40), day(82)), (day(90), None)]
+    assert [(bar.start, bar.end) for bar in rows["model-claim_frequency-2"]] == [(day(82), day(90))]
+    graph = draw_graph(story)
+    assert graph.places["model-claim_frequency-1"][1] > graph.places["issue-18"][1]
+    bars = [bar for row in rows.values() for bar in row]
+    assert all(0 <= bar.left <= bar.left + bar.width <= 100.001 for bar in bars)
+
+
 @given(st.lists(st.tuples(st.sampled_from([*COLUMNS, "Communicate"]), st.integers(0, 99))))
 def test_no_two_boxes_of_a_graph_touch(kinds: list[tuple[str, int]]) -> None:
     first = Step("issue-1", "Ask", "Why?", "open", day(0))
@@ -308,3 +357,7 @@ def test_no_two_boxes_of_a_graph_touch(kinds: list[tuple[str, int]]) -> None:
     pairs = itertools.pairwise(boxes)
     assert all(x + width <= right or y + height <= below for (x, y), (right, below) in pairs)
     assert all(x + width <= graph.size[0] and y + height <= graph.size[1] for x, y in boxes)
+    lanes = re.findall(r"([\d.]+) ([\d.]+)H([\d.]+)", " ".join(graph.lines))
+    for one, y, two in [map(float, lane) for lane in lanes]:
+        left = min(one, two)
+        assert not any(abs(x - left) < 1 and top < y < top + height for x, top in boxes)

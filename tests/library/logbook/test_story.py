@@ -245,6 +245,7 @@ VALUES = FOLDS | st.recursive(PLAIN, st.lists, max_leaves=9)
 TERMS = ("metric", "better", "by", "improvement", "is_baseline", "folds", "ratio")
 
 
+@settings(deadline=None)
 @given(FOLDS, st.sampled_from(TERMS), VALUES, st.booleans())
 @example([1, 1, 1], "ratio", -5, False)
 @example([1, 1, 1], "folds", "[" * 3000, True)

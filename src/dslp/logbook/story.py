@@ -304,10 +304,12 @@ class _Builder:
         gain = f": {gains[0]}." if gains else "; how much better it is was not recorded."
         change = self.began.get(key)
         if version.role != "champion":
-            if not (change and step.end):
+            if not change:
                 return None
-            days = f"from {format_date(change.at)} to {format_date(step.end)}"
-            return Use(False, step.end, f"In use {days}{gain} {self._end(self.ended[key])}.")
+            end = f" to {format_date(step.end)}" if step.end else ""
+            ended = self._end(self.ended[key]) if step.end else "It is not in use any more"
+            text = f"In use from {format_date(change.at)}{end}{gain} {ended}."
+            return Use(False, step.end or change.at, text)
         since, way_back = change.at if change else version.created, ""
         text = self._begin(change) if change else f"In use since {format_date(since)}"
         champions = [move.version for move in self.moves.get(model, ())]
@@ -399,7 +401,8 @@ def _describe_open(
         return "in use", text, max(turns)
     since = max([*turns, *waits.values(), *(step.end for step in rest if step.end)])
     since = waits.get(steps[0].key, since)
-    last = "runs without an issue of their own" if steps[0].runs else "nothing has begun"
+    last = "nothing has begun" + " since" * (len(turns) > 1)
+    last = "runs without an issue of their own" if steps[0].runs else last
     if rest:
         ended = max(rest, key=lambda step: step.end or step.start)
         last = f"the last work was {_name(ended)}, {ended.state}"

@@ -12,7 +12,7 @@ from dslp.logbook.events import Event, Logbook, Work, parse_time
 from dslp.logbook.export import to_json
 from dslp.logbook.measures import measure, measures_page, median_with_open, time_spent
 from dslp.logbook.story import build_stories
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
@@ -125,6 +125,7 @@ def test_each_moment_counts_once(toggles: list[tuple[int, str]], random: Any) ->
     assert end < 0 or sum(days) == pytest.approx(end)
 
 
+@settings(deadline=None)
 @given(st.lists(st.integers(0, 9), min_size=1), st.lists(st.integers(0, 9)))
 def test_the_median_with_open_work_is_that_of_scipy(done: list[int], still: list[int]) -> None:
     curve = stats.ecdf(stats.CensoredData(uncensored=done, right=still)).sf

@@ -13,7 +13,7 @@ import pytest
 from dslp.core.settings import Project
 from dslp.logbook.events import Event, Logbook
 from dslp.logbook.graph import COLUMNS, draw_graph, draw_timeline
-from dslp.logbook.pages import write_pages
+from dslp.logbook.pages import duration, write_pages
 from dslp.logbook.story import Step, Story, build_stories
 from hypothesis import given
 from hypothesis import strategies as st
@@ -37,12 +37,12 @@ def book() -> Logbook:
     scene.issue(61, "Ask", CANARY, {"Value": CANARY}, 140)
     fields = {"Ask": "#61", "Summary": CANARY + "x" * 1_000_000}
     scene.issue(62, "Experiment, failed", CANARY, fields, 141, 143)
-    for number, name in ((50, "mean"), (51, CANARY)):
+    for number, name in ((50, "mean"), (51, CANARY + "n" * 300)):
         scene.candidate(number, name, (2.4, 2.5), 142, issue=62, ask=61, version=CANARY)
     scene.run(52, "experiment", 143, issue=62, ask=61, params={CANARY: CANARY}, dataset=CANARY)
     scene.run(53, "dataset", 143, issue=None, ask=None, version=CANARY, dataset="../" + CANARY)
     scene.change("promote", 2, 1, 83, CANARY)
-    both = {"Ask": "#61, #39", "Summary": "Seen:\n- `trees` <b>\n- more, see #41"}
+    both = {"Ask": "#61, #39", "Summary": "Seen:\n- `trees` <b>\n- more, see #41\n" + "whole " * 30}
     scene.issue(63, "Experiment, succeeded", "Of two questions", both, 144, 145)
     for number, name, level in ((54, "mean", 0.0), (55, "infinite", -1.0)):
         scene.candidate(number, name, [level] * 5, 144, issue=63, ask=None)
@@ -172,12 +172,14 @@ def test_each_gain_leads_to_its_run(root: Path, tmp_path: Path) -> None:
 @pytest.mark.rule("C1", "E5")
 def test_datasets_models_and_all_that_was_tried_have_their_pages(root: Path) -> None:
     data, model = words(root, "datasets/claims"), words(root, "models/claim_frequency")
-    assert "claims 1.0.0 Registered 13 January 2026 Rows 20,190 Suite holds: 27 checks" in data
+    assert "claims 1.0.0 Registered 13 January 2026 Rows 20,190 Checks all 27 checks hold" in data
     assert "11 runs: #16 (5), #17 (2), #18 (1), #32 (1), #63 (2); claim_frequency 0.9.0; " in data
     assert "Personal data no" in data
     assert "claim_frequency 1.0.1 · taken back" in model
     assert "Its model card" in model
+    assert "20,190" in words(root, "records")
     tried = words(root, "tried")
+    assert "whole …" in tried
     assert "Experiment #17 Neural network on diagnoses A neural network needs" in tried
     assert "failed -21.3% #11 19 January 2026" in tried
     assert "Experiment #41 Serves nothing open 11 January 2026" in tried
@@ -289,6 +291,20 @@ def test_a_page_links_to_its_own_records_and_shows_lists(root: Path) -> None:
     pages = [path.name for path in (root / "docs" / "logbook" / "datasets").glob("mmm*")]
     assert len(pages) == 2
     assert "1.0.0" in words(root, "records").split(LONG[:60])[1]
+
+
+@pytest.mark.parametrize(
+    ("minutes", "words"),
+    [
+        (-5, "less than a minute"),
+        (1.9, "1 minute"),
+        (119, "119 minutes"),
+        (14 * 1_440, "2 weeks"),
+        (66 * 43_830, "6 years"),
+    ],
+)
+def test_a_duration_has_a_unit_that_fits(minutes: float, words: str) -> None:
+    assert duration(day(0), day(minutes / 1_440)) == words
 
 
 def test_pages_are_written_in_linear_time(tmp_path: Path) -> None:

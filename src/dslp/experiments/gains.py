@@ -28,12 +28,12 @@ class Gain:
     by: Measure = "share"
 
     def __str__(self) -> str:
-        """The estimate for people, such as `+11.0%`."""
+        """The estimate for people, such as `+11.0 %`."""
         return format_metric(self.estimate, self.by)
 
     @property
     def interval(self) -> str:
-        """The interval for people, such as `+9.8% to +12.2%`."""
+        """The interval for people, such as `+9.8 to +12.2 %`."""
         return format_interval(self.low, self.high, partial(format_metric, by=self.by))
 
     def doubt(self, allows: Callable[[float], bool]) -> str:
@@ -52,7 +52,7 @@ def format_interval(low: float, high: float, write: Callable[[float], str]) -> s
     """An interval for people; one that is infinite is not known."""
     if not (math.isfinite(low) and math.isfinite(high)):
         return UNKNOWN
-    return f"{write(low)} to {write(high)}"
+    return f"{write(low).removesuffix(' %')} to {write(high)}"
 
 
 def improvement(value: float, reference: float, better: Better, by: Measure = "share") -> float:
@@ -96,9 +96,10 @@ def gain(
     if not scale:
         return Gain(improvement(statistics.fmean(candidate), 0.0, better), -math.inf, math.inf)
     share = statistics.fmean(gains) / scale
-    residuals = [gain - share * its for gain, its in zip(gains, baseline, strict=True)]
+    residuals = [gain - share * its for gain, its in zip(gains, baseline, strict=True)]  # sum: 0
     count = len(residuals)
-    error = math.sqrt(statistics.variance(residuals) * (1 / count + ratio)) / abs(scale)
+    variance = math.fsum(one * one for one in residuals) / (count - 1)
+    error = math.sqrt(variance * (1 / count + ratio)) / abs(scale)
     half = float(stdtrit(count - 1, 0.975)) * error
     share *= math.copysign(1, scale)  # of a negative baseline, a share of its distance from 0
     return Gain(share, share - half, share + half, by)
@@ -111,23 +112,22 @@ def describe_gain(gain: Gain, enough: float | None, trials: int = 0, unit: str =
         gain: over the baseline.
         enough: the criterion, which is reached when the estimate reaches it; None if not known.
         trials: of how many trials on the same folds its settings are the best; 0 if of none.
-        unit: of a difference, such as the metric's name.
+        unit: of a difference, such as the metric's name, whose words `_` may join.
     """
-    write, ends = partial(format_metric, by=gain.by, sign=""), (gain.low, gain.high)
+    write = partial(format_metric, by=gain.by, sign="")
+    ends = sorted((gain.low, gain.high), key=abs if gain.low * gain.high > 0 else None)
     words = ["worse" if value < 0 else "better" for value in (gain.estimate, *ends)]
-    size, of = write(abs(gain.estimate)) if gain.estimate else "no", f" in {unit}" if unit else ""
-    sure = UNKNOWN
+    size = write(abs(gain.estimate)) if gain.estimate else "no"
+    of, sure = f" in {unit.replace('_', ' ')}" if unit else "", UNKNOWN
     if gain.interval != UNKNOWN:
-        first = f"{write(abs(gain.low))} {words[1]} and {write(abs(gain.high))} {words[2]}"
-        if words[1] == words[2]:
-            low, high = sorted(map(abs, ends))
-            first = f"{write(low)} and {write(high)} {words[1]}"
-        sure = f"between {first}"
+        low, high = (write(abs(end)) for end in ends)
+        low = low.removesuffix(" %") if words[1] == words[2] else f"{low} {words[1]}"
+        sure = f"between {low} and {high} {words[2]}"
     text = f"{size} {words[0]} than the baseline{of} (95 % sure: {sure})"
     if enough is not None:
-        reached = "reached" if gain.estimate >= enough else "not reached"
-        doubt = ", but not for sure" * bool(gain.doubt(lambda value: value >= enough))
-        text += f"; the goal of {write(enough)} is {reached}{doubt}"
+        negation = "" if gain.estimate >= enough else "not "
+        doubt = "probably " if gain.doubt(lambda value: value >= enough) else ""
+        text += f"; the goal of {write(enough)} is {doubt}{negation}reached"
     return f"{text}; {optimism(trials)}" if trials else text
 
 
@@ -147,10 +147,10 @@ def sweep_sizes(sweeps: Iterable[tuple[str, Mapping[str, float]]]) -> dict[str, 
 
 
 def format_metric(gain: float, by: Measure, sign: str = "+") -> str:
-    """A gain for people: `+5.0%`, or a difference such as `+0.02`."""
+    """A gain for people: `+5.0 %`, or a difference such as `+0.02`."""
     if by == "share" and abs(gain) > LARGEST:
-        return f"above {sign}{LARGEST:.0%}" if gain > 0 else f"below {-LARGEST:.0%}"
-    return f"{gain:{sign}.1%}" if by == "share" else f"{gain:{sign}.3g}"
+        return f"above {sign}{100 * LARGEST} %" if gain > 0 else f"below {-100 * LARGEST} %"
+    return f"{100 * gain:{sign}.1f} %" if by == "share" else f"{gain:{sign}.3g}"
 
 
 def draw_gains(

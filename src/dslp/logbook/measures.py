@@ -142,7 +142,8 @@ def measure(logbook: Logbook, stories: Iterable[Story]) -> Measures:
     for story in stories:
         ask, value = story.ask, story.value_at
         if ask.issue.url:  # without GitHub, its opening is not known
-            times[ASK_TO_VALUE].append(_issue_time(ask, read, value or ask.closed, bool(value)))
+            end = max(value, ask.created) if value else ask.closed
+            times[ASK_TO_VALUE].append(_issue_time(ask, read, end, bool(value)))
             way = "none" if not value else "closing" if value == ask.closed else "promotion"
             values[way] += bool(value or ask.closed)
     success, durations = _success_rate(outcomes), [_durations(*pair) for pair in times.items()]
@@ -204,7 +205,7 @@ def measures_page(measures: Measures) -> tuple[str, dict[str, str]]:
             pictures[part.subject] = draw_points(
                 "quarter of its end", f"{part.subject}: days", trend
             )
-    types = measures.durations[1:]
+    types = [part for part in measures.durations[1:] if part.subject != "Ask"]
     if total := sum(part.active.total for part in types):
         shares = {part.subject: [part.active.total / total] for part in types}
         pictures["time"] = draw_shares("Share of the open time, by type of work", shares)

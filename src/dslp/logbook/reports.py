@@ -249,16 +249,19 @@ def render_reports(
         record are warnings.
     """
     files, folder = sorted((project.root / "reports").glob("*.md")), folder / "reports"
-    remove_path(folder)
-    remove_path(folder.with_suffix(".md"))
     records = Records(logbook, stories) if files else None
     pages = [Page(file, records) for file in files if records]
     reports = [page for page in pages if page.head]
     render = partial(render_page, package="dslp.logbook", day=format_date, link=web_address)
     for page in reports:
         save_page(folder / f"{page.name}.md", render("report.md.jinja", page=page), page.pictures)
+    names = {name for page in reports for name in (f"{page.name}.md", page.name)}
+    for path in (path for path in folder.glob("*") if path.name not in names):
+        remove_path(path)
     if reports:
         save_page(folder.with_suffix(".md"), render("reports.md.jinja", reports=reports))
+    for path in () if reports else (folder, folder.with_suffix(".md")):
+        remove_path(path)
     findings = [finding for page in pages for finding in page.findings]
     for finding in unwritten_findings(page.file for page in reports):
         problem = f"{'; '.join(finding.examples)}: write your own text"

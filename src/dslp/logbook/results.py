@@ -3,19 +3,36 @@
 The tag `dslp.folds` has the Ask's metric and criterion, and the metric of each fold.
 """
 
-import json
 import math
 import statistics
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
-from typing import Any, get_args
+from dataclasses import dataclass, field, replace
+from typing import Annotated
 
 from dslp.core.text import visible
 from dslp.experiments.gains import Better, Gain, Measure, describe_gain, gain, sweep_sizes
 from dslp.logbook.events import Run
+from pydantic import Field, TypeAdapter
 
 NAME = 70  # characters of a metric's name in a sentence
 LARGEST = 1e100  # of a figure; what is larger cannot be computed with
+Figure = Annotated[float, Field(ge=-LARGEST, le=LARGEST)]
+
+
+@dataclass(frozen=True)
+class _Record:
+    """The tag `dslp.folds`; that of a training has no folds."""
+
+    metric: str
+    better: Better
+    by: Measure
+    improvement: Figure
+    is_baseline: bool = False
+    folds: list[Figure] = field(default_factory=list)
+    ratio: Annotated[Figure, Field(ge=0)] = 0.0
+
+
+RECORD = TypeAdapter(_Record)
 
 
 @dataclass(frozen=True)
@@ -87,63 +104,61 @@ def read_results(runs: Iterable[Run], trials: Mapping[object, int]) -> tuple[Res
         runs: of the issue, the oldest first.
         trials: as `best_trials` says.
     """
-    newest, baselines = dict[object, tuple[Result, Any]](), dict[object, list[float]]()
+    newest, baselines = dict[object, tuple[Result, _Record]](), dict[object, list[float]]()
     for run in runs:
         is_candidate = run.kind in ("experiment", "training") or run.id in trials
-        if is_candidate and run.status == "FINISHED" and (pair := _read_record(run)):
+        if is_candidate and run.status == "FINISHED" and (pair := _read_result(run)):
             result, record = pair
             newest[run.tag("model"), result.candidate, result.held_out] = pair
             if result.is_baseline and not result.held_out:
-                baselines[_comparable(run, record)] = record["folds"]
+                baselines[_comparable(run, record)] = record.folds
     results = []
     for result, record in newest.values():
         better, reference = result.gain, baselines.get(_comparable(result.run, record), ())
         if len(reference) > 1 and not result.is_baseline and not result.held_out:
-            measures = (record["better"], record["ratio"], record["by"])
-            better = gain(reference, record["folds"], *measures)
+            better = gain(reference, record.folds, record.better, record.ratio, record.by)
         number = trials.get(_settings(result.run), 0)
         results.append(replace(result, gain=better, trials=number))
     results.sort(key=lambda result: -result.gain.estimate if result.gain else math.inf)
     return tuple(sorted(results, key=lambda result: not result.is_baseline))
 
 
-def _read_record(run: Run) -> tuple[Result, Any] | None:
+def _read_result(run: Run) -> tuple[Result, _Record] | None:
     """A run's result, still without a gain over the folds, and its tag; None without a valid one.
 
     Anybody can write a tag.
     """
+    held_out = run.kind == "training"
     try:
-        record = json.loads(run.tag("folds"))
-        metric, held_out = str(record["metric"]), run.kind == "training"
-        folds = [run.metrics[f"holdout_{metric}"]] if held_out else record["folds"]
-        values = [*folds, record["improvement"], 0.0 if held_out else record["ratio"]]
-        is_valid = record["better"] in get_args(Better) and record["by"] in get_args(Measure)
-        if not is_valid or not folds or not all(abs(value) < LARGEST for value in values):
-            return None
-    except (AttributeError, KeyError, RecursionError, TypeError, ValueError):
+        record = RECORD.validate_json(run.tag("folds"), strict=True)
+        folds = [run.metrics[f"holdout_{record.metric}"]] if held_out else record.folds
+    except (KeyError, ValueError):
+        return None
+    if not folds:
         return None
     names = ("improvement", "improvement_low", "improvement_high")
     estimate, low, high = (run.metrics.get(name, math.nan) for name in names)
+    is_known = held_out and math.isfinite(estimate)
     result = Result(
         run=run,
         candidate=run.name if run.kind == "trial" else run.tag("candidate"),
-        metric=metric,
-        better=record["better"],
+        metric=record.metric,
+        better=record.better,
         value=statistics.fmean(folds),
-        gain=Gain(estimate, low, high, record["by"]) if held_out else None,
-        criterion=record["improvement"],
-        is_baseline=record.get("is_baseline") is True,
+        gain=Gain(estimate, low, high, record.by) if is_known else None,
+        criterion=record.improvement,
+        is_baseline=record.is_baseline,
         held_out=held_out,
     )
-    return result if math.isfinite(estimate) else replace(result, gain=None), record
+    return result, record
 
 
-def _comparable(run: Run, record: Any) -> object:
+def _comparable(run: Run, record: _Record) -> object:
     """What two runs have in common that were evaluated by the same metric on the same folds."""
     split = sorted(pair for pair in run.params.items() if pair[0].startswith("split."))
     tags = [run.tag(name) for name in ("model", "ask", "dataset_digest", "evaluate")]
-    metric = [record[name] for name in ("metric", "better", "by")]
-    return *tags, *map(str, metric), tuple(split), len(record.get("folds", ()))
+    metric = record.metric, record.better, record.by
+    return *tags, *metric, tuple(split), len(record.folds)
 
 
 def _settings(run: Run) -> object:

@@ -15,7 +15,7 @@ import typer
 from dslp.core.console import say, table
 from dslp.core.report import Report, as_json
 from dslp.core.settings import Project
-from dslp.core.text import visible
+from dslp.core.text import format_share, visible
 from dslp.github.client import Repository, connect
 from dslp.github.entities import OUTCOMES, Issue, issue_state
 from dslp.github.start import begin, require_clean
@@ -31,8 +31,11 @@ TITLE = 70  # characters of a title on the terminal
 LISTED = 20  # attempts that a search lists
 HEADERS = ("number", "type", "outcome", "date", "title")
 SHOW = "uv run dslp logbook show NUMBER"
-# Text of the form, not of a person: its headings and comments; and addresses.
-NOISE = re.compile(r"^ {0,3}#{1,6} .*$|_No response_|<!--.*?-->|https?://\S+", re.MULTILINE)
+# Text of the form, not of a person: its headings and comments; addresses, and other issues.
+NOISE = re.compile(r"^ {0,3}#{1,6} .*$|_No response_|<!--.*?-->|https?://\S+|#\d+", re.MULTILINE)
+CJK = r"\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af"  # letters of Japanese, Chinese and Korean
+USUAL = "an|as|at|be|by|do|he|if|in|is|it|my|no|of|on|or|so|to|up|us|we"
+WORD = re.compile(rf"[{CJK}]|(?!(?:{USUAL})\b)[^\W_{CJK}]{{2,}}")
 
 
 def find_attempts(
@@ -94,7 +97,8 @@ def show_similar(repository: Repository, issue: Issue) -> None:
     for attempt, share in similar:
         state = issue_state(attempt, attempt.native.get("state_reason"))
         title = visible(attempt.title, TITLE)
-        say(f"  #{attempt.number} {attempt.kind}, {state}, {share:.0%} similar: {title}")
+        how = f"{attempt.kind}, {state}, {format_share(share, 1)} similar"
+        say(f"  #{attempt.number} {how}: {title}")
         say(f"    {visible(attempt.url, 200)}", style="dim")
     if similar:
         say(f"  more: {SHOW}", style="dim")
@@ -114,10 +118,10 @@ def _vectors(issues: Sequence[Issue]) -> list[dict[str, float]]:
 
 
 def _words(issue: Issue) -> list[str]:
-    """Words of three letters or more, cut so that predict, predicts and prediction are equal."""
+    """Words, cut so that predict, predicts and prediction are equal; of CJK, each letter."""
     body, labels = NOISE.sub(" ", issue.body[:LONGEST]), filter(issue.labelled, OUTCOMES)
     text = " ".join([issue.title] * 3 + [body, *labels])
-    return [word[:6] for word in re.findall(r"[^\W\d_]{3,}", text.casefold())]
+    return [word[:6] for word in WORD.findall(text.casefold())]
 
 
 def _cosine(first: dict[str, float], second: dict[str, float]) -> float:

@@ -13,10 +13,10 @@ from datetime import date, datetime
 from functools import lru_cache
 from typing import Any, NamedTuple
 
-from dslp.core.branch_names import issue_of_branch
 from dslp.core.text import visible
 from dslp.github.entities import issue_state
 from dslp.github.forms import MOST, Link, form_fields, form_links, served_asks
+from dslp.github.policy import issue_of
 from dslp.logbook.events import Logbook, ModelChange, ModelVersion, Pull, Run, Work
 from dslp.logbook.results import Result as Result
 from dslp.logbook.results import best_trials, read_results
@@ -101,8 +101,8 @@ class Story:
         state: `in use` (a model of it is the champion), `answered` (closed with a value, or after a
             model of it was in use), `closed` (without one), `in work` (other work of it is open),
             `waiting` (nothing is).
-        sentence: the state for a business reader, such as "In use since 3 March 2026: 8.1% better
-            than the baseline (95 % sure: between 3.5% and 12.7% better)."
+        sentence: the state for a business reader, such as "In use since 3 March 2026: 8.1 % better
+            than the baseline (95 % sure: between 3.5 and 12.7 % better)."
         since: when that state began.
         steps: the Ask itself first, then the rest by start.
         changes: promotions and rollbacks of its models, the oldest first.
@@ -153,7 +153,9 @@ def read_links(works: tuple[Work, ...], repository: str) -> dict[int, Linked]:
     """What the forms of the issues say, by number; each text is read once (I11)."""
     name, linked = "/".join(repository.split("/")[-2:]), dict[int, Linked]()
     for work in works:
-        kind, body = work.issue.kind, work.issue.body[:LONGEST]
+        if len(work.issue.body) > LONGEST:  # nothing reads more of it
+            work = replace(work, issue=replace(work.issue, body=work.issue.body[:LONGEST]))
+        kind, body = work.issue.kind, work.issue.body
         sections, links = form_fields(body), tuple(form_links(kind, body, name))
         named = dict.fromkeys(number for link in links for number in link.numbers)
         text = "\n\n".join(filter(None, (sections.get(field) for field in TEXTS.get(kind, ()))))
@@ -189,7 +191,9 @@ class _Builder:
         self.linked = read_links(logbook.works, logbook.repository)
         self.kinds = {number: form.kind for number, form in self.linked.items()}
         self.serving = _grouped((ask, n) for n, form in self.linked.items() for ask in form.asks)
-        self.pulls = _grouped((issue_of_branch(pull.pull.head), pull) for pull in logbook.pulls)
+        name = "/".join(logbook.repository.split("/")[-2:])
+        pulls = [pull for pull in logbook.pulls if not pull.pull.is_stranger]
+        self.pulls = _grouped((issue_of(pull.pull, name), pull) for pull in pulls)
         self.data_issues = {form.dataset: n for n, form in self.linked.items() if form.dataset[0]}
         self.trials, self.by_id = best_trials(runs), {run.id: run for run in runs}
         registered = [run for run in runs if (run.kind, run.status) == ("dataset", "FINISHED")]
@@ -263,7 +267,10 @@ class _Builder:
         runs, follows = (run,) if run else (), {f"issue-{number}", f"issue-{run and run.issue}"}
         began, ended = self.began.get(key), self.ended.get(key)
         ended = None if version.role in ("champion", "challenger") else ended
-        text = f"{self._begin(began)}. {began.why}".strip() if began else ""
+        text = ""
+        if began:  # why a rollback was made is said of the version that was taken back
+            why = f". {began.why}" if began.why and began.action == "promote" else "."
+            text = f"{self._begin(began)}{why}"
         if ended:
             text = f"{self._end(ended)} on {format_date(ended.at)}. {ended.why}".strip()
         times = version.role, version.created, ended.at if ended else None
@@ -343,9 +350,12 @@ def describe(
         read: when the logbook was read.
         use: of its model, if one is or was in use.
     """
-    if use and use.lasts:
-        return "in use", use.sentence, use.since
-    work, value = form.work, " ".join(form.text.split())
+    work, value, is_used = form.work, " ".join(form.text.split()), bool(use and use.lasts)
+    reopened = [event.at for event in work.events if event.what == "reopened"]
+    turns = [work.created, *([use.since] if use else []), *reopened]
+    state, text, since = _describe_open(steps, read, turns, is_used)
+    if use and is_used:
+        return "in use", f"{use.sentence} {text}".strip(), use.since
     if work.closed:
         on = format_date(work.closed)
         if value and work.reason not in DROPPED:
@@ -357,22 +367,43 @@ def describe(
         tried = ", ".join(f"{number} {state}" for state, number in ends.items())
         tried = f"; experiments: {tried}" if tried else ""
         return "closed", f"Closed on {on} without a value{reason}{tried}.", work.closed
-    rest = [step for step in steps[1:] if step.work]
-    active = [step for step in rest if not step.end and step.state not in WAITS]
-    if active:
-        first, more = active[0], f" and {len(active) - 1} more" if active[1:] else ""
-        days = (read - first.start).days
-        span = f"{days // 7} weeks" if days > 13 else f"{days} day{'s' * (days != 1)}"
-        text = f"In work since {format_date(first.start)} ({span}): {_name(first)}{more}."
-        return "in work", text, first.start
+    if reopened:
+        answer = f"; the answer until then: {visible(value, VALUE)}" if value else "."
+        text += f" Reopened on {format_date(max(reopened))}{answer}"
+    return state, f"{text} {use.sentence}" if use else text, since
+
+
+def _describe_open(
+    steps: Sequence[Step], read: datetime, turns: Sequence[datetime], is_used: bool
+) -> tuple[str, str, datetime]:
+    """What of an Ask goes on or waits, as `describe` says; of one in use, that is no other Ask.
+
+    `turns` are its opening and what changed its state since.
+    """
+    rest = [step for step in steps[1:] if step.work and not (is_used and step.stage == "Ask")]
     waits = {step.key: _waits_since(step) for step in steps if step.state in WAITS}
-    since = max([work.created, *waits.values(), *(step.end for step in rest if step.end)])
     names = [f"{_name(step)} {WAITS[step.state]}" for step in steps if step.key in waits]
+    waiting = "; ".join([*names[:MOST], *[f"and {len(names) - MOST} more"] * (len(names) > MOST)])
+    active = [step for step in rest if not step.end and step.state not in WAITS]
+    if active and steps[0].key not in waits:
+        first, more = active[0], f" and {len(active) - 1} more" if active[1:] else ""
+        since = first.start if is_used else max(first.start, *turns)
+        again = " again" * (len(turns) > 1 and since >= max(turns))
+        days = max(0, (read - since).days)
+        span = f"{days // 7} weeks" if days > 13 else f"{days} day{'s' * (days != 1)}"
+        parts = filter(None, (f"{_name(first)}{more}", waiting))
+        text = f"In work{again} since {format_date(since)} ({span}): {'; '.join(parts)}."
+        return "in work", text, since
+    if is_used:
+        text = f"Since {format_date(max(waits.values()))}: {waiting}." if waits else ""
+        return "in use", text, max(turns)
+    since = max([*turns, *waits.values(), *(step.end for step in rest if step.end)])
+    since = waits.get(steps[0].key, since)
     last = "runs without an issue of their own" if steps[0].runs else "nothing has begun"
     if rest:
         ended = max(rest, key=lambda step: step.end or step.start)
         last = f"the last work was {_name(ended)}, {ended.state}"
-    return "waiting", f"Waiting since {format_date(since)}: {'; '.join(names) or last}.", since
+    return "waiting", f"Waiting since {format_date(since)}: {waiting or last}.", since
 
 
 def format_date(time: date) -> str:
@@ -396,7 +427,8 @@ def _grouped(pairs: Iterable[tuple[Any, Any]]) -> dict[Any, list[Any]]:
 
 def _waits_since(step: Step) -> datetime:
     events = step.work.events if step.work else ()
-    times = [event.at for event in events if (event.what, event.label) == ("labeled", step.state)]
+    labels = [event for event in events if event.what == "labeled"]
+    times = [event.at for event in labels if event.label.lower() == step.state]
     return max(times, default=step.start)
 
 

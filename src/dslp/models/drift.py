@@ -24,6 +24,7 @@ from zlib import crc32
 
 import numpy as np
 import pandas as pd
+from dslp.core.text import format_share
 from dslp.experiments.params import Split
 from numpy.typing import NDArray
 from pandas.api.types import infer_dtype, is_numeric_dtype
@@ -198,7 +199,7 @@ def compare(
     )
     noise = NOISE if max(chance_stability(expected, actual)) > limits[0] else ""
     unknown = unknown or (CHANCE if max(indices) > limits[0] else noise)
-    texts = f"{before[most]:.1%}", f"{after[most]:.1%}"
+    texts = format_share(before[most], 1), format_share(after[most], 1)
     change = f"{names[most]}: {texts[0]} in training, {texts[1]} now"
     notes = [change if texts[0] != texts[1] else "", "" if moved else unknown]
     shares = tuple(zip(names, before.tolist(), after.tolist(), strict=True))
@@ -210,7 +211,8 @@ def compare(
         yield from compare(source, subject, lengths, column, limit, comparisons, sizes)
     if abs(after[-1] - before[-1]) > limits[1]:
         moved = is_beyond_chance(missing[0], missing[1], 4 * comparisons)
-        figures = f"{before[-1]:.1%}, now {after[-1]:.1%}", f"± {limits[1]:.1%}"
+        missed = [format_share(part[-1], 1) for part in (before, after)]
+        figures = ", now ".join(missed), f"± {format_share(limits[1], 1)}"
         yield Signal(source, subject, "missing", *figures, moved or None, "" if moved else CHANCE)
 
 

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from dslp.core.errors import DslpError, Refused, nearest
-from dslp.core.text import error_line
+from dslp.core.text import error_line, format_share
 from dslp.data.verdict import check_suite
 from dslp.experiments.gains import Gain, Measure, format_interval, format_metric
 from dslp.experiments.model import Model, as_requested
@@ -270,7 +270,7 @@ class _Checks:
     def _latency(self, gate: Latency) -> GateResult:
         inputs = self.model.request_frame(self.data.holdout)
         figures, limit = measure_latency(self.subject.estimator, inputs), gate.p95_ms
-        value, waited = figures["p95_ms"], f"{figures['waited']:.0%} of the time"
+        value, waited = figures["p95_ms"], f"{format_share(figures['waited'], 1)} of the time"
         note = f"the machine is busy; {waited} was waiting for a processor, and does not count"
         note = note if figures["waited"] > BUSY else ""
         return GateResult("latency (p95)", f"{value:.3g} ms", f"{limit:g} ms", value <= limit, note)

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 from dslp.core.errors import DslpError
+from dslp.core.text import format_share
 from dslp.experiments.gains import Gain, format_metric
 from dslp.experiments.model import Model
 from dslp.experiments.params import Strict, read_checked
@@ -211,7 +212,7 @@ class _Monitor:
                 return []
             (observed, now), rows = self.measure(recent, release), counts[release.version]
             figure = f"{metric} {now.value:.4g}" if now else f"{metric} not known yet"
-            share = f"{rows:,} rows ({rows / len(recent.rows):.1%})"
+            share = f"{rows:,} rows ({format_share(rows, len(recent.rows))})"
             sides.append(f"{role} {release.label}: {share}, {figure} ({observed:,} outcomes)")
             figures.append(now)
         champion, challenger = figures

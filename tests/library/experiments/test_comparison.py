@@ -8,6 +8,7 @@ import xml.etree.ElementTree as ET
 import numpy as np
 import pytest
 from dslp.experiments.gains import Gain, describe_gain, gain
+from scipy import stats
 
 from tests.library.experiments.conftest import runs
 from tests.library.toy import Toy
@@ -19,15 +20,15 @@ def test_candidates_are_compared_baseline_first_with_the_criterion(experimented:
     assert "Ask #7: How many visits?" in out
     table = [line.split()[0] for line in out.splitlines() if line.startswith(("base", "linear"))]
     assert table[:2] == ["baseline", "linear"]
-    assert re.search(r"linear: [\d.]+% better than the baseline \(95 % sure: between", out)
-    assert "; the goal of 10.0% is reached\n" in out
+    assert re.search(r"linear: [\d.]+ % better than the baseline \(95 % sure: between", out)
+    assert "; the goal of 10.0 % is reached\n" in out
     assert "page: docs/media/lines.md" in out
     text = (experimented.root / "docs" / "media" / "lines" / "gains.svg").read_text()
     picture = ET.fromstring(text)
     assert picture.get("role") == "img"
     assert "% better than the baseline (" in picture.get("aria-label", "")
     letters = {node.text for node in picture.findall(".//{*}text")}
-    assert {"linear", "baseline", "criterion +10.0%"} <= letters
+    assert {"linear", "baseline", "criterion +10.0 %"} <= letters
     assert "prefers-color-scheme: dark" in text
     assert "http" not in text.replace("http://www.w3.org/", "")
 
@@ -51,7 +52,8 @@ def test_the_comparison_as_json_says_the_same(experimented: Toy) -> None:
     assert (baseline["candidate"], baseline["gain"]) == ("baseline", None)
     assert linear["interval"][0] < linear["gain"] < linear["interval"][1]
     assert linear["best_of_trials"] is None
-    text = f"{linear['gain']:+.1%} {linear['interval'][0]:+.1%} to {linear['interval'][1]:+.1%}"
+    shown = [f"{100 * value:+.1f} %" for value in (linear["gain"], *linear["interval"])]
+    text = f"{shown[0]} {shown[1][:-2]} to {shown[2]}"
     out = experimented.done("experiment", "run").out
     assert text in " ".join(out.split()), "folds and interval are the same in each command"
     assert all(
@@ -86,29 +88,29 @@ INFINITE = (-math.inf, math.inf)
     [
         (
             Gain(0.105, 0.09, 0.12),
-            "10.5% better than the baseline (95 % sure: between 9.0% and 12.",
+            "10.5 % better than the baseline (95 % sure: between 9.0 and 12.0 % better)",
         ),
-        (Gain(0.07, 0.02, 0.12), "; the goal of 5.0% is reached, but not for sure"),
-        (Gain(0.04, 0.02, 0.06), "; the goal of 5.0% is not reached, but not for sure"),
+        (Gain(0.07, 0.02, 0.12), "; the goal of 5.0 % is probably reached"),
+        (Gain(0.04, 0.02, 0.06), "; the goal of 5.0 % is probably not reached"),
         (
             Gain(-0.03, -0.2, 0.14),
-            "3.0% worse than the baseline (95 % sure: between 20.0% worse and",
+            "3.0 % worse than the baseline (95 % sure: between 20.0 % worse and 14",
         ),
         (
             Gain(0.5, *INFINITE),
-            "(95 % sure: not known); the goal of 5.0% is reached, but not for s",
+            "(95 % sure: not known); the goal of 5.0 % is probably reached",
         ),
         (
             Gain(math.inf, *INFINITE),
-            "above 1000% better than the baseline (95 % sure: not known); ",
+            "above 1000 % better than the baseline (95 % sure: not known); ",
         ),
         (
             Gain(-0.2, -0.3, -0.1),
-            "(95 % sure: between 10.0% and 30.0% worse); the goal of 5.0% is no",
+            "(95 % sure: between 10.0 and 30.0 % worse); the goal of 5.0 % is not",
         ),
         (
             Gain(0.0, -0.1, 0.1),
-            "no better than the baseline (95 % sure: between 10.0% worse and 10.0",
+            "no better than the baseline (95 % sure: between 10.0 % worse and 10.0 % b",
         ),
     ],
 )
@@ -121,9 +123,12 @@ def test_a_baseline_at_0_is_compared_by_difference() -> None:
     assert (infinite.estimate, infinite.interval) == (np.inf, "not known")
     assert gain([0.0, 0.0], [-0.5, -0.6], "higher", 1.0).estimate == -np.inf
     by_difference = gain([-0.1, 0.1, 0.0], [0.4, 0.6, 0.51], "higher", 0.5, "difference")
+    free = gain([-0.1, 0.1, 0.0], [0.4, 0.6, 0.51], "higher", 0.0, "difference")
+    expected = stats.ttest_1samp([0.5, 0.5, 0.51], 0).confidence_interval()
+    assert (free.low, free.high) == pytest.approx(tuple(expected), rel=1e-12)
     assert by_difference.estimate == pytest.approx(0.50333, rel=1e-3)
-    words = "0.503 better than the baseline in area (95 % sure: between 0.4"
-    assert describe_gain(by_difference, 0.2, unit="area").startswith(words)
+    words = "0.503 better than the baseline in the area (95 % sure: between 0.4"
+    assert describe_gain(by_difference, 0.2, unit="the_area").startswith(words)
 
 
 @pytest.mark.rule("E3")

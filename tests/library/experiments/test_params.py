@@ -133,9 +133,9 @@ def test_a_gain_is_a_share_only_where_that_has_an_end(toy: Toy) -> None:
     params = toy.model_folder / "params.yml"
     content = yaml.safe_load(params.read_text())
     for better, by, expected in (
-        ("lower", {}, "+5.0%"),
+        ("lower", {}, "+5.0 %"),
         ("higher", {}, "+0.05"),
-        ("higher", {"by": "share"}, "+5.0%"),
+        ("higher", {"by": "share"}, "+5.0 %"),
         ("lower", {"by": "difference"}, "+0.05"),
     ):
         metric = {"name": "m", "better": better}
@@ -143,7 +143,7 @@ def test_a_gain_is_a_share_only_where_that_has_an_end(toy: Toy) -> None:
         read = Params.model_validate(content | {"metric": metric, "criterion": criterion})
         assert format_metric(0.05, read.criterion.by) == expected
     texts = [format_metric(gain, "share") for gain in (0.081, 10.4, math.inf, -10.4)]
-    assert texts == ["+8.1%", "above +1000%", "above +1000%", "below -1000%"]
+    assert texts == ["+8.1 %", "above +1000 %", "above +1000 %", "below -1000 %"]
     lower = Metric(name="m", better="lower")
     assert "m to compare with is not above 0" in share_problem(lower, [2, 0.1, -3], "share")
     assert share_problem(lower, [0, -3], "difference") == share_problem(lower, [0.1], "share") == ""

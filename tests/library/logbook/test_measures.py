@@ -175,15 +175,18 @@ def test_from_ask_to_value() -> None:
     scene.issue(4, "Ask", "closed without", {"Value": "_No response_"}, end=9)
     scene.issue(5, "Ask", "given up", value, end=9, reason="not_planned")
     scene.issue(6, "Ask", "open", value, start=90)
-    for version, ask, at in ((1, 1, 10), (2, 2, 11), (3, 1, 50)):
+    scene.issue(7, "Ask", "promoted before its opening", start=60)  # 0
+    for version, ask, at in ((1, 1, 10), (2, 2, 11), (3, 1, 50), (4, 7, 55)):
         scene.training(version, 5, (0.1,), ask=ask)
         scene.version(version, "1.0.0", "champion", 6, version, None)
         scene.change("promote", version, None, at)
     measures = measured_in(scene.logbook)
     speed = durations(measures, "Ask to value")
-    assert (speed.done.count, speed.done.median) == (3, 8)
-    assert speed.median_with_open == 8  # of 8, 4, 20 and 10 that is open: 3/4 at day 4, 1/2 at 8
-    assert measures.values == {"promotion": 2, "closing": 1, "none": 2}
+    assert (speed.done.count, speed.done.median) == (4, 6)  # of 0, 4, 8 and 20
+    assert speed.median_with_open == 8  # with 10 that is open: 4/5 at day 0, 3/5 at 4, 2/5 at 8
+    assert measures.values == {"promotion": 3, "closing": 1, "none": 2}
+    assert "Asks are left out" in (page := measures_page(measures)[0])
+    assert "| Ask | 7 | " not in page.partition("## Where the time goes")[2]
 
 
 @pytest.mark.rule("C2")
@@ -229,7 +232,7 @@ def test_a_project_without_github_or_without_work_says_what_is_not_known() -> No
     ended = history(0, 10, "10 close", "Experiment, succeeded")
     page, _ = measures_page(measured(ended, history(15, None, "", "Ask")))
     assert "| 0 | 0 | not known | not known | 1 | 0 |" in page  # git does not show what failed
-    assert "| Experiment | 1 | 10 | 66.7 % | not known |" in page  # 10 of 10 + 5 days
+    assert "| Experiment | 1 | 10 | 100.0 % | not known |" in page  # without the Ask
     assert ("| Ask to value |" in page, "| 1 | Ask | 5 | not known |" in page) == (False, True)
     page, pictures = measures_page(measured())
     assert (page.count("not known yet"), pictures) == (2, {})

@@ -134,7 +134,7 @@ def test_the_page_of_an_ask_shows_each_step_and_the_record_of_each_figure(root: 
         *("follows from claims 1.0.0 A neural network", "One in three never visits. https://"),
         "claim_frequency 1.0.0 is in use again, in place of 1.0.1: visits of children",
         *("uv run dslp model rollback claim_frequency --to 0.9.0", "mean the baseline 2.44"),
-        "boosted 2.242 +8.1% is enough +7.4% to +8.8%",
+        "boosted 2.242 +8.1 % is enough +7.4 to +8.8 %",
     ):
         assert expected in text
     assert not re.search(r"\b(claim_frequency|version) \d+(?!\.?\d)", text)
@@ -181,7 +181,7 @@ def test_datasets_models_and_all_that_was_tried_have_their_pages(root: Path) -> 
     tried = words(root, "tried")
     assert "whole …" in tried
     assert "Experiment #17 Neural network on diagnoses A neural network needs" in tried
-    assert "failed -21.3% #11 19 January 2026" in tried
+    assert "failed -21.3 % #11 19 January 2026" in tried
     assert "Experiment #41 Serves nothing open 11 January 2026" in tried
     assert "#40 Mend the readme closed" in words(root, "other")
 

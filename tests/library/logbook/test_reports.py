@@ -70,10 +70,10 @@ def test_a_figure_is_what_was_recorded_and_leads_to_its_record(
     # (0.92 · 2.4 + 0.92 · 2.5 + 2.1 + 2.4 + 2.2) / 5 = 2.2416, and of the mean 12.2 / 5 = 2.44
     assert figure(f"{{{run} deviance}}") == ("2.242", place)
     text, where = figure(f"{{{run}\n  improvement}}")  # 1 - 2.2416 / 2.44 = 0.0813
-    assert (text[:35], where) == ("8.1% better than the baseline (95 %", place)
+    assert (text[:36], where) == ("8.1 % better than the baseline (95 %", place)
     assert figure(f"{{{run} split.seed}}") == ("1", place)
     text, where = figure(f"{{{model} improvement}}")
-    assert re.search(r"^8\.1% better .*3\.5%.*12\.7% better\)$", text), (
+    assert re.search(r"^8\.1 % better .*3\.5 and 12\.7 % better\)$", text), (
         "the interval that was recorded"
     )
     assert where == "models/claim_frequency.md#version-1"
@@ -107,13 +107,13 @@ def test_a_figure_says_what_has_moved_on_and_stays_as_it_was_on_its_date(
     # On 21 January, run 3 was the newest of its candidate; run 4 followed on 25 January.
     for on in ("2026-01-21", "2026-07-01"):  # (0.9 · 4.9 + 6.6) / 5 = 2.202, 1 - 2.202 / 2.44
         own = filled(book, tmp_path, f"{{run:{RUN[3][:8]} improvement}}", on)
-        assert own.startswith("<bdi>[9.8% better")
-    assert "![boosted: 9.8% better" in filled(book, tmp_path, "{plot:16}", "2026-01-21")
+        assert own.startswith("<bdi>[9.8 % better")
+    assert "![boosted: 9.8 % better" in filled(book, tmp_path, "{plot:16}", "2026-01-21")
     picture = tmp_path / "docs" / "logbook" / "reports" / "x" / "issue-16.svg"
     before = picture.read_text(encoding="utf-8")
-    assert "![boosted: 8.1% better" in filled(book, tmp_path, "{plot:16}")
-    assert "+9.8%" in before
-    assert "+8.1%" in picture.read_text(encoding="utf-8")
+    assert "![boosted: 8.1 % better" in filled(book, tmp_path, "{plot:16}")
+    assert "+9.8 %" in before
+    assert "+8.1 %" in picture.read_text(encoding="utf-8")
     # A sweep that ended later chose the settings of run 4.
     scene, sentence = claims(), f"{{run:{RUN[4][:8]} sentence}}"
     scene.run(90, "sweep", 99, metrics={"trials": 7.0, "failed": 0.0}, best=RUN[4])
@@ -304,5 +304,5 @@ def test_a_new_report_begins_with_the_figure_of_the_champion(champion: Toy) -> N
     (release,) = tracked.versions
     better = 100 * next(r for r in tracked.runs if r.id == release.run).metrics["improvement"]
     assert page.startswith("# October contracts\n\n- **For:** <bdi><em>not written yet</em></bdi>")
-    assert f"is <bdi>[{better:.1f}% better than the baseline (95 % sure: " in page
+    assert f"is <bdi>[{better:.1f} % better than the baseline (95 % sure: " in page
     assert "Mine." in page

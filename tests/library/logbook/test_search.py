@@ -47,6 +47,14 @@ def test_a_failed_attempt_is_found_by_its_words_and_its_summary(
     assert capsys.readouterr().out == "no attempt has these words\n"
 
 
+@pytest.mark.parametrize("word", ["v2", "ML", "2024", "顧客", "è"])
+def test_short_words_digits_and_letters_without_spaces_are_found(word: str) -> None:
+    others = [experiment(1, "Trees for visits in V1", "Of 2023."), experiment(2, "線形", "x")]
+    query = Issue(0, word, "", "open", (), "", is_pull_request=False)
+    attempts = [*others, experiment(3, f"Trees ({word}離脱予測)", "Gradient boosting.")]
+    assert [one.number for one, _ in find_attempts(query, attempts)] == [3] * (word != "è")
+
+
 def test_what_forms_share_is_not_similar() -> None:
     earlier = [
         experiment(1, "Trees for visits", "Gradient boosting with Poisson loss.", "failed"),

@@ -69,7 +69,7 @@ def test_gates_and_signals_are_printed_as_json_and_nothing_else(champion: Toy) -
         assert [finding["subject"] or finding["rule"] for finding in result["findings"]] == failed
         return entries
 
-    assert printed(0, "test")["success criterion"]["limit"] == "+10.0%"
+    assert printed(0, "test")["success criterion"]["limit"] == "+10.0 %"
     (champion.model_folder / "gates.yml").write_text("size: {megabytes: 0.00001}\n")
     assert printed(1, "test")["size"]["passed"] is False
     assert printed(0, "monitor", "--data", str(month(champion)))["kind"]["threshold"] == "0.25"

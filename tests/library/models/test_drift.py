@@ -83,7 +83,7 @@ def test_a_column_that_moved_is_seen_whatever_its_kind(name: str) -> None:
     signals = compared(before, after, units=before if goes_on else None, goes_on=goes_on)
     states = [signal.status for signal in signals]
     assert ("moved" if "moved" in states else states[0]) == expected, signals
-    assert not any(": 0.0% in training, 0.0% now" in signal.note for signal in signals)
+    assert not any(": 0.0 % in training, 0.0 % now" in signal.note for signal in signals)
 
 
 SHOPS = pd.DataFrame({"week": np.repeat(np.arange(104), 50), "shop": [*range(50)] * 104})

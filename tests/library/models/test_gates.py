@@ -47,10 +47,10 @@ def test_two(): assert False
 """
 # Lines of gates.yml, and how the lines of the table end.
 PASSED = [
-    ("criterion: true", "success criterion", "% +10.0% passed"),
+    ("criterion: true", "success criterion", "% +10.0 % passed"),
     ("dataset: true", "dataset", "holds suite holds passed"),
     ("minimum: {absolute_error: 9.0}", "absolute_error", "≤ 9 passed"),
-    ("subgroups: {by: [kind, amount], gap: 9, minimum_rows: 5}", "subgroups", "-900.0% passed"),
+    ("subgroups: {by: [kind, amount], gap: 9, minimum_rows: 5}", "subgroups", "-900.0 % passed"),
     ("latency: {p95_ms: 5000}", "latency (p95)", " ms 5000 ms passed"),
     ("size: {megabytes: 5}", "size", " MB 5 MB passed"),
     ("determinism: true", "determinism", "0 rows 0 rows passed"),
@@ -58,7 +58,7 @@ PASSED = [
 ]
 FAILED = [
     ("minimum: {bias: 0}", "bias", "± 0 failed"),
-    ("subgroups: {by: [visits], gap: 0.01, minimum_rows: 5}", "subgroups", "% -1.0% failed"),
+    ("subgroups: {by: [visits], gap: 0.01, minimum_rows: 5}", "subgroups", "% -1.0 % failed"),
     ("size: {megabytes: 0.0001}", "size", " MB 0.0001 MB failed"),
     ("latency: {p95_ms: 0.000001}", "latency (p95)", " ms 1e-06 ms failed"),
     ("behaviour: true", "behaviour", "no tests all pass failed"),
@@ -112,8 +112,8 @@ def figures(toy: Toy, *lines: str) -> dict[str, dict[str, Any]]:
     gates(toy, *lines)
     (report,) = json.loads(toy.run("model", "test", "--json").out)["results"]
     for one in report["details"]["gates"]:
-        texts = re.findall(r"[-+]?[\d.]+(?:e-\d+)?%?", f"{one['figure']} {one['interval']}")
-        one["numbers"] = [float(n.rstrip("%")) / (100 if "%" in n else 1) for n in texts]
+        texts = re.findall(r"[-+]?[\d.]+(?:e-\d+)?", f"{one['figure']} {one['interval']}")
+        one["numbers"] = [float(n) / (100 if "%" in one["figure"] else 1) for n in texts]
     return {one["gate"]: one for one in report["details"]["gates"]}
 
 
@@ -255,13 +255,13 @@ def test_a_champion_with_other_inputs_is_given_its_own(champion: Toy) -> None:
     gates(champion, "criterion: false", "champion: {margin: 0.0}", "must_pass: interval")
     champion.train_and_register()
     output = champion.done("model", "test", "--version", "2.0.0").out
-    assert line(output, "against 1.0.0 (version 1)").endswith("+0.0% to +0.0% +0.0% passed")
+    assert line(output, "against 1.0.0 (version 1)").endswith("+0.0 to +0.0 % +0.0 % passed")
     champion.done("model", "promote")
     champion.edit(schema, "    day: datetime\n", "")
     champion.edit(train, "(inputs, target)", "(inputs, target * 0)")
     champion.train_and_register()
     outcome = refused(champion, "promote", code=1)
-    assert "% +0.0% failed" in line(outcome.out, "against 2.0.0 (version 2)")
+    assert "% +0.0 % failed" in line(outcome.out, "against 2.0.0 (version 2)")
 
 
 @pytest.mark.rule("M7")

@@ -93,7 +93,7 @@ def test_logged_predictions_are_compared_with_training_and_with_outcomes(champio
     assert "80 outcomes are observed, without person, so the interval is made" in outcome.out
     log(champion, kind="boat")
     outcome = refused(champion, "monitor", code=1, error="moved: kind")
-    assert "other: 0.0% in training, 100.0% now" in outcome.out
+    assert "other: 0.0 % in training, 100.0 % now" in outcome.out
 
 
 @pytest.mark.rule("M9")
@@ -121,8 +121,8 @@ def test_champion_and_challenger_are_compared_by_share_and_outcome(champion: Toy
     champion.edit(champion.model_folder / "monitor.yml", "prediction: 0.25", "prediction: 9")
     paths = ("--predictions", str(folder), "--truth", str(truth))
     output = champion.done("model", "monitor", *paths).out
-    assert "champion 1.0.0 (version 1): 150 rows (75.0%), absolute_error" in output
-    assert "challenger 1.0.1 (version 2): 50 rows (25.0%), absolute_error" in output
+    assert "champion 1.0.0 (version 1): 150 rows (75.0 %), absolute_error" in output
+    assert "challenger 1.0.1 (version 2): 50 rows (25.0 %), absolute_error" in output
     assert "the challenger against the champion in absolute_error: " in output
 
 
@@ -195,7 +195,9 @@ def test_the_interval_of_quality_counts_people_and_the_uncertain_holdout(champio
     (now, sure), (before, unsure) = map(mean_and_error, (rows, read_model_data(model).holdout))
     error = now / before * np.hypot(sure / now, unsure / before)
     half = t.ppf(0.975, 19) * error  # twenty people are in the holdout
-    shown = [float(number) / 100 for number in re.findall(r"[-+][\d.]+(?=%)", quality["figure"])]
+    shown = [
+        float(number) / 100 for number in re.findall(r"[-+][\d.]+(?= %| to)", quality["figure"])
+    ]
     gain = 1 - now / before
     assert shown[0] == pytest.approx(gain, abs=0.001)
     assert np.array(shown[1:]) - gain == pytest.approx(np.array([-half, half]), rel=0.25)

@@ -18,7 +18,7 @@ from typing import Any
 
 import dslp.logbook
 from dslp.core.errors import DslpError
-from dslp.core.files import remove_path, write_text
+from dslp.core.files import read_text, remove_path, write_text
 from dslp.core.report import render_page
 from dslp.core.settings import Project
 from dslp.core.text import SENTENCE, escape_markdown, format_number, visible
@@ -43,6 +43,9 @@ NUMBER = re.compile(r"(?:#|\bissue=|\bnumber=)(\d{1,9})\b")  # of an issue, in a
 # Lines that begin with a dash, and words between backticks, in a text that is escaped.
 LIST = re.compile(r"(?:(?:^|<br>)&#4[25]; (?:(?!<br>).)*)+(?:<br>)?")
 ITEM, CODE = re.compile(r"(?:^|<br>)&#4[25]; |<br>$"), re.compile(r"&#96;((?:(?!&#96;)[^<])+)&#96;")
+
+# Headings and emphasis in a datasheet, and the name of its table of versions.
+MARKUP = re.compile(r"^#.*|\*\*History\.\*\*|(?<!\w)\*{1,2}(?=\w)|(?<=[\w.])\*{1,2}(?!\w)", re.M)
 
 
 def write_pages(project: Project, logbook: Logbook, stories: Sequence[Story], folder: Path) -> None:
@@ -90,7 +93,8 @@ class _Pages:
     Attributes:
         places: see `find_places`.
         rows: issues, each as a step, with the numbers of the Asks that it serves; newest first.
-        documents: the datasheet and the schema, by the dataset's name; None if one is broken.
+        documents: the datasheet, the schema, the datasheet's prose, and what each version changed,
+            by the dataset's name; None if one is broken.
         datasets: the runs that registered versions, by the dataset's name, the newest first.
         uses: all other runs, by the name and version of the dataset.
         ways: the command that goes back to the version before, by the model's name.
@@ -357,14 +361,20 @@ def _source_digest() -> Any:
 
 
 def _documents(project: Project) -> dict[str, Any]:
-    """The datasheet and the schema of each dataset; none without the library's part for data."""
+    """What was written of each dataset; nothing without the library's part for data."""
     documents: dict[str, Any] = {}
     with suppress(ImportError, DslpError):
+        from dslp.data import datasheet
         from dslp.data.dataset import Dataset, dataset_names
         from dslp.data.schema import read_schema
 
         for name in dataset_names(project):
             documents[name], dataset = None, Dataset(project, name)
             with suppress(DslpError):
-                documents[name] = dataset.sheet, read_schema(dataset)
+                text = read_text(dataset.folder / "datasheet.md").replace("\r\n", "\n")
+                changes = {version: change for version, _, change in datasheet.history(text)}
+                body = datasheet.FRONT_MATTER.sub("", text).partition(datasheet.BEGIN)[0]
+                plain = MARKUP.sub("", datasheet.TABLE.sub("", body))
+                prose = re.sub(r"(?<!\n)\n(?![\n*+-])", " ", plain.strip())
+                documents[name] = dataset.sheet, read_schema(dataset), prose, changes
     return documents

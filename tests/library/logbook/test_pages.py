@@ -173,7 +173,10 @@ def test_each_gain_leads_to_its_run(root: Path, tmp_path: Path) -> None:
 @pytest.mark.rule("C1", "E5")
 def test_datasets_models_and_all_that_was_tried_have_their_pages(root: Path) -> None:
     data, model = words(root, "datasets/claims"), words(root, "models/claim_frequency")
-    assert "claims 1.0.0 Registered 13 January 2026 Rows 20,190 Checks all 27 checks hold" in data
+    assert "How it is built. pipeline.py undoes the logarithms, folds three health ind" in data
+    assert not re.search(r"History\.|\*", data.split("Versions")[0])
+    version = "claims 1.0.0 first version Registered 13 January 2026 Rows 20,190 Checks all 27"
+    assert version + " checks hold" in data
     assert "11 runs: #16 (5), #17 (2), #18 (1), #32 (1), #63 (2); claim_frequency 0.9.0; " in data
     assert "Personal data no" in data
     assert "claim_frequency 1.0.1 · taken back" in model

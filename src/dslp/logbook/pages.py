@@ -18,7 +18,7 @@ from typing import Any
 
 import dslp.logbook
 from dslp.core.errors import DslpError
-from dslp.core.files import remove_path, write_text
+from dslp.core.files import read_text, remove_path, write_text
 from dslp.core.report import render_page
 from dslp.core.settings import Project
 from dslp.core.text import SENTENCE, escape_markdown, format_number, visible
@@ -32,6 +32,8 @@ from markupsafe import Markup, escape
 ROWS = 500  # on a page
 LONGEST = 4_000  # characters of a text that is shown
 TRIALS = 100  # runs of a step, without a result, that are shown
+YEAR, MONTH, WEEK, DAY = 525_960, 43_830, 10_080, 1_440  # in minutes
+UNITS = {"years": YEAR, "months": MONTH, "weeks": WEEK, "days": DAY, "hours": 60, "minutes": 1}
 PREVIEW = 160  # characters of a text in a list
 TITLE = str.maketrans('<>&"\\', "‹›＆”＼")  # letters without a meaning in HTML and YAML
 OWN = ("index.md", "tried*.md", "other*.md", "asks/*.md", "datasets/*.md", "models/*.md")
@@ -41,6 +43,9 @@ NUMBER = re.compile(r"(?:#|\bissue=|\bnumber=)(\d{1,9})\b")  # of an issue, in a
 # Lines that begin with a dash, and words between backticks, in a text that is escaped.
 LIST = re.compile(r"(?:(?:^|<br>)&#4[25]; (?:(?!<br>).)*)+(?:<br>)?")
 ITEM, CODE = re.compile(r"(?:^|<br>)&#4[25]; |<br>$"), re.compile(r"&#96;((?:(?!&#96;)[^<])+)&#96;")
+
+# Headings and emphasis in a datasheet, and the name of its table of versions.
+MARKUP = re.compile(r"^#.*|\*\*History\.\*\*|(?<!\w)\*{1,2}(?=\w)|(?<=[\w.])\*{1,2}(?!\w)", re.M)
 
 
 def write_pages(project: Project, logbook: Logbook, stories: Sequence[Story], folder: Path) -> None:
@@ -88,7 +93,8 @@ class _Pages:
     Attributes:
         places: see `find_places`.
         rows: issues, each as a step, with the numbers of the Asks that it serves; newest first.
-        documents: the datasheet and the schema, by the dataset's name; None if one is broken.
+        documents: the datasheet, the schema, the datasheet's prose, and what each version changed,
+            by the dataset's name; None if one is broken.
         datasets: the runs that registered versions, by the dataset's name, the newest first.
         uses: all other runs, by the name and version of the dataset.
         ways: the command that goes back to the version before, by the model's name.
@@ -149,7 +155,15 @@ class _Pages:
         """Render a page; `up` leads from it to the logbook's folder."""
         self.up = "../" * page.count("/")
         helpers = (draw_gains, duration, evidence, format_date, format_metric, link, plain_title)
-        for helper in (*helpers, run_anchor, run_details, short_date, shown_runs, slug):
+        for helper in (
+            *helpers,
+            run_anchor,
+            run_details,
+            short_date,
+            shown_runs,
+            slug,
+            suite_words,
+        ):
             context[helper.__name__] = helper
         context |= {"pages": self, "logbook": self.logbook, "page": page, "up": self.up}
         context |= {"to": self.address, "prose": self.prose, "preview": self.preview}
@@ -236,7 +250,7 @@ class _Pages:
 
     def prose(self, text: str, most: int = LONGEST) -> Markup:
         """A text of people: lines, lists and code; its addresses and issues (#12) are links."""
-        cut = text[:most] + "…" * (len(text) > most)
+        cut = text if len(text) <= most else re.sub(r"\s+\S{0,99}$", " ", text[:most]) + "…"
         parts = []
         for plain, url, number in zip(*[iter([*TOKEN.split(cut), "", ""])] * 3, strict=True):
             lines = (escape_markdown(line, LONGEST) for line in re.split(r"\r?\n", plain))
@@ -268,12 +282,17 @@ def shown_runs(step: Step) -> list[Run]:
 
 def run_details(run: Run) -> str:
     """What is recorded of a run, on one line: its environment, metrics and parameters."""
-    details = {"digest": run.tag("dataset_digest"), "suite": run.tag("suite")}
+    details = {"digest": run.tag("dataset_digest"), "suite": suite_words(run.tag("suite"))}
     details |= {"assumptions": run.tag("assumptions"), "Python": run.tag("python")}
     details["environment"] = run.tag("environment_version") or run.tag("environment")
     details |= {name: format_number(value) for name, value in sorted(run.metrics.items())[:40]}
     details |= dict(sorted(run.params.items())[:60])
     return " · ".join(f"{visible(name)} {visible(x, 100)}" for name, x in details.items() if x)
+
+
+def suite_words(text: str) -> str:
+    """What the suite said of a dataset version, such as `all 28 checks hold`."""
+    return re.sub(r"^holds: (\d+) checks", r"all \1 checks hold", text)
 
 
 def run_anchor(run: Run) -> str:
@@ -307,11 +326,11 @@ def short_date(time: datetime) -> str:
 
 def duration(start: datetime, end: datetime) -> str:
     """How long something took, in a unit that fits."""
-    minutes = max(0.0, (end - start).total_seconds() / 60)
-    for unit, size in (("months", 43_830), ("weeks", 10_080), ("days", 1_440), ("hours", 60)):
+    minutes = (end - start).total_seconds() / 60
+    for unit, size in UNITS.items():
         if minutes >= 2 * size:
             return f"{minutes / size:.0f} {unit}"
-    return f"{minutes:.0f} minutes"
+    return "1 minute" if minutes >= 1 else "less than a minute"
 
 
 def _anchors(story: Story) -> dict[Any, str]:
@@ -342,14 +361,20 @@ def _source_digest() -> Any:
 
 
 def _documents(project: Project) -> dict[str, Any]:
-    """The datasheet and the schema of each dataset; none without the library's part for data."""
+    """What was written of each dataset; nothing without the library's part for data."""
     documents: dict[str, Any] = {}
     with suppress(ImportError, DslpError):
+        from dslp.data import datasheet
         from dslp.data.dataset import Dataset, dataset_names
         from dslp.data.schema import read_schema
 
         for name in dataset_names(project):
             documents[name], dataset = None, Dataset(project, name)
             with suppress(DslpError):
-                documents[name] = dataset.sheet, read_schema(dataset)
+                text = read_text(dataset.folder / "datasheet.md").replace("\r\n", "\n")
+                changes = {version: change for version, _, change in datasheet.history(text)}
+                body = datasheet.FRONT_MATTER.sub("", text).partition(datasheet.BEGIN)[0]
+                plain = MARKUP.sub("", datasheet.TABLE.sub("", body))
+                prose = re.sub(r"(?<!\n)\n(?![\n*+-])", " ", plain.strip())
+                documents[name] = dataset.sheet, read_schema(dataset), prose, changes
     return documents

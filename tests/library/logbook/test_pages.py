@@ -2,9 +2,11 @@
 
 import gzip
 import itertools
+import json
 import re
 import shutil
-import time
+import sys
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -13,7 +15,7 @@ import pytest
 from dslp.core.settings import Project
 from dslp.logbook.events import Event, Logbook
 from dslp.logbook.graph import COLUMNS, draw_graph, draw_timeline
-from dslp.logbook.pages import write_pages
+from dslp.logbook.pages import duration, write_pages
 from dslp.logbook.story import Step, Story, build_stories
 from hypothesis import given
 from hypothesis import strategies as st
@@ -37,12 +39,12 @@ def book() -> Logbook:
     scene.issue(61, "Ask", CANARY, {"Value": CANARY}, 140)
     fields = {"Ask": "#61", "Summary": CANARY + "x" * 1_000_000}
     scene.issue(62, "Experiment, failed", CANARY, fields, 141, 143)
-    for number, name in ((50, "mean"), (51, CANARY)):
+    for number, name in ((50, "mean"), (51, CANARY + "n" * 300)):
         scene.candidate(number, name, (2.4, 2.5), 142, issue=62, ask=61, version=CANARY)
     scene.run(52, "experiment", 143, issue=62, ask=61, params={CANARY: CANARY}, dataset=CANARY)
     scene.run(53, "dataset", 143, issue=None, ask=None, version=CANARY, dataset="../" + CANARY)
     scene.change("promote", 2, 1, 83, CANARY)
-    both = {"Ask": "#61, #39", "Summary": "Seen:\n- `trees` <b>\n- more, see #41"}
+    both = {"Ask": "#61, #39", "Summary": "Seen:\n- `trees` <b>\n- more, see #41\n" + "whole " * 30}
     scene.issue(63, "Experiment, succeeded", "Of two questions", both, 144, 145)
     for number, name, level in ((54, "mean", 0.0), (55, "infinite", -1.0)):
         scene.candidate(number, name, [level] * 5, 144, issue=63, ask=None)
@@ -172,12 +174,17 @@ def test_each_gain_leads_to_its_run(root: Path, tmp_path: Path) -> None:
 @pytest.mark.rule("C1", "E5")
 def test_datasets_models_and_all_that_was_tried_have_their_pages(root: Path) -> None:
     data, model = words(root, "datasets/claims"), words(root, "models/claim_frequency")
-    assert "claims 1.0.0 Registered 13 January 2026 Rows 20,190 Suite holds: 27 checks" in data
+    assert "How it is built. pipeline.py undoes the logarithms, folds three health ind" in data
+    assert not re.search(r"History\.|\*", data.split("Versions")[0])
+    version = "claims 1.0.0 first version Registered 13 January 2026 Rows 20,190 Checks all 27"
+    assert version + " checks hold" in data
     assert "11 runs: #16 (5), #17 (2), #18 (1), #32 (1), #63 (2); claim_frequency 0.9.0; " in data
     assert "Personal data no" in data
     assert "claim_frequency 1.0.1 · taken back" in model
     assert "Its model card" in model
+    assert "20,190" in words(root, "records")
     tried = words(root, "tried")
+    assert "whole …" in tried
     assert "Experiment #17 Neural network on diagnoses A neural network needs" in tried
     assert "failed -21.3 % #11 19 January 2026" in tried
     assert "Experiment #41 Serves nothing open 11 January 2026" in tried
@@ -227,6 +234,16 @@ def test_the_graph_is_walked_by_keyboard(site: Path, tab: Browser) -> None:
     tab.wait_for("document.querySelector(':target').checkVisibility()")
     tab.open(page, 360, "light")
     assert tab.run("timeline.offsetTop < way.offsetTop")
+
+
+@pytest.mark.slow
+def test_the_search_index_has_outcomes_and_no_lists_and_no_records(site: Path) -> None:
+    items = json.loads((site / "search.json").read_text(encoding="utf-8"))["items"]
+    lists = ("logbook/index", "logbook/tried", "logbook/other", "logbook/records", "asks/year")
+    assert not [one["location"] for one in items if any(part in one["location"] for part in lists)]
+    own = [one for one in items if one["location"].endswith("asks/11.html#issue-17")]
+    assert [one["title"] for one in own] == ["#17 Neural network on diagnoses · failed"]
+    assert own[0]["text"].strip() == "A neural network needs more rows than there are."
 
 
 @pytest.mark.slow
@@ -291,6 +308,20 @@ def test_a_page_links_to_its_own_records_and_shows_lists(root: Path) -> None:
     assert "1.0.0" in words(root, "records").split(LONG[:60])[1]
 
 
+@pytest.mark.parametrize(
+    ("minutes", "words"),
+    [
+        (-5, "less than a minute"),
+        (1.9, "1 minute"),
+        (119, "119 minutes"),
+        (14 * 1_440, "2 weeks"),
+        (66 * 43_830, "6 years"),
+    ],
+)
+def test_a_duration_has_a_unit_that_fits(minutes: float, words: str) -> None:
+    assert duration(day(0), day(minutes / 1_440)) == words
+
+
 def test_ten_times_the_work_without_an_ask_is_ten_times_the_calls(tmp_path: Path) -> None:
     calls = []
     for count in (40, 400):
@@ -305,3 +336,64 @@ def test_ten_times_the_work_without_an_ask_is_ten_times_the_calls(tmp_path: Path
             sys.setprofile(None)
         calls.append(events["call"])
     assert calls[1] < 12 * calls[0]
+
+
+@pytest.mark.slow
+def test_the_first_page_stays_small_and_lists_have_pages(root: Path, site: Path) -> None:
+    page = site / "many" / "logbook" / "index.html"
+    html = page.read_text(encoding="utf-8")
+    assert html.count('<li class="lb-card') == 50
+    loaded = re.findall(r'(?:<script src|<link rel="stylesheet" href)="([^"]+)"', html)
+    files = {page, *((page.parent / name.split("?")[0]).resolve() for name in loaded)}
+    assert sum(len(gzip.compress(file.read_bytes())) for file in files) < 200_000
+    assert len(page.read_bytes()) < 200_000
+    assert words(root, "../many/logbook/tried-2").count("Explore #") == 100
+    assert words(root, "../many/logbook/other-2").count("Task #") == 40
+
+
+@pytest.mark.rule("C1")
+def test_bars_show_when_work_was_open_and_when_a_version_was_in_use() -> None:
+    scene = claims()
+    events = [
+        Event(day(3), "closed"),
+        Event(day(5), "reopened"),
+        Event(day(6), "labeled", "On Hold"),
+        Event(day(8), "unlabeled", "on hold"),
+    ]
+    scene.issue(64, "Explore", "Paused", {"Belongs to": "#11"}, 2, 9, events=events)
+    story = next(one for one in build_stories(scene.logbook) if one.ask.issue.number == 11)
+    rows = {getattr(item, "key", ""): bars for _, item, bars in draw_timeline(story)}
+    paused = [(bar.state, bar.start, bar.end) for bar in rows["issue-64"]]
+    ends = [day(at) for at in (2, 3, 5, 6, 8, 9)]
+    states = ["open", "closed", "open", "on hold", "open"]
+    assert paused == list(zip(states, ends, ends[1:], strict=False))
+    used = [(bar.start, bar.end) for bar in rows["model-claim_frequency-1"]]
+    assert used == [(day(40), day(82)), (day(90), None)]
+    assert [(bar.start, bar.end) for bar in rows["model-claim_frequency-2"]] == [(day(82), day(90))]
+    graph = draw_graph(story)
+    assert graph.places["model-claim_frequency-1"][1] > graph.places["issue-18"][1]
+    bars = [bar for row in rows.values() for bar in row]
+    assert all(0 <= bar.left <= bar.left + bar.width <= 100.001 for bar in bars)
+
+
+@given(st.lists(st.tuples(st.sampled_from([*COLUMNS, "Communicate"]), st.integers(0, 99))))
+def test_no_two_boxes_of_a_graph_touch(kinds: list[tuple[str, int]]) -> None:
+    first = Step("issue-1", "Ask", "Why?", "open", day(0))
+    steps = [first]
+    for number, (stage, link) in enumerate(kinds):
+        after = (steps[link % len(steps)].key,)
+        steps.append(Step(f"issue-{number + 2}", stage, "x", "open", day(number), after=after))
+    scene = Scene()
+    scene.issue(1, "Ask", "Why?")
+    story = Story(scene.works[1], "in work", "", day(0), tuple(steps))
+    graph = draw_graph(story)
+    assert graph.places.keys() == {"value", *(step.key for step in steps)}
+    assert len(graph.lines) == len(kinds)
+    (width, height), boxes = graph.box, sorted(graph.places.values())
+    pairs = itertools.pairwise(boxes)
+    assert all(x + width <= right or y + height <= below for (x, y), (right, below) in pairs)
+    assert all(x + width <= graph.size[0] and y + height <= graph.size[1] for x, y in boxes)
+    lanes = re.findall(r"([\d.]+) ([\d.]+)H([\d.]+)", " ".join(graph.lines))
+    for one, y, two in [map(float, lane) for lane in lanes]:
+        left = min(one, two)
+        assert not any(abs(x - left) < 1 and top < y < top + height for x, top in boxes)

@@ -323,13 +323,16 @@ def test_a_duration_has_a_unit_that_fits(minutes: float, words: str) -> None:
 
 
 def test_ten_times_the_work_without_an_ask_is_ten_times_the_calls(tmp_path: Path) -> None:
+    def count_event(_frame: object, event: str, _argument: object) -> None:
+        events[event] += 1
+
     calls = []
     for count in (40, 400):
         scene, events = Scene(), Counter[str]()
         for number in range(1, count + 1):
             scene.issue(number, "Experiment", "Of no question", {"Ask": "#9999"}, number / 10)
         logbook = scene.logbook
-        sys.setprofile(lambda frame, event, argument, count=events: count.update([event]))
+        sys.setprofile(count_event)
         try:
             write(tmp_path, logbook)
         finally:

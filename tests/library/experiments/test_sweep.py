@@ -132,7 +132,7 @@ def test_the_best_trial_is_shown_as_a_candidate_that_can_be_run(
     assert candidate.data.metrics["absolute_error"] == pytest.approx(error)
     compared = toy.done("experiment", "compare", "--issue", "14").out
     for name in (best.info.run_name, "ridge_best"):
-        assert re.search(rf"\n{name}: [\d.]+% better than the baseline", compared)
+        assert re.search(rf"\n{name}: [\d.]+ % better than the baseline", compared)
     assert (says in out, compared.count(says)) == (True, 2)
     assert "(best of 2)" in (toy.root / "data" / "interim" / "compare-14" / "gains.svg").read_text()
     assert says in toy.done("model", "train", "--candidate", "ridge_best").out

@@ -41,8 +41,8 @@ TOKEN = re.compile(r"(https?://[^\s<>\"'`]*[^\s<>\"'`.,;:!?)\]])|(?<![\w/&#])#([
 
 NUMBER = re.compile(r"(?:#|\bissue=|\bnumber=)(\d{1,9})\b")  # of an issue, in a story
 # Lines that begin with a dash, and words between backticks, in a text that is escaped.
-LIST = re.compile(r"(?:(?:^|<br>)&#4[25]; (?:(?!<br>).)*)+(?:<br>)?")
-ITEM, CODE = re.compile(r"(?:^|<br>)&#4[25]; |<br>$"), re.compile(r"&#96;((?:(?!&#96;)[^<])+)&#96;")
+LIST = re.compile(r"((?:(?:^|<br>)&#4[25]; (?:(?!<br>).)*)+)(?:<br>)?")
+ITEM, CODE = re.compile(r"(?:^|<br>)&#4[25]; "), re.compile(r"&#96;((?:(?!&#96;)[^<])+)&#96;")
 
 # Headings and emphasis in a datasheet, and the name of its table of versions.
 MARKUP = re.compile(r"^#.*|\*\*History\.\*\*|(?<!\w)\*{1,2}(?=\w)|(?<=[\w.])\*{1,2}(?!\w)", re.M)
@@ -259,7 +259,7 @@ class _Pages:
             place = self.address(int(number)) if number else link(url or "")
             parts.append(f'<a href="{place}">{word}</a>' if place else word)
         html = CODE.sub(r"<code>\1</code>", "".join(parts))
-        return Markup(LIST.sub(lambda items: f"<ul>{ITEM.sub('<li>', items[0])}</ul>", html))
+        return Markup(LIST.sub(lambda items: f"<ul>{ITEM.sub('<li>', items[1])}</ul>", html))
 
     def preview(self, text: str) -> Markup:
         """The beginning of a text, on one line."""

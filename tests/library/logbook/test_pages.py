@@ -303,6 +303,7 @@ def test_a_page_links_to_its_own_records_and_shows_lists(root: Path) -> None:
         assert len(runs) == 2
         assert all(part.count(f'id="{run}"') == 1 for run in runs)
         assert "<ul><li><code>trees</code> &#60;b&#62;<li>more, see" in part
+        assert "<li></ul>" not in part
         assert not re.search(r"\b(inf|nan)\b", part.split("style=")[1])
     pages = [path.name for path in (root / "docs" / "logbook" / "datasets").glob("mmm*")]
     assert len(pages) == 2

@@ -12,6 +12,7 @@ from dslp.logbook.story import build_stories
 
 from tests.library.logbook.scene import HOSTILE, claims
 from tests.library.toy import Toy
+from tests.template_copy import ROOT
 
 
 @pytest.fixture
@@ -144,3 +145,9 @@ def test_a_repository_without_github_is_read_from_git_and_mlflow(trained: Toy) -
     logbook = read_export(folder)
     assert [run.kind for run in logbook.runs].count("training") == 1
     assert {work.issue.kind for work in logbook.works} >= {"Ask"}
+
+
+@pytest.mark.parametrize("name", ["site.css", "site.js"])
+def test_the_site_of_a_repository_without_one_has_what_a_projects_has(name: str) -> None:
+    own = ROOT / "src" / "dslp" / "logbook" / "assets" / name
+    assert own.read_bytes() == (ROOT / "template" / "docs" / "assets" / name).read_bytes()

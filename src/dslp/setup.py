@@ -22,7 +22,7 @@ from dslp.core.git import git_output, subfolder_problem
 from dslp.core.settings import BRANCH, Project
 from dslp.core.text import error_line
 
-HOOKS, LABELS = ".pre-commit-config.yaml", ".github/labels.yml"
+HOOKS = ".pre-commit-config.yaml"
 ANSWERS = ".copier-answers.yml"
 # Usual names of a collaboration branch; the first two are merged into main later.
 USUAL = ("develop", "development", "master", "trunk")
@@ -244,8 +244,9 @@ def _register_labels(project: Project) -> Result:
     from dslp.github.labels import read_labels, register_labels
 
     later = "uv run dslp labels register"
-    if not (project.root / LABELS).is_file():
-        return Result("skipped", f"there is no {LABELS} (component process)")
+    if not project.labels_file.is_file():
+        name = project.labels_file.relative_to(project.github.parent)
+        return Result("skipped", f"there is no {name} (component process)")
     if not git_output(project, "remote"):
         why = "there is no remote origin on GitHub yet; the first push registers them. Make one by"
         return Result("skipped", why, "gh repo create --source=. --private --push")
@@ -256,7 +257,7 @@ def _register_labels(project: Project) -> Result:
     except DslpError as error:  # another forge, or no token
         return Result("skipped", f"{error}; the first push registers them too", later)
     try:
-        changes = register_labels(repository, read_labels(project.root / LABELS), prune=False)
+        changes = register_labels(repository, read_labels(project.labels_file), prune=False)
     except DslpError as error:
         return Result("could not", str(error), later)
     what = f"{repository.name}: {len(changes)} changed. To let GitHub require the policy"
@@ -266,9 +267,9 @@ def _register_labels(project: Project) -> Result:
 def _next_commands(project: Project) -> list[str]:
     """The commands that a project which is set up goes on with."""
     commands = []
-    if any(project.root.glob("src/*/datasets/*/suite.yml")):
+    if any(project.code_root.glob("*/datasets/*/suite.yml")):
         commands += ["dslp data build", "dslp data validate"]
-    if any(project.root.glob("src/*/models/*/params.yml")):
+    if any(project.code_root.glob("*/models/*/params.yml")):
         commands += ["dslp experiment run"]
         commands += [f"dslp model {step}" for step in ("train", "register", "promote")]
     commands += ["pytest"] if (project.root / "tests").is_dir() else []

@@ -37,7 +37,7 @@ def subfolder_problem(project: Project) -> str | None:
 
 
 def changed_paths(project: Project, commit: str | None) -> list[str] | None:
-    """Paths in `src/`, from the project's root, that differ from what a commit held.
+    """Paths in the project's package, from its root, that differ from what a commit held.
 
     None where this repository does not have the commit: a push replaced the history.
     """
@@ -45,5 +45,5 @@ def changed_paths(project: Project, commit: str | None) -> list[str] | None:
     if not (digest := git_output(project, *verify)):
         return None
     options = ("--name-only", "-z", "--no-renames", "--relative")
-    paths = git_output(project, "diff", *options, digest, "--", "src")
+    paths = git_output(project, "diff", *options, digest, "--", str(project.source))
     return None if paths is None else paths.split("\0")[:-1]

@@ -29,7 +29,7 @@ CHOICES = {
 }
 BRANCH = r"\w[\w.-]*(/\w[\w.-]*)*"  # names that git, patterns and workflows read alike
 PATTERN = r"[\w.*?/-]+|[\w.*?/-]*(\[\w+(-\w)?\][\w.*?/-]*)+"  # of a branch, as GitHub reads it
-SETTINGS = ("package", "branch", "exempt_branches", *CHOICES)
+SETTINGS = ("package", "code", "branch", "exempt_branches", *CHOICES)
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,8 @@ class Project:
 
     Attributes:
         root: the folder of the settings, or of the git repository where there are none.
-        package: import name of the project's own package in `src/`; empty where no setting says it.
+        package: import name of the project's own package; empty where no setting says it.
+        code: path of the folder that holds the package, such as `src`, or `.` for the root.
         branch: the collaboration branch that work is merged into (B8).
         exempt_branches: patterns of branches that need no issue, besides the usual ones (B1).
         tracking: where runs and models are recorded (G3).
@@ -51,6 +52,7 @@ class Project:
     root: Path
     package: str
     data: Path
+    code: str = "src"
     branch: str = "main"
     exempt_branches: tuple[str, ...] = ()
     tracking: str = "local"
@@ -101,9 +103,29 @@ class Project:
             DslpError: no setting says the package; the process runs without one, data do not.
         """
         if not self.package:
-            todo = 'write package = "NAME" there, for the folder src/NAME of datasets and models'
+            todo = 'write package = "NAME" there, for the folder of datasets and models'
             raise DslpError(f"{self.settings}: package is missing; {todo}")
-        return self.root / "src" / self.package
+        return self.code_root / self.package
+
+    @property
+    def code_root(self) -> Path:
+        """The folder that holds the project's own package, from which it is imported."""
+        return self.root / self.code
+
+    @property
+    def tool(self) -> Path:
+        """The folder of the small project that runs the process in a repository that adopted it."""
+        return self.github / "dslp"
+
+    @property
+    def is_adopted(self) -> bool:
+        """Whether the process runs from a small project of its own, beside the team's."""
+        return (self.tool / "pyproject.toml").is_file()
+
+    @property
+    def labels_file(self) -> Path:
+        """Where the labels are defined (L3)."""
+        return (self.tool if self.is_adopted else self.github) / "labels.yml"
 
     def choose_engine(self, name: str | None = None) -> str:
         """The engine of that name, or the project's.
@@ -124,7 +146,7 @@ class Project:
         Raises:
             DslpError: the module is missing or fails while it is imported.
         """
-        source = str(self.root / "src")
+        source = str(self.code_root)
         if source not in sys.path:
             sys.path.insert(0, source)
         with self.running(f"import {self.package}.{name}"):
@@ -135,7 +157,7 @@ class Project:
         """Turn an exception of the project's own code into one line with its place in that code.
 
         Raises:
-            DslpError: in place of whatever the code in `src/` raised.
+            DslpError: in place of whatever the project's code raised.
         """
         try:
             yield
@@ -144,7 +166,7 @@ class Project:
         except Exception as error:
             where = ""
             for frame in traceback.extract_tb(error.__traceback__):
-                if Path(frame.filename).is_relative_to(self.root / "src"):
+                if Path(frame.filename).is_relative_to(self.code_root):
                     where = f" ({Path(frame.filename).relative_to(self.root)}:{frame.lineno})"
             reason = f"{type(error).__name__}: {error_line(error)}{where}"
             raise DslpError(f"{what}: {reason}") from error
@@ -197,6 +219,9 @@ def _problem(key: str, value: object) -> str:
     text = value if isinstance(value, str) else ""
     if key == "package":
         return "" if text.isidentifier() else "cannot be imported by that name"
+    if key == "code":
+        inside = text and not Path(text).is_absolute() and ".." not in Path(text).parts
+        return "" if inside else 'is no folder of the repository, such as "src" or "."'
     if key == "branch":
         return "" if re.fullmatch(BRANCH, text) else "is no name of a branch"
     return "" if value in CHOICES[key] else f"is not one of {', '.join(CHOICES[key])}"

@@ -148,12 +148,12 @@ class Dataset:
     def _sources(self, functions: Collection[str], files: Iterable[Path] = ()) -> set[Path]:
         """The files that the code of functions names, and these, without what a build writes."""
         root, code = self.project.root, self.folder / "pipeline.py"
-        named = named_files(code, functions, root, root / "src")
+        named = named_files(code, functions, root, self.project.code_root)
         return named.union(files) - {self.raw, self.processed}
 
     def _code(self, function: str) -> str:
         names = (function, "TYPES") if function == "build" else (function,)
-        return function_digest(self.folder / "pipeline.py", names, self.project.root / "src")
+        return function_digest(self.folder / "pipeline.py", names, self.project.code_root)
 
     def _input(self, name: str) -> Path:
         if name == "raw":

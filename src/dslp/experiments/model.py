@@ -64,7 +64,7 @@ class Model:
     def files(self) -> dict[str, Path]:
         """The Python files that it is made of: its own, and the package's shared ones.
 
-        Its own are named by their path in its folder, the others by their path in `src/`.
+        Its own are named by their path in its folder, the others by their path from the package.
         """
         files, source = {}, self.project.source
         for path in sorted(source.rglob("*.py")):

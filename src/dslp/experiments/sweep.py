@@ -345,7 +345,7 @@ def _unpack(bundle: Bundle) -> Model:
             root = Path(folder.name)
             with zipfile.ZipFile(io.BytesIO(bundle.code)) as code:
                 code.extractall(root / "src")
-            project = replace(bundle.model.project, root=root, data=root / "data")
+            project = replace(bundle.model.project, root=root, code="src", data=root / "data")
             model = replace(bundle.model, project=project)
             _UNPACKED[bundle.name] = model, folder
             model.function("train"), model.function("evaluate")  # before threads may race

@@ -16,7 +16,7 @@ from dslp.github import closing, flow, issue, pull_request, rulesets
 from dslp.github import rules as texts
 from dslp.github.client import MOST, Repository, find_repository
 from dslp.github.handover import hand_over
-from dslp.github.labels import DEFAULTS, FILE, read_labels, register_labels
+from dslp.github.labels import DEFAULTS, read_labels, register_labels
 
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Show the changes only.")]
 
@@ -39,8 +39,10 @@ def register(
     prune: Annotated[bool, typer.Option("--prune", help="Delete all other labels.")] = False,
 ) -> None:
     """Make GitHub's labels those of .github/labels.yml, or of the process; keep all others."""
-    file = Project.find(dotenv=False).github / FILE.name
-    where = f"in {FILE}" if file.exists() else f"by default (there is no {FILE})"
+    project = Project.find(dotenv=False)
+    file = project.labels_file
+    name = file.relative_to(project.github.parent)
+    where = f"in {name}" if file.exists() else f"by default (there is no {name})"
     wanted = read_labels(file if file.exists() else DEFAULTS)
     repository = find_repository(needs_issues=False)[1]
     steps = register_labels(repository, wanted, prune, dry_run)

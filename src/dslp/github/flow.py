@@ -29,7 +29,7 @@ from dslp.github.native import mirror_links
 from dslp.github.policy import issue_of
 from dslp.github.pull_request import publish_check
 
-PARAMS = re.compile(r"src/\w+/models/(\w+)/params\.yml")
+PARAMS = re.compile(r"(?:\w[\w.-]*/)*models/(\w+)/params\.yml")
 CHANGES = {
     True: "Its pull request raises {dataset} from {stated} to {newest}.",
     False: "{dataset} has no version after {stated}: first open a Data issue for one.",

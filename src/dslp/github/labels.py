@@ -16,7 +16,6 @@ from dslp.core.errors import DslpError
 from dslp.core.files import parse_yaml, read_text
 from dslp.github.client import Repository, Unavailable
 
-FILE = Path(".github") / "labels.yml"
 DEFAULTS = Path(__file__).with_name("labels.yml")  # the same file, for a repository without one
 FORM = (
     "a name of at most 50 characters, and a color of six lower-case hexadecimal digits in quotes, "

@@ -13,7 +13,6 @@ from dslp.github.rules import broken
 
 PLAIN = ("Ask", "Communicate", "Task")  # types whose branch has no prefix
 DATASET_FILES = ("datasheet.md", "schema.yml", "suite.yml")
-DATASET = re.compile(r"(?:.+/)?src/[^/]+/datasets/([^/]+)/(.+)")
 TEMPLATE = "notebooks/template.ipynb"
 # The rule that says what an issue captures, by its type.
 CAPTURES = {"Ask": "I4", "Data": "I5", "Explore": "I7", "Experiment": "I8", "Model": "I9"}
@@ -231,8 +230,11 @@ def _check_experiments(facts: Facts, branch: Branch) -> Iterator[Finding]:
 def _check_datasets(facts: Facts, branch: Branch) -> Iterator[Finding]:
     """Datasets that do not come with all their files (D9)."""
     datasets: dict[str, dict[str, str]] = {}
+    code = "" if facts.project.code == "." else f"{re.escape(facts.project.code)}/"
+    package = re.escape(facts.project.package) or "[^/]+"
+    pattern = re.compile(rf"(?:.+/)?{code}{package}/datasets/([^/]+)/(.+)")
     for path, change in facts.files:
-        if match := DATASET.fullmatch(path):
+        if match := pattern.fullmatch(path):
             datasets.setdefault(match[1], {})[match[2]] = change
     if branch.kind == "Data" and not datasets:
         yield broken("D9", "no dataset is changed")

@@ -304,7 +304,9 @@ class _Checks:
         if not test.is_file():
             note = f"there is no {test.relative_to(root)}"
             return GateResult("behaviour", "no tests", "all pass", False, note)
-        path = os.pathsep.join([str(root / "src"), *filter(None, [os.environ.get("PYTHONPATH")])])
+        path = os.pathsep.join(
+            [str(self.model.project.code_root), *filter(None, [os.environ.get("PYTHONPATH")])]
+        )
         variables = {FOLDER: str(self.subject.folder), "PYTHONPATH": path, "PYTEST_ADDOPTS": ""}
         plain = ["-q", "-o", "addopts=", "--import-mode=importlib", "-p", "no:cacheprovider", "-ra"]
         command = [sys.executable, "-m", "pytest", *plain, str(test)]

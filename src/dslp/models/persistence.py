@@ -136,7 +136,7 @@ def model_requirements(project: Project, needed: Iterable[str]) -> list[str]:
 
 
 def _write(estimator: Any, folder: Path, project: Project, **options: Any) -> None:
-    own = {path.stem for path in (project.root / "src").iterdir()} | {"dslp"}
+    own = {path.stem for path in project.code_root.iterdir()} | {"dslp"}
     library, trusted = type(estimator).__module__.split(".")[0], _trusted_types(estimator, own)
     options["path"] = str(folder)
     flavor = library if library in OF_MLFLOW else "sklearn" if trusted is not None else ""

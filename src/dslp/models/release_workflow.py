@@ -7,7 +7,7 @@ has the right to post it.
 import os
 import shutil
 import subprocess
-from pathlib import Path, PurePath
+from pathlib import Path
 from typing import Any
 
 from dslp.core.actions import add_summary_line
@@ -36,7 +36,7 @@ def changed_models(project: Project, since: str, shared: bool) -> list[str]:
     Args:
         project: the project of the models.
         since: a commit; GitHub writes zeros for the first push of a branch, which changes none.
-        shared: whether code in src/ outside of the models and datasets changes every model.
+        shared: whether the package's code outside of models and datasets changes every model.
     """
     if set(since) == {"0"}:
         say("this is the first push of the branch, which releases nothing")
@@ -50,7 +50,7 @@ def changed_models(project: Project, since: str, shared: bool) -> list[str]:
     if "dslp.toml" not in files.split() and "[tool.dslp]" not in settings:
         say(f"the project is not in {since} yet: its first push releases nothing")
         return []
-    if shared and any(_is_shared(path) for path in paths):
+    if shared and any(_is_shared(project, path) for path in paths):
         return names
     folder = (project.source / "models").relative_to(project.root).as_posix()
     return [n for n in names if any(path.startswith(f"{folder}/{n}/") for path in paths)]
@@ -140,9 +140,9 @@ def deploy_model(project: Project, folder: Path, issue: int) -> str:
     return summary
 
 
-def _is_shared(path: str) -> bool:
+def _is_shared(project: Project, path: str) -> bool:
     """Whether a path is code that belongs to no single model or dataset: src/PACKAGE/features."""
-    inside = PurePath(path).parts[2:]
+    inside = (project.root / path).relative_to(project.source).parts
     own = inside[:1] == ("datasets",) or (inside[:1] == ("models",) and len(inside) > 2)
     return path.endswith(".py") and not own
 

@@ -28,7 +28,10 @@ def new_dataset(project: Project, name: str) -> tuple[list[str], Path | None]:
     raw = next((file for file in files if file.is_file()), None)
     values = _describe(raw) if raw else {"file": ""}
     values |= {"name": name, "package": project.package}
-    paths = (f"src/{project.package}/datasets/{name}", f"tests/unit/test_{name}.py")
+    paths = (
+        f"{project.source.relative_to(project.root).as_posix()}/datasets/{name}",
+        f"tests/unit/test_{name}.py",
+    )
     return place_skeleton(project, ["dataset"], *paths, **values), raw
 
 

@@ -99,7 +99,10 @@ def new_model(
         raise DslpError(f"{where} has no {missing if schema.key else 'key, by which rows divide'}")
     group = None if time else repeated_part(source, schema.key)
     classes = read_classes(source, target, column, values) if kind == "classification" else []
-    paths = (f"src/{project.package}/models/{name}", f"tests/model/test_{name}.py")
+    paths = (
+        f"{project.source.relative_to(project.root).as_posix()}/models/{name}",
+        f"tests/model/test_{name}.py",
+    )
     written = place_skeleton(
         project,
         [*how, *(["forecast"] if time else []), "model"],

@@ -27,7 +27,7 @@ TEXTS = {"name", "description", "title", "label", "placeholder", "value", "optio
 
 def faults(github: Path) -> list[str]:
     """Everything wrong with the forms and labels of a `.github` folder, one line each."""
-    labels_file = github / "labels.yml"
+    labels_file = next(iter([*github.glob("dslp/labels.yml"), github / "labels.yml"]))
     labels = {one.name for one in read_labels(labels_file)} if labels_file.is_file() else set()
     forms = sorted((github / "ISSUE_TEMPLATE").glob("*.yml"))
     texts = {form.name: form.read_text("utf-8") for form in forms if form.stem != "config"}

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from dslp.core.console import as_typed
 from dslp.core.errors import DslpError
 
 GROUPS = {"data": "data", "experiment": "experiments", "model": "models", "new": "scaffold"}
@@ -88,5 +89,5 @@ def main() -> None:
         else:
             todo = "uv add --dev 'dslp[experiments]'" if error.name == "mlflow" else "uv sync"
             message += f"; install it: {todo}"
-        typer.secho(f"error: {message}", fg="red", err=True)
+        typer.secho(f"error: {as_typed(message)}", fg="red", err=True)
         sys.exit(code)

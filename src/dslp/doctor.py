@@ -16,7 +16,8 @@ import typer
 from dslp.core import report
 from dslp.core.console import say
 from dslp.core.errors import DslpError
-from dslp.core.git import command_output, subfolder_problem
+from dslp.core.files import read_text
+from dslp.core.git import command_output, git_output, subfolder_problem
 from dslp.core.settings import Project
 from dslp.core.text import error_line, redact
 from dslp.pin import PATIENCE, Place, examine_pin
@@ -52,6 +53,8 @@ def examine(project: Project) -> Iterator[Place]:
     yield examine_pin(project)
     if (project.root / ".github").is_dir() and (problem := subfolder_problem(project)):
         yield Place("github", str(project.root / ".github"), problem, doubtful=True)
+    if project.is_adopted:
+        yield _examine_adoption(project)
     if os.environ.get("PYTHONDONTWRITEBYTECODE"):
         cost = "imports take two to three times as long at each command: unset it"
         yield Place("bytecode", "PYTHONDONTWRITEBYTECODE is set", cost, doubtful=True)
@@ -63,6 +66,30 @@ def examine(project: Project) -> Iterator[Place]:
     for name, variable in (("store", "DSLP_DATA_STORE"), ("cluster", "DSLP_CLUSTER")):
         if address := os.environ.get(variable):
             yield _examine_address(name, address)
+
+
+def _examine_adoption(project: Project) -> Place:
+    """What a team adds to its own files, where the process was dropped into its repository."""
+    lines = {
+        ".github/dslp/uv.lock in a commit": bool(
+            git_output(project, "ls-files", ".github/dslp/uv.lock")
+        ),
+        "/.dslp/ in .gitignore": git_output(project, "check-ignore", ".dslp/any") is not None,
+    }
+    for name, text in {
+        "ISSUE_TEMPLATE/config.yml": "blank_issues_enabled: false",
+        "dependabot.yml": "/.github/dslp",
+        "../.pre-commit-config.yaml": "dslp check-files",
+    }.items():
+        file = project.github / name
+        content = read_text(file) if file.is_file() else ""
+        lines[f"`{text}` in {os.path.normpath(f'.github/{name}')}"] = text in content
+    missing = [line for line, is_there in lines.items() if not is_there]
+    where = str(project.tool)
+    if not missing:
+        return Place("adoption", where, "complete")
+    state = f"not added yet: {'; '.join(missing)} (.github/dslp/README.md says what for)"
+    return Place("adoption", where, state, doubtful=True)
 
 
 def _examine_tool(name: str, need: str) -> Place:

@@ -53,7 +53,8 @@ class Place:
 
 def examine_pin(project: Project) -> Place:
     """Compare the source in `pyproject.toml` with what is installed, and with the template."""
-    source, (installed, path, commit) = _read_source(project.root), _read_installed()
+    home = project.tool if project.is_adopted else project.root
+    source, (installed, path, commit) = _read_source(home), _read_installed()
     if source is None:
         return Place("library", installed, "this project pins no library; this one runs")
     revision = str(source.get("rev") or source.get("tag") or source.get("branch") or "HEAD")
@@ -61,7 +62,7 @@ def examine_pin(project: Project) -> Place:
         where = f"{redact(str(source['git']))} at {revision[:12]}"
         differs = not commit or _same_commit(commit, revision) is False
     elif "path" in source:
-        folder = (project.root / str(source["path"])).resolve()
+        folder = (home / str(source["path"])).resolve()
         where, differs = str(folder), path != folder
     else:
         where = f"by {', '.join(source)}" if source.keys() - {"index"} else "an index"
@@ -69,7 +70,7 @@ def examine_pin(project: Project) -> Place:
     if differs:
         return Place("library", where, f"installed is {installed}: {SYNC}", works=False)
     if "git" in source:
-        return _compare(where, str(source["git"]), revision, commit, project.root)
+        return _compare(where, str(source["git"]), revision, commit, project.answers_file)
     if "path" in source:
         kind = "folder" if folder.is_dir() else "file"
         state = f"not pinned: a {kind}, whose changes count at once"
@@ -77,9 +78,8 @@ def examine_pin(project: Project) -> Place:
     return Place("library", where, f"{installed}; its commit is unknown, so it is not compared")
 
 
-def _compare(where: str, repository: str, revision: str, commit: str, root: Path) -> Place:
+def _compare(where: str, repository: str, revision: str, commit: str, file: Path) -> Place:
     """Whether the commit that is installed is the one that copier recorded."""
-    file = root / ".copier-answers.yml"
     template = str((read_yaml(file) if file.is_file() else {}).get("_commit") or "")
     if not template:
         return Place("library", where, "installed; no commit of a template is recorded")

@@ -23,14 +23,18 @@ from dslp.core.settings import BRANCH, Project
 from dslp.core.text import error_line
 
 HOOKS = ".pre-commit-config.yaml"
-ANSWERS = ".copier-answers.yml"
 # Usual names of a collaboration branch; the first two are merged into main later.
 USUAL = ("develop", "development", "master", "trunk")
 # Files that name the collaboration branch; the settings last, so that a stopped run is repeated.
 NAMING = (
     *(f".github/workflows/{name}.yml" for name in ("data", "labels", "release", "site", "tests")),
     *(".github/dependabot.yml", "AGENTS.md", "CONTRIBUTING.md", "docs/solution-architecture.md"),
-    *(ANSWERS, "pyproject.toml"),
+    *(".copier-answers.yml", "pyproject.toml"),
+)
+# The same in a repository that adopted the process.
+ADOPTED_NAMING = (
+    *(f".github/workflows/dslp-{name}.yml" for name in ("data", "labels", "release")),
+    *(".copier-answers.yml", ".copier-answers.dslp.yml", "dslp.toml"),
 )
 # Where the template writes the name; all else that is called main is not the branch.
 NAMED = "|".join(
@@ -117,13 +121,16 @@ def _existing_branch(project: Project) -> str | None:
     refs = git_output(project, "for-each-ref", *options) or ""
     names = set(re.findall(r"^refs/(?:heads|remotes/origin)/(.+)$", refs, re.MULTILINE))
     head = git_output(project, "symbolic-ref", "--short", "refs/remotes/origin/HEAD") or ""
-    default, is_new = head.removeprefix("origin/"), ANSWERS not in _committed(project)
+    default, is_new = (
+        head.removeprefix("origin/"),
+        project.answers_file.name not in _committed(project),
+    )
     is_main = "main" in names and not (is_new and default not in ("", "main"))
     if not names or project.branch != "main" or is_main:
         return None
     if default:
         return default
-    if "refs/remotes/" in refs and ANSWERS in _committed(project):
+    if "refs/remotes/" in refs and not is_new:
         return None
     usual = [name for name in USUAL if name in names]
     only = usual or list(names)  # a branch that is checked out may be anybody's work
@@ -139,9 +146,11 @@ def _adopt_branch(project: Project, branch: str) -> Result:
     texts: dict[Path, str] = {}
     committed = _committed(project)
     answer = yaml.safe_dump({"collaboration_branch": branch}, allow_unicode=True).strip()
-    for name in NAMING:
-        path, before_template = project.root / name, name in committed and ANSWERS not in committed
-        if not path.is_file() or (before_template and name != "pyproject.toml"):
+    names = ADOPTED_NAMING if project.is_adopted else NAMING
+    is_new = project.answers_file.name not in committed
+    for name in names:
+        path, is_theirs = project.root / name, is_new and name in committed
+        if not path.is_file() or (is_theirs and name != names[-1]):
             continue
         text = read_text(path)
         new = re.sub(NAMED, branch, text, flags=re.MULTILINE)
@@ -149,7 +158,7 @@ def _adopt_branch(project: Project, branch: str) -> Result:
         if name.endswith("dependabot.yml") and "target-branch" not in new:
             new = new.replace("    schedule: ", f'    target-branch: "{branch}"\n    schedule: ')
         texts |= {path: new} if new != text else {}
-    if project.root / "pyproject.toml" not in texts:
+    if project.root / names[-1] not in texts:
         return Result("could not", why, f'branch = "{branch}"')
     for path, text in texts.items():
         write_text(path, text)
@@ -163,6 +172,8 @@ def _committed(project: Project) -> list[str]:
 
 def _install_hooks(project: Project) -> Result:
     """Let pre-commit put its hook into the repository."""
+    if project.is_adopted:
+        return Result("skipped", "yours are left alone; .github/dslp/README.md has the one to add")
     if not (project.root / HOOKS).is_file():
         return Result("skipped", f"there is no {HOOKS} (component process)")
     hooks_path = git_output(project, "config", "core.hooksPath")
@@ -188,7 +199,7 @@ def _commit(project: Project, checked: bool) -> Result:
         return _describe_commits(project)
     if git_output(project, "ls-files"):
         return Result("skipped", "what you staged is left as it is", "git commit")
-    if not any(project.root.glob(".copier-answers*.yml")):
+    if project.is_adopted or not any(project.root.glob(".copier-answers*.yml")):
         why = "some of these files may not be the template's: look at them first"
         return Result("skipped", why, "git add --all && git commit")
     for person in ("GIT_AUTHOR_IDENT", "GIT_COMMITTER_IDENT"):
@@ -266,13 +277,14 @@ def _register_labels(project: Project) -> Result:
 
 def _next_commands(project: Project) -> list[str]:
     """The commands that a project which is set up goes on with."""
-    commands = []
+    commands = ["dslp doctor"] if project.is_adopted else []
     if any(project.code_root.glob("*/datasets/*/suite.yml")):
         commands += ["dslp data build", "dslp data validate"]
     if any(project.code_root.glob("*/models/*/params.yml")):
         commands += ["dslp experiment run"]
         commands += [f"dslp model {step}" for step in ("train", "register", "promote")]
-    commands += ["pytest"] if (project.root / "tests").is_dir() else []
+    has_tests = not project.is_adopted and (project.root / "tests").is_dir()
+    commands += ["pytest"] if has_tests else []
     return [f"uv run {command}" for command in commands or ["dslp --help"]]
 
 

@@ -11,7 +11,7 @@ from tests.github.scene import Scene, make
 from tests.github.standin import faults
 from tests.github.standin.server import Standin
 
-FILE = Path(__file__).parents[2] / "template" / ".github" / "labels.yml"
+FILE = Path(__file__).parents[2] / "template" / ".github" / "{{ place }}labels.yml"
 RIGHTS = {"contents": "read", "issues": "write"}  # what the setup workflow has, and nothing more
 COLOURS = {
     **{"Ask": "c9ecff", "Explore": "f0f29b", "Experiment": "8569c6", "Data": "1c587c"},

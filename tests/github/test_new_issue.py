@@ -125,7 +125,9 @@ def test_a_form_of_the_teams_own_and_a_file_make_an_issue(scene: Scene) -> None:
 def test_an_answer_is_read_back_or_refused(what: str, done: str) -> None:
     answers = {"What and why": what.strip(), "Done when": done.strip()}
     with suppress(DslpError):
-        body = make_body(read_form(GITHUB / "ISSUE_TEMPLATE" / "task.yml").fields, answers)
+        body = make_body(
+            read_form(GITHUB / "ISSUE_TEMPLATE" / "{{ prefix }}task.yml").fields, answers
+        )
         assert form_fields(body) == {
             n: "" if text in EMPTY else text for n, text in answers.items()
         }

@@ -53,7 +53,7 @@ def test_a_folder_of_a_larger_repository_is_named(toy: Toy) -> None:
     (toy.root / ".github").mkdir()
     github = place(toy.run("doctor").out, "github")
     assert "part of the repository" in github
-    assert f"UV_WORKING_DIR: {toy.root.name}" in github
+    assert f'code = "{toy.root.name}/src"' in github
 
 
 def test_what_does_not_answer_is_named_at_once_without_its_password(toy: Toy) -> None:

@@ -17,7 +17,11 @@ FORMS = {f"{kind.lower()}.yml": kind for kind in (*TYPES, "Task")}
 
 
 def load(name: str) -> Form:
-    return dict(yaml.safe_load((GITHUB / "ISSUE_TEMPLATE" / name).read_text(encoding="utf-8")))
+    return dict(
+        yaml.safe_load(
+            (GITHUB / "ISSUE_TEMPLATE" / f"{{{{ prefix }}}}{name}").read_text(encoding="utf-8")
+        )
+    )
 
 
 def fields(form: Form) -> dict[str, str]:
@@ -50,7 +54,9 @@ def test_the_page_counts_what_one_ask_takes_from_a_person() -> None:
 
 @pytest.mark.rule("I2")
 def test_the_chooser_offers_the_types_of_work_and_a_form_says_when_to_choose_another() -> None:
-    forms = {path.name for path in (GITHUB / "ISSUE_TEMPLATE").iterdir()} - {"config.yml"}
+    forms = {
+        path.name.removeprefix("{{ prefix }}") for path in (GITHUB / "ISSUE_TEMPLATE").iterdir()
+    } - {"config.yml"}
     assert {name: load(name)["name"] for name in forms} == FORMS
     assert load("config.yml") == {"blank_issues_enabled": False}
     for name, kind in FORMS.items():
@@ -93,7 +99,7 @@ def test_what_a_form_captures_and_requires(name: str) -> None:
 
 @pytest.mark.parametrize("name", FORMS)
 def test_the_fields_that_name_issues_are_those_of_the_library(name: str) -> None:
-    form = read_form(GITHUB / "ISSUE_TEMPLATE" / name).fields
+    form = read_form(GITHUB / "ISSUE_TEMPLATE" / f"{{{{ prefix }}}}{name}").fields
     numbers = [one for one in form if form[one].get("placeholder", "").startswith("#")]
     links = {one: one in required(load(name)) for one in numbers if one != "Pull request"}
     assert links == {link.field: link.required for link in LINKS.get(FORMS[name], ())}

@@ -14,7 +14,7 @@ import yaml
 
 from tests.template_copy import ROOT
 
-RUN = ROOT / "template" / ".github" / "workflows" / "run.yml"
+RUN = ROOT / "template" / ".github" / "workflows" / "dslp-run.yml"
 ROLE = "arn:aws:iam::123456789012:role/claims"
 ASSUMED = """\
 <AssumeRoleWithWebIdentityResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/">

@@ -27,7 +27,8 @@ PATIENCE = 30.0  # seconds until a question that does not come is given up
 CUSTOMISED = ["python_versions", "collaboration_branch", "tracking", "engine", "example"]
 SETTINGS = yaml.safe_load((ROOT / "copier.yml").read_text(encoding="utf-8"))
 QUESTIONS = {name: value for name, value in SETTINGS.items() if not name.startswith("_")}
-ASKED = [name for name, one in QUESTIONS.items() if one.get("ask", True) is True]
+NEW = (True, "{{ not existing }}")  # of a question that a new project is asked
+ASKED = [n for n, one in QUESTIONS.items() if one.get("ask", True) in NEW and one.get("when", True)]
 NONE = "a\r"  # with all chosen, `a` takes every choice away
 
 # What somebody types who errs (ctrl-u takes the default away), what is said, and what is right.

@@ -4,9 +4,11 @@ Results go to standard output and progress to standard error, so a command can b
 Colours and spinners are off when the output is not a terminal, and with `NO_COLOR`.
 """
 
+import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TypeVar
 
 from dslp.core.errors import DslpError
@@ -15,6 +17,8 @@ from rich.table import Table
 from rich.text import Text
 
 WIDTH = 80
+# Whether the library runs from the small project of a repository that adopted the process.
+IS_ADOPTED = Path(sys.prefix).parent.parts[-2:] == (".github", "dslp")
 OFTEN = 2  # seconds between two lines about progress
 T = TypeVar("T")
 
@@ -62,14 +66,20 @@ def table(headers: Sequence[str], rows: Sequence[Sequence[str]], texts: int = 1)
     out.print(grid)
 
 
+def as_typed(text: str) -> str:
+    """Text whose commands are those that the user of this environment types."""
+    command = "uv run --project .github/dslp dslp"
+    return text.replace("uv run dslp", command) if IS_ADOPTED else text
+
+
 def say(text: str, style: str = "") -> None:
     """Print a result; no part of `text` is read as markup."""
-    out.print(Text(text), style=style or None, soft_wrap=True)
+    out.print(Text(as_typed(text)), style=style or None, soft_wrap=True)
 
 
 def notice(text: str) -> None:
     """Print a remark to standard error, apart from the results."""
-    err.print(Text(text), style="yellow", soft_wrap=True)
+    err.print(Text(as_typed(text)), style="yellow", soft_wrap=True)
 
 
 def try_each(items: Iterable[T], act: Callable[[T], object]) -> None:

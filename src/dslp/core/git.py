@@ -31,8 +31,8 @@ def subfolder_problem(project: Project) -> str | None:
     top = git_output(project, "rev-parse", "--show-toplevel")
     return (
         f"part of the repository {top}; .github and commit hooks work at its top only. Move this "
-        f"folder out, as a repository of its own; or move its .github to the top, and there set "
-        f"UV_WORKING_DIR: {folder[:-1]} in each workflow and write {folder} before paths"
+        f"folder out, as a repository of its own; or drop the process in at the top, where "
+        f'dslp.toml says code = "{folder}src"; see docs/library.md of the template'
     )
 
 

@@ -127,6 +127,12 @@ class Project:
         """Where the labels are defined (L3)."""
         return (self.tool if self.is_adopted else self.github) / "labels.yml"
 
+    @property
+    def answers_file(self) -> Path:
+        """What copier recorded; in a repository of another template, beside that one's answers."""
+        own = self.root / ".copier-answers.dslp.yml"
+        return own if own.is_file() else self.root / ".copier-answers.yml"
+
     def choose_engine(self, name: str | None = None) -> str:
         """The engine of that name, or the project's.
 

@@ -51,6 +51,8 @@ def build(dataset: Dataset, refresh: bool = False) -> Built:
         DslpError: an input is missing, the pipeline fails, or a file cannot be written.
     """
     project, pipeline = dataset.project, _pipeline(dataset)
+    if dataset.sheet.files:
+        raise DslpError(f"{dataset.folder} has pipeline.py, and files in its datasheet: keep one")
     inputs = {
         name: _read_raw(dataset, pipeline, refresh) if name == "raw" else _parent(dataset, name)
         for name in _parameters(pipeline)
@@ -159,6 +161,10 @@ def build_order(datasets: list[Dataset]) -> list[Dataset]:
 
 
 def _pipeline(dataset: Dataset) -> ModuleType:
+    if not dataset.has_pipeline:
+        problem = f"{dataset.name}: {dataset.processed} is missing"
+        problem = "nothing to build" if dataset.is_built else problem
+        raise RawMissing(f"{problem}; another program writes it (files in its datasheet)")
     pipeline = dataset.project.module(f"datasets.{dataset.name}.pipeline")
     if not callable(getattr(pipeline, "build", None)):
         raise DslpError(f"{dataset.folder / 'pipeline.py'} has no function build(raw)")
@@ -172,6 +178,8 @@ def _parameters(pipeline: ModuleType) -> list[str]:
 
 
 def _parents(dataset: Dataset) -> list[Dataset]:
+    if not dataset.has_pipeline:
+        return []
     names = _parameters(_pipeline(dataset))
     return [find_dataset(dataset.project, name) for name in names if name != "raw"]
 

@@ -41,10 +41,14 @@ def build(
 
     results = {}
     for dataset in build_order(_datasets(names, data)):
+        if not dataset.has_pipeline:
+            say(f"{dataset.name}: nothing to build; another program writes {dataset.processed}")
+            continue
         with step(f"building {dataset.name}"):
             results[dataset] = build_dataset(dataset, refresh)
     rows = [[d.name, f"{r.rows:,}", str(r.columns), r.digest[:12]] for d, r in results.items()]
-    table(["dataset", "rows", "columns", "digest"], rows)
+    if rows:
+        table(["dataset", "rows", "columns", "digest"], rows)
     for dataset in results:
         say(f"written: {dataset.processed}")
 

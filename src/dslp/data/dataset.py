@@ -2,6 +2,7 @@
 
 import ast
 import hashlib
+import os
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -42,8 +43,24 @@ class Dataset:
         return self.project.data / "raw" / f"{self.name}.parquet"
 
     @property
+    def has_pipeline(self) -> bool:
+        """Whether a pipeline builds it; else another program writes what its datasheet names."""
+        folder = self.folder
+        return (folder / "pipeline.py").is_file() or not (folder / "datasheet.md").is_file()
+
+    @property
+    def own_files(self) -> tuple[str, ...]:
+        """The names of the files that make it: `FILES`, without a pipeline where it has none."""
+        return FILES if self.has_pipeline else FILES[1:]
+
+    @property
     def processed(self) -> Path:
-        """The file that a build writes."""
+        """The file that a build writes, or what another program writes (`files` in its datasheet).
+
+        `files` is a path from the project's root; `$NAME` in it is an environment variable.
+        """
+        if not self.has_pipeline and (files := self.sheet.files):
+            return self.project.root / Path(os.path.expandvars(files)).expanduser()
         return self.project.data / "processed" / f"{self.name}.parquet"
 
     @property
@@ -62,7 +79,9 @@ class Dataset:
             raise DslpError(f"{csv} is a folder; put the CSV file itself there")
         elif csv.is_file():
             return csv
-        raise DslpError(f"{self.processed} {problem}; build it: uv run dslp data build {self.name}")
+        todo = f"build it: uv run dslp data build {self.name}"
+        todo = todo if self.has_pipeline else "another program writes it (files in its datasheet)"
+        raise DslpError(f"{self.processed} {problem}; {todo}")
 
     @property
     def files(self) -> list[Path]:
@@ -78,7 +97,8 @@ class Dataset:
     @property
     def stale(self) -> bool:
         """Whether it, or a dataset that it is built from, has another origin by now."""
-        pending, names = [self], dataset_names(self.project)
+        pending = [self] if self.has_pipeline else []
+        names = dataset_names(self.project)
         for each in pending:  # which grows
             if not each.has_origin(each.processed):
                 return True
@@ -188,6 +208,8 @@ class Dataset:
 
         The pipeline is read and not run. None where `pipeline.py` imports its `build`.
         """
+        if not self.has_pipeline:
+            return []
         try:
             body = ast.parse((self.folder / "pipeline.py").read_bytes()).body
         except (SyntaxError, ValueError):  # the build shows the error
@@ -278,7 +300,12 @@ def find_dataset(project: Project, name: str) -> Dataset:
     if name not in names:
         hint = nearest(name, names) if names else "; make it: uv run dslp new dataset NAME"
         raise DslpError(f"{dataset.folder.parent} has no dataset {name!r}{hint}")
-    if missing := [file for file in FILES if not (dataset.folder / file).is_file()]:
+    missing = [file for file in FILES if not (dataset.folder / file).is_file()]
+    if missing == ["pipeline.py"]:
+        if dataset.sheet.files:
+            return dataset
+        missing[0] += "; where another program writes the data, say so by files in datasheet.md"
+    if missing:
         raise DslpError(f"{dataset.folder} has no {', '.join(missing)} (D2)")
     return dataset
 

@@ -41,6 +41,9 @@ class Datasheet(BaseModel):
     known_issues: list[Text] = Field(
         description='a list of sentences, in "quotes" where they hold a colon, or []'
     )
+    files: Text | None = Field(
+        None, description="the path of what another program writes, such as output/visits"
+    )
     ci: Literal["build", "sample", "none"] = Field(
         "build", description="how the data comes to CI: build, sample or none"
     )

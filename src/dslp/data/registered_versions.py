@@ -63,7 +63,8 @@ def fetch_last_registered(dataset: Dataset, folder: Path) -> str | None:
     last = max(runs, key=lambda run: parse_version(version_of(run)))
     client = Tracking.open(dataset.project).client
     with mlflow_errors():
-        for file in FILES:
+        logged = {file.path for file in client.list_artifacts(last.info.run_id)}
+        for file in logged.intersection(FILES):
             client.download_artifacts(last.info.run_id, file, str(folder))
     return str(last.data.tags[DIGEST])
 

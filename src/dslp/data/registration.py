@@ -7,7 +7,7 @@ from typing import Any
 from dslp.core.errors import DslpError, Refused
 from dslp.core.files import copy_path, write_text
 from dslp.core.report import Report
-from dslp.data.dataset import FILES, Dataset, check_current
+from dslp.data.dataset import Dataset, check_current
 from dslp.data.fingerprint import digest_and_rows
 from dslp.data.loading import StoredVersion
 from dslp.data.registered_versions import EXPERIMENT, is_registered
@@ -97,6 +97,6 @@ def _record(dataset: Dataset, facts: dict[str, Any]) -> None:
         )
         with ended_on_error(run):
             run.log_dataset(dataset.name, facts["dataset_digest"], place, columns, facts["rows"])
-            for file in FILES:
+            for file in dataset.own_files:
                 client.log_artifact(run.run_id, str(dataset.folder / file))
         run.end("FINISHED")

@@ -38,19 +38,21 @@ class Snapshot:
 
     @classmethod
     def read(cls, folder: Path, digest: str | None = None) -> "Snapshot":
-        """The version that a folder with the four files of a dataset holds."""
-        return cls.parse({file: read_text(folder / file) for file in FILES}, digest)
+        """The version that a folder with the files of a dataset holds."""
+        files = [folder / file for file in FILES if (folder / file).is_file()]
+        return cls.parse({file.name: read_text(file) for file in files}, digest)
 
     @classmethod
     def parse(cls, texts: Mapping[str, str], digest: str | None = None) -> "Snapshot":
-        """The version that the four files hold, by their names.
+        """The version that the files hold, by their names; a pipeline may be missing.
 
         Raises:
             DslpError: the datasheet has no version; its other fields do not count.
         """
         version = str(front_matter(texts["datasheet.md"], "datasheet.md").get("version"))
         parse_version(version)
-        return cls(version, texts["schema.yml"], texts["suite.yml"], texts["pipeline.py"], digest)
+        pipeline = texts.get("pipeline.py", "")
+        return cls(version, texts["schema.yml"], texts["suite.yml"], pipeline, digest)
 
 
 @dataclass(frozen=True)
@@ -196,6 +198,6 @@ def _merged(dataset: Dataset) -> Snapshot | None:
             shown = {f: git_output(project, "show", f"{commit}:./{folder}/{f}") for f in FILES}
             texts = {file: text for file, text in shown.items() if text is not None}
             with suppress(DslpError):  # its datasheet had no version
-                return Snapshot.parse(texts) if len(texts) == len(FILES) else None
+                return Snapshot.parse(texts) if texts.keys() >= {*FILES[1:]} else None
             break
     return None

@@ -220,8 +220,12 @@ class Repository:
         return sha
 
     def start_tests(self, branch: str) -> None:
-        """Start the tests of a branch, as GitHub does not for what GITHUB_TOKEN does."""
-        self.ask("POST", "/actions/workflows/tests.yml/dispatches", {"ref": branch})
+        """Start the tests of a branch, as GitHub does not for what GITHUB_TOKEN does.
+
+        A repository that adopted the process may have none of that name, or none to start.
+        """
+        path = "/actions/workflows/tests.yml/dispatches"
+        self.ask("POST", path, {"ref": branch}, unless=(404, 422))
 
     def _send(
         self, verb: str, path: str, body: Any = None, unless: Sequence[int] = (), **options: Any

@@ -131,7 +131,9 @@ def read_forms(folder: Path) -> dict[str, list[tuple[str, ...]]]:
 def form_files(folder: Path) -> dict[str, Path]:
     """The issue forms in `.github`, by the names of the files without their ending."""
     files = sorted((folder / "ISSUE_TEMPLATE").glob("*.y*ml"))
-    return {file.stem.lower(): file for file in files if file.stem != "config"}
+    return {
+        file.stem.lower().removeprefix("dslp-"): file for file in files if file.stem != "config"
+    }
 
 
 def read_form(file: Path) -> Form:

@@ -123,6 +123,17 @@ class Project:
         return (self.tool / "pyproject.toml").is_file()
 
     @property
+    def environment(self) -> Path:
+        """The folder with the `pyproject.toml` and the `uv.lock` that the library runs from."""
+        return self.tool if self.is_adopted else self.root
+
+    def test_file(self, kind: str, name: str) -> str:
+        """Where the test of a dataset or model goes; the tests of a team stay the team's."""
+        if not self.is_adopted:
+            return f"tests/{kind}/test_{name}.py"
+        return f"{self.source.relative_to(self.root).as_posix()}/tests/test_{name}.py"
+
+    @property
     def labels_file(self) -> Path:
         """Where the labels are defined (L3)."""
         return (self.tool if self.is_adopted else self.github) / "labels.yml"

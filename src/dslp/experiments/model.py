@@ -71,7 +71,9 @@ class Model:
             place = path.relative_to(source)
             if path.is_relative_to(self.folder):
                 files[path.relative_to(self.folder).as_posix()] = path
-            elif place.parts[0] not in ("datasets", "models") or place.parent == Path("models"):
+            elif place.parts[0] not in ("datasets", "models", "tests") or place.parent == Path(
+                "models"
+            ):
                 files[f"{source.name}/{place.as_posix()}"] = path
         return files
 

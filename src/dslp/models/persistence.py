@@ -124,7 +124,7 @@ def model_requirements(project: Project, needed: Iterable[str]) -> list[str]:
     This library is not among them: a model loads without it, and its name on an index may belong
     to somebody else.
     """
-    content = tomllib.loads((project.root / "pyproject.toml").read_text(encoding="utf-8"))
+    content = tomllib.loads((project.environment / "pyproject.toml").read_text(encoding="utf-8"))
     dependencies = content.get("project", {}).get("dependencies", [])
     pinned = {}
     for requirement in ("mlflow", *needed, *dependencies):

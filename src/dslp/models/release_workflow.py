@@ -57,11 +57,15 @@ def changed_models(project: Project, since: str, shared: bool) -> list[str]:
 
 
 def build_wheel(project: Project, folder: Path) -> None:
-    """Build the project's own package.
+    """Build the project's own package; of an adopted repository, copy the package's folder.
 
     Raises:
         DslpError: uv is missing, or cannot build it.
     """
+    if project.is_adopted:  # which need not be a Python package
+        target, unwanted = folder / project.source.name, shutil.ignore_patterns("__pycache__")
+        shutil.copytree(project.source, target, ignore=unwanted, dirs_exist_ok=True)
+        return
     command = ["uv", "build", "--wheel", "--out-dir", str(folder)]
     try:
         done = subprocess.run(command, cwd=project.root, capture_output=True, text=True)
@@ -143,7 +147,9 @@ def deploy_model(project: Project, folder: Path, issue: int) -> str:
 def _is_shared(project: Project, path: str) -> bool:
     """Whether a path is code that belongs to no single model or dataset: src/PACKAGE/features."""
     inside = (project.root / path).relative_to(project.source).parts
-    own = inside[:1] == ("datasets",) or (inside[:1] == ("models",) and len(inside) > 2)
+    own = inside[:1] in (("datasets",), ("tests",)) or (
+        inside[:1] == ("models",) and len(inside) > 2
+    )
     return path.endswith(".py") and not own
 
 

@@ -30,7 +30,7 @@ def new_dataset(project: Project, name: str) -> tuple[list[str], Path | None]:
     values |= {"name": name, "package": project.package}
     paths = (
         f"{project.source.relative_to(project.root).as_posix()}/datasets/{name}",
-        f"tests/unit/test_{name}.py",
+        project.test_file("unit", name),
     )
     return place_skeleton(project, ["dataset"], *paths, **values), raw
 

@@ -101,7 +101,7 @@ def new_model(
     classes = read_classes(source, target, column, values) if kind == "classification" else []
     paths = (
         f"{project.source.relative_to(project.root).as_posix()}/models/{name}",
-        f"tests/model/test_{name}.py",
+        project.test_file("model", name),
     )
     written = place_skeleton(
         project,

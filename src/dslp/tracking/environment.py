@@ -37,7 +37,7 @@ def environment_version(tracking: "Tracking") -> str:
     order = "attributes.start_time"
     if runs := client.search_runs([experiment], same, order_by=[f"{order} ASC"], max_results=1):
         return str(runs[0].data.tags["dslp.environment_version"])
-    packages, version = locked_packages(tracking.project.root / "uv.lock"), FIRST
+    packages, version = locked_packages(tracking.project.environment / "uv.lock"), FIRST
     if runs := client.search_runs(
         [experiment], recorded, order_by=[f"{order} DESC"], max_results=1
     ):

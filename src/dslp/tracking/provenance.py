@@ -45,8 +45,8 @@ def code_tags(project: Project) -> dict[str, str]:
 
 
 def lock_digest(project: Project) -> str:
-    """SHA-256 of the project's `uv.lock`, or `not locked` where the file is missing."""
-    lock = project.root / "uv.lock"
+    """SHA-256 of the environment's `uv.lock`, or `not locked` where the file is missing."""
+    lock = project.environment / "uv.lock"
     return hashlib.sha256(lock.read_bytes()).hexdigest() if lock.is_file() else "not locked"
 
 

@@ -58,9 +58,10 @@ def compare(
     from dslp.core import report
     from dslp.tracking.connection import require_records
 
-    model = _find_model(name)
+    model = _find_model(name, own_script=True)
     issue = issue or model.branch_issue
-    require_records(model.project, model.run_command(issue))
+    first = "the training script" if model.has_own_script else model.run_command(issue)
+    require_records(model.project, first)
     from dslp.experiments.comparison import compare_candidates, comparison_page
 
     with step(f"{model.name}: reading the recorded runs"):
@@ -167,9 +168,10 @@ def _show(experiment: "Experiment", runs: "list[CandidateRun]") -> None:
     say(f"look at the runs: {viewing_command(model.project)}")
 
 
-def _find_model(name: str | None) -> "Model":
+def _find_model(name: str | None, own_script: bool = False) -> "Model":
     from dslp.experiments.model import find_model
 
-    model = find_model(Project.find(), name)
-    model.dataset  # noqa: B018 - a dataset that is missing is an error before anything is read
+    model = find_model(Project.find(), name, own_script)
+    if not model.has_own_script:
+        model.dataset  # noqa: B018 - a dataset that is missing is an error before anything is read
     return model

@@ -88,6 +88,10 @@ def compare_candidates(model: Model, issue: int | None = None) -> Comparison:
     Raises:
         DslpError: the issue has no run that can be compared, or none of the baseline.
     """
+    if model.has_own_script:
+        from dslp.experiments.own_script import compare_own_runs
+
+        return compare_own_runs(model, issue)
     command = model.run_command(issue)
     tracking, params = Tracking.open(model.project), model.params
     subject = f"issue #{issue}" if issue else model.name
@@ -177,7 +181,8 @@ def draw_comparison(comparison: Comparison) -> str:
     ]
     title = f"Gain in {params.metric.name} over {params.baseline}"
     words = ". ".join([f"{title}, {comparison.subject}", *comparison.verdicts])
-    footnote = f"Mean over {params.split.folds} folds, 95 % confidence interval; right is better"
+    folds = len(comparison.runs[0].folds)
+    footnote = f"Mean over {folds} folds, 95 % confidence interval; right is better"
     return draw_gains(words, title, gains, enough, footnote)
 
 

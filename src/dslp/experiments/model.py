@@ -17,7 +17,7 @@ from dslp.core.git import git_output
 from dslp.core.settings import Project
 from dslp.core.text import error_line
 from dslp.data.dataset import Dataset, find_dataset
-from dslp.experiments.params import Direction, Kind, Params, Sweep, read_checked
+from dslp.experiments.params import Direction, Kind, Params, ScriptParams, Sweep, read_checked
 from dslp.tracking.provenance import code_digest
 from pydantic import BaseModel
 
@@ -41,6 +41,11 @@ class Model:
     def folder(self) -> Path:
         """Where its files are."""
         return self.project.source / "models" / self.name
+
+    @property
+    def has_own_script(self) -> bool:
+        """Whether a script of the team's own trains it: its folder has `params.yml` alone."""
+        return is_own_script(self.folder)
 
     @property
     def dataset(self) -> Dataset:
@@ -390,8 +395,18 @@ def model_names(project: Project) -> list[str]:
     return sorted(path.parent.name for path in project.source.glob("models/*/params.yml"))
 
 
-def find_model(project: Project, name: str | None = None) -> Model:
+def is_own_script(folder: Path) -> bool:
+    """Whether a model's folder has `params.yml` alone, since a script of the team's trains it."""
+    return [file for file in FILES if (folder / file).is_file()] == ["params.yml"]
+
+
+def find_model(project: Project, name: str | None = None, own_script: bool = False) -> Model:
     """The model called `name`, or the project's only one.
+
+    Args:
+        project: the project of the model.
+        name: of the model; may be left out if there is only one.
+        own_script: whether a model may be one that a script of the team's own trains.
 
     Raises:
         DslpError: there is none, there are several, or a file is missing or wrong.
@@ -405,6 +420,12 @@ def find_model(project: Project, name: str | None = None) -> Model:
     name = name or names[0]
     if name not in names:
         raise DslpError(f"{folder} has no model {name!r}{nearest(name, names)}")
+    if is_own_script(folder / name):
+        if own_script:
+            return Model(project, name, read_checked(ScriptParams, folder / name / "params.yml"))
+        todo = f"run that script, then: uv run dslp experiment compare {name}"
+        problem = f"{name} is trained by a script of its own, since its folder has params.yml alone"
+        raise DslpError(f"{problem}; {todo}")
     if missing := [file for file in FILES if not (folder / name / file).is_file()]:
         raise DslpError(f"{folder / name} has no {', '.join(missing)}")
     return Model(project, name, read_checked(Params, folder / name / "params.yml"))

@@ -214,6 +214,17 @@ class Params(Strict):
         return next(iter(self.candidates))
 
 
+class ScriptParams(Params):
+    """The content of `params.yml` of a model whose training is a script of the team's own.
+
+    The script reads the data and divides it; the dataset and the number of folds may be said.
+    """
+
+    dataset: DatasetVersion = DatasetVersion(name="none", version="0.0.0")
+    target: str = ""
+    split: Split = Split(policy="random", holdout=0.2, folds=5, seed=0)
+
+
 def share_problem(metric: Metric, references: Iterable[float], by: Measure) -> str:
     """Why a share of these figures of the baseline or the champion says little; empty if not so."""
     if by == "difference" or min(references) > 0:

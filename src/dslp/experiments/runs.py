@@ -219,7 +219,7 @@ class CandidateRun:
     @property
     def deviation(self) -> float:
         """The standard deviation over the folds."""
-        return statistics.stdev(self.folds)
+        return statistics.stdev(self.folds) if len(self.folds) > 1 else math.nan
 
     def __str__(self) -> str:
         """Mean and standard deviation, such as `1.23 ± 0.04`."""

@@ -112,6 +112,19 @@ def tree(project: Path) -> dict[str, bytes]:
     }
 
 
+def issue_form(name: str) -> Path:
+    """The file of the template that becomes this form of a new project."""
+    folder = ROOT / "template" / ".github" / "ISSUE_TEMPLATE"
+    return next(p for p in folder.iterdir() if p.name.removeprefix("{{ prefix }}") == name)
+
+
+def copy_github(folder: Path) -> None:
+    """Copy the template's .github, with the names that a new project gives to its files."""
+    shutil.copytree(ROOT / "template" / ".github", folder)
+    for path in [*folder.rglob("{{*")]:
+        path.rename(path.with_name(re.sub("{{ .*? }}", "", path.name)))
+
+
 def reserved(words: str) -> set[str]:
     """The names that no project or package can have: one of the lists that the questions know."""
     text = (ROOT / "includes" / "names.jinja").read_text(encoding="utf-8")

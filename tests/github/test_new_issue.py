@@ -2,7 +2,6 @@
 
 import json
 import os
-import shutil
 import signal
 from contextlib import suppress
 from pathlib import Path
@@ -16,9 +15,8 @@ from hypothesis import strategies as st
 
 from tests.github.scene import Scene, make
 from tests.github.standin.server import Standin
-from tests.template_copy import ROOT
+from tests.template_copy import copy_github, issue_form
 
-GITHUB = ROOT / "template" / ".github"
 EXPERIMENT = ("new", "issue", "experiment", "--title=Boosting", "--set=metric=Deviance")
 GOAL, TASK = "--set=Goal=5 % better", ("new", "issue", "task", "--set=what=y")
 OWN = """\
@@ -42,7 +40,7 @@ TITLE, PROBLEM = r"s/^# $/# Slow/", r"s/^### Problem/&\n\nIt lasts/"
 def scene(tmp_path: Path, github: Standin) -> Scene:
     """A project with the forms, an Ask, and the token of a person who owns it."""
     scene = make(tmp_path / "project", github)
-    shutil.copytree(GITHUB, scene.folder / ".github")
+    copy_github(scene.folder / ".github")
     scene.token = github.add_token()
     scene.issue("Ask")
     return scene
@@ -125,9 +123,7 @@ def test_a_form_of_the_teams_own_and_a_file_make_an_issue(scene: Scene) -> None:
 def test_an_answer_is_read_back_or_refused(what: str, done: str) -> None:
     answers = {"What and why": what.strip(), "Done when": done.strip()}
     with suppress(DslpError):
-        body = make_body(
-            read_form(GITHUB / "ISSUE_TEMPLATE" / "{{ prefix }}task.yml").fields, answers
-        )
+        body = make_body(read_form(issue_form("task.yml")).fields, answers)
         assert form_fields(body) == {
             n: "" if text in EMPTY else text for n, text in answers.items()
         }

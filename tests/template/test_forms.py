@@ -9,7 +9,7 @@ import yaml
 from dslp.github.entities import TYPES
 from dslp.github.forms import LINKS, read_form
 
-from tests.template_copy import ROOT
+from tests.template_copy import ROOT, issue_form
 
 GITHUB = ROOT / "template" / ".github"
 Form = dict[str, Any]
@@ -17,11 +17,7 @@ FORMS = {f"{kind.lower()}.yml": kind for kind in (*TYPES, "Task")}
 
 
 def load(name: str) -> Form:
-    return dict(
-        yaml.safe_load(
-            (GITHUB / "ISSUE_TEMPLATE" / f"{{{{ prefix }}}}{name}").read_text(encoding="utf-8")
-        )
-    )
+    return dict(yaml.safe_load(issue_form(name).read_text(encoding="utf-8")))
 
 
 def fields(form: Form) -> dict[str, str]:
@@ -99,7 +95,7 @@ def test_what_a_form_captures_and_requires(name: str) -> None:
 
 @pytest.mark.parametrize("name", FORMS)
 def test_the_fields_that_name_issues_are_those_of_the_library(name: str) -> None:
-    form = read_form(GITHUB / "ISSUE_TEMPLATE" / f"{{{{ prefix }}}}{name}").fields
+    form = read_form(issue_form(name)).fields
     numbers = [one for one in form if form[one].get("placeholder", "").startswith("#")]
     links = {one: one in required(load(name)) for one in numbers if one != "Pull request"}
     assert links == {link.field: link.required for link in LINKS.get(FORMS[name], ())}

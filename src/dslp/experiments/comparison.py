@@ -11,6 +11,7 @@ from dslp.core.report import Report, render_page
 from dslp.experiments.evaluation import draw_views, read_evaluation
 from dslp.experiments.gains import describe_gain, draw_gains, gain, sweep_sizes
 from dslp.experiments.model import Model
+from dslp.experiments.own_script import compare_own_runs
 from dslp.experiments.params import Metric, share_problem
 from dslp.experiments.runs import CandidateRun, Experiment, finished_runs
 from dslp.experiments.splitting import ModelData, fold_ratio, read_model_data
@@ -89,9 +90,7 @@ def compare_candidates(model: Model, issue: int | None = None) -> Comparison:
         DslpError: the issue has no run that can be compared, or none of the baseline.
     """
     if model.has_own_script:
-        from dslp.experiments.own_script import compare_own_runs
-
-        return compare_own_runs(model, issue)
+        return Comparison(model, issue, *compare_own_runs(model, issue))
     command = model.run_command(issue)
     tracking, params = Tracking.open(model.project), model.params
     subject = f"issue #{issue}" if issue else model.name

@@ -390,9 +390,10 @@ def as_requested(column: "pd.Series[Any]", annotation: Any) -> "pd.Series[Any]":
     return column.astype("str") if text else column
 
 
-def model_names(project: Project) -> list[str]:
-    """Names of the project's models, in order."""
-    return sorted(path.parent.name for path in project.source.glob("models/*/params.yml"))
+def model_names(project: Project, own_script: bool = False) -> list[str]:
+    """Names of the project's models, in order; with those of `is_own_script` if `own_script`."""
+    folders = [path.parent for path in project.source.glob("models/*/params.yml")]
+    return sorted(one.name for one in folders if own_script or not is_own_script(one))
 
 
 def is_own_script(folder: Path) -> bool:
@@ -411,7 +412,7 @@ def find_model(project: Project, name: str | None = None, own_script: bool = Fal
     Raises:
         DslpError: there is none, there are several, or a file is missing or wrong.
     """
-    folder, names = project.source / "models", model_names(project)
+    folder, names = project.source / "models", model_names(project, own_script=True)
     if not names:
         todo = "make one: uv run dslp new model NAME --target COLUMN"
         raise DslpError(f"{folder} has no model; {todo}")

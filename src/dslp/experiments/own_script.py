@@ -12,7 +12,6 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 from dslp.core.errors import DslpError
-from dslp.experiments.comparison import Comparison
 from dslp.experiments.gains import Gain, gain, improvement
 from dslp.experiments.model import Model
 from dslp.experiments.params import share_problem
@@ -23,8 +22,10 @@ if TYPE_CHECKING:
     from mlflow.entities import Run
 
 
-def compare_own_runs(model: Model, issue: int | None = None) -> Comparison:
-    """Compare the newest run of each candidate with the baseline's.
+def compare_own_runs(
+    model: Model, issue: int | None = None
+) -> tuple[list[CandidateRun], list[str]]:
+    """The newest run of each candidate, the baseline first, then the best; and what to know.
 
     Each fold is paired with the baseline's fold of the same step. The validation rows of a fold
     are taken to be those that the other folds train on. A single value has no interval.
@@ -67,7 +68,7 @@ def compare_own_runs(model: Model, issue: int | None = None) -> Comparison:
     if problem := share_problem(params.metric, baseline.folds, params.criterion.by):
         notes_list.append(f"{problem} below criterion in params.yml")
     compared.sort(key=lambda one: one.gain.estimate if one.gain else 0.0, reverse=True)
-    return Comparison(model, issue, [baseline, *compared], notes_list)
+    return [baseline, *compared], notes_list
 
 
 def _measure_gain(model: Model, baseline: CandidateRun, other: CandidateRun) -> Gain:

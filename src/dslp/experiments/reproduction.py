@@ -172,7 +172,8 @@ def _recompute(
     failure, uv = "", shutil.which("uv")
     if lock != lock_digest(project):
         if uv and lock == lock_digest(replace(project, root=folder)):
-            failure = start(uv, "run", "--quiet", "--frozen", "python")
+            place = str(replace(project, root=folder).environment)
+            failure = start(uv, "run", "--quiet", "--frozen", "--project", place, "python")
         if not answer.is_file():
             why = f" (uv cannot make it: {failure})" if failure else ""
             commit = record["tags"]["dslp.commit"]

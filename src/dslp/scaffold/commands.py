@@ -1,6 +1,7 @@
 """`dslp new`: begin an issue, a dataset, a model, an exploration or a report."""
 
 from enum import StrEnum
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -65,14 +66,20 @@ def model(
 
 @app.command()
 def exploration(
-    name: Annotated[str, typer.Argument(help="Name of the notebook, such as 14-visits-by-plan.")],
+    name: Annotated[
+        str | None, typer.Argument(help="Of the notebook, such as 14-visits-by-plan.")
+    ] = None,
     issue: Annotated[int | None, typer.Option(help="Number of the issue.", min=1)] = None,
     title: Annotated[str, typer.Option(help="What it asks; the name's words by default.")] = "",
+    source: Annotated[
+        Path | None, typer.Option("--from", help="A notebook that it continues, outputs aside.")
+    ] = None,
 ) -> None:
     """Write a notebook: from notebooks/template.ipynb, if the project has its own."""
     from dslp.scaffold.exploration import new_exploration
 
-    _say_each(WRITTEN, new_exploration(Project.find(), name, issue, title))
+    name = name or (source.stem if source else "")
+    _say_each(WRITTEN, new_exploration(Project.find(), name, issue, title, source))
 
 
 @app.command()

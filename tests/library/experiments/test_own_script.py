@@ -9,6 +9,8 @@ from pathlib import Path
 
 import mlflow
 import pytest
+from dslp.core.settings import Project
+from dslp.experiments.model import model_names
 
 from tests.library.toy import Toy
 
@@ -78,3 +80,8 @@ def test_commands_that_need_train_py_say_so(churn: Toy, command: str) -> None:
     outcome = churn.run(*command.split(), "churn")
     assert outcome.code == 2
     assert "churn is trained by a script of its own" in outcome.error
+
+
+@pytest.mark.rule("G2")
+def test_no_workflow_releases_or_monitors_what_a_script_trains(churn: Toy) -> None:
+    assert model_names(Project.find(churn.root)) == []

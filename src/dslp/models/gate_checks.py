@@ -300,7 +300,7 @@ class _Checks:
     def _behaviour(self) -> GateResult:
         """The model's own tests, run with this very model."""
         root = self.model.project.root
-        test = root / "tests" / "model" / f"test_{self.model.name}.py"
+        test = root / self.model.project.test_file("model", self.model.name)
         if not test.is_file():
             note = f"there is no {test.relative_to(root)}"
             return GateResult("behaviour", "no tests", "all pass", False, note)

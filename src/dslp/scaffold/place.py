@@ -87,7 +87,7 @@ def place_skeleton(
     files = {}
     for name in environment.list_templates():
         path = test if name == "test.py.txt" else f"{folder}/{name.removesuffix('.txt')}"
-        files[path] = environment.get_template(name).render(values)
+        files[path] = environment.get_template(name).render(values, test=test)
     place_files(project.root, files)
     return [folder, test]
 

@@ -5,12 +5,15 @@ import os
 import re
 import subprocess
 import sys
+from hashlib import sha256
 from pathlib import Path
 
 import mlflow
 import pytest
 from dslp.core.settings import Project
 from dslp.experiments.model import model_names
+from dslp.models.persistence import model_requirements
+from dslp.tracking.provenance import lock_digest
 
 from tests.library.toy import Toy
 
@@ -85,3 +88,20 @@ def test_commands_that_need_train_py_say_so(churn: Toy, command: str) -> None:
 @pytest.mark.rule("G2")
 def test_no_workflow_releases_or_monitors_what_a_script_trains(churn: Toy) -> None:
     assert model_names(Project.find(churn.root)) == []
+
+
+@pytest.mark.rule("G2", "V2")
+def test_an_adopted_repository_keeps_its_tests_and_environment(experimented: Toy) -> None:
+    tool = experimented.root / ".github" / "dslp"
+    tool.mkdir(parents=True)
+    (tool / "pyproject.toml").write_text('[project]\nname = "process"\ndependencies = ["pandas"]\n')
+    (tool / "uv.lock").write_text("version = 1\n")
+    before = set(experimented.root.glob("tests/**/*.py"))
+    experimented.done("new", "model", "other", "--target", "visits", "--ask", "7")
+    assert set(experimented.root.glob("tests/**/*.py")) == before
+    test = f"src/{experimented.package}/tests/test_other.py"
+    assert (experimented.root / test).is_file()
+    assert test in (experimented.source / "models" / "other" / "gates.yml").read_text("utf-8")
+    project = Project.find(experimented.root)
+    assert lock_digest(project) == sha256(b"version = 1\n").hexdigest()
+    assert any(line.startswith("pandas==") for line in model_requirements(project, ()))

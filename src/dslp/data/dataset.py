@@ -300,13 +300,13 @@ def find_dataset(project: Project, name: str) -> Dataset:
     if name not in names:
         hint = nearest(name, names) if names else "; make it: uv run dslp new dataset NAME"
         raise DslpError(f"{dataset.folder.parent} has no dataset {name!r}{hint}")
-    missing = [file for file in FILES if not (dataset.folder / file).is_file()]
+    missing, todo = [f for f in FILES if not (dataset.folder / f).is_file()], ""
     if missing == ["pipeline.py"]:
         if dataset.sheet.files:
             return dataset
-        missing[0] += "; where another program writes the data, say so by files in datasheet.md"
+        todo = "; where another program writes the data, say so by files in datasheet.md"
     if missing:
-        raise DslpError(f"{dataset.folder} has no {', '.join(missing)} (D2)")
+        raise DslpError(f"{dataset.folder} has no {', '.join(missing)} (D2){todo}")
     return dataset
 
 

@@ -64,7 +64,7 @@ def fetch_last_registered(dataset: Dataset, folder: Path) -> str | None:
     client = Tracking.open(dataset.project).client
     with mlflow_errors():
         logged = {file.path for file in client.list_artifacts(last.info.run_id)}
-        for file in logged.intersection(FILES):
+        for file in (*FILES[1:], *logged.intersection(FILES[:1])):
             client.download_artifacts(last.info.run_id, file, str(folder))
     return str(last.data.tags[DIGEST])
 

@@ -90,7 +90,9 @@ def test_what_is_missing_is_said_with_who_writes_it(toy: Toy, stays: Path) -> No
     sheet = stays / "datasheet.md"
     sheet.write_text(SHEET.replace("files: output/stays\n", ""), encoding="utf-8")
     error = toy.run("data", "validate", "stays").error
-    assert "has no pipeline.py; where another program writes the data, say so by files" in error
+    assert (
+        "has no pipeline.py (D2); where another program writes the data, say so by files" in error
+    )
     sheet.write_text(SHEET, encoding="utf-8")
     (stays / "pipeline.py").write_text("def build(raw): return raw\n", encoding="utf-8")
     assert "keep one" in toy.run("data", "build", "stays").error

@@ -30,14 +30,14 @@ def lost_edits(project: Project) -> tuple[str, list[str]]:
     answers = project.answers_file.name
     own = set((_git(project, "log", "--format=%H", "--", answers) or "").split())
     head = _git(project, "rev-parse", "HEAD")
-    if _git(project, "status", "--porcelain", "--", answers):
+    if own and _git(project, "status", "--porcelain", "--", answers):
         before = "HEAD"
     elif head in own and len(own) > 1:
         before = "HEAD~1"
     else:
         return "HEAD", []
     options = ("--name-only", "-z", "--no-renames", "--relative", "--diff-filter=D")
-    deleted = (_git(project, "diff", *options, before) or "").split("\0")[:-1]
+    deleted = (_git(project, "diff-index", *options, before) or "").split("\0")[:-1]
     return before, [name for name in deleted if _commits(project, before, name) - own]
 
 

@@ -37,7 +37,8 @@ def lost_edits(project: Project) -> tuple[str, list[str]]:
     else:
         return "HEAD", []
     options = ("--name-only", "-z", "--no-renames", "--relative", "--diff-filter=D")
-    deleted = (_git(project, "diff-index", *options, before) or "").split("\0")[:-1]
+    names = (_git(project, "diff-index", *options, before) or "").split("\0")[:-1]
+    deleted = [name for name in names if not (project.root / name).exists()]
     return before, [name for name in deleted if _commits(project, before, name) - own]
 
 

@@ -348,13 +348,23 @@ def test_edits_of_files_that_the_template_has_no_longer_are_named_and_come_back(
     assert examine(project) == []
 
 
-def test_another_name_of_the_package_is_refused_and_nothing_is_changed(
-    edited: Callable[[str, str], Edited], template: Template
+def test_another_name_of_the_package_is_refused_and_comes_by_the_recipe(
+    template: Template, tmp_path: Path
 ) -> None:
-    project = edited("untouched", template.releases[-3]).path
-    with pytest.raises(ValueError, match=r"keep claims: see docs/start\.md, Rename"):
-        template.update(project, {"package_name": "visits"})
+    project = template.copy(tmp_path / "p", {"package_name": "before"}, template.releases[-3])
+    commit(project)
+    with pytest.raises(ValueError, match=r"keep before: see docs/start\.md, Rename"):
+        template.update(project, {"package_name": "after"})
     assert git("status", "--short", cwd=project) == ""
+    git("mv", "src/before", "src/after", cwd=project)
+    for name in git("grep", "-lw", "before", cwd=project).split():
+        text = (project / name).read_text(encoding="utf-8")
+        places = r"(package_name: |src/|name = \"|package = \"|from |import )before\b"
+        (project / name).write_text(re.sub(places, r"\1after", text), encoding="utf-8")
+    commit(project)
+    template.update(project)
+    assert git("ls-files", "--unmerged", cwd=project) == ""
+    assert_like_fresh(project, template.copy(tmp_path / "fresh" / "p", {"package_name": "after"}))
 
 
 @pytest.mark.campaign

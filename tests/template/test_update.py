@@ -318,25 +318,36 @@ def test_lines_that_both_changed_are_conflicts_and_are_named(
     assert examine(project) == [problem]
 
 
+@pytest.mark.parametrize("old", [-3, pytest.param(0, marks=pytest.mark.campaign)])
 def test_edits_of_files_that_the_template_has_no_longer_are_named_and_come_back(
-    edited: Callable[[str, str], Edited], template: Template
+    edited: Callable[[str, str], Edited], template: Template, old: int
 ) -> None:
-    project = edited("untouched", template.releases[-3]).path
-    append(project, {"CLAUDE.md": "Mine.\n"})  # the other, .dockerignore, nobody edited
+    project = edited("untouched", template.releases[old]).path
+    unedited = {".copier-answers.yml", ".dockerignore", "pyproject.toml"}
+    names = {*git("ls-files", cwd=project).split()} - unedited
+    append(project, dict.fromkeys(names, "# Mine.\n"))
     git("commit", "--all", "--quiet", "--message", "Mine", cwd=project)
-    mine = (project / "CLAUDE.md").read_text(encoding="utf-8")
+    before = tree(project)
     template.update(project)
-    assert not (project / "CLAUDE.md").exists()
-    assert not (project / ".dockerignore").exists()
-    (problem,) = examine(project)
-    assert problem.startswith("deleted what you had edited: CLAUDE.md (")
-    assert git("show", "HEAD:CLAUDE.md", cwd=project) == mine
-    commit(project)
-    (problem,) = examine(project)
-    assert "(git show HEAD~1:PATH > PATH gives one back)" in problem
-    assert git("show", "HEAD~1:CLAUDE.md", cwd=project) == mine
-    append(project, {"CLAUDE.md": mine})
-    assert examine(project) == []
+    gone = {name for name in before if not (project / name).exists()}
+    assert gone >= {".dockerignore", *(["CLAUDE.md"] if old else ["notebooks/template.ipynb"])}
+
+    def named() -> tuple[list[str], str]:
+        problem = examine(project)[-1].removeprefix("deleted what you had edited: ")
+        listed, _, way = problem.removesuffix(" gives one back)").partition(" (")
+        return listed.split(", "), way
+
+    deleted, way = named()
+    assert deleted == sorted(gone - {".dockerignore"})
+    assert way == "git show HEAD:PATH > PATH"
+    git("add", "--all", cwd=project)
+    git("commit", "--no-verify", "--quiet", "--message", "Update", cwd=project)
+    assert named() == (deleted, "git show HEAD~1:PATH > PATH")
+    for name in deleted:
+        (project / name).parent.mkdir(parents=True, exist_ok=True)
+        (project / name).write_text(git("show", f"HEAD~1:{name}", cwd=project), encoding="utf-8")
+        assert (project / name).read_bytes() == before[name]
+    assert not [problem for problem in examine(project) if "deleted" in problem]
 
 
 def test_another_name_of_the_package_is_refused_and_comes_by_the_recipe(

@@ -17,6 +17,7 @@ from dslp.github import rules as texts
 from dslp.github.client import MOST, Repository, find_repository
 from dslp.github.handover import hand_over
 from dslp.github.labels import DEFAULTS, read_labels, register_labels
+from dslp.github.template_update import update_template
 
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Show the changes only.")]
 
@@ -29,7 +30,7 @@ def attach(app: typer.Typer) -> None:
     for command in (check, issue_check, handover, protect, rules):
         app.command()(command)
     app.add_typer(labels, name="labels")
-    for of_a_workflow in (flow.merged, flow.propose, flow.tell):
+    for of_a_workflow in (flow.merged, flow.propose, flow.tell, update_template):
         app.command(hidden=True)(of_a_workflow)
 
 

@@ -166,8 +166,13 @@ def _open_pull_request(
         update_comment(repository, issue, mark, f"{mark}\n{text}: [open]({page}).")
         say(f"{branch} is pushed; #{issue} says where to open its pull request")
         return
+    start_checks(project, repository, pull["number"], branch)
+
+
+def start_checks(project: Project, repository: Repository, number: int, branch: str) -> None:
+    """Check a pull request, and start its tests: GitHub does not for what GITHUB_TOKEN opens."""
     try:
-        publish_check(project, repository, pull["number"])
+        publish_check(project, repository, number)
         repository.start_tests(branch)
     except Unavailable as error:  # an App may have no right to, but what it opens starts workflows
-        say(f"#{pull['number']} is open, but its checks are not all started: {error}")
+        say(f"#{number} is open, but its checks are not all started: {error}")

@@ -59,6 +59,7 @@ def update_pull(call: Call) -> Answer:
     if base not in call.repository.branches:
         raise invalid("PullRequest", "base", "invalid")
     issue.pull.base, issue.state = base, call.body.get("state", issue.state)
+    issue.title, issue.body = call.body.get("title", issue.title), call.body.get("body", issue.body)
     return views.pull(call.repository, issue)
 
 

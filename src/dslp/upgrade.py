@@ -44,7 +44,7 @@ def upgrade(dry_run: DryRun = False) -> None:
         try:
             text, notes = _move(path)
             if notes and not dry_run:
-                if git_output(project, "status", "--porcelain", "--", str(path)) != "":
+                if git_output(project, "status", "--porcelain", "--ignored", "--", str(path)) != "":
                     raise DslpError(f"{path} has changes that no commit has; commit it first")
                 write_text(path, text)
         except DslpError as error:
@@ -76,7 +76,7 @@ def _move(path: Path) -> tuple[str, list[str]]:
         for mapping, name, value, note in MOVES[path.name, old](content, path):
             part = _with_field(part, mapping, f"{name}: {value}")
             content |= {mapping: content[mapping] | {name: value}} if mapping else {name: value}
-            notes.append(f"{mapping or path.name} has {name}: {value} now; {note}")
+            notes.append(f"{mapping or path.name} has {name}: {value} now, {note}")
     if notes:
         part, content = _with_format(part, newest), content | {"format": newest}
         actual: Any = parse_yaml(part, path)
@@ -109,7 +109,9 @@ def _with_format(text: str, number: int) -> str:
     return text if count else re.sub(r"^(?=\w)", line + newline, text, count=1, flags=re.MULTILINE)
 
 
-def _name_by(mapping: str, amount: str, content: Content, path: Path) -> Iterator[Field]:
+def _name_by(
+    mapping: str, amount: str, other: str, content: Content, path: Path
+) -> Iterator[Field]:
     """Format 2: `by` says of a metric that is to rise whether the amount is a share.
 
     Without it, that was a share for each metric at first, and later a difference for this one. An
@@ -121,12 +123,12 @@ def _name_by(mapping: str, amount: str, content: Content, path: Path) -> Iterato
     params = content if "metric" in content else read_yaml(path.with_name("params.yml"))
     metric = params.get("metric")
     if isinstance(metric, dict) and metric.get("better") == "higher":
-        note = f"{amount} is read so without it; write by: share if a share of the other's is meant"
-        yield mapping, "by", "difference", note
+        note = f"as {amount}: {part[amount]} is read without it; write share if"
+        yield mapping, "by", "difference", f"{note} a share of the {other}'s figure is meant"
 
 
 # By the name of the file and its format, what the move to the next format writes.
 MOVES: dict[tuple[str, int], Callable[[Content, Path], Iterator[Field]]] = {
-    ("params.yml", 1): partial(_name_by, "criterion", "improvement"),
-    ("gates.yml", 1): partial(_name_by, "champion", "margin"),
+    ("params.yml", 1): partial(_name_by, "criterion", "improvement", "baseline"),
+    ("gates.yml", 1): partial(_name_by, "champion", "margin", "champion"),
 }

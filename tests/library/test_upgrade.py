@@ -1,139 +1,24 @@
 """Files of an older format are moved on, keep what they mean, and say what was done."""
 
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from dslp import upgrade
 from dslp.core import formats
 from dslp.core.errors import DslpError
 from dslp.core.settings import Project
 from dslp.data.dataset import find_dataset
 from dslp.data.schema import read_schema
 from dslp.experiments.params import Params, read_checked
-from dslp.models.gates import Gates
+from dslp.models.gates import Champion, Gates
 from dslp.models.monitoring import MonitorSettings
 
 from tests.library.toy import Toy
-
-FILES = ("datasheet.md", "schema.yml", "params.yml", "gates.yml", "monitor.yml")
-HIGHER = "metric: {name: accuracy, better: higher}"
-
-
-@pytest.fixture
-def higher(toy: Toy) -> Toy:
-    """A project whose metric is to rise, in a commit."""
-    toy.edit(file(toy, "params.yml"), "metric: {name: absolute_error, better: lower}", HIGHER)
-    toy.edit(file(toy, "gates.yml"), "margin: 0.0", "margin: 0.1")
-    toy.git("init", "--quiet")
-    toy.commit()
-    return toy
-
-
-def file(toy: Toy, name: str) -> Path:
-    return (toy.dataset if name in FILES[:2] else toy.model_folder) / name
-
-
-def criterion(toy: Toy, text: str) -> bytes:
-    """Write the criterion in another way, in a commit; what the file holds then."""
-    toy.edit(file(toy, "params.yml"), "criterion: {improvement: 0.1}\n", text)
-    toy.commit()
-    return file(toy, "params.yml").read_bytes()
-
-
-def test_files_that_mean_the_same_today_are_left_alone(toy: Toy) -> None:
-    before = {name: file(toy, name).read_bytes() for name in FILES}
-    assert "nothing to do" in toy.done("upgrade").out
-    assert {name: file(toy, name).read_bytes() for name in FILES} == before
-
-
-def test_what_depended_on_a_default_is_written_down_and_means_the_same(higher: Toy) -> None:
-    path = file(higher, "params.yml")
-    before, text = read_checked(Params, path), path.read_bytes()
-    planned = higher.done("upgrade", "--dry-run").out
-    assert path.read_bytes() == text
-    out = higher.done("upgrade").out
-    assert planned.replace("would move", "moved") == out
-    assert "models/frequency/params.yml" in out
-    assert "champion has by: difference" in out
-    assert "by: share" in out
-    assert b"criterion: {improvement: 0.1, by: difference}\n" in path.read_bytes()
-    assert path.read_text().startswith("format: 2\nask:\n")
-    assert read_checked(Params, path) == before
-    gates = read_checked(Gates, file(higher, "gates.yml")).champion
-    assert gates is not None
-    assert (gates.margin, gates.by) == (0.1, "difference")
-    assert "nothing to do" in higher.done("upgrade").out
-
-
-@pytest.mark.parametrize(
-    ("old", "new"),
-    [
-        (
-            "criterion:\n    improvement: 0.1 # enough\n    # why\n",
-            "criterion:\n    improvement: 0.1 # enough\n    by: difference\n    # why\n",
-        ),
-        ("criterion: # what\r\n  improvement: 0.1\r\n", None),
-        (
-            "criterion: {improvement: 0.1,} # what\n",
-            "criterion: {improvement: 0.1, by: difference,} # what\n",
-        ),
-        (
-            "criterion:\n  ? improvement\n  : 0.1\n",
-            "criterion:\n  ? improvement\n  : 0.1\n  by: difference\n",
-        ),
-    ],
-)
-def test_comments_order_and_line_ends_stay(higher: Toy, old: str, new: str | None) -> None:
-    path = file(higher, "params.yml")
-    text = criterion(higher, old).decode()
-    if new is None:  # as Windows writes it
-        text, new = text.replace("\r\n", "\n").replace("\n", "\r\n"), f"{old}  by: difference\r\n"
-        path.write_bytes(text.encode())
-        higher.commit()
-    higher.done("upgrade")
-    end = "\r\n" if "\r\n" in text else "\n"
-    assert path.read_bytes().decode() == f"format: 2{end}{text.replace(old, new)}"
-
-
-def test_a_number_of_an_older_format_is_raised_where_it_stands(higher: Toy) -> None:
-    path = file(higher, "params.yml")
-    text = criterion(higher, "criterion: {improvement: 0.1}\nformat: 1 # of the file\n").decode()
-    path.write_text(text.removesuffix("\n"))
-    higher.commit()
-    higher.done("upgrade")
-    assert path.read_text() == text.replace("0.1}", "0.1, by: difference}").replace(
-        ": 1 #", ": 2 #"
-    )
-
-
-@pytest.mark.parametrize(
-    ("text", "problem"),
-    [
-        ("criterion: &same {improvement: 0.1}\nsweep: *same\n", "write by hand: format: 2"),
-        ("criterion:\n\timprovement: 0.1\n", "not valid YAML"),
-        ("criterion: {improvement: 0.1}\ntarget: a\n", "'target' is written twice"),
-        ("format: two\n", "format is 'two'; write a number from 1 to 2"),
-        ("format: 99\n", "has format 99, and this dslp reads 2 at most"),
-        ("sweep: [&a [1, 1], &b [*a, *a], &c [*b, *c]]\n", "not valid YAML"),
-    ],
-)
-def test_what_cannot_be_moved_is_named_and_stays(higher: Toy, text: str, problem: str) -> None:
-    before = criterion(higher, text)
-    outcome = higher.run("upgrade")
-    assert outcome.code == 1
-    assert problem in outcome.error
-    assert file(higher, "params.yml").read_bytes() == before
-
-
-def test_what_no_commit_has_is_not_overwritten_and_others_are_moved(higher: Toy) -> None:
-    higher.edit(file(higher, "params.yml"), "0.1", "0.2")
-    outcome = higher.run("upgrade")
-    assert outcome.code == 1
-    assert "params.yml has changes that no commit has" in outcome.error
-    assert "by: difference" not in file(higher, "params.yml").read_text()
-    assert "by: difference" in file(higher, "gates.yml").read_text()
-
+from tests.template_copy import commit, publish
 
 READERS: dict[str, Callable[[Toy], Any]] = {
     "datasheet.md": lambda toy: find_dataset(Project.find(toy.root), "visits").sheet,
@@ -142,27 +27,134 @@ READERS: dict[str, Callable[[Toy], Any]] = {
     "gates.yml": lambda toy: read_checked(Gates, file(toy, "gates.yml")),
     "monitor.yml": lambda toy: read_checked(MonitorSettings, file(toy, "monitor.yml")),
 }
+SHORT = "criterion: {improvement: 0.1}\n"
+MOVED = "criterion: {improvement: 0.1, by: difference}\n"
 
 
-@pytest.mark.parametrize("name", FILES)
-def test_another_library_is_named_where_a_file_is_read(
+def file(toy: Toy, name: str) -> Path:
+    return next(toy.source.glob(f"*/*/{name}"))
+
+
+@pytest.fixture
+def higher(toy: Toy) -> Toy:
+    """A project whose metric is to rise, in a commit."""
+    toy.edit(file(toy, "params.yml"), "better: lower", "better: higher")
+    toy.edit(file(toy, "gates.yml"), "margin: 0.0", "margin: 0.1")
+    commit(toy.root)
+    return toy
+
+
+def test_what_depended_on_a_default_is_written_down_and_means_the_same(higher: Toy) -> None:
+    params = file(higher, "params.yml")
+    before, text = READERS["params.yml"](higher), params.read_text()
+    planned = higher.done("upgrade", "--dry-run").out
+    assert params.read_text() == text
+    assert higher.done("upgrade").out == planned.replace("would move", "moved")
+    assert "models/frequency/params.yml\n  criterion has by: difference now, as impr" in planned
+    assert "write share if a share of the champion's figure is meant" in planned
+    assert params.read_text() == f"format: 2\n{text.replace(SHORT, MOVED)}"
+    assert READERS["params.yml"](higher) == before
+    assert READERS["gates.yml"](higher).champion == Champion(margin=0.1, by="difference")
+    assert "nothing to do" in higher.done("upgrade").out
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        (
+            "criterion:\r\n    improvement: 0.1 # enough\r\n    # why\r\n",
+            "criterion:\r\n    improvement: 0.1 # enough\r\n    by: difference\r\n    # why\r\n",
+        ),
+        (SHORT.replace("}", ",}"), MOVED.replace("}", ",}")),
+        (f"format: 1 # of all\n{SHORT}", f"format: 2 # of all\n{MOVED}"),
+    ],
+)
+def test_comments_order_and_line_ends_stay(higher: Toy, old: str, new: str) -> None:
+    path, end = file(higher, "params.yml"), "\r\n" if "\r" in old else "\n"
+    text = path.read_text().replace("\n", end).replace(SHORT.replace("\n", end), old)
+    path.write_bytes(text.removesuffix(end).encode())
+    higher.commit()
+    higher.done("upgrade")
+    first = "" if "format" in old else f"format: 2{end}"
+    assert path.read_bytes().decode().strip() == (first + text.replace(old, new)).strip()
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("criterion: &a {improvement: 0.1}\nsweep: *a\n", "cannot be edited; write by hand"),
+        ("criterion:\n\timprovement: 0.1\n", "not valid YAML"),
+        (f"{SHORT}target: a\n", "'target' is written twice"),
+        ("format: two\n", "format is 'two'; write a number from 1 to 2"),
+        ("format: 99\n", "has format 99, and this dslp reads 2 at most"),
+        ("sweep: [&a [1], &b [*a, *b]]\n", "not valid YAML"),
+        ("# \udcff\n", "cannot be read"),
+    ],
+)
+def test_what_cannot_be_moved_is_named_and_stays(higher: Toy, text: str, problem: str) -> None:
+    path = file(higher, "params.yml")
+    broken = path.read_text().replace(SHORT, text).encode(errors="surrogateescape")
+    path.write_bytes(broken)
+    higher.commit()
+    outcome = higher.run("upgrade")
+    assert (outcome.code, path.read_bytes()) == (1, broken)
+    assert problem in outcome.out + outcome.err
+
+
+def test_what_no_commit_has_is_not_replaced_and_others_are_moved(higher: Toy) -> None:
+    higher.edit(file(higher, "params.yml"), "improvement: 0.1", "improvement: 0.2")
+    outcome = higher.run("upgrade")
+    assert outcome.code == 1
+    assert "params.yml has changes that no commit has; commit it first" in outcome.error
+    assert "by: difference" in file(higher, "gates.yml").read_text()
+
+
+@pytest.mark.parametrize("name", READERS)
+def test_a_file_of_another_library_says_so_where_it_is_read(
     toy: Toy, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path, read = file(toy, name), READERS[name]
     content, text = read(toy), path.read_text()
-    first = next(line for line in text.splitlines() if line[0].isalpha())
-    for number, message in (
-        (1, None),
-        (7, "uv sync, or else copier update"),
-        (0, "write a number"),
-    ):
+    first = text.removeprefix("---\n").splitlines()[0]
+    for number, error in ((7, "uv sync, or else copier update"), (0, "write a number"), (1, "")):
         path.write_text(text.replace(first, f"format: {number}\n{first}", 1))
-        if message is None:
-            assert read(toy) == content
-        else:
-            with pytest.raises(DslpError, match=message):
+        if error:
+            with pytest.raises(DslpError, match=error):
                 read(toy)
-    path.write_text(text)
+    assert read(toy) == content
     monkeypatch.setattr(formats, "OLDEST", 2)
     with pytest.raises(DslpError, match="old format 1; move it on: uv run dslp upgrade"):
         read(toy)
+
+
+def test_a_later_format_of_a_datasheet_changes_its_front_matter_alone(
+    toy: Toy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = file(toy, "datasheet.md").read_text()
+    monkeypatch.setitem(formats.FORMATS, "datasheet.md", 2)
+    move = [("", "ci", "none", "as it was")]
+    monkeypatch.setitem(upgrade.MOVES, ("datasheet.md", 1), lambda *_: iter(move))
+    commit(toy.root)
+    assert "datasheet.md has ci: none now, as it was" in toy.done("upgrade").out
+    text = text.replace("---\nversion", "---\nformat: 2\nversion")
+    assert file(toy, "datasheet.md").read_text() == text.replace(".\n---", ".\nci: none\n---")
+
+
+WORK = ("data build", "data validate", "experiment run", "model train")
+
+
+@pytest.mark.parametrize("work", [(), pytest.param(WORK, marks=pytest.mark.campaign)])
+def test_a_project_of_the_oldest_release_works_after_update_and_upgrade(
+    tmp_path: Path, work: tuple[str, ...]
+) -> None:
+    template = publish(tmp_path / "template")
+    project = template.copy(tmp_path / "visits", release=template.releases[0])
+    (params,) = project.glob("src/*/models/claim_frequency/params.yml")
+    for path in (params, params.with_name("evaluate.py")):
+        path.write_text(path.read_text().replace("lower", "higher", 1))
+    commit(project)
+    template.update(project)
+    for command in ("upgrade", *work):
+        dslp = [sys.executable, "-m", "dslp", *command.split()]
+        subprocess.run(dslp, cwd=project, check=True)
+    assert "by: difference" in params.read_text()

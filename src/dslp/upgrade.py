@@ -50,13 +50,13 @@ def upgrade(dry_run: DryRun = False) -> None:
         except DslpError as error:
             raise Refused(str(error)) from None
         if notes:
-            head = f"{'would move' if dry_run else 'moved'} {path.relative_to(project.root)}"
-            say("\n  ".join([head, *notes]))
+            name = path.relative_to(project.root).as_posix()
+            say("\n  ".join([f"{'would move' if dry_run else 'moved'} {name}", *notes]))
             moved.append(path)
 
     try_each(_files(project), move_file)
     if not moved:
-        say("nothing to do: no file means something else in its format than in the newest")
+        say("nothing to do: every file means the same in the newest format")
 
 
 def _move(path: Path) -> tuple[str, list[str]]:

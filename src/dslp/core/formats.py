@@ -9,7 +9,7 @@ from typing import Any
 
 from dslp.core.errors import DslpError
 
-# The newest format by the name of the file, which is read as all from `OLDEST` on.
+# The newest format, by the name of the file. Formats from `OLDEST` on are read.
 FORMATS = {"datasheet.md": 1, "schema.yml": 1, "params.yml": 2, "gates.yml": 2, "monitor.yml": 1}
 OLDEST = 1
 FRONT_MATTER = re.compile(r"\A---[ \t]*\r?\n(.*?)^---[ \t]*(?:\r?\n|\Z)", re.DOTALL | re.MULTILINE)

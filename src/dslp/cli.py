@@ -69,7 +69,7 @@ def _require_extra(context: typer.Context) -> None:
 for _name, _package in GROUPS.items():
     _group = import_module(f"dslp.{_package}.commands").app
     app.add_typer(_group, name=_name, callback=_require_extra)
-for _module in ("doctor", "github.commands", "logbook.search", "setup"):
+for _module in ("doctor", "github.commands", "logbook.search", "setup", "upgrade"):
     import_module(f"dslp.{_module}").attach(app)
 
 

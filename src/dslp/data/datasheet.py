@@ -9,12 +9,12 @@ from typing import Annotated, Literal
 
 from dslp.core.errors import DslpError, nearest
 from dslp.core.files import parse_yaml
+from dslp.core.formats import FRONT_MATTER, without_format
 from dslp.core.semver import VERSION
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 from pydantic_core import ErrorDetails
 
 BEGIN, END = "<!-- dslp: begin -->", "<!-- dslp: end -->"
-FRONT_MATTER = re.compile(r"\A---[ \t]*\r?\n(.*?)^---[ \t]*(?:\r?\n|\Z)", re.DOTALL | re.MULTILINE)
 TABLE = re.compile(
     r"^\|[ \t]*version[ \t]*\|[ \t]*issue[ \t]*\|[ \t]*change[ \t]*\|.*\n(?:\|.*(?:\n|\Z))*",
     re.MULTILINE | re.IGNORECASE,
@@ -56,7 +56,8 @@ def parse_datasheet(text: str, where: str) -> Datasheet:
         DslpError: one line for all invalid fields.
     """
     try:
-        return Datasheet.model_validate(front_matter(text, where))
+        front = without_format(front_matter(text, where), "datasheet.md", where)
+        return Datasheet.model_validate(front)
     except ValidationError as error:
         problems = {each["loc"][0]: _problem(each) for each in error.errors()}
         raise DslpError(f"{where}: {'; '.join(problems.values())}") from None

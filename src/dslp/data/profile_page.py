@@ -7,6 +7,7 @@ from typing import Any
 
 from dslp.core.errors import DslpError
 from dslp.core.files import read_text, write_text
+from dslp.core.formats import FRONT_MATTER
 from dslp.core.pictures import draw_histogram, draw_shares
 from dslp.core.report import is_written, render_page, save_page
 from dslp.core.text import format_number, format_share, visible
@@ -120,7 +121,7 @@ def value(column: Column, raw: Any, digits: int = 6) -> str:
 def _prose(dataset: Dataset) -> str:
     """The prose of the datasheet, without its heading, and without links into the repository."""
     written = read_text(dataset.folder / "datasheet.md").replace("\r\n", "\n")
-    before, _, rest = datasheet.FRONT_MATTER.sub("", written).partition(datasheet.BEGIN)
+    before, _, rest = FRONT_MATTER.sub("", written).partition(datasheet.BEGIN)
     prose = re.sub(r"\A\s*# .*\n", "", before + rest.partition(datasheet.END)[2])
     prose = re.sub(
         r"(?m)^(\*\*[^*]+\*\*) .+$",

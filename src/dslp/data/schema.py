@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from dslp.core.errors import DslpError
 from dslp.core.files import read_text
+from dslp.core.formats import without_format
 from dslp.core.text import UNWRITTEN
 from dslp.data.dataset import Dataset
 from dslp.data.reading import (
@@ -82,6 +83,8 @@ def parse_schema(content: object, where: str) -> Schema:
     Raises:
         DslpError: one line for all invalid fields.
     """
+    if isinstance(content, dict):
+        content = without_format(content, "schema.yml", where)
     try:
         schema = Schema.model_validate(content)
     except ValidationError as error:

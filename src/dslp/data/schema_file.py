@@ -12,6 +12,7 @@ import yaml
 from dslp.core.errors import DslpError
 from dslp.core.files import parse_yaml, read_text, write_text
 from dslp.core.text import UNWRITTEN
+from dslp.core.yaml_edits import Edit, insert_entry, line_after
 from dslp.data.dataset import Dataset
 from dslp.data.reading import (
     open_rows,
@@ -94,27 +95,27 @@ def _edit(
     same = {name: column for name, column in present.items() if column.type == actual[name]}
     new = {} if personal else unknown_categories(connection, same, most=MOST + 1)
 
-    edits: list[tuple[int, int, str]] = []  # from, to, replacement
+    edits: list[Edit] = []
     nodes = {key.value: (key.start_mark, value) for key, value in columns.value}
     start = columns.start_mark
     place = start.index - start.column
     for name, (mark, value) in nodes.items():
         if name not in actual:
-            edits.append((mark.index - mark.column, _line_after(text, value), ""))
+            edits.append((mark.index - mark.column, line_after(text, value), ""))
     for name, kind in actual.items():
         if name not in nodes:
             block = _block(connection, name, kind, personal, " " * start.column)
             edits.append((place, place, block.replace("\n", newline)))
             continue
         value = nodes[name][1]
-        place = _line_after(text, value)
+        place = line_after(text, value)
         fields = {field.value: node for field, node in value.value}
         if kind != present[name].type:
             edits.append((*_span(fields["type"]), _flow(kind)))
         if name in null and "nullable" in fields:
             edits.append((*_span(fields["nullable"]), "true"))
         elif name in null:
-            edits.append(_entry(text, value, fields["type"], "nullable: true", newline))
+            edits.append(insert_entry(text, value, fields["type"], "nullable: true", newline))
         extra = new.get(name, [])
         if len(extra) > MOST:
             raise DslpError(
@@ -124,7 +125,7 @@ def _edit(
         for each in map(_flow, extra):
             items = fields["categories"]
             entry = each if items.flow_style else f"- {each}"
-            edits.append(_entry(text, items, items.value[-1], entry, newline))
+            edits.append(insert_entry(text, items, items.value[-1], entry, newline))
     parts, last = [], 0
     for begin, end, replacement in sorted(edits, key=lambda edit: edit[0]):
         parts += [text[last:begin], replacement]
@@ -132,25 +133,8 @@ def _edit(
     return "".join([*parts, text[last:]])
 
 
-def _entry(text: str, whole: Any, part: Any, entry: str, newline: str) -> tuple[int, int, str]:
-    """The edit that puts an entry after one part of a list or mapping, in its style."""
-    if whole.flow_style:
-        return part.end_mark.index, part.end_mark.index, f", {entry}"
-    place = _line_after(text, part)
-    return place, place, " " * whole.start_mark.column + entry + newline
-
-
 def _span(node: Any) -> tuple[int, int]:
     return node.start_mark.index, node.end_mark.index
-
-
-def _line_after(text: str, node: Any) -> int:
-    """The start of the line that follows the content of a node."""
-    while isinstance(node, yaml.CollectionNode) and not node.flow_style and node.value:
-        last = node.value[-1]  # the mark of a block ends at the next one, beyond comments
-        node = last[1] if isinstance(last, tuple) else last
-    end: int = node.end_mark.index
-    return end if text[end - 1] == "\n" else text.index("\n", end) + 1
 
 
 def _flow(value: object) -> str:

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal, TypeVar
 
 from dslp.core.errors import DslpError
 from dslp.core.files import read_yaml
+from dslp.core.formats import without_format
 from dslp.experiments.gains import Better, Measure, improvement
 from pydantic import (
     AfterValidator,
@@ -242,7 +243,7 @@ def read_checked(kind: type[Content], path: Path) -> Content:
         DslpError: one line for each value that is not what it should be.
     """
     try:
-        return kind.model_validate(read_yaml(path))
+        return kind.model_validate(without_format(read_yaml(path), path.name, path))
     except ValidationError as error:
         problems = "; ".join(
             f"{'.'.join(map(str, problem['loc'])) or 'file'}: {problem['msg']}, "

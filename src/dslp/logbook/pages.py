@@ -19,6 +19,7 @@ from typing import Any
 import dslp.logbook
 from dslp.core.errors import DslpError
 from dslp.core.files import read_text, remove_path, write_text
+from dslp.core.formats import FRONT_MATTER
 from dslp.core.report import render_page
 from dslp.core.settings import Project
 from dslp.core.text import SENTENCE, escape_markdown, format_number, visible
@@ -373,7 +374,7 @@ def _documents(project: Project) -> dict[str, Any]:
             with suppress(DslpError):
                 text = read_text(dataset.folder / "datasheet.md").replace("\r\n", "\n")
                 changes = {version: change for version, _, change in datasheet.history(text)}
-                body = datasheet.FRONT_MATTER.sub("", text).partition(datasheet.BEGIN)[0]
+                body = FRONT_MATTER.sub("", text).partition(datasheet.BEGIN)[0]
                 plain = MARKUP.sub("", datasheet.TABLE.sub("", body))
                 prose = re.sub(r"(?<!\n)\n(?![\n*+-])", " ", plain.strip())
                 documents[name] = dataset.sheet, read_schema(dataset), prose, changes

@@ -145,7 +145,17 @@ def test_a_repository_gets_new_files_only_keeps_its_own_and_gives_them_back(
     assert b'package = "lifecycle"' in after["dslp.toml"]
     assert {n for n in after if n.startswith(".github/workflows/dslp-")} == {
         f".github/workflows/dslp-{name}.yml"
-        for name in ["policy", "issues", "labels", "more", "data", "run", "release", "monitor"]
+        for name in [
+            "policy",
+            "issues",
+            "labels",
+            "template",
+            "more",
+            "data",
+            "run",
+            "release",
+            "monitor",
+        ]
     }
 
     for name in after.keys() - theirs.keys():  # as .github/dslp/README.md says

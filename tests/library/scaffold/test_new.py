@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -69,8 +70,7 @@ def test_a_new_dataset_of_made_up_rows_builds_validates_and_is_tested(toy: Toy) 
 def test_types_that_schema_yml_takes_over_leave_built_data_current(toy: Toy) -> None:
     (toy.root / "data" / "raw").mkdir(parents=True)
     (toy.root / "data" / "raw" / "rides.csv").write_text("id,kind\n1,a\n2,b\n")
-    for command in ("new dataset rides", "data build rides", "data schema rides --write"):
-        toy.done(*command.split())
+    toy.done("new", "dataset", "rides")
     assert "build it again" not in toy.done("data", "validate", "rides").err
 
 
@@ -78,10 +78,9 @@ def test_types_that_schema_yml_takes_over_leave_built_data_current(toy: Toy) -> 
 @pytest.mark.parametrize("suffix", [".csv", ".parquet"])
 def test_a_file_in_data_raw_gets_a_dataset_that_fits(toy: Toy, suffix: str) -> None:
     write_raw(toy, "rides", suffix)
-    assert f"rides{suffix}; for personal data" in toy.done("new", "dataset", "rides").out
-    toy.done("data", "build", "rides")
-    toy.done("data", "schema", "rides", "--write")
-    assert "rides holds: 2 checks, 2 findings" in toy.done("data", "validate", "rides").out
+    assert "proposed key: rental_id" in toy.done("new", "dataset", "rides").out
+    for command in ("build", "schema", "validate"):
+        toy.done("data", command, "rides")
     built = pd.read_parquet(toy.root / "data" / "processed" / "rides.parquet")
     assert list(built)[:3] == ["rental_id", "day", "column_3"]
     assert list(built)[3:5] == ["n_2nd", "n_2nd_5"]
@@ -247,8 +246,9 @@ def test_what_is_written_is_formatted_and_clean_whatever_the_names(
     toy.done("new", "model", f"{name[:-2]}_s", *dataset, "segment")
     toy.done("new", "model", f"{name[:-2]}_t", *dataset, "outcome", "--time", "w" * 40)
     toy.done("new", "exploration", name, "--issue", "3")
+    shutil.rmtree(toy.root / "data")
+    toy.forget()
     faults = [*clean.linter_faults(toy.root), *clean.framework_imports(toy.root)]
-    (schema.parent.with_name(name[:-2]) / "schema.yml").unlink()  # empty until `data schema`
     assert [*faults, *clean.text_faults(toy.root)] == []
 
 

@@ -5,7 +5,7 @@ schema.yml. To confirm them is to remove the marks.
 """
 
 import re
-from collections.abc import Iterator
+from decimal import Decimal
 from math import isfinite
 from typing import Any
 
@@ -14,22 +14,17 @@ from dslp.core.files import read_text, write_text
 from dslp.core.report import Finding
 from dslp.data.dataset import Dataset
 from dslp.data.reading import open_rows, quote_identifier, reading_errors, without_nan
-from dslp.data.schema import fetch_row, read_schema, sql_types, type_family
+from dslp.data.schema import fetch_row, read_schema, sql_types
 
-# Columns that say who somebody is, by their names (words joined by _) and by their values.
-PERSONAL = re.compile(
-    r"(?:^|_)(e_?mails?|mail|phone|telephone|tel|mobile|fax|address|street|birth_?da(y|te)|dob|ssn"
-    r"|iban|passport|surname|vorname|nachname|(user|first|last|full|middle|given|family|maiden)_?"
-    r"name|(person|patient|customer|client|employee|contact)(s|_)?_?name)(?:_|$)|^names?$"
+# Columns that say who somebody is, by their names (words joined by _) or by a value: an e-mail
+# address, or a number of a telephone.
+NAMES = re.compile(
+    r"(^|_)(e_?mails?|mail|(tele)?phone|tel|mobile|fax|address|street|birth_?da(y|te)|dob|ssn|iban"
+    r"|(sur|vor|nach|user|first|last|full|given|family)_?name"
+    r"|(person|patient|customer|client|employee|contact)s?_?name)(_|$)|^names?$"
 )
-MAIL, PHONE = r"\w@[\w.-]+\.\w", r"\s*(\+|00|\(0|0\d+[ /-])[\d ()/.-]{6,}"
-ITEM = """\
-  - type: expect_{}
-    kwargs: {{{}}}
-    severity: {}
-    description: {}
-    meta: {{proposed: true}}
-"""
+VALUES = r"\w@[\w.-]+\.\w|^\s*(\+\d\d|\(?0\d\d+\)?[ /-]|\(?\d{3}(\) ?|-)\d{3}-)[\d ()/.-]{4,}$"
+NUMBER = re.compile(r"\w*INT(EGER)?|FLOAT|DOUBLE|DECIMAL\(.*\)")  # names of DuckDB's types
 
 
 def personal_columns(dataset: Dataset) -> list[str]:
@@ -38,16 +33,14 @@ def personal_columns(dataset: Dataset) -> list[str]:
     Raises:
         DslpError: the data cannot be read.
     """
-    with open_rows(dataset) as connection, reading_errors(dataset):
-        tests = {}
-        for name, kind in sql_types(connection).items():
-            text = quote_identifier(name) if kind == "VARCHAR" else "''"
-            number = f"avg(regexp_full_match({text}, '{PHONE}')::INT) > 0.5"
-            tests[name] = f"bool_or(regexp_matches({text}, '{MAIL}')) OR {number}"
-        results = fetch_row(connection, f"SELECT {', '.join(tests.values())} FROM rows")
-    words = [re.sub(r"\W+|(?<=[a-z])(?=[A-Z])", "_", name).lower() for name in tests]
-    columns = zip(tests, words, results, strict=True)
-    return [name for name, word, result in columns if result or PERSONAL.search(word)]
+    with open_rows(dataset, {}) as connection, reading_errors(dataset, types={}):
+        types = sql_types(connection)
+        texts = [quote_identifier(n) if kind == "VARCHAR" else "''" for n, kind in types.items()]
+        tests = [f"bool_or(regexp_matches({text}, '{VALUES}'))" for text in texts]
+        hits = fetch_row(connection, f"SELECT {', '.join(tests)} FROM rows")
+    words = [re.sub(r"\W+|(?<=[a-z])(?=[A-Z])", "_", name).lower() for name in types]
+    columns = zip(types, words, hits, strict=True)
+    return [name for name, word, hit in columns if hit or NAMES.search(word)]
 
 
 def write_suite(dataset: Dataset) -> int:
@@ -62,10 +55,30 @@ def write_suite(dataset: Dataset) -> int:
     from dslp.data.schema_file import flow  # which imports DuckDB
 
     path, items = dataset.folder / "suite.yml", list[str]()
-    for kind, kwargs, reason in _proposals(dataset):
+
+    def add(kind: str, reason: str, **kwargs: object) -> None:
+        values = {k: float(v) if isinstance(v, Decimal) else v for k, v in kwargs.items()}
+        words = ", ".join(f"{key}: {flow(value)}" for key, value in values.items())
         severity = "warning" if "min_value" in kwargs else "critical"
-        words = ", ".join(f"{key}: {flow(value)}" for key, value in kwargs.items())
-        items.append(ITEM.format(kind, words, severity, reason))
+        lines = [f"  - type: expect_{kind}", f"kwargs: {{{words}}}", f"severity: {severity}"]
+        lines += [f"description: {reason}", "meta: {proposed: true}"]
+        items.append("\n    ".join(lines) + "\n")
+
+    schema, shown = read_schema(dataset), not dataset.sheet.personal_data
+    count, ranges = _ranges(dataset)
+    most, reason = 2 * count, "Half to double the rows at first."
+    add("table_row_count_to_be_between", reason, min_value=count // 2, max_value=most)
+    if schema.key[1:]:
+        add("compound_columns_to_be_unique", "They tell rows apart.", column_list=schema.key)
+    elif schema.key:
+        add("column_values_to_be_unique", "It tells rows apart.", column=schema.key[0])
+    for name, column in schema.columns.items():
+        if not column.nullable:
+            add("column_values_to_not_be_null", "None was missing at first.", column=name)
+        if values := shown and column.categories:
+            add("column_values_to_be_in_set", "The values at first.", column=name, value_set=values)
+        if shown and name in ranges and name not in schema.key:
+            add("column_values_to_be_between", "The range at first.", column=name, **ranges[name])
     before = read_text(path).partition("expectations:\n")[0]
     write_text(path, "".join([before, "expectations:\n", *items]))
     return len(items)
@@ -81,34 +94,17 @@ def proposed_findings(dataset: Dataset) -> list[Finding]:
     return [Finding("D9", problem, todo, "proposals", severe=False)] if marks else []
 
 
-def _proposals(dataset: Dataset) -> Iterator[tuple[str, dict[str, Any], str]]:
-    """Type, kwargs and reason of each expectation."""
-    schema, shown = read_schema(dataset), not dataset.sheet.personal_data
-    columns = schema.columns.items()
-    numbers = [name for name, column in columns if type_family(column.type) in ("int", "float")]
+def _ranges(dataset: Dataset) -> tuple[int, dict[str, dict[str, float]]]:
+    """The number of rows, and the range of each column that has finite numbers alone."""
     with open_rows(dataset) as connection, reading_errors(dataset):
-        kinds = sql_types(connection)
-        cells = [without_nan(quote_identifier(name), kinds[name]) for name in numbers]
+        numbers = {n: kind for n, kind in sql_types(connection).items() if NUMBER.fullmatch(kind)}
+        cells = [without_nan(quote_identifier(name), kind) for name, kind in numbers.items()]
         ends = [f"[min({cell}), max({cell})]" for cell in cells]
-        query = f"SELECT {', '.join(['count(*)', *ends])} FROM rows"
-        count, *bounds = fetch_row(connection, query)
+        count, *bounds = fetch_row(connection, f"SELECT {', '.join(['count(*)', *ends])} FROM rows")
     if not count:
         raise DslpError(f"{dataset.name} has no rows, of which anything could be proposed")
-    ranges: dict[str, list[Any]] = dict(zip(numbers, bounds, strict=True))
-    table = {"min_value": count // 2, "max_value": 2 * count}
-    yield "table_row_count_to_be_between", table, "Half to double the rows that there were."
-    if schema.key[1:]:
-        yield "compound_columns_to_be_unique", {"column_list": schema.key}, "It tells rows apart."
-    elif schema.key:
-        yield "column_values_to_be_unique", {"column": schema.key[0]}, "It tells rows apart."
-    for name, column in columns:
-        if not column.nullable:
-            yield "column_values_to_not_be_null", {"column": name}, "No value was missing."
-        if column.categories and shown:
-            values = {"column": name, "value_set": column.categories}
-            yield "column_values_to_be_in_set", values, "The values that there were."
-        bounds = [end for end in ranges.get(name, ()) if end is not None and isfinite(end)]
-        if shown and name not in schema.key and len(bounds) == 2:
-            low, high = (each if isinstance(each, int) else float(each) for each in bounds)
-            limits = {"column": name, "min_value": low, "max_value": high}
-            yield "column_values_to_be_between", limits, "The range that there was."
+    return count, {
+        name: {"min_value": low, "max_value": high}
+        for name, (low, high) in zip(numbers, bounds, strict=True)
+        if low is not None and isfinite(low) and isfinite(high)
+    }

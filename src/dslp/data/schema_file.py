@@ -43,8 +43,8 @@ KEYS = ("int", "string", "date", "timestamp")  # families of types that identify
 IDENTIFIER = re.compile(
     r"(^|[\W_])(id|uuid|guid|key|code|no|nr|num|number|index)([\W_]*\d*)$|[a-z](Id|ID)$|^(id|ID)[\W_]"
 )
-COMBINED = 12  # columns, at most, of which two or three together are tried as a key
-BEGINNING = 10_000  # rows, of which most combinations are excluded
+# Columns, at most, of which two or three are tried together, and rows that exclude most of these.
+COMBINED, BEGINNING = 12, 10_000
 
 
 def write_schema(dataset: Dataset, proposed: bool = False) -> bool:

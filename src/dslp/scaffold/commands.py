@@ -17,6 +17,7 @@ app = typer.Typer(
 app.command("issue")(new_issue)
 
 NEXT, WRITTEN = "next: uv run dslp ", "written: "
+Notebook = StrEnum("Notebook", "jupyter marimo")
 Kind = StrEnum("Kind", "regression classification counts forecast text function")
 
 
@@ -68,20 +69,20 @@ def model(
 
 @app.command()
 def exploration(
-    name: Annotated[
-        str | None, typer.Argument(help="Of the notebook, such as 14-visits-by-plan.")
-    ] = None,
+    name: Annotated[str, typer.Argument(help="Such as 14-visits-by-plan.")] = "",
     issue: Annotated[int | None, typer.Option(help="Number of the issue.", min=1)] = None,
     title: Annotated[str, typer.Option(help="What it asks; the name's words by default.")] = "",
     source: Annotated[
         Path | None, typer.Option("--from", help="A notebook that it continues, outputs aside.")
     ] = None,
+    kind: Annotated[
+        Notebook, typer.Option(help="A .ipynb, or a .py of marimo.")
+    ] = Notebook.jupyter,
 ) -> None:
     """Write a notebook: from notebooks/template.ipynb, if the project has its own."""
     from dslp.scaffold.exploration import new_exploration
 
-    name = name or (source.stem if source else "")
-    _say_each(WRITTEN, new_exploration(Project.find(), name, issue, title, source))
+    _say_each(WRITTEN, new_exploration(Project.find(), name, issue, title, source, kind))
 
 
 @app.command()

@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from dslp.core.errors import DslpError
-from dslp.core.files import copy_path, read_text, write_text
+from dslp.core.files import copy_path
 from dslp.core.settings import Project
 from dslp.data.build import build
 from dslp.data.csv_types import read_header
-from dslp.data.dataset import Dataset, parquet_files
+from dslp.data.dataset import DataAt, Dataset, parquet_files
 from dslp.data.proposal import personal_columns, write_suite
 from dslp.data.reading import SUFFIXES, propose_types, reading_errors
 from dslp.data.schema import key_columns
@@ -24,11 +24,7 @@ LONGEST = 30  # characters of a column's name
 
 
 def new_dataset(
-    project: Project,
-    name: str,
-    source: Path | None = None,
-    in_place: bool = False,
-    personal: bool | None = None,
+    project: Project, name: str, source: Path | None, in_place: bool, personal: bool | None
 ) -> tuple[list[str], list[str]]:
     """Write the dataset's folder and its test, with key, types and suite proposed from its data.
 
@@ -52,7 +48,7 @@ def new_dataset(
     """
     name = name or (column_name(source.stem) if source else "")
     check_name(name, project)
-    dataset, notes, values = Dataset(project, name), list[str](), dict[str, Any]()
+    dataset, values = Dataset(project, name), dict[str, Any]()
     raws = [dataset.raw.with_suffix(suffix) for suffix in SUFFIXES]
     source = source or next(filter(Path.is_file, raws), None)
     if not source:
@@ -61,48 +57,35 @@ def new_dataset(
     source, in_place = source.expanduser().resolve(), in_place or source.is_dir()
     raw = source if in_place else dataset.raw.with_suffix(source.suffix.lower())
     if not (parquet_files(source) or (source.is_file() and raw.suffix in SUFFIXES)):
-        problem = "is no .csv or .parquet file, and no folder of .parquet files"
-        raise DslpError(f"{source} {problem if source.exists() else 'is missing'}")
+        raise DslpError(f"{source} is missing, or no .csv, .parquet or folder of .parquet files")
     if in_place:
-        inside = source.is_relative_to(project.root)
-        values["files"] = (source.relative_to(project.root) if inside else source).as_posix()
+        values["files"] = source.as_posix().removeprefix(f"{project.root.as_posix()}/")
     else:
         values = _describe(dataset, source)
         for path in (*raws, dataset.processed):
             if path.exists() and (path != source or path == dataset.processed):
                 raise DslpError(f"{path} exists already; nothing was written")
+    columns = personal_columns(DataAt(project, name, source)) if personal is None else []
+    values |= {"file": raw.name, "personal": personal or columns}
     with ExitStack() as undo:
         if raw != source:
             copy_path(source, raw)
             undo.callback(raw.unlink)
-            notes.append(f"copied to {raw}")
-        folder, *tests = paths = _place(project, name, personal=True, file=raw.name, **values)
+        folder, *tests = paths = _place(project, name, **values)
         undo.callback(shutil.rmtree, project.root / folder)
-        for test in tests:
+        for test in tests:  # there is none in place
             undo.callback((project.root / test).unlink)
             undo.callback(dataset.processed.unlink, missing_ok=True)
             build(dataset)
-        notes += _propose(dataset, personal)
+        write_schema(dataset, proposed=True)
+        count, key = write_suite(dataset), ", ".join(key_columns(dataset))
         undo.pop_all()
-    return paths, notes
-
-
-def _propose(dataset: Dataset, personal: bool | None) -> list[str]:
-    """Write schema and suite as the data has them; returns what was proposed."""
-    columns = personal_columns(dataset) if personal is None else []
-    sheet = dataset.folder / "datasheet.md"
-    if not (personal or columns):
-        text = read_text(sheet).replace("personal_data: yes", "personal_data: no")
-        write_text(sheet, text)
-    write_schema(dataset, proposed=True)
-    count, key = write_suite(dataset), ", ".join(key_columns(dataset))
-    notes = [
+    note = f"personal, by {', '.join(columns)}: no value is written; else --no-personal"
+    return [*paths, *([str(raw)] if raw != source else [])], [
         f"proposed key: {key or 'none: no three columns or less tell all rows apart'}",
         f"proposed: {count} expectations, key and columns; look at them in suite.yml, schema.yml",
+        *([note] if columns else []),
     ]
-    if columns:
-        notes.append(f"personal, by {', '.join(columns)}: no value is written; else --no-personal")
-    return notes
 
 
 def _place(project: Project, name: str, **values: Any) -> list[str]:
@@ -114,8 +97,14 @@ def _place(project: Project, name: str, **values: Any) -> list[str]:
 
 def _describe(dataset: Dataset, file: Path) -> dict[str, Any]:
     """What the skeleton needs of raw data: new names for its columns, and types that they have."""
+    import pyarrow.parquet as pq
+
+    csv = file.suffix.lower() == ".csv"
     with reading_errors(dataset, file, {}, "correct the file"):
-        columns, types = _read_columns(file)
+        columns = read_header(file)[1] if csv else list(pq.read_schema(file).names)
+        types = propose_types(file) if csv else {}
+    if not columns or len(set(columns)) < len(columns):
+        raise DslpError(f"{file} has no columns, or two of one name")
     names: dict[str, str] = {}
     for number, column in enumerate(columns, 1):
         name = column_name(column) or f"column_{number}"
@@ -126,18 +115,6 @@ def _describe(dataset: Dataset, file: Path) -> dict[str, Any]:
         "types": {quoted[column]: kind for column, kind in types.items()},
         "column": quoted[columns[0]],
     }
-
-
-def _read_columns(file: Path) -> tuple[list[str], dict[str, str]]:
-    """The columns of a file, and of a CSV file the types that they seem to have."""
-    import pyarrow.parquet as pq
-
-    if file.suffix.lower() == ".csv":
-        return read_header(file)[1], propose_types(file)
-    names = list(pq.read_schema(file).names)
-    if not names or len(set(names)) < len(names):
-        raise DslpError(f"{file} has no columns, or two of one name")
-    return names, {}
 
 
 def column_name(header: str) -> str:

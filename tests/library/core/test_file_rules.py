@@ -16,7 +16,12 @@ DATA = (
 )
 SPRAWL = (
     *("notebooks/Untitled.ipynb", "notebooks/Untitled3.ipynb", "notebooks/visits-Copy1.ipynb"),
-    *("notebooks/visits-V2.ipynb", "notebooks/visits-final-V2.ipynb", "src/model_final.py"),
+    *(
+        "notebooks/visits-V2.ipynb",
+        "notebooks/visits_v2.py",
+        "notebooks/visits-final-V2.ipynb",
+        "src/model_final.py",
+    ),
     *("src/model_final_2.py", "docs/report-old.md", "docs/report_backup.md"),
 )
 WELCOME = (

@@ -196,7 +196,7 @@ def test_odd_types_are_proposed_and_pass(toy: Toy) -> None:
         ("a.csv", "id,x\n1,2\n3\n", "line 3: Expected Number of Columns"),
         ("a.csv", b"\xff\xfe", "not UTF-8"),
         ("a.parquet", "PAR1", "cannot be read"),
-        ("a.xlsx", "", "is no .csv or .parquet file"),
+        ("a.xlsx", "", "is missing, or no .csv"),
         ("class.csv", "id\n1\n", "cannot be a name"),
         ("visits.csv", "id\n1\n", "exists already"),
         ("missing.csv", None, "is missing"),

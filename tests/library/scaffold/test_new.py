@@ -250,28 +250,3 @@ def test_what_is_written_is_formatted_and_clean_whatever_the_names(
     toy.forget()
     faults = [*clean.linter_faults(toy.root), *clean.framework_imports(toy.root)]
     assert [*faults, *clean.text_faults(toy.root)] == []
-
-
-@pytest.mark.rule("X1")
-def test_a_notebook_that_exists_continues_the_form_without_what_running_it_left(toy: Toy) -> None:
-    run = {"cell_type": "code", "metadata": {}, "source": ["1 + 1"], "execution_count": 7}
-    run |= {"outputs": [{"output_type": "stream", "name": "stdout", "text": ["a secret"]}]}
-    text = {"cell_type": "markdown", "metadata": {}, "source": ["# Visits by plan"]}
-    notebook = {"cells": [text, run], "metadata": {}, "nbformat": 4, "nbformat_minor": 4}
-    source = toy.root / "visits-by-plan.ipynb"
-    source.write_text(json.dumps(notebook), encoding="utf-8")
-    toy.done("new", "exploration", "--from", str(source), "--issue", "14")
-    written = json.loads((toy.root / "notebooks" / source.name).read_text(encoding="utf-8"))
-    assert "**Issue:** #14" in "".join(written["cells"][0]["source"])
-    assert [cell["source"] for cell in written["cells"][-2:]] == [text["source"], run["source"]]
-    assert written["cells"][-1]["outputs"] == []
-    assert written["cells"][-1]["execution_count"] is None
-    assert written["nbformat_minor"] == 4
-    assert not any("id" in cell for cell in written["cells"])
-    assert json.loads(source.read_text(encoding="utf-8")) == notebook
-    again = str(toy.root / "notebooks" / source.name)
-    assert "has the form" in refused(toy, "exploration", "other", "--from", again)
-    source.write_text(json.dumps({**notebook, "nbformat": 3}), encoding="utf-8")
-    assert "convert it" in refused(toy, "exploration", "other", "--from", str(source))
-    source.write_text("[]", encoding="utf-8")
-    assert "is not a notebook" in refused(toy, "exploration", "other", "--from", str(source))

@@ -79,8 +79,10 @@ def main() -> int:
 
     ArgumentParser(usage=__doc__).parse_args()
     pyproject, left = (ROOT / "pyproject.toml").read_text(encoding="utf-8", errors="replace"), []
-    if re.search("^[<>]{7} ", pyproject, re.MULTILINE):
-        raise ValueError("pyproject.toml has conflict markers of an update: resolve them")
+    if re.search(r"(?m)^([<>|=])\1{6}( |$)", pyproject) or (ROOT / "pyproject.toml.rej").exists():
+        raise ValueError(
+            "an update left conflict markers in pyproject.toml, or a .rej: resolve them"
+        )
     try:
         settings: Any = tomllib.loads(pyproject)
         name, tools = settings["project"]["name"], settings.get("tool", {})

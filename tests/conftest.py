@@ -1,8 +1,10 @@
 """What all tests share: the rule ledger, a neutral machine, and the template as people copy it."""
 
+import os
 import re
 import shutil
 import signal
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -44,6 +46,17 @@ def neutral_machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         ):
             patch.delenv(name, raising=False)
         yield home
+
+
+@pytest.fixture(scope="session")
+def machine(neutral_machine: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """The environment of somebody who has git, uv and Python, outside this repository's own."""
+    tools = tmp_path_factory.mktemp("bin")
+    own = Path(sys.executable).parent
+    (tools / "python3").symlink_to(os.path.realpath(sys.executable))
+    (tools / "uv").symlink_to(own / "uv")
+    others = [path for path in os.environ["PATH"].split(os.pathsep) if Path(path) != own]
+    return os.environ | {"PATH": os.pathsep.join([str(tools), *others])}
 
 
 @pytest.fixture(scope="session")

@@ -20,6 +20,7 @@ from dslp.core.files import read_text
 from dslp.core.git import command_output, git_output, subfolder_problem
 from dslp.core.settings import Project
 from dslp.core.text import error_line, redact
+from dslp.core.updates import conflicts, lost_edits
 from dslp.pin import PATIENCE, Place, examine_pin
 
 PORTS = {"postgresql": 5432, "mssql": 1433, "spark": 7077, "tcp": 8786}
@@ -55,6 +56,7 @@ def examine(project: Project) -> Iterator[Place]:
         yield Place("github", str(project.root / ".github"), problem, doubtful=True)
     if project.is_adopted:
         yield _examine_adoption(project)
+    yield from _examine_update(project)
     if os.environ.get("PYTHONDONTWRITEBYTECODE"):
         cost = "imports take two to three times as long at each command: unset it"
         yield Place("bytecode", "PYTHONDONTWRITEBYTECODE is set", cost, doubtful=True)
@@ -90,6 +92,18 @@ def _examine_adoption(project: Project) -> Place:
         return Place("adoption", where, "complete")
     state = f"not added yet: {'; '.join(missing)} (.github/dslp/README.md says what for)"
     return Place("adoption", where, state, doubtful=True)
+
+
+def _examine_update(project: Project) -> Iterator[Place]:
+    """What an update of the template left to do, if anything."""
+    revision, deleted = lost_edits(project)
+    where = str(project.answers_file)
+    if names := conflicts(project):
+        yield Place("update", where, f"left conflicts; resolve {', '.join(names)}", works=False)
+    if deleted:
+        state = f"deleted what you had edited: {', '.join(deleted)}"
+        state += f" (git show {revision}:PATH > PATH gives one back)"
+        yield Place("update", where, state, doubtful=True)
 
 
 def _examine_tool(name: str, need: str) -> Place:

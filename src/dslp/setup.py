@@ -21,6 +21,7 @@ from dslp.core.files import read_text, write_text
 from dslp.core.git import git_output, subfolder_problem
 from dslp.core.settings import BRANCH, Project
 from dslp.core.text import error_line
+from dslp.core.updates import conflicts, lost_edits
 
 HOOKS = ".pre-commit-config.yaml"
 # Usual names of a collaboration branch; the first two are merged into main later.
@@ -49,8 +50,6 @@ NAMED = "|".join(
         "mainBranchName': '": "'",
     }.items()
 )
-# A line of `git status --porcelain` about a file that is unmerged, or holds what did not apply.
-CONFLICT = r'^(?:U.|.U|AA|DD|\?\?(?=.*\.(?:rej|orig)"?$)) (.+)'
 
 
 class Result(NamedTuple):
@@ -77,6 +76,10 @@ def setup() -> None:
     if (branch := _existing_branch(project)) is not None:
         unfinished += _report("branch", _adopt_branch(project, branch))
         project = Project.find(dotenv=False)
+    revision, names = lost_edits(project)
+    if names:
+        why = f"files that the template has no longer, and you had edited: {', '.join(names)}"
+        unfinished += _report("update", Result("done", why, f"git show {revision}:PATH > PATH"))
     hooks = _install_hooks(project)
     unfinished += _report("commit hooks", hooks)
     unfinished += _report("first commit", _commit(project, checked=hooks.status != "could not"))
@@ -227,13 +230,13 @@ def _commit(project: Project, checked: bool) -> Result:
 
 def _describe_commits(project: Project) -> Result:
     """The result where there are commits: conflicts of an update, or the number of changes."""
-    options = ("--no-optional-locks", "status", "--porcelain", "--untracked-files=all")
-    status = git_output(project, *options) or ""
-    if names := re.findall(CONFLICT, status, re.MULTILINE):
+    if names := conflicts(project):
         why = f"an update left conflicts; resolve {', '.join(names)}"
         return Result("could not", why, "git status")
     if main := _point_main(project):
         return Result("done", f"there is one{main}")
+    options = ("--no-optional-locks", "status", "--porcelain", "--untracked-files=all")
+    status = git_output(project, *options) or ""
     changed = len(status.splitlines())
     later = "git add --all && git commit" if changed else ""
     return Result("skipped", f"there are commits; files changed since: {changed}", later)

@@ -1,25 +1,11 @@
 """The whole projects, each set up once for all tests of it."""
 
-import os
 import re
-import sys
-from pathlib import Path
 
 import pytest
 
 from tests.project.whole import OTHER_PYTHONS, WHOLE, Project, find_python, generate
 from tests.template_copy import Template
-
-
-@pytest.fixture(scope="session")
-def machine(neutral_machine: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    """The environment of somebody who has git, uv and Python, outside this repository's own."""
-    tools = tmp_path_factory.mktemp("bin")
-    own = Path(sys.executable).parent
-    (tools / "python3").symlink_to(os.path.realpath(sys.executable))
-    (tools / "uv").symlink_to(own / "uv")
-    others = [path for path in os.environ["PATH"].split(os.pathsep) if Path(path) != own]
-    return os.environ | {"PATH": os.pathsep.join([str(tools), *others])}
 
 
 @pytest.fixture(scope="session")

@@ -146,12 +146,16 @@ def test_a_python_that_is_not_there_is_named_with_what_to_do(bare: Place) -> Non
 
 def test_a_wrong_pyproject_gets_a_sentence(bare: Place) -> None:
     conflict = "<<<<<<< before updating\na = 1\n=======\n>>>>>>> after updating\n"
-    for text, words in ((conflict, "conflict markers"), ("[project\n", "is not valid: ")):
+    half = "a = 1\n=======\na = 2\n"  # the outer markers are gone
+    cases = {conflict: "conflict markers", half: "conflict markers", "[project\n": "is not valid: "}
+    for text, words in cases.items():
         bare.write("pyproject.toml", text)
         run = bare.set_up()
         assert (run.code, run.text.count("\n")) == (2, 1)
         assert run.text.startswith("Cannot run: ")
         assert words in run.text
+    bare.write("pyproject.toml.rej", "@@ -1 +1 @@\n")
+    assert "a .rej" in bare.set_up().text
     assert not (bare.project / ".git").exists()
 
 

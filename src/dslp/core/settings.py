@@ -208,9 +208,12 @@ def _find_settings(start: Path) -> tuple[Path, object, str]:
 
 
 def _toml(file: Path) -> dict[str, object]:
+    text = read_text(file)
     try:
-        return tomllib.loads(read_text(file))
+        return tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
+        if "\n<<<<<<< " in f"\n{text}":
+            raise DslpError(f"{file} has conflict markers: resolve them") from None
         raise DslpError(f"{file} is not valid TOML: {error}") from None
 
 

@@ -35,6 +35,7 @@ def test_outside_a_repository_the_command_says_what_is_missing(toy: Toy, tmp_pat
         ("package = '../toy'", "cannot be imported"),
         ('branch = "main"', 'package is missing; write package = "NAME" there'),
         ("branch", "is not valid TOML"),
+        ("<<<<<<< before updating", "has conflict markers: resolve them"),
         ("\xff", "cannot be read"),
         ("package = 'a'\npackage = 'b'", "is not valid TOML"),
     ],
@@ -49,7 +50,7 @@ def test_settings_that_are_wrong_are_named_with_their_file(
     assert outcome.code == 2
     assert problem in outcome.error
     assert str(toy.root / file) in outcome.error
-    whole = "TOML" in problem or "read" in problem
+    whole = any(word in problem for word in ("TOML", "read", "markers"))
     assert ("[tool.dslp]" in outcome.error) == (bool(table) and not whole)
 
 

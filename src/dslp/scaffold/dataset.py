@@ -54,12 +54,13 @@ def new_dataset(
     if not source:
         made_up = f"its rows are made up: there is no {raws[1]} or {raws[0].suffix}"
         return _place(project, name, file=""), [made_up]
-    source, in_place = source.expanduser().resolve(), in_place or source.is_dir()
+    place, in_place = source.expanduser().absolute(), in_place or source.is_dir()
+    source = place.resolve()
     raw = source if in_place else dataset.raw.with_suffix(source.suffix.lower())
     if not (parquet_files(source) or (source.is_file() and raw.suffix in SUFFIXES)):
         raise DslpError(f"{source} is missing, or no .csv, .parquet or folder of .parquet files")
     if in_place:
-        values["files"] = source.as_posix().removeprefix(f"{project.root.as_posix()}/")
+        values["files"] = place.as_posix().removeprefix(f"{project.root.as_posix()}/")
     else:
         values = _describe(dataset, source)
         for path in (*raws, dataset.processed):
@@ -76,7 +77,10 @@ def new_dataset(
         for test in tests:  # there is none in place
             undo.callback((project.root / test).unlink)
             undo.callback(dataset.processed.unlink, missing_ok=True)
-            build(dataset)
+            try:
+                build(dataset)
+            except DslpError as error:
+                raise DslpError(f"{error}; to read the file as it is: --in-place") from None
         write_schema(dataset, proposed=True)
         count, key = write_suite(dataset), ", ".join(key_columns(dataset))
         undo.pop_all()

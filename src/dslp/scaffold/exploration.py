@@ -102,7 +102,7 @@ def _read_notebook(file: Path | Traversable) -> dict[str, Any]:
         raise DslpError(f"{file} is not a notebook: {error_line(error)}") from None
     if version != 4:
         todo = f"jupyter nbconvert --to notebook --nbformat 4 {file.name}"
-        raise DslpError(f"{file} has format {version}, not 4; convert it: {todo}")
+        raise DslpError(f"{file} has format {version}; convert it: {todo}")
     return notebook
 
 

@@ -39,9 +39,9 @@ FEW = 20  # different texts, at most, that are taken for categories
 OFTEN = 10  # rows for each of them, at least
 MOST = 100  # values, at most, that are added to categories
 KEYS = ("int", "string", "date", "timestamp")  # families of types that identify rows
-# Names like order_id, orderId, id_2 or number: such a column is the key rather than another.
+# Names like order_id, orderId, id_2 or Country Code: such a column is the key rather than another.
 IDENTIFIER = re.compile(
-    r"(^|[\W_])(id|uuid|guid|key|code|no|nr|num|number|index)([\W_]*\d*)$|[a-z](Id|ID)$|^(id|ID)[\W_]"
+    r"(?i:(^|[\W_])(id|uuid|guid|key|code|nr|number|identifier)[\W_]*\d*$|^id[\W_])|[a-z](Id|ID)$"
 )
 # Columns, at most, of which two or three are tried together, and rows that exclude most of these.
 COMBINED, BEGINNING = 12, 10_000

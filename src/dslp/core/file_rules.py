@@ -19,7 +19,7 @@ SPRAWL = re.compile(
     re.IGNORECASE,
 )
 # Jupyter's, and marimo's, which are Python files.
-NOTEBOOK = re.compile(r"\.ipynb$|^notebooks/.*\.py$", re.IGNORECASE)
+NOTEBOOK = re.compile(r"\.ipynb$|(^|/)notebooks/[^/]+\.py$", re.IGNORECASE)
 NOTEBOOK_SPRAWL = re.compile(r"[-_ ]v\d+$", re.IGNORECASE)
 
 

@@ -36,8 +36,7 @@ def dataset(
     paths, notes = new_dataset(Project.find(), name, source, in_place, personal)
     _say_each(WRITTEN, *paths)
     _say_each("", *notes)
-    name = Path(paths[0]).name
-    _say_each(NEXT, f"data build {name}", f"data validate {name}")
+    _say_each(NEXT, *(f"data {verb} {Path(paths[0]).name}" for verb in ("build", "validate")))
 
 
 @app.command()

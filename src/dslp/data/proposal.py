@@ -19,8 +19,8 @@ from dslp.data.schema import fetch_row, read_schema, sql_types
 # Columns that say who somebody is, by their names (words joined by _) or by a value: an e-mail
 # address, or a number of a telephone.
 NAMES = re.compile(
-    r"(^|_)(e_?mails?|mail|(tele)?phone|tel|mobile|fax|address|street|birth_?da(y|te)|dob|ssn|iban"
-    r"|(sur|vor|nach|user|first|last|full|given|family)_?name"
+    r"(^|_)(e_?mails?|mail|(tele)?phone|telefon|tel|mobile|fax|address|adresse|street|strasse|birth\w*"
+    r"|geburt\w*|dob|ssn|iban|(sur|vor|nach|user|first|last|full|given|family)_?name"
     r"|(person|patient|customer|client|employee|contact)s?_?name)(_|$)|^names?$"
 )
 VALUES = r"\w@[\w.-]+\.\w|^\s*(\+\d\d|\(?0\d\d+\)?[ /-]|\(?\d{3}(\) ?|-)\d{3}-)[\d ()/.-]{4,}$"
@@ -61,8 +61,7 @@ def write_suite(dataset: Dataset) -> int:
         words = ", ".join(f"{key}: {flow(value)}" for key, value in values.items())
         severity = "warning" if "min_value" in kwargs else "critical"
         lines = [f"  - type: expect_{kind}", f"kwargs: {{{words}}}", f"severity: {severity}"]
-        lines += [f"description: {reason}", "meta: {proposed: true}"]
-        items.append("\n    ".join(lines) + "\n")
+        items.append("\n    ".join([*lines, f"description: {reason}", "meta: {proposed: true}\n"]))
 
     schema, shown = read_schema(dataset), not dataset.sheet.personal_data
     count, ranges = _ranges(dataset)

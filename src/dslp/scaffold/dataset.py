@@ -84,12 +84,12 @@ def new_dataset(
         write_schema(dataset, proposed=True)
         count, key = write_suite(dataset), ", ".join(key_columns(dataset))
         undo.pop_all()
-    note = f"personal, by {', '.join(columns)}: no value is written; else --no-personal"
-    return [*paths, *([str(raw)] if raw != source else [])], [
+    notes = [
         f"proposed key: {key or 'none: no three columns or less tell all rows apart'}",
         f"proposed: {count} expectations, key and columns; look at them in suite.yml, schema.yml",
-        *([note] if columns else []),
+        f"personal, by {', '.join(columns)}: no value is written; else --no-personal",
     ]
+    return paths + [str(raw)] * (raw != source), notes[: 2 + bool(columns)]
 
 
 def _place(project: Project, name: str, **values: Any) -> list[str]:

@@ -47,12 +47,13 @@ def new_exploration(
     if not notebook["cells"]:
         raise DslpError(f"{template} has no cells; the first one must hold the title")
     lines = [f"# {words or name}\n", *notebook["cells"][0]["source"][1:]]
-    text = "".join(lines).replace(FORM, f"{FORM}{issue or ''}")
-    notebook["cells"][0]["source"] = text.splitlines(keepends=True)
+    notebook["cells"][0]["source"] = [each.replace(FORM, f"{FORM}{issue or ''}") for each in lines]
     if source:
         notebook = _continue_with(notebook, source)
     path, text = f"notebooks/{name}.ipynb", json.dumps(notebook, indent=1, ensure_ascii=False)
     if kind == "marimo":
+        if notebook["metadata"].get("kernelspec", {}).get("language", "python") != "python":
+            raise DslpError(f"{source} is not in Python, as notebooks of marimo are")
         path, text = f"notebooks/{name}.py", _convert(text)
     place_files(project.root, {path: text.rstrip() + "\n"})
     return path

@@ -163,6 +163,7 @@ def test_a_dataset_comes_and_changes_with_all_its_files(
     [
         (("Ask", "Explore"), "x", "failure", "has 2 types: Ask, Explore"),
         (("Ask",), "notebooks/plots.ipynb", "failure", "X2"),
+        (("Ask",), "notebooks/plots.py", "failure", "X2"),
         (("Ask",), "notebooks/template.ipynb", "success", GOOD),
         (("Ask",), "src/demo/features/poisson.py", "success", GOOD),
     ],

@@ -55,7 +55,7 @@ def hour(project: Project) -> Project:
     """The project in which the lines of AGENTS.md and of the docs were run, until the server."""
     write_rides(project.path / "data" / "raw" / "rides.csv")
     example = commands(project.path / "AGENTS.md", "From data to a model")
-    lines = [*example, *commands(ROOT / "docs" / "start.md", HEADING)[:9]]
+    lines = [*example, *commands(ROOT / "docs" / "start.md", HEADING)[:8]]
     printed = project.succeed("uv run python -W ignore -c", IN_ONE_PROCESS, *lines)
     for line, text in zip(lines, printed.split(NEXT)[1:], strict=True):
         project.done[line] = Done(0, text)
@@ -79,20 +79,20 @@ def test_idea_to_value(hour: Project) -> None:
 
 def test_the_lines_of_the_docs_go_from_a_csv_file_to_a_champion(hour: Project) -> None:
     lines = commands(ROOT / "docs" / "start.md", HEADING)
-    assert lines[:10] == commands(ROOT / "README.md", HEADING)
-    printed = [hour.done[line].text for line in lines[:9]]
-    assert "rides.csv; for personal data" in printed[0]
-    assert "rides holds: 2 checks, 2 findings" in printed[3]
-    assert "inputs: station, temperature" in printed[4]
-    assert re.search(r"better: .* is (probably )?reached", printed[5]), printed[5]
-    assert "demand 1.0.0 (version 1) is the champion" in printed[8]
+    assert lines[:9] == commands(ROOT / "README.md", HEADING)
+    printed = [hour.done[line].text for line in lines[:8]]
+    assert "proposed key: rental_id" in printed[0]
+    assert "rides holds: 10 checks, 3 findings" in printed[2]
+    assert "inputs: station, temperature" in printed[3]
+    assert re.search(r"better: .* is (probably )?reached", printed[4]), printed[4]
+    assert "demand 1.0.0 (version 1) is the champion" in printed[7]
     schema = next(hour.path.glob("src/*/datasets/rides/schema.yml")).read_text(encoding="utf-8")
     assert "key: [rental_id]" in schema
     assert "categories: [north, süd]" in schema
 
 
 def test_the_champion_answers_the_line_with_curl(hour: Project) -> None:
-    start, ask = commands(ROOT / "docs" / "start.md", HEADING)[9:]
+    start, ask = commands(ROOT / "docs" / "start.md", HEADING)[8:]
     with subprocess.Popen(
         [*shlex.split(start), "--port", "0"], cwd=hour.path, env=hour.environment, text=True,
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
@@ -135,6 +135,7 @@ def test_agents_md_names_no_command_that_was_not_run(hour: Project) -> None:
     hour.succeed("git remote add origin https://github.com/ada/claims.git")
     reached = {"GITHUB_API_URL": standin.url, "GH_TOKEN": standin.add_token()}
     hour.succeed("uv run dslp --help")
+    hour.succeed("uv run dslp data schema rides --write")
     hour.succeed("uv run dslp new issue task --title Tidy --set what=Columns", **reached)
     hour.succeed("uv run dslp start 1", **reached)
     hour.run("uv run dslp check", **reached)

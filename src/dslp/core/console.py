@@ -4,6 +4,7 @@ Results go to standard output and progress to standard error, so a command can b
 Colours and spinners are off when the output is not a terminal, and with `NO_COLOR`.
 """
 
+import re
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -68,8 +69,8 @@ def table(headers: Sequence[str], rows: Sequence[Sequence[str]], texts: int = 1)
 
 def as_typed(text: str) -> str:
     """Text whose commands are those that the user of this environment types."""
-    command = "uv run --project .github/dslp dslp"
-    return text.replace("uv run dslp", command) if IS_ADOPTED else text
+    words = r"uv \1 --project .github/dslp"
+    return re.sub(r"\buv (run(?= dslp)|add)\b", words, text) if IS_ADOPTED else text
 
 
 def say(text: str, style: str = "") -> None:

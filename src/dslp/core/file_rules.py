@@ -18,6 +18,8 @@ SPRAWL = re.compile(
     r"^untitled\d*$|^copy of |[-_ ](final|old|backup)(?![a-z0-9])|[- ]copy\d*$|[ -]?\(\d+\)$",
     re.IGNORECASE,
 )
+# Jupyter's, and marimo's, which are Python files.
+NOTEBOOK = re.compile(r"\.ipynb$|(^|/)notebooks/[^/]+\.py$", re.IGNORECASE)
 NOTEBOOK_SPRAWL = re.compile(r"[-_ ]v\d+$", re.IGNORECASE)
 
 
@@ -52,7 +54,6 @@ def _problem(path: PurePosixPath, size: int) -> str | None:
     if size > LARGE and path.name != "uv.lock":
         return f"{size:,} bytes is large (D1); keep it under {LARGE:,}, or outside the repository"
     stem = path.name.split(".")[0] or path.name
-    notebook = path.suffix == ".ipynb"
-    if SPRAWL.search(stem) or (notebook and NOTEBOOK_SPRAWL.search(stem)):
+    if SPRAWL.search(stem) or (NOTEBOOK.search(str(path)) and NOTEBOOK_SPRAWL.search(stem)):
         return "git keeps the versions (X2); name it for what it asks, not for its place in a row"
     return None

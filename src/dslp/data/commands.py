@@ -74,6 +74,7 @@ def validate(
 ) -> None:
     """Run the suites: exit code 1 if a dataset fails, and a line for each finding."""
     from dslp.data.dataset import stale_reason
+    from dslp.data.proposal import proposed_findings
     from dslp.data.verdict import KEPT, check_suite
 
     reports = []
@@ -87,7 +88,8 @@ def validate(
             unwritten = unwritten_findings(
                 dataset.folder / f for f in ("datasheet.md", "schema.yml")
             )
-            report = replace(report, findings=[*report.findings, *unwritten])
+            proposed = proposed_findings(dataset)
+            report = replace(report, findings=[*report.findings, *unwritten, *proposed])
         if when := report.details.get(KEPT):
             notice(f"{name}: nothing has changed since {when}; --fresh runs the suite again")
         if stale:

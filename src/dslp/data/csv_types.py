@@ -68,7 +68,7 @@ TYPES = {
         "DOUBLE",
         "number",
         NUMBER,
-        r"-?(0|[1-9]\d{0,14})(\.\d{1,15})?(e[+-]?\d{1,2})?",
+        r"-?((0|[1-9]\d{0,14})(\.\d{1,20})?|\.\d{1,20})(e[+-]?\d{1,2})?",
         FINITE,
     ),
     "float": CsvType("FLOAT", "number", NUMBER, exact=FINITE),

@@ -16,6 +16,7 @@ from typing import Any, Literal
 
 from dslp.data.dataset import Dataset
 from dslp.data.reading import (
+    COPY,
     open_rows,
     quote_identifier,
     quote_literal,
@@ -133,9 +134,7 @@ def _open_rows(
         types = {name: kind for name, kind, *_ in connection.execute("DESCRIBE rows").fetchall()}
         (rows,) = connection.execute("SELECT count(*) FROM rows").fetchone()
         if dataset.built.suffix == ".csv" or len(types) * rows < SMALL:
-            connection.execute(
-                "CREATE TABLE copy AS FROM rows; DROP VIEW rows; ALTER TABLE copy RENAME TO rows"
-            )
+            connection.execute(COPY)
         yield connection, types, rows
 
 

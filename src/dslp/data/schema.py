@@ -6,7 +6,7 @@ The file is what reviewers see when a schema changes (D4); the suite says what t
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import date
 from difflib import get_close_matches
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from dslp.core.errors import DslpError
 from dslp.core.files import read_text
@@ -54,11 +54,15 @@ class Column(BaseModel):
 
 
 class Schema(BaseModel):
-    """The content of `schema.yml`; `population` says what one row is, and of whom."""
+    """The content of `schema.yml`; `population` says what one row is, and of whom.
+
+    `proposed` names what was written from the data and nobody has confirmed.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
     population: str | None = None
+    proposed: list[Literal["key", "columns"]] = []
     key: list[str] = []
     columns: dict[str, Column] = Field(min_length=1)
 
@@ -194,12 +198,17 @@ def unknown_categories(
 
 def count_nulls(connection: "duckdb.DuckDBPyConnection", names: Iterable[str]) -> dict[str, int]:
     """The number of nulls, or NaN, in each of the columns that has any."""
-    names, rows = list(names), connection.sql("FROM rows")
-    kinds = dict(zip(rows.columns, map(str, rows.types), strict=True))
+    names, kinds = list(names), sql_types(connection)
     values = [without_nan(quote_identifier(name), kinds[name]) for name in names]
     counts = ", ".join(f"count(*) - count({value})" for value in values)
     numbers = fetch_row(connection, f"SELECT {counts} FROM rows") if names else ()
     return {name: int(count) for name, count in zip(names, numbers, strict=True) if count}
+
+
+def sql_types(connection: "duckdb.DuckDBPyConnection") -> dict[str, str]:
+    """DuckDB's types of the columns, by name."""
+    rows = connection.sql("FROM rows")
+    return dict(zip(rows.columns, map(str, rows.types), strict=True))
 
 
 def fetch_row(connection: "duckdb.DuckDBPyConnection", query: str) -> Sequence[Any]:

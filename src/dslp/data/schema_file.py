@@ -4,7 +4,9 @@ The text is edited at the places that YAML's own parser gives: what people wrote
 comments stay as they are, and writing twice changes nothing (D4).
 """
 
+import re
 from contextlib import suppress
+from itertools import combinations
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +17,7 @@ from dslp.core.text import UNWRITTEN
 from dslp.core.yaml_edits import Edit, insert_entry, line_after
 from dslp.data.dataset import Dataset
 from dslp.data.reading import (
+    COPY,
     open_rows,
     propose_types,
     quote_identifier,
@@ -32,17 +35,25 @@ from dslp.data.schema import (
 from duckdb import DuckDBPyConnection
 
 HEAD = "# The columns of the dataset: reviewers must see each change of this file.\n"
+PROPOSED = "proposed: [key, columns] # look at them, then remove this line\n"
 FEW = 20  # different texts, at most, that are taken for categories
 OFTEN = 10  # rows for each of them, at least
 MOST = 100  # values, at most, that are added to categories
 KEYS = ("int", "string", "date", "timestamp")  # families of types that identify rows
+# Names like order_id, orderId, id_2 or Country Code: such a column is the key rather than another.
+IDENTIFIER = re.compile(
+    r"(?i:(^|[\W_])(id|uuid|guid|key|code|nr|number|identifier)[\W_]*\d*$|^id[\W_])|[a-z](Id|ID)$"
+)
+# Columns, at most, of which two or three are tried together, and rows that exclude most of these.
+COMBINED, BEGINNING = 12, 10_000
 
 
-def write_schema(dataset: Dataset) -> bool:
+def write_schema(dataset: Dataset, proposed: bool = False) -> bool:
     """Bring `schema.yml` in line with the processed data, or begin it.
 
     Columns, types, nulls and values of categories that the data has are added, columns that it
-    has not are removed. What the schema allows and the data does not use stays.
+    has not are removed. What the schema allows and the data does not use stays. What is begun is
+    marked where it is `proposed`, until a person confirms it.
 
     Returns:
         Whether the file changed.
@@ -59,11 +70,14 @@ def write_schema(dataset: Dataset) -> bool:
         types = propose_types(dataset.built) | (dataset.types if text.strip() else {})
     with open_rows(dataset, types) as connection, reading_errors(dataset):
         actual = column_types(dataset, connection)
+        if types:  # CSV is read once
+            connection.execute(COPY)
         if text.strip():
             new = _edit(path, text, actual, connection, personal)
         else:
             blocks = [_block(connection, *column, personal, "  ") for column in actual.items()]
-            new = f"{HEAD}key: {_flow(_key(connection, actual))}\ncolumns:\n{''.join(blocks)}"
+            head = HEAD + PROPOSED * proposed
+            new = f"{head}key: {flow(_key(connection, actual))}\ncolumns:\n{''.join(blocks)}"
     types = {}
     with suppress(DslpError):  # such as of a name that is too long for YAML
         columns = parse_schema(parse_yaml(new, path), str(path)).columns
@@ -111,7 +125,7 @@ def _edit(
         place = line_after(text, value)
         fields = {field.value: node for field, node in value.value}
         if kind != present[name].type:
-            edits.append((*_span(fields["type"]), _flow(kind)))
+            edits.append((*_span(fields["type"]), flow(kind)))
         if name in null and "nullable" in fields:
             edits.append((*_span(fields["nullable"]), "true"))
         elif name in null:
@@ -122,7 +136,7 @@ def _edit(
                 f"{path}: {name!r:.60} has more than {MOST} values outside its categories; remove "
                 "the categories, or correct the data"
             )
-        for each in map(_flow, extra):
+        for each in map(flow, extra):
             items = fields["categories"]
             entry = each if items.flow_style else f"- {each}"
             edits.append(insert_entry(text, items, items.value[-1], entry, newline))
@@ -137,7 +151,7 @@ def _span(node: Any) -> tuple[int, int]:
     return node.start_mark.index, node.end_mark.index
 
 
-def _flow(value: object) -> str:
+def flow(value: object) -> str:
     """A value as YAML that is valid anywhere, in brackets too."""
     style = '"' if isinstance(value, str) and not value.isprintable() else None
     return yaml.safe_dump(
@@ -149,7 +163,7 @@ def _block(
     connection: DuckDBPyConnection, name: str, kind: str, personal: bool, margin: str
 ) -> str:
     """A new column: what the data says of it, and a description that is to be written."""
-    lines = [f"type: {_flow(kind)}"]
+    lines = [f"type: {flow(kind)}"]
     if count_nulls(connection, [name]):
         lines.append("nullable: true")
     if type_family(kind) == "string" and not personal:
@@ -159,24 +173,31 @@ def _block(
         if 0 < estimate <= 2 * FEW:
             values = fetch_distinct(connection, name, f"{column} IS NOT NULL ORDER BY 1")
             if len(values) <= FEW and rows >= OFTEN * len(values):
-                lines.append(f"categories: {_flow(values)}")
+                lines.append(f"categories: {flow(values)}")
     lines.append(f"description: {UNWRITTEN}")
-    return f"{margin}{_flow(name)}:\n" + "".join(f"{margin}  {line}\n" for line in lines)
+    return f"{margin}{flow(name)}:\n" + "".join(f"{margin}  {line}\n" for line in lines)
 
 
 def _key(connection: DuckDBPyConnection, actual: dict[str, str]) -> list[str]:
-    """The first column without nulls and repeated values, or the first two or three together."""
+    """The first column without nulls and repeated values, or the smallest such combination.
+
+    Columns that are called like an identifier come first, then times. Numbers with decimals
+    identify nothing.
+    """
     possible = [name for name, kind in actual.items() if type_family(kind) in KEYS]
     null = count_nulls(connection, possible)
-    possible = [name for name in possible if name not in null]
+    possible = sorted(set(possible) - null.keys(), key=possible.index)
+    times = [name for name in possible if type_family(actual[name]) in ("date", "timestamp")]
+    possible.sort(key=lambda name: 0 if IDENTIFIER.search(name) else 1 if name in times else 2)
     (rows,) = fetch_row(connection, "SELECT count(*) FROM rows")
-    for names in ([[name] for name in possible] + [possible[:2], possible[:3]]) if rows else ():
-        listed = ", ".join(map(quote_identifier, names))
-        if len(names) == 1:  # an estimate excludes most columns, fast
-            estimate = f"SELECT approx_count_distinct({listed}) FROM rows"
-            if fetch_row(connection, estimate)[0] < rows / 2:
-                continue
-        query = f"SELECT count(*) FROM (SELECT DISTINCT {listed} FROM rows)"
-        if names and fetch_row(connection, query) == (rows,):
-            return names
+    for size in (1, 2, 3) if rows else ():
+        candidates = list(combinations(possible if size == 1 else possible[:COMBINED], size))
+        lists = [", ".join(map(quote_identifier, names)) for names in candidates]
+        counts = ["count(*)", *(f"count(DISTINCT ({listed}))" for listed in lists)]
+        beginning = f"SELECT {', '.join(counts)} FROM (FROM rows LIMIT {BEGINNING})"
+        first, *different = fetch_row(connection, beginning)
+        for names, listed, count in zip(candidates, lists, different, strict=True):
+            query = f"SELECT count(*) FROM (SELECT DISTINCT {listed} FROM rows)"
+            if count == first and fetch_row(connection, query) == (rows,):
+                return list(names)
     return []

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from dslp.core.branch_names import AGENTS, EXEMPT, KINDS, Branch, is_match, parse_branch
+from dslp.core.file_rules import NOTEBOOK
 from dslp.core.report import Finding, Report
 from dslp.core.settings import Project
 from dslp.github.entities import Issue, PullRequest
@@ -152,7 +153,7 @@ def _find_broken(facts: Facts) -> Iterator[Finding]:
         yield from _check_experiments(facts, branch)
         yield from _check_datasets(facts, branch)
     paths = [path for path, change in facts.files if change != "removed" and path != TEMPLATE]
-    notebooks = [path for path in paths if path.lower().endswith(".ipynb")]
+    notebooks = [path for path in paths if NOTEBOOK.search(path)]
     if notebooks and pull.base == facts.project.branch:
         yield broken("X2", f"notebooks would reach {pull.base}: {len(notebooks)}")
     if not facts.are_all_files:

@@ -17,29 +17,31 @@ app = typer.Typer(
 app.command("issue")(new_issue)
 
 NEXT, WRITTEN = "next: uv run dslp ", "written: "
+Notebook = StrEnum("Notebook", "jupyter marimo")
 Kind = StrEnum("Kind", "regression classification counts forecast text function")
-Name = Annotated[str, typer.Argument(help="Lower-case words joined by _.")]
 
 
 @app.command()
-def dataset(name: Name) -> None:
-    """Write a dataset for data/raw/NAME.csv or .parquet, or else one of made-up rows to replace."""
+def dataset(
+    name: Annotated[str, typer.Argument(help="Lower-case words; by default the source's.")] = "",
+    source: Annotated[
+        Path | None, typer.Option("--from", help="A .csv or .parquet file, or a folder of them.")
+    ] = None,
+    in_place: Annotated[bool, typer.Option("--in-place", help="Read it where it is.")] = False,
+    personal: Annotated[bool | None, typer.Option(help="By default, if it looks so.")] = None,
+) -> None:
+    """Write a dataset for data that exists (--from, or data/raw/NAME), or else of made-up rows."""
     from dslp.scaffold.dataset import new_dataset
 
-    project = Project.find()
-    paths, raw = new_dataset(project, name)
+    paths, notes = new_dataset(Project.find(), name, source, in_place, personal)
     _say_each(WRITTEN, *paths)
-    if raw:
-        say(f"for {raw}; for personal data, set personal_data in datasheet.md first")
-    else:
-        say(f"its rows are made up: there is no {project.data / 'raw' / name}.csv or .parquet")
-    schema = [f"data schema {name} --write"] if raw else []
-    _say_each(NEXT, f"data build {name}", *schema, f"data validate {name}")
+    _say_each("", *notes)
+    _say_each(NEXT, *(f"data {verb} {Path(paths[0]).name}" for verb in ("build", "validate")))
 
 
 @app.command()
 def model(
-    name: Name,
+    name: Annotated[str, typer.Argument(help="Lower-case words joined by _.")],
     target: Annotated[str | None, typer.Option(help="The column to predict.")] = None,
     dataset: Annotated[
         str | None, typer.Option(help="What it is made from; may be left out if there is only one.")
@@ -66,20 +68,20 @@ def model(
 
 @app.command()
 def exploration(
-    name: Annotated[
-        str | None, typer.Argument(help="Of the notebook, such as 14-visits-by-plan.")
-    ] = None,
+    name: Annotated[str, typer.Argument(help="Such as 14-visits-by-plan.")] = "",
     issue: Annotated[int | None, typer.Option(help="Number of the issue.", min=1)] = None,
     title: Annotated[str, typer.Option(help="What it asks; the name's words by default.")] = "",
     source: Annotated[
         Path | None, typer.Option("--from", help="A notebook that it continues, outputs aside.")
     ] = None,
+    kind: Annotated[
+        Notebook, typer.Option(help="A .ipynb, or a .py of marimo.")
+    ] = Notebook.jupyter,
 ) -> None:
     """Write a notebook: from notebooks/template.ipynb, if the project has its own."""
     from dslp.scaffold.exploration import new_exploration
 
-    name = name or (source.stem if source else "")
-    _say_each(WRITTEN, new_exploration(Project.find(), name, issue, title, source))
+    _say_each(WRITTEN, new_exploration(Project.find(), name, issue, title, source, kind))
 
 
 @app.command()

@@ -67,6 +67,8 @@ def place_skeleton(
 ) -> list[str]:
     """Write the files of skeletons, rendered with these values; returns `folder` and `test`.
 
+    A Python file that has no text then is left out, and so is the test.
+
     Args:
         project: where they are written.
         kinds: the skeletons; where two have a file of one name, the first counts.
@@ -87,9 +89,11 @@ def place_skeleton(
     files = {}
     for name in environment.list_templates():
         path = test if name == "test.py.txt" else f"{folder}/{name.removesuffix('.txt')}"
-        files[path] = environment.get_template(name).render(values, test=test)
+        text = environment.get_template(name).render(values, test=test)
+        if text or not path.endswith(".py"):
+            files[path] = text
     place_files(project.root, files)
-    return [folder, test]
+    return [folder, *([test] if test in files else [])]
 
 
 def place_files(root: Path, files: Mapping[str, str]) -> None:

@@ -16,8 +16,8 @@ DATA = (
 )
 SPRAWL = (
     *("notebooks/Untitled.ipynb", "notebooks/Untitled3.ipynb", "notebooks/visits-Copy1.ipynb"),
-    *("notebooks/visits-V2.ipynb", "notebooks/visits-final-V2.ipynb", "src/model_final.py"),
-    *("src/model_final_2.py", "docs/report-old.md", "docs/report_backup.md"),
+    *("notebooks/visits-V2.ipynb", "notebooks/visits-final-V2.ipynb", "notebooks/visits_v2.py"),
+    *("src/model_final.py", "src/model_final_2.py", "docs/report-old.md", "docs/report_backup.md"),
 )
 WELCOME = (
     *("src/template_copy.py", "data/raw/.gitkeep", "src/pkg/datasets/claims/pipeline.py"),

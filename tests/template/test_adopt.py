@@ -3,11 +3,13 @@
 import json
 import os
 import pty
+import re
 import subprocess
 import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -82,7 +84,76 @@ def r_package(folder: Path) -> None:
     )
 
 
-SHAPES: list[Callable[[Path], None]] = [setup_cfg_package, uv_project, notebooks, r_package]
+def cookiecutter_data_science(folder: Path) -> None:
+    """The tree that it documents, since its package holds no template, and loads it from GitHub."""
+    pyproject = """\
+[build-system]
+requires = ["flit_core >=3.2,<4"]
+build-backend = "flit_core.buildapi"
+[project]
+name = "visits"
+version = "0.0.1"
+description = "Visits"
+[tool.ruff]
+line-length = 99
+src = ["visits"]
+include = ["pyproject.toml", "visits/**/*.py"]
+"""
+    config = "from pathlib import Path\n\nDATA = Path(__file__).parents[1] / 'data'\n"
+    test = "def test_data():\n    assert True\n"
+    folders = ("data/raw", "data/processed", "models", "notebooks", "references", "reports/figures")
+    write(
+        folder,
+        {
+            "Makefile": "requirements:\n\tpip install -r requirements.txt\n",
+            "pyproject.toml": pyproject,
+            "requirements.txt": "-e .\n",
+            "visits/__init__.py": "from visits import config\n",
+            "visits/config.py": config,
+            "visits/modeling/__init__.py": "",
+            "visits/modeling/train.py": "print('trained')\n",
+            "tests/test_data.py": test,
+            "docs/mkdocs.yml": "site_name: visits\n",
+            "docs/docs/index.md": "# Visits\n",
+            ".gitignore": "/data/\n",
+            **{f"{name}/.gitkeep": "" for name in folders[2:]},
+        },
+    )
+
+
+def kedro_project(folder: Path) -> None:
+    """What `kedro new` makes, from the template in its package."""
+    command = ["uv", "tool", "run", "--quiet", "--from", "kedro>=1,<2", "kedro", "new"]
+    options = ["--name", "visits", "--tools", "none", "--example", "no", "--telemetry", "no"]
+    subprocess.run([*command, *options], cwd=folder, check=True, stdout=subprocess.DEVNULL)
+    for path in (folder / "visits").iterdir():
+        path.rename(folder / path.name)
+    (folder / "visits").rmdir()
+
+
+SHAPES: list[Any] = [
+    setup_cfg_package,
+    r_package,
+    *(
+        pytest.param(shape, marks=pytest.mark.campaign)
+        for shape in (uv_project, notebooks, cookiecutter_data_science, kedro_project)
+    ),
+]
+
+
+def judge(folder: Path) -> str:
+    """What the repository's own tests and linter say of it."""
+    tests = [*folder.glob("**/test_*.py")]
+    pytest_options = ["-q", "-p", "no:cacheprovider", "-p", "no:xdist", "--no-header", "."]
+    text = run_tool(folder, "pytest", *pytest_options) if tests else ""
+    text = re.sub(r" in [\d.]+s", "", text)
+    return text + run_tool(folder, "ruff", "check", "--no-cache", "--output-format", "concise")
+
+
+def run_tool(folder: Path, name: str, *options: str) -> str:
+    env = os.environ | {"PYTHONDONTWRITEBYTECODE": "1"}
+    command = [sys.executable, "-m", name, *options]
+    return subprocess.run(command, cwd=folder, env=env, capture_output=True, text=True).stdout
 
 
 def write(folder: Path, files: dict[str, str]) -> None:
@@ -109,7 +180,7 @@ def test_a_repository_gets_new_files_only_keeps_its_own_and_gives_them_back(
     project.mkdir()
     shape(project)
     commit(project)
-    theirs = tree(project)
+    theirs, verdict = tree(project), judge(project)
     options = ["--defaults", "--overwrite", "--data", "existing=true"]
     if ".copier-answers.yml" in theirs:
         options += ["--answers-file", ".copier-answers.dslp.yml"]
@@ -120,9 +191,11 @@ def test_a_repository_gets_new_files_only_keeps_its_own_and_gives_them_back(
     after = tree(project)
     new = after.keys() - theirs.keys()
     assert {name: after[name] for name in theirs} == theirs
-    assert len(new) in (16, 17, 18), sorted(new)
-    assert git("status", "--short", cwd=project).replace("??", "").split() != []
-    assert all(name.startswith((".github/", "dslp.toml", ".copier-answers")) for name in new)
+    assert len(new) == 17, sorted(new)
+    lines = git("status", "--short", "-uall", cwd=project).splitlines()
+    assert lines
+    assert all(re.match(r"\?\? (\.github/|dslp\.toml$|\.copier-answers)", line) for line in lines)
+    assert judge(project) == verdict
     if not theirs.keys() & {".github/ISSUE_TEMPLATE/data.yml"}:
         assert github_faults(project) == []
 
@@ -233,3 +306,31 @@ def test_the_small_project_runs_the_process_and_says_what_is_missing(
     assert not (project / ".venv").exists()
     assert not (project / "uv.lock").exists()
     assert {name for name in theirs if name not in tree(project)} == set()
+
+
+def test_in_a_monorepo_the_package_of_a_service_holds_datasets_and_models(
+    template: Template, tmp_path: Path
+) -> None:
+    project = tmp_path / "mono"
+    source = "services/claims/src/claims/__init__.py"
+    write(project, {source: "", "services/web/package.json": "{}\n", ".gitignore": "/data/\n"})
+    commit(project)
+    template.copy(project, {**ANSWERS, "components": ["process", "data"]})
+    settings = project / "dslp.toml"
+    text = settings.read_text(encoding="utf-8").replace('"lifecycle"', '"claims"')
+    text = text.replace('code = "."', 'code = "services/claims/src"')
+    settings.write_text(text, encoding="utf-8")
+    commit(project)
+    for command in ("new dataset visits", "data build visits", "data validate visits"):
+        run = [sys.executable, "-m", "dslp", *command.split()]
+        done = subprocess.run(run, cwd=project, capture_output=True, text=True)
+        assert done.returncode == 0, done.stdout + done.stderr
+    assert (project / source).with_name("datasets").joinpath("visits", "suite.yml").is_file()
+    assert not (project / "lifecycle").exists()
+
+    inside = project / "services" / "web"
+    template.copy(inside, ANSWERS)
+    doctor = [sys.executable, "-m", "dslp", "doctor"]
+    done = subprocess.run(doctor, cwd=inside, capture_output=True, text=True)
+    assert "part of the repository" in done.stdout
+    assert "drop the process in at the top" in done.stdout

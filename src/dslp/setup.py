@@ -28,13 +28,16 @@ HOOKS = ".pre-commit-config.yaml"
 USUAL = ("develop", "development", "master", "trunk")
 # Files that name the collaboration branch; the settings last, so that a stopped run is repeated.
 NAMING = (
-    *(f".github/workflows/{name}.yml" for name in ("data", "labels", "release", "site", "tests")),
+    *(
+        f".github/workflows/{name}.yml"
+        for name in ("data", "labels", "release", "site", "template", "tests")
+    ),
     *(".github/dependabot.yml", "AGENTS.md", "CONTRIBUTING.md", "docs/solution-architecture.md"),
     *(".copier-answers.yml", "pyproject.toml"),
 )
 # The same in a repository that adopted the process.
 ADOPTED_NAMING = (
-    *(f".github/workflows/dslp-{name}.yml" for name in ("data", "labels", "release")),
+    *(f".github/workflows/dslp-{name}.yml" for name in ("data", "labels", "release", "template")),
     *(".copier-answers.yml", ".copier-answers.dslp.yml", "dslp.toml"),
 )
 # Where the template writes the name; all else that is called main is not the branch.
@@ -42,6 +45,7 @@ NAMED = "|".join(
     rf"(?<={before})main(?={after})"
     for before, after in {
         r'branches: \["': r'"\]$',
+        'ref: "': '" }$',
         r"\|\| '": r"'\) ",
         '^branch = "': '"$',
         "merged into `": "`",

@@ -428,7 +428,7 @@ def test_a_repository_keeps_its_branch_and_an_update_finds_its_own_text(
     template.copy(project, release=release)
     command = [sys.executable, "-m", "dslp", "setup"]
     run = subprocess.run(command, cwd=project, capture_output=True, text=True)
-    assert f"branch: {branch}, as in this repository; files that say so now: 11" in run.stdout
+    assert f"branch: {branch}, as in this repository; files that say so now: 12" in run.stdout
     (project / "theirs.txt").unlink()
     (project / ".git" / "hooks" / "pre-commit").unlink()
     answers = {"collaboration_branch": branch, "release_branch": ""}

@@ -10,7 +10,7 @@ RUN := $(or $(OWN_UV),uv) run --locked
 unexport PYTHONDONTWRITEBYTECODE # without bytecode, each import takes two to three times as long
 
 .DEFAULT_GOAL := help
-.PHONY: help demo picture test quick campaign lint format
+.PHONY: help demo picture test quick campaign lint format release
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -53,6 +53,9 @@ lint: $(OWN_UV) ## Formatting, lint and types of this repository
 format: $(OWN_UV) ## Format, and repair what lint can repair by itself
 	$(RUN) ruff format
 	$(RUN) ruff check --fix
+
+release: $(OWN_UV) ## Prove, commit and tag a release: make release VERSION=1.2.0, with DRY_RUN=1 to try it
+	$(RUN) python .ci/release.py "$(VERSION)" $(if $(DRY_RUN),--dry-run)
 
 .uv/bin/uv:
 	@$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("Python 3.11 or newer is needed, for example: make PYTHON=python3.12 $(MAKECMDGOALS)")'

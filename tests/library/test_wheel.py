@@ -9,6 +9,7 @@ from pathlib import Path
 from zipfile import ZipFile
 
 import pytest
+from packaging.metadata import Metadata
 
 from tests import services
 from tests.library.models.server import serving
@@ -76,6 +77,10 @@ def test_the_wheel_holds_the_library_alone(built_files: Path, tmp_path: Path) ->
     source = {name.removeprefix("src/") for name in files.split("\0") if (ROOT / name).is_file()}
     metadata = {name for name in content(wheel) if name.partition("/")[0].endswith(".dist-info")}
     assert content(wheel).keys() - metadata == source
+    (text,) = (value for name, value in content(wheel).items() if name.endswith("fo/METADATA"))
+    described = Metadata.from_email(text)  # refuses what an index refuses
+    assert wheel.name == f"dslp-{described.version}-py3-none-any.whl"
+    assert described.description_content_type == "text/markdown"
     (sdist,) = built_files.glob("*.tar.gz")
     with tarfile.open(sdist) as archive:
         names = {name.partition("/")[2] for name in archive.getnames()}

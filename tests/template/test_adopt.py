@@ -133,10 +133,9 @@ def kedro_project(folder: Path) -> None:
 
 SHAPES: list[Any] = [
     setup_cfg_package,
-    r_package,
     *(
         pytest.param(shape, marks=pytest.mark.campaign)
-        for shape in (uv_project, notebooks, cookiecutter_data_science, kedro_project)
+        for shape in (uv_project, notebooks, r_package, cookiecutter_data_science, kedro_project)
     ),
 ]
 

@@ -80,9 +80,7 @@ def main() -> int:
     ArgumentParser(usage=__doc__).parse_args()
     pyproject, left = (ROOT / "pyproject.toml").read_text(encoding="utf-8", errors="replace"), []
     if re.search(r"(?m)^([<>|=])\1{6}( |$)", pyproject) or (ROOT / "pyproject.toml.rej").exists():
-        raise ValueError(
-            "an update left conflict markers in pyproject.toml, or a .rej: resolve them"
-        )
+        raise ValueError("pyproject.toml has conflict markers, or a .rej beside it: resolve them")
     try:
         settings: Any = tomllib.loads(pyproject)
         name, tools = settings["project"]["name"], settings.get("tool", {})

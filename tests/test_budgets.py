@@ -35,21 +35,21 @@ def test_a_project_is_light(
     workflows = [n for name, n in foreign.items() if name.startswith((".github/w", ".github/a"))]
     assert len(project) <= most_files
     assert sum(foreign.values()) <= most_lines
-    assert sum(workflows) <= 395
+    assert sum(workflows) <= 430
     assert foreign["hooks/post_generate.py"] <= 120
 
 
 def test_the_library_has_at_most_so_many_lines_of_code() -> None:
     """Python without blank lines, comments and docstrings; the formatter keeps the width."""
     sizes = {path: code_lines(path) for path in (ROOT / "src" / "dslp").rglob("*.py")}
-    assert sum(sizes.values()) <= 15_740
+    assert sum(sizes.values()) <= 16_290
     long = {path.name: size for path, size in sizes.items() if size > 350}
     assert long == {}
 
 
 def test_the_tests_and_the_pages_and_the_template_are_small() -> None:
     tests = (path.read_text(encoding="utf-8") for path in (ROOT / "tests").rglob("*.py"))
-    assert sum(text.count("\n") for text in tests) <= 21_700
+    assert sum(text.count("\n") for text in tests) <= 23_000
     folders = [ROOT / "src" / "dslp" / name for name in ("core/templates", "logbook/templates")]
     pages = [
         path for folder in (*folders, ROOT / "src/dslp/logbook/assets") for path in folder.iterdir()

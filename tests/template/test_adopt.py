@@ -235,6 +235,32 @@ def test_a_repository_gets_new_files_only_keeps_its_own_and_gives_them_back(
     assert tree(project) == theirs
 
 
+def test_what_has_a_name_of_the_template_already_is_kept(updated: Template, tmp_path: Path) -> None:
+    theirs = {
+        "dslp.toml": "package = 'theirs'\n",
+        ".github/workflows/dslp-policy.yml": WORKFLOW,
+        ".github/ISSUE_TEMPLATE/dslp-task.yml": "name: Theirs\n",
+        ".github/actions/dslp/action.yml": "name: Theirs\n",
+    }
+    write(tmp_path, theirs)
+    commit(tmp_path)
+    for folder in (str(tmp_path), "."):
+        command = [COPIER, "copy", "--defaults", "--overwrite", "--data", "existing=true"]
+        command += ["--vcs-ref", updated.releases[-2], str(updated.path), folder]
+        subprocess.run(command, cwd=tmp_path, check=True, capture_output=True)
+        after = tree(tmp_path)
+        assert {name: after[name].decode() for name in theirs} == theirs
+        assert ".github/workflows/dslp-issues.yml" in after
+        git("clean", "--force", "-d", "--quiet", cwd=tmp_path)
+    subprocess.run(command, cwd=tmp_path, check=True, capture_output=True)
+    commit(tmp_path)
+    updated.update(tmp_path)
+    after = tree(tmp_path)
+    assert after["dslp.toml"].decode() == theirs["dslp.toml"]
+    assert after[".github/workflows/dslp-policy.yml"].decode() == WORKFLOW
+    assert b"name: Theirs\n" in after[".github/ISSUE_TEMPLATE/dslp-task.yml"]
+
+
 def test_enter_at_every_prompt_harms_nothing(template: Template, tmp_path: Path) -> None:
     setup_cfg_package(tmp_path)
     theirs = tree(tmp_path)

@@ -18,7 +18,7 @@ import pytest
 import yaml
 
 from tests.project.whole import Project
-from tests.template_copy import Answers, Template, commit, git, publish, tree
+from tests.template_copy import ROOT, Answers, Template, commit, git, publish, tree
 
 pytestmark = pytest.mark.slow
 
@@ -177,7 +177,8 @@ KINDS = {
     "adopted": Kind(edit_form, {"existing": True}),
 }
 QUICK = ("untouched", "own", "deleted files", "adopted")
-# The first release that knows a kind; the newest but two is what the working tree holds.
+# The releases with a tag, or the one that stands for them; the working tree is the next.
+TAGS = range(len(git("tag", "--list", "v*", cwd=ROOT).split()) or 1)
 PAIRS = [
     pytest.param(
         kind,
@@ -187,7 +188,7 @@ PAIRS = [
         marks=[] if (a, b) == (-3, -1) and kind in QUICK else pytest.mark.campaign,
     )
     for kind in KINDS
-    for a, b in itertools.combinations((0, -3, -2, -1), 2)
+    for a, b in itertools.combinations((*TAGS, -3, -2, -1), 2)
     if (kind, a) != ("adopted", 0)
 ]
 

@@ -4,6 +4,7 @@ import json
 import os
 import pty
 import re
+import shutil
 import subprocess
 import sys
 import threading
@@ -230,8 +231,10 @@ def test_a_repository_gets_new_files_only_keeps_its_own_and_gives_them_back(
         ]
     }
 
-    for name in after.keys() - theirs.keys():  # as .github/dslp/README.md says
-        (project / name).unlink()
+    page = after[".github/dslp/README.md"].decode().partition("Delete ")[2]
+    for pattern in re.findall("`(.+?)`", page):
+        for path in project.glob(pattern.removesuffix("/")):
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
     assert tree(project) == theirs
 
 
@@ -299,9 +302,10 @@ def test_the_small_project_runs_the_process_and_says_what_is_missing(
     project = tmp_path / "visits"
     r_package(project)
     commit(project)
+    r_files = tree(project).keys()
     git("branch", "--move", "trunk", cwd=project)
     template.copy(project, ANSWERS)
-    theirs = {name: text for name, text in tree(project).items() if ".github" not in name}
+    theirs = {name: content for name, content in tree(project).items() if name in r_files}
 
     def dslp(*arguments: str) -> subprocess.CompletedProcess[str]:
         command = ["uv", "run", "--quiet", "--project", ".github/dslp", "dslp", *arguments]
@@ -312,6 +316,7 @@ def test_the_small_project_runs_the_process_and_says_what_is_missing(
     assert "commit hooks: yours are left alone" in done.stdout
     assert 'branch = "trunk"' in (project / "dslp.toml").read_text(encoding="utf-8")
     assert "uv run --project .github/dslp dslp" in done.stdout
+    assert {name: tree(project)[name] for name in theirs} == theirs
     report = json.loads(dslp("doctor", "--json").stdout)
     (adoption,) = [one for one in report["results"] if one["subject"] == "adoption"]
     for text in (".github/dslp/uv.lock", "/.dslp/", "blank_issues_enabled: false"):
@@ -330,7 +335,7 @@ def test_the_small_project_runs_the_process_and_says_what_is_missing(
     assert dslp("rules", "B3").returncode == 0
     assert not (project / ".venv").exists()
     assert not (project / "uv.lock").exists()
-    assert {name for name in theirs if name not in tree(project)} == set()
+    assert {name: tree(project)[name] for name in theirs} == theirs
 
 
 def test_in_a_monorepo_the_package_of_a_service_holds_datasets_and_models(

@@ -177,7 +177,8 @@ def _recompute(
         if not answer.is_file():
             why = f" (uv cannot make it: {failure})" if failure else ""
             commit = record["tags"]["dslp.commit"]
-            todo = f"see what differs: git diff {commit} -- uv.lock"
+            path = (project.environment / "uv.lock").relative_to(project.root).as_posix()
+            todo = f"see what differs: git diff {commit} -- {path}"
             doubts.append(f"this environment is not that of the run{why}; {todo}")
     if not answer.is_file():
         failure = start(sys.executable)

@@ -88,6 +88,7 @@ def test_a_suite_for_what_their_job_writes(shop: Shop) -> None:
     assert not (shop.root / "data").exists(), "nothing is copied"
 
 
+@pytest.mark.campaign
 def test_runs_of_their_own_script_are_compared(shop: Shop) -> None:
     out = shop.follow("experiments.md")
     assert re.search(r"forest: 0\.\d+ better than the baseline \(95 % sure", out)

@@ -61,11 +61,13 @@ def update_template() -> None:
             say(f"#{pull['number']} with {new} {state}")
             return
     current = next((pull for pull in pulls if pull["state"] == "open"), None)
-    if current and _has_work_of_people(project):
-        text = f"{mark}\nThe template has {new} by now. This branch has commits of yours, so it is "
-        text += "left alone: merge or close this, and the next run brings what is newer."
-        update_comment(repository, current["number"], mark, text)
-        say(f"#{current['number']} has commits of people: {new} waits")
+    is_merged = current is None and bool(pulls and pulls[0].get("merged_at"))
+    if not is_merged and _has_work_of_people(project):
+        if current:
+            why = "This branch has commits of yours, so it is left alone: merge this"
+            text = f"{mark}\nThe template has {new} by now. {why}, and the next run brings {new}."
+            update_comment(repository, current["number"], mark, text)
+        say(f"the branch {BRANCH} has commits of people: {new} waits")
         return
     names = conflicts(project)
     comment = _describe_problems(project, before, names)

@@ -54,12 +54,16 @@ def pytest_passes(toy: Toy, test: str) -> str:
     return done.stdout
 
 
+def written(toy: Toy) -> dict[str, bytes]:
+    return {name: text for name, text in tree(toy.root).items() if "__pycache__" not in name}
+
+
 def refused(toy: Toy, *arguments: str) -> str:
     """Why nothing was written; and nothing was."""
     toy.forget()
-    before = tree(toy.root)
+    before = written(toy)
     error = toy.run("new", *arguments).error
-    assert tree(toy.root) == before
+    assert written(toy) == before
     return error
 
 

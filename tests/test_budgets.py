@@ -42,14 +42,14 @@ def test_a_project_is_light(
 def test_the_library_has_at_most_so_many_lines_of_code() -> None:
     """Python without blank lines, comments and docstrings; the formatter keeps the width."""
     sizes = {path: code_lines(path) for path in (ROOT / "src" / "dslp").rglob("*.py")}
-    assert sum(sizes.values()) <= 16_290
+    assert sum(sizes.values()) <= 16_330
     long = {path.name: size for path, size in sizes.items() if size > 350}
     assert long == {}
 
 
 def test_the_tests_and_the_pages_and_the_template_are_small() -> None:
     tests = (path.read_text(encoding="utf-8") for path in (ROOT / "tests").rglob("*.py"))
-    assert sum(text.count("\n") for text in tests) <= 23_000
+    assert sum(text.count("\n") for text in tests) <= 23_050
     folders = [ROOT / "src" / "dslp" / name for name in ("core/templates", "logbook/templates")]
     pages = [
         path for folder in (*folders, ROOT / "src/dslp/logbook/assets") for path in folder.iterdir()

@@ -76,8 +76,11 @@ def _examine_adoption(project: Project) -> Place:
         ".github/dslp/uv.lock in a commit": bool(
             git_output(project, "ls-files", ".github/dslp/uv.lock")
         ),
-        "/.dslp/ in .gitignore": git_output(project, "check-ignore", ".dslp/any") is not None,
     }
+    ignored = [".dslp", "data", "mlruns"] if project.package else [".dslp"]
+    for folder in ignored:
+        is_ignored = git_output(project, "check-ignore", f"{folder}/any") is not None
+        lines[f"/{folder}/ in .gitignore"] = is_ignored
     for name, text in {
         "ISSUE_TEMPLATE/config.yml": "blank_issues_enabled: false",
         "dependabot.yml": "/.github/dslp",
@@ -102,7 +105,7 @@ def _examine_update(project: Project) -> Iterator[Place]:
         yield Place("update", where, f"left conflicts; resolve {', '.join(names)}", works=False)
     if deleted:
         state = f"deleted what you had edited: {', '.join(deleted)}"
-        state += f" (git show {revision}:PATH > PATH gives one back)"
+        state += f" (git restore --source={revision} -- PATH gives one back)"
         yield Place("update", where, state, doubtful=True)
 
 

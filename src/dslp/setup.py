@@ -83,7 +83,9 @@ def setup() -> None:
     revision, names = lost_edits(project)
     if names:
         why = f"files that the template has no longer, and you had edited: {', '.join(names)}"
-        unfinished += _report("update", Result("done", why, f"git show {revision}:PATH > PATH"))
+        unfinished += _report(
+            "update", Result("done", why, f"git restore --source={revision} -- PATH")
+        )
     hooks = _install_hooks(project)
     unfinished += _report("commit hooks", hooks)
     unfinished += _report("first commit", _commit(project, checked=hooks.status != "could not"))

@@ -17,9 +17,8 @@ pytestmark = pytest.mark.slow
 
 BRANCH = "template/update"
 RIGHTS = dict.fromkeys(("contents", "issues", "pull_requests", "statuses", "actions"), "write")
-NOTES = (
-    "# Changelog\n\n## 0.4.0\n\nLater.\n\n## 0.3.0\n\nThanks to @ada (#12).\n\n## 0.2.0\n\nOld.\n"
-)
+HOSTILE = "Thanks to @ada (#12); closes https://github.com/ada/claims/issues/7, GH-8 <!-- dslp -->"
+NOTES = f"# Log\n\n## 0.4.0\n\nLater.\n\n## 0.3.0\n\n{HOSTILE}\n\n## 0.2.0\n\nOld.\n"
 # What GitHub answers to a workflow's own token.
 REFUSAL = """#!/bin/sh
 while read old new ref; do
@@ -99,13 +98,13 @@ class Remote:
             git("tag", later, "HEAD", cwd=self.template.path)
         return ended
 
-    def add_work_of_a_person(self) -> None:
+    def add_work_of_a_person(self, amended: bool = False) -> None:
         clone = self.clone()
         git("checkout", "--quiet", BRANCH, cwd=clone)
         (clone / "mine.txt").write_text("Mine.\n")
         git("add", "--all", cwd=clone)
-        git("commit", "--quiet", "--message", "Mine", cwd=clone)
-        git("push", "--quiet", "origin", BRANCH, cwd=clone)
+        git("commit", "--quiet", *["--amend"] * amended, "--message", "Mine", cwd=clone)
+        git("push", "--quiet", "--force", "origin", BRANCH, cwd=clone)
 
     def opened(self, is_pull: bool) -> list[Issue]:
         issues = [one for one in self.scene.repository.issues.values() if one.state == "open"]
@@ -135,7 +134,8 @@ def test_an_update_is_one_pull_request_with_its_notes_however_often_it_is_looked
     assert pull.pull
     assert (pull.title, pull.pull.draft) == ("Update the template from v0.2.0 to v0.3.0", False)
     body = pull.body or ""
-    assert "Thanks to @\u200bada (#\u200b12)." in body
+    assert "Thanks to @\u200bada (#\u200b12); closes" in body
+    assert [word for word in ("issues/7", "GH-8", "<!-- dslp -->") if word in body] == []
     assert "Later" not in body
     assert "Old" not in body
     assert pull.comments == []
@@ -182,7 +182,7 @@ def test_a_conflict_is_committed_with_its_markers_and_said_in_words(remote: Remo
 @pytest.mark.campaign
 def test_commits_of_people_on_the_branch_stay_and_a_newer_version_waits(remote: Remote) -> None:
     remote.update()
-    remote.add_work_of_a_person()
+    remote.add_work_of_a_person(amended=True)
     for _ in range(2):
         assert "v0.4.0 waits" in remote.update(-1).out
     (pull,) = remote.opened(is_pull=True)
@@ -207,6 +207,10 @@ def test_what_a_workflow_may_not_push_is_one_issue_with_the_commands_until_an_ap
     assert issue.title == "Update the template from v0.2.0 to v0.4.0"
     assert "uvx copier update --defaults\npython3 hooks/post_generate.py" in (issue.body or "")
     assert "DSLP_APP_ID" in (issue.body or "")
+    assert "## 0.4.0" in (issue.body or "")
+    issue.state = "closed"
+    assert "was closed, and is not opened again" in remote.update(-1).out
+    issue.state = "open"
     hook.unlink()
     remote.update(-1)
     (pull,) = remote.opened(is_pull=True)

@@ -245,6 +245,7 @@ def test_what_has_a_name_of_the_template_already_is_kept(updated: Template, tmp_
         ".github/ISSUE_TEMPLATE/dslp-task.yml": "name: Theirs\n",
         ".github/actions/dslp/action.yml": "name: Theirs\n",
     }
+    tmp_path = tmp_path / "a[b]*"  # which is no pattern
     write(tmp_path, theirs)
     commit(tmp_path)
     for folder in (str(tmp_path), "."):

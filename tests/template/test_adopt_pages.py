@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.template_copy import ROOT, Template, commit, git, tree
+from tests.template_copy import ROOT, Template, commit, tree
 
 pytestmark = [pytest.mark.slow, pytest.mark.rule("G2")]
 
@@ -51,8 +51,6 @@ class Shop:
         for prose, kind, block in re.findall(r"(.*?)```(\w+)\n(.*?)```", text, re.DOTALL):
             before += prose
             if kind == "console":
-                if "copier update" in block:  # which wants a clean tree
-                    commit_all(self.root)
                 out += self.type(block)
             elif match := PATH.search(before):
                 (self.root / match[1]).parent.mkdir(parents=True, exist_ok=True)
@@ -68,11 +66,6 @@ class Shop:
         )
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout
-
-
-def commit_all(root: Path) -> None:
-    git("add", "--all", cwd=root)
-    git("commit", "--quiet", "--allow-empty", "--message", "Work", cwd=root)
 
 
 @pytest.fixture(scope="module")

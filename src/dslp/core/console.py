@@ -69,8 +69,8 @@ def table(headers: Sequence[str], rows: Sequence[Sequence[str]], texts: int = 1)
 
 def as_typed(text: str) -> str:
     """Text whose commands are those that the user of this environment types."""
-    words = r"uv \1 --project .github/dslp"
-    return re.sub(r"\buv (run(?= dslp)|add)\b", words, text) if IS_ADOPTED else text
+    command = r"\buv (run(?= (?:--group \w+ )?(?:dslp|mlflow)\b)|add|sync)\b"
+    return re.sub(command, r"uv \1 --project .github/dslp", text) if IS_ADOPTED else text
 
 
 def say(text: str, style: str = "") -> None:

@@ -131,7 +131,8 @@ class Project:
         """Where the test of a dataset or model goes; the tests of a team stay the team's."""
         if not self.is_adopted:
             return f"tests/{kind}/test_{name}.py"
-        return f"{self.source.relative_to(self.root).as_posix()}/tests/test_{name}.py"
+        # By this name, the team's own `pytest` does not collect it; the gates name the file.
+        return f"{self.source.relative_to(self.root).as_posix()}/tests/{kind}_{name}.py"
 
     @property
     def labels_file(self) -> Path:

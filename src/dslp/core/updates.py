@@ -5,8 +5,8 @@ import re
 from dslp.core.git import git_output
 from dslp.core.settings import Project
 
-# A line of `git status --porcelain` about a file that is unmerged, or holds what did not apply.
-_UNMERGED = r'^(?:U.|.U|AA|DD|\?\?(?=.*\.(?:rej|orig)"?$)) (.+)'
+# An entry of `git status -z` about a file that is unmerged, or holds what did not apply.
+_UNMERGED = r"(?:U.|.U|AA|DD|\?\?(?=.*\.rej$)) (.+)"
 _MARKER = "^(<<<<<<< before updating|>>>>>>> after updating)$"
 
 
@@ -15,8 +15,9 @@ def conflicts(project: Project) -> list[str]:
 
     They are unmerged, hold copier's conflict markers, or lie beside a change that did not apply.
     """
-    options = ("status", "--porcelain", "--untracked-files=all")
-    names = re.findall(_UNMERGED, _git(project, *options) or "", re.MULTILINE)
+    status = _git(project, "status", "--porcelain", "-z", "--untracked-files=all") or ""
+    entries = (re.fullmatch(_UNMERGED, entry, re.DOTALL) for entry in status.split("\0"))
+    names = [entry[1] for entry in entries if entry]
     marked = _git(project, "grep", "-lzE", _MARKER) or ""
     return sorted({*names, *marked.split("\0")} - {""})
 
@@ -29,23 +30,23 @@ def lost_edits(project: Project) -> tuple[str, list[str]]:
     """
     answers = project.answers_file.name
     own = set((_git(project, "log", "--format=%H", "--", answers) or "").split())
-    head = _git(project, "rev-parse", "HEAD")
     if own and _git(project, "status", "--porcelain", "--", answers):
         before = "HEAD"
-    elif head in own and len(own) > 1:
+    elif len(own) > 1 and _git(project, "diff", "--name-only", "HEAD~1", "HEAD", "--", answers):
         before = "HEAD~1"
     else:
         return "HEAD", []
     options = ("--name-only", "-z", "--no-renames", "--relative", "--diff-filter=D")
     names = (_git(project, "diff-index", *options, before) or "").split("\0")[:-1]
     deleted = [name for name in names if not (project.root / name).exists()]
-    return before, [name for name in deleted if _commits(project, before, name) - own]
+    return before, [name for name in deleted if _is_edited(project, before, name, own)]
 
 
-def _commits(project: Project, revision: str, name: str) -> set[str]:
-    """The commits up to a revision that touch a file."""
-    literal = f":(literal){name}"
-    return set((_git(project, "log", "--format=%H", revision, "--", literal) or "").split())
+def _is_edited(project: Project, revision: str, name: str, own: set[str]) -> bool:
+    """Whether the template wrote a file, and a person changed it, up to a revision."""
+    log = _git(project, "log", "--format=%H", revision, "--", f":(literal){name}") or ""
+    commits = set(log.split())
+    return bool(commits & own) and bool(commits - own)
 
 
 def _git(project: Project, *arguments: str) -> str | None:

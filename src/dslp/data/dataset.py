@@ -184,7 +184,7 @@ class Dataset:
     def _input_digest(self, name: str) -> str:
         """The digest of an input; a CSV file counts with the types that it is read by."""
         path, owner = self._input(name), self if name == "raw" else Dataset(self.project, name)
-        if path.suffix != ".csv":
+        if path.suffix.lower() != ".csv":
             return content_digest(path)
         first = literal_value(self.folder / "pipeline.py", "TYPES") if name == "raw" else None
         types = used_types(path, {**owner.types, **(first if isinstance(first, dict) else {})})

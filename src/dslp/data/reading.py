@@ -50,7 +50,7 @@ def read_frame(dataset: Dataset, columns: Sequence[str] | None = None) -> "pd.Da
             raise DslpError(
                 f"{path} has no column {', '.join(missing)}; it has {', '.join(existing)}"
             )
-        if path.suffix != ".csv":  # DuckDB has fewer types than Arrow
+        if path.suffix.lower() != ".csv":  # DuckDB has fewer types than Arrow
             return to_frame(pq.read_table(path, columns=names, partitioning=hive))
         listed = ", ".join(map(quote_identifier, names))
         return to_frame(connection.sql(f"SELECT {listed} FROM {ROWS}").to_arrow_table())
@@ -73,7 +73,7 @@ def read_raw(dataset: Dataset, path: Path, types: Mapping[str, str], todo: str) 
 
     types = {**dataset.types, **types}
     with reading_errors(dataset, path, types, todo):
-        if path.suffix == ".parquet":
+        if path.suffix.lower() == ".parquet":
             return to_frame(pq.read_table(path, partitioning=None))
         with duckdb.connect() as connection:
             connection.execute("SET TimeZone = 'UTC'")
@@ -157,7 +157,7 @@ def reading_errors(
             personal = dataset.sheet.personal_data
             types = dataset.types if types is None else types
         reason = type(error).__name__ if personal else reason
-        if path.suffix == ".csv":
+        if path.suffix.lower() == ".csv":
             reason = _csv_problem(path, types or {}, str(error), personal) or reason
             todo = todo or "correct the file: UTF-8, one delimiter, and the types of schema.yml"
         todo = todo or f"build it again: uv run dslp data build {dataset.name}"
@@ -171,7 +171,7 @@ def table_expression(dataset: Dataset, types: Mapping[str, str] | None = None) -
         DslpError: the data is not built, is no table, or its files have different columns.
     """
     path, files = dataset.built, dataset.files
-    if path.suffix == ".csv":
+    if path.suffix.lower() == ".csv":
         names, types = read_header(path)[1], dataset.types if types is None else types
         if len(names) == 1 < len(types):
             raise DslpError(

@@ -16,13 +16,14 @@ from typing import Any
 
 from dslp.core.console import say, step
 from dslp.core.errors import DslpError
-from dslp.core.files import read_text, read_yaml
+from dslp.core.files import parse_yaml, read_text, read_yaml
 from dslp.core.git import git_output
 from dslp.core.semver import VERSION, parse_version
 from dslp.core.settings import Project
 from dslp.core.text import error_line, escape_markdown
 from dslp.core.updates import conflicts, lost_edits
 from dslp.github.client import Repository, Unavailable, find_repository
+from dslp.github.entities import Issue
 from dslp.github.flow import LONGEST, start_checks
 from dslp.github.issue import is_from_team, update_comment
 
@@ -44,33 +45,47 @@ def update_template() -> None:
         say(f"the template is a folder of another machine: {source}")
         return
     before = git_output(project, "rev-parse", "HEAD") or ""
-    with step(f"copier update, from {old}"):
-        options = ("update", "--defaults", "--answers-file", project.answers_file.name)
-        _run(project, sys.executable, "-P", "-m", "copier", *options)
+    try:
+        with step(f"copier update, from {old}"):
+            options = ("update", "--defaults", "--answers-file", project.answers_file.name)
+            _run(project, sys.executable, "-P", "-m", "copier", *options)
+    except DslpError as error:
+        if "downgrading" not in str(error):
+            raise
+        say(f"{old} is newer than the newest release of the template")
+        return
     new, _ = _recorded(project)
     if new == old:
         say(f"{old} is the newest version of the template")
+        if issue := _find_issue(repository, ISSUE, "open"):
+            repository.ask("PATCH", f"/issues/{issue.number}", {"state": "closed"})
         return
     mark, title = f"<!-- dslp: template {new} -->", f"Update the template from {old} to {new}"
     head = f"{repository.name.partition('/')[0]}:{BRANCH}"
     pulls = list(repository.pages("/pulls", most=1, state="all", head=head))
+    names = conflicts(project)
+    comment = _describe_problems(project, before, names)
     for pull in pulls:
-        if mark in (pull["body"] or "") and not pull.get("merged_at"):
+        if (pull["body"] or "").startswith(mark) and not pull.get("merged_at"):
             is_open = pull["state"] == "open"
+            if is_open:  # an earlier run may have been stopped before it
+                _comment(repository, pull["number"], comment)
             state = "is open already" if is_open else "was closed, and is not opened again"
             say(f"#{pull['number']} with {new} {state}")
             return
+    issue = _find_issue(repository, f"{ISSUE}\n{mark}", "all")
+    if issue and issue.state == "closed":
+        say(f"#{issue.number} with {new} was closed, and is not opened again")
+        return
     current = next((pull for pull in pulls if pull["state"] == "open"), None)
     is_merged = current is None and bool(pulls and pulls[0].get("merged_at"))
     if not is_merged and _has_work_of_people(project):
-        if current:
+        if current and _version_of_branch(project) != new:
             why = "This branch has commits of yours, so it is left alone: merge this"
             text = f"{mark}\nThe template has {new} by now. {why}, and the next run brings {new}."
             update_comment(repository, current["number"], mark, text)
         say(f"the branch {BRANCH} has commits of people: {new} waits")
         return
-    names = conflicts(project)
-    comment = _describe_problems(project, before, names)
     notes = _read_notes(source, old, new)
     body = f"{mark}\nFrom `{old}` to `{new}`.{_closing(repository)}\n\n{notes}"[:LONGEST]
     values = {"title": title, "body": body, "draft": bool(names)}
@@ -79,15 +94,16 @@ def update_template() -> None:
         text = "It changes workflows, which this token may not push. In a clone, type:"
         text += _commands(project)
         text += "The variable `DSLP_APP_ID` and the secret `DSLP_APP_KEY` of a GitHub App with the "
-        _keep_issue(repository, title, f"{text}right to write workflows let the next run do it.")
+        text += f"right to write workflows let the next run do it.\n\n{comment}\n\n{notes}"
+        _keep_issue(repository, title, f"{mark}\n{text}")
         return
     number = current and current["number"]
     if number:
         repository.ask("PATCH", f"/pulls/{number}", {"title": title, "body": body})
     else:
-        number = _open(project, repository, values)
+        number = _open(project, repository, values, f"{comment}\n\n{notes}")
     if number:
-        update_comment(repository, number, ISSUE, comment and f"{ISSUE}\n{comment}")
+        _comment(repository, number, comment)
         say(f"#{number}: {title}")
         start_checks(project, repository, number, BRANCH)
 
@@ -133,15 +149,28 @@ def _run(project: Project, *command: str, secret: bool = False) -> str:
 
 def _has_work_of_people(project: Project) -> bool:
     """Whether anybody else has committed to the branch since it was made."""
-    names = git_output(project, "log", "--format=%ae", f"HEAD..refs/remotes/origin/{BRANCH}")
+    names = git_output(project, "log", "--format=%ae%n%ce", f"HEAD..refs/remotes/origin/{BRANCH}")
     return bool({*(names or "").splitlines()} - {EMAIL})
+
+
+def _version_of_branch(project: Project) -> object:
+    """The version that the branch has on GitHub."""
+    name = f"refs/remotes/origin/{BRANCH}:{project.answers_file.name}"
+    content = parse_yaml(git_output(project, "show", name) or "", name)
+    return content.get("_commit") if isinstance(content, dict) else None
+
+
+def _comment(repository: Repository, number: int, text: str) -> None:
+    """Keep one comment with what people have to look at, if there is anything."""
+    update_comment(repository, number, ISSUE, text and f"{ISSUE}\n{text}")
 
 
 def _describe_problems(project: Project, before: str, names: list[str]) -> str:
     """What people have to look at, in words; empty where there is nothing."""
     lines = []
     for name in names:
-        text = (project.root / name).read_text(encoding="utf-8", errors="replace")
+        file = project.root / name
+        text = file.read_text("utf-8", "replace") if file.is_file() else ""
         marks = [n for n, line in enumerate(text.splitlines(), 1) if re.match("[<>]{7} ", line)]
         spans = [f"{a} to {b}" for a, b in zip(marks[::2], marks[1::2], strict=False)]
         where = f", lines {', '.join(spans)}" if spans else ""
@@ -152,7 +181,7 @@ def _describe_problems(project: Project, before: str, names: list[str]) -> str:
     if deleted := lost_edits(project)[1]:
         lines.append("The template has these files no longer, and you had edited them:\n")
         lines += [f"- {escape_markdown(name, 200)}" for name in deleted]
-        lines.append(f"\n`git show {before[:12]}:PATH > PATH` gives one back.\n")
+        lines.append(f"\n`git restore --source={before[:12]} -- PATH` gives one back.\n")
     if (project.environment / "uv.lock").is_file():
         try:
             with step("uv lock"):
@@ -179,8 +208,9 @@ def _read_notes(source: str, old: str, new: str) -> str:
         is_next = version is None and not branch
         if is_next or (version and _number(old) < parse_version(version[0]) <= _number(new)):
             sections.append(f"## {title}\n{text}")
-    # No person is notified, and no issue of this repository is meant.
-    notes = re.sub(r"[@#](?=\w)", lambda match: f"{match[0]}\u200b", "\n".join(sections).strip())
+    # No person is notified, no issue is linked or closed, and no mark of this program is written.
+    special = r"[@#](?=\w)|\bGH-(?=\d)|/(?:issues|pull)/(?=\d)|<!-"
+    notes = re.sub(special, lambda match: f"{match[0]}\u200b", "\n".join(sections).strip())
     return notes or "The template's changelog says nothing of this version."
 
 
@@ -217,7 +247,9 @@ def _push(project: Project) -> bool:
     return True
 
 
-def _open(project: Project, repository: Repository, values: dict[str, Any]) -> int | None:
+def _open(
+    project: Project, repository: Repository, values: dict[str, Any], more: str
+) -> int | None:
     """Open the pull request; where that is not allowed, an issue says where a person does."""
     body = {**values, "head": BRANCH, "base": project.branch}
     try:
@@ -231,7 +263,8 @@ def _open(project: Project, repository: Repository, values: dict[str, Any]) -> i
     server = os.environ.get("GITHUB_SERVER_URL", "https://github.com")
     page = f"{server}/{repository.name}/compare/{project.branch}...{BRANCH}?expand=1"
     text = f"Actions may not open pull requests here. The update is on a branch: [open]({page})."
-    _keep_issue(repository, values["title"], text)
+    mark = values["body"].partition("\n")[0]
+    _keep_issue(repository, values["title"], f"{mark}\n{text}\n\n{more}")
     return None
 
 
@@ -245,22 +278,23 @@ def _commands(project: Project) -> str:
     return "\n\n```console\n" + "\n".join(lines) + "\n```\n\n"
 
 
-def _issue(repository: Repository) -> Any:
-    """The open issue about an update, if there is one."""
-    issues = repository.issues(state="open", most=3)
-    return next((one for one in issues if is_from_team(one.native, ISSUE)), None)
+def _find_issue(repository: Repository, mark: str, state: str) -> Issue | None:
+    """The newest issue about an update, or about one of its versions, if there is one."""
+    issues = repository.issues(state=state, most=3)
+    return next((one for one in issues if is_from_team(one.native, mark)), None)
 
 
 def _closing(repository: Repository) -> str:
-    issue = _issue(repository)
+    issue = _find_issue(repository, ISSUE, "open")
     return f"\n\nCloses #{issue.number}." if issue else ""
 
 
 def _keep_issue(repository: Repository, title: str, text: str) -> None:
     """Keep one issue about the update, with the newest version in its title."""
-    issue, content = _issue(repository), {"title": title, "body": f"{ISSUE}\n{text}"}
+    issue = _find_issue(repository, ISSUE, "open")
+    content = {"title": title, "body": f"{ISSUE}\n{text}"[:LONGEST].strip()}
     if issue is None:
         issue = repository.open_issue(title, content["body"], [])
-    elif issue.title != title:
+    elif (issue.title, (issue.body or "").strip()) != (title, content["body"]):
         repository.ask("PATCH", f"/issues/{issue.number}", content)
     say(f"#{issue.number}: {title}")

@@ -25,7 +25,8 @@ Kind = StrEnum("Kind", "regression classification counts forecast text function"
 def dataset(
     name: Annotated[str, typer.Argument(help="Lower-case words; by default the source's.")] = "",
     source: Annotated[
-        Path | None, typer.Option("--from", help="A .csv or .parquet file, or a folder of them.")
+        Path | None,
+        typer.Option("--from", help="A .csv or .parquet, or a folder of .parquet."),
     ] = None,
     in_place: Annotated[bool, typer.Option("--in-place", help="Read it where it is.")] = False,
     personal: Annotated[bool | None, typer.Option(help="By default, if it looks so.")] = None,
@@ -33,10 +34,13 @@ def dataset(
     """Write a dataset for data that exists (--from, or data/raw/NAME), or else of made-up rows."""
     from dslp.scaffold.dataset import new_dataset
 
-    paths, notes = new_dataset(Project.find(), name, source, in_place, personal)
+    project = Project.find()
+    paths, notes = new_dataset(project, name, source, in_place, personal)
     _say_each(WRITTEN, *paths)
     _say_each("", *notes)
-    _say_each(NEXT, *(f"data {verb} {Path(paths[0]).name}" for verb in ("build", "validate")))
+    is_built = (project.root / paths[0] / "pipeline.py").is_file()
+    verbs = ("build", "validate") if is_built else ("validate",)
+    _say_each(NEXT, *(f"data {verb} {Path(paths[0]).name}" for verb in verbs))
 
 
 @app.command()

@@ -10,6 +10,7 @@ from typing import Any
 
 from dslp.core.errors import DslpError
 from dslp.core.files import copy_path
+from dslp.core.git import git_output
 from dslp.core.settings import Project
 from dslp.data.build import build
 from dslp.data.csv_types import read_header
@@ -89,7 +90,11 @@ def new_dataset(
         f"proposed: {count} expectations, key and columns; look at them in suite.yml, schema.yml",
         f"personal, by {', '.join(columns)}: no value is written; else --no-personal",
     ]
-    return paths + [str(raw)] * (raw != source), notes[: 2 + bool(columns)]
+    notes = notes[: 2 + bool(columns)]
+    is_ignored = git_output(project, "check-ignore", "--", str(raw)) is not None
+    if not in_place and git_output(project, "rev-parse", "--git-dir") and not is_ignored:
+        notes.append(f"git does not ignore {raw}: add /data/ to .gitignore before you commit")
+    return paths + [str(raw)] * (raw != source), notes
 
 
 def _place(project: Project, name: str, **values: Any) -> list[str]:

@@ -130,11 +130,12 @@ def read_header(path: Path) -> tuple[str, list[str]]:
             "each line as Windows or Unix does"
         )
     if not all(names) or len(set(names)) < len(names):
-        begin = ", ".join(names[:3])
-        raise DslpError(
-            f"{path}: the first line does not name the columns, each once; it begins with "
-            f"{begin!r:.60}"
-        )
+        twice = next((name for name in names if names.count(name) > 1), "")
+        why = f"two are called {twice!r:.60}"
+        if not all(names):
+            index = " (the index of pandas? write the file with index=False)"
+            why = f"column {names.index('') + 1} has no name{index if not names[0] else ''}"
+        raise DslpError(f"{path}: the first line does not name the columns, each once: {why}")
     return delimiter, names
 
 

@@ -140,7 +140,8 @@ WRONG = [
     (b"a,b\n1,2\n3,4,5,6\n", "line 3: Expected Number of Columns: 2 Found: 3"),
     (b'a,b\n"1,2\n', "line 2: Value with unterminated quote found"),
     (b"a,b\n1,\xff\n", "line 2: Invalid unicode"),
-    (b"a,a\n1,2\n", "does not name the columns, each once"),
+    (b"a,a\n1,2\n", "does not name the columns, each once: two are called 'a'"),
+    (b",a\n0,2\n", "column 1 has no name (the index of pandas? write the file with index=False)"),
     (b'a,"b\n1,2\n', "has no header in its first line"),
     (b"a,b\n1,2\r\n3,4\n", "(its lines end in different ways"),
 ]

@@ -99,7 +99,7 @@ def test_an_adopted_repository_keeps_its_tests_and_environment(experimented: Toy
     before = set(experimented.root.glob("tests/**/*.py"))
     experimented.done("new", "model", "other", "--target", "visits", "--ask", "7")
     assert set(experimented.root.glob("tests/**/*.py")) == before
-    test = f"src/{experimented.package}/tests/test_other.py"
+    test = f"src/{experimented.package}/tests/model_other.py"
     assert (experimented.root / test).is_file()
     assert test in (experimented.source / "models" / "other" / "gates.yml").read_text("utf-8")
     project = Project.find(experimented.root)

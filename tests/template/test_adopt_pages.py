@@ -18,7 +18,11 @@ UV = f"""#!/bin/sh
 shift 4
 exec {sys.executable} -m dslp "$@"
 """
-THEIRS = {"README.md": "# Shop\n", "shop/__init__.py": "", ".gitignore": "/data/\n/mlruns/\n"}
+THEIRS = {
+    "README.md": "# Shop\n",
+    "shop/__init__.py": "",
+    ".gitignore": "/data/\n/mlruns/\n/output/\n",
+}
 PATH = re.compile(r"`([\w/]+\.(?:py|yml))`[^`]*\Z")
 
 
